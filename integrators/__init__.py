@@ -1,0 +1,26 @@
+"""Fields, schemes and the compiled drivers that carry states, tangents and adjoints.
+
+>>> from integrators import NeuralField, integrate
+>>> trajectory = integrate(NeuralField.random(10), "leapfrog", None, None, step=1e-3, n_steps=1000)
+"""
+
+from .activations import ACTIVATIONS, Activation
+from .fields import Field
+from .neural import NeuralField
+from .problem import TrajectoryOverflow
+from .schemes import SCHEMES, Scheme, get_scheme, register
+from .solve import Trajectory, integrate
+
+__all__ = [
+    "ACTIVATIONS",
+    "SCHEMES",
+    "Activation",
+    "Field",
+    "NeuralField",
+    "Scheme",
+    "Trajectory",
+    "TrajectoryOverflow",
+    "get_scheme",
+    "integrate",
+    "register",
+]

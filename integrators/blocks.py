@@ -1,0 +1,159 @@
+"""Blocks of lanes: the unit of threading, progress and interruption.
+
+Results never depend on how lanes fall into blocks or blocks onto threads; only time does.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["Cancelled", "Ticker", "default_threads", "one_blas_thread", "run_blocks"]
+
+# A compiled call cannot be interrupted, so calls are kept short: Ctrl-C acts after one of them.
+CALL_SECONDS = 0.02
+LARGEST_CHUNK = 10_000
+
+
+class Cancelled(Exception):
+    """Raised inside a worker whose siblings failed or were interrupted."""
+
+
+def default_threads() -> int:
+    """Number of worker threads: LEAPGRAD_THREADS, or the processors this process may use.
+
+    Raises
+    ------
+    ValueError
+        If LEAPGRAD_THREADS is not a positive whole number.
+    """
+    wish = os.environ.get("LEAPGRAD_THREADS", "")
+    if wish:
+        if not wish.isdigit() or int(wish) == 0:
+            raise ValueError(f"LEAPGRAD_THREADS must be a positive whole number, got {wish!r}.")
+        return int(wish)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Ticker:
+    """What a worker reports to: progress forwards, cancellation backwards."""
+
+    def __init__(self, total: int, label: str, progress: bool | None) -> None:
+        self._cancelled = threading.Event()
+        self._bar: Any = None
+        if progress is not False and total > 0:
+            from tqdm import tqdm
+
+            # delay: nothing is drawn for work that ends within two seconds.
+            self._bar = tqdm(
+                total=total,
+                desc=label,
+                unit="step",
+                unit_scale=True,
+                leave=False,
+                delay=0 if progress else 2,
+                disable=None if progress is None else False,
+            )
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def __call__(self, amount: int = 1) -> None:
+        if self._cancelled.is_set():
+            raise Cancelled
+        if self._bar is not None:
+            self._bar.update(amount)
+
+    def in_chunks(self, call: Callable[[int, int], None], n_steps: int, lanes: int) -> None:
+        """``call(start, stop)`` over [0, n_steps) in pieces of about CALL_SECONDS each."""
+        start, size = 0, min(16, n_steps)
+        while start < n_steps:
+            stop = min(start + size, n_steps)
+            began = time.perf_counter()
+            call(start, stop)
+            spent = time.perf_counter() - began
+            self((stop - start) * lanes)
+            if spent < CALL_SECONDS / 4:
+                size = min(size * 4, LARGEST_CHUNK)
+            elif spent > CALL_SECONDS:
+                size = max(1, int(size * CALL_SECONDS / spent))
+            start = stop
+
+
+def run_blocks(
+    n_lanes: int,
+    width: int,
+    work: Callable[[slice, Ticker], None],
+    *,
+    total: int,
+    label: str,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> None:
+    """Call ``work(lanes, ticker)`` for every block of at most `width` lanes, on `threads` threads.
+
+    An exception in one block, or Ctrl-C, stops the others at their next tick and is raised here.
+    """
+    threads = default_threads() if threads is None else threads
+    blocks = [slice(s, min(s + width, n_lanes)) for s in range(0, n_lanes, width)]
+    ticker = Ticker(total, label, progress)
+    try:
+        if threads == 1 or len(blocks) == 1:
+            for block in blocks:
+                work(block, ticker)
+            return
+        with ThreadPoolExecutor(min(threads, len(blocks)), thread_name_prefix="leapgrad") as pool:
+            futures = [pool.submit(work, block, ticker) for block in blocks]
+            try:
+                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+            except BaseException:
+                ticker.cancel()
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+    finally:
+        ticker.close()
+
+
+class _BlasLimit:
+    """Pin BLAS to one thread while any of our runs is active; restore it after the last one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._controller: Any = None
+        self._limit: Any = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                if self._controller is None:
+                    from threadpoolctl import ThreadpoolController
+
+                    self._controller = ThreadpoolController()
+                self._limit = self._controller.limit(limits=1, user_api="blas")
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    self._limit.restore_original_limits()
+
+
+one_blas_thread = _BlasLimit()
+"""Context manager: one thread per BLAS call, since the blocks already use the processors."""

@@ -1,0 +1,266 @@
+"""Compile once, keep on disk: every kernel of the toolkit has one explicit signature and one cache file.
+
+Two kinds of function exist.
+
+``@helper``
+    An ordinary ``njit`` function that other compiled functions call. It is compiled into its callers.
+``@kernel(signature)``
+    A function that Python calls, or that is handed to a kernel as an argument of
+    ``numba.types.FunctionType``. It is compiled (or loaded) on first use, for its one signature.
+
+Why not ``njit(cache=True)``: Numba's own cache notices a change only in the file that holds the kernel, not
+in the helpers it calls from elsewhere, and a damaged cache file stops the program. Here the key of a cache
+file is a digest of the kernel's byte code *and of everything it refers to*, each file carries a checksum,
+and whatever goes wrong with the cache ends in a compilation, never in an error.
+
+The environment variable ``LEAPGRAD_CACHE`` names the cache folder, or switches caching off (``off``).
+Without it kernels are kept beside the package in ``__pycache__`` or, where that is read-only, in the user's
+cache folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import platform
+import sys
+import tempfile
+import types as python_types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numba import njit, types
+from numba.core import config
+from numba.core.caching import _Cache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+__all__ = ["JIT_DISABLED", "Kernel", "helper", "kernel", "user_kernel"]
+
+JIT_DISABLED: bool = bool(config.DISABLE_JIT)
+
+# error_model: with Python's one the zero-division check keeps LLVM from vectorising (6 times on tanh).
+# nogil: blocks of lanes run in threads. fastmath stays off: it would break NaN checks and the tanh.
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+
+helper: Callable[..., Any] = njit(**OPTIONS)
+"""Decorator for functions that only compiled code calls."""
+
+
+class Kernel:
+    """A compiled function with one explicit signature, compiled or loaded when first used.
+
+    Parameters
+    ----------
+    function : callable
+        The Python function.
+    signature : numba.core.typing.templates.Signature
+        Its one signature; kernels write in place and return nothing.
+    cached : bool
+        Keep the machine code on disk.
+    """
+
+    def __init__(self, function: Callable[..., None], signature: Any, cached: bool = True) -> None:
+        self.function = function
+        self.signature = signature
+        self.cached = cached
+        self.__name__ = function.__name__
+        self.__doc__ = function.__doc__
+        self._dispatcher: Any = None
+
+    @property
+    def dispatcher(self) -> Any:
+        """The Numba dispatcher, compiled (or the plain function under ``NUMBA_DISABLE_JIT=1``)."""
+        if self._dispatcher is None:
+            dispatcher = njit(**OPTIONS)(self.function)
+            if not JIT_DISABLED:
+                if self.cached and (folder := cache_folder()) is not None:
+                    dispatcher._cache = _CheckedCache(self.function, folder)
+                dispatcher.compile(self.signature)
+                dispatcher.disable_compile()
+            self._dispatcher = dispatcher
+        return self._dispatcher
+
+    def __call__(self, *arguments: Any) -> None:
+        self.dispatcher(*[a.dispatcher if isinstance(a, Kernel) else a for a in arguments])
+
+    def __repr__(self) -> str:
+        return f"Kernel({self.function.__module__}.{self.__name__})"
+
+
+def kernel(signature: Any) -> Callable[[Callable[..., None]], Kernel]:
+    """Decorator: compile for exactly `signature`, on first use, through the disk cache."""
+    return lambda function: Kernel(function, signature)
+
+
+def user_kernel(function: Any, signature: Any, argument: str) -> Kernel:
+    """Turn a user's ``@njit`` (or plain) function into a kernel of the given signature.
+
+    The user's own functions are compiled in every process, because what they refer to is not ours to track.
+
+    Raises
+    ------
+    TypeError
+        If it is not a function, or does not compile for `signature`.
+    """
+    if isinstance(function, Kernel):
+        return function
+    function = getattr(function, "py_func", function)
+    if not isinstance(function, python_types.FunctionType):
+        raise TypeError(f"{argument} must be a function (plain or @njit), got {type(function).__name__}.")
+    made = Kernel(function, signature, cached=False)
+    try:
+        made.dispatcher  # noqa: B018  compile now: a user wants the error here, not in the first long run
+    except numba.core.errors.NumbaError as error:
+        arguments = ", ".join(str(a) for a in signature.args)
+        reason = str(error).strip().splitlines()[0]
+        raise TypeError(
+            f"{argument} ({function.__name__}) does not compile for the arguments ({arguments}): {reason}"
+        ) from error
+    return made
+
+
+# ---------------------------------------------------------------------------------------- the disk cache
+
+
+def cache_folder() -> Path | None:
+    """Folder of the compiled kernels, or None where caching is off or no folder can be written."""
+    wish = os.environ.get("LEAPGRAD_CACHE", "")
+    if wish.lower() in {"off", "0", "no", "none", "false"}:
+        return None
+    if wish:
+        candidates = [Path(wish)]
+    else:
+        candidates = [Path(__file__).parent / "__pycache__", _user_cache()]
+    for folder in candidates:
+        if _writable(folder):
+            return folder
+    return None
+
+
+def _user_cache() -> Path:
+    if sys.platform == "darwin":
+        root = Path.home() / "Library" / "Caches"
+    elif sys.platform == "win32":
+        root = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    else:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return root / "leapgrad"
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # os.access is wrong for root and on some network file systems: try.
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
+
+
+class _CheckedCache(_Cache):
+    """One file per kernel and machine: checksum, then the pickled compile result."""
+
+    def __init__(self, function: Callable[..., None], folder: Path) -> None:
+        self._function = function
+        self._folder = folder
+
+    @property
+    def cache_path(self) -> str:
+        return str(self._folder)
+
+    def _paths(self, signature: Any, target: Any) -> tuple[Path, str]:
+        machine = repr((target.codegen().magic_tuple(), numba.__version__, np.__version__, sys.version))
+        machine_key = _digest(machine.encode() + platform.machine().encode())[:12]
+        code_key = code_digest(self._function, str(signature))[:24]
+        stem = f"leapgrad.{self._function.__module__}.{self._function.__qualname__}.{machine_key}."
+        return self._folder / f"{stem}{code_key}.kernel", stem
+
+    def load_overload(self, sig: Any, target_context: Any) -> CompileResult | None:
+        target_context.refresh()
+        path, _ = self._paths(sig, target_context)
+        try:
+            content = path.read_bytes()
+            if content[:32] != hashlib.sha256(content[32:]).digest():
+                return None
+            return CompileResult._rebuild(target_context, *pickle.loads(content[32:]))
+        except Exception:
+            # Whatever is wrong with the file (absent, cut short, from elsewhere), compiling mends it.
+            return None
+
+    def save_overload(self, sig: Any, data: CompileResult) -> None:
+        path, stem = self._paths(sig, data.target_context)
+        try:
+            content = dumps(data._reduce())
+            handle, temporary = tempfile.mkstemp(dir=self._folder, prefix=".leapgrad-")
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(hashlib.sha256(content).digest() + content)
+            os.replace(temporary, path)
+            for old in self._folder.glob(f"{stem}*.kernel"):
+                if old != path:
+                    old.unlink(missing_ok=True)
+        except OSError:
+            # A full or vanished disk costs the next process a compilation, not this one its run.
+            return
+
+    def enable(self) -> None: ...
+
+    def disable(self) -> None: ...
+
+    def flush(self) -> None: ...
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def code_digest(function: Any, extra: str = "") -> str:
+    """Digest of a function's byte code and, recursively, of every global it refers to."""
+    return _digest("\n".join(_traits(function, set())).encode() + extra.encode() + repr(OPTIONS).encode())
+
+
+def _traits(thing: Any, seen: set[int]) -> Iterator[str]:
+    """Lines that change when the behaviour of `thing` may change, and do not change between processes."""
+    function = thing
+    for wrapper in ("function", "py_func", "_defn"):  # Kernel, Dispatcher, intrinsic
+        function = getattr(function, wrapper, function)
+    if isinstance(function, python_types.FunctionType):
+        if id(function) in seen:
+            return
+        seen.add(id(function))
+        yield from _code_traits(function.__code__)
+        for cell in function.__closure__ or ():
+            yield from _traits(cell.cell_contents, seen)
+        for name in sorted(_names(function.__code__)):
+            if name in function.__globals__:
+                yield name
+                yield from _traits(function.__globals__[name], seen)
+    elif isinstance(thing, python_types.ModuleType):
+        yield f"{thing.__name__} {getattr(thing, '__version__', '')}"
+    elif isinstance(thing, np.ndarray):
+        yield f"{thing.dtype} {thing.shape} {_digest(np.ascontiguousarray(thing).tobytes())}"
+    elif isinstance(thing, (int, float, str, tuple, types.Type)):
+        yield repr(thing)
+    else:
+        yield f"{type(thing).__module__}.{type(thing).__qualname__}"
+
+
+def _names(code: python_types.CodeType) -> set[str]:
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, python_types.CodeType):
+            names |= _names(constant)
+    return names
+
+
+def _code_traits(code: python_types.CodeType) -> Iterator[str]:
+    yield f"{code.co_name} {code.co_code.hex()} {code.co_names} {code.co_varnames}"
+    for constant in code.co_consts:
+        if isinstance(constant, python_types.CodeType):
+            yield from _code_traits(constant)
+        else:
+            yield repr(constant)

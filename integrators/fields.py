@@ -1,0 +1,135 @@
+"""Right-hand sides F of ÿ = F(y, x) (or ẏ = F(y, x)): a flat parameter vector and two compiled leaves.
+
+``kick(theta, y, x, c, p, dy, dp)``
+    p += c F(y, x), and for every tangent column dp += c DF(y, x) dy.
+``kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta)``
+    lam_y += c DF(y, x)ᵀ lam_p, and grad_theta += c (∂F/∂θ)ᵀ lam_p summed over columns and lanes
+    (nothing, if `grad_theta` is empty).
+
+The lane axis is last and contiguous: y, p (d, m); x (n_inputs, m); c (m,), the kick weight times each
+lane's step; dy, dp, lam_p, lam_y (d, k, m). Every field has these two signatures, so drivers are compiled
+once and take any field as an argument.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numpy.typing import ArrayLike, NDArray
+
+from .compiled import Kernel, user_kernel
+from .validation import as_array, as_count
+
+__all__ = ["KICK", "KICK_ADJOINT", "Field"]
+
+Float = NDArray[np.float64]
+
+_VECTOR, _MATRIX, _COLUMNS = (types.Array(types.float64, n, "C") for n in (1, 2, 3))
+KICK = types.void(_VECTOR, _MATRIX, _MATRIX, _VECTOR, _MATRIX, _COLUMNS, _COLUMNS)
+KICK_ADJOINT = types.void(_VECTOR, _MATRIX, _MATRIX, _VECTOR, _COLUMNS, _COLUMNS, _VECTOR)
+
+
+class Field:
+    """A right-hand side F(y, x) of dimension d, given by two compiled leaves.
+
+    Parameters
+    ----------
+    dim : int
+        d, the number of components of y.
+    kick, kick_adjoint : callable
+        ``@njit`` (or plain) functions with the signatures of the module's docstring.
+    theta : array_like, shape (P,)
+        Parameters, handed to both leaves; new parameters need no new compilation.
+    n_inputs : int
+        Number of components of x; 0 for an autonomous field.
+    lipschitz : float, optional
+        A bound on sup ‖DF‖₂ over all y and x, where one is known. The bounds need it.
+    name : str
+        Shown by ``repr`` and in messages.
+    check_at : array_like, shape (d,), optional
+        Where the leaves are compared with finite differences; a random point by default.
+
+    Raises
+    ------
+    ValueError
+        If a tangent or an adjoint does not agree with a finite difference of the kick.
+
+    Examples
+    --------
+    A cubic spring ÿ = −θ y³::
+
+        @njit
+        def kick(theta, y, x, c, p, dy, dp):
+            for l in range(y.shape[1]):
+                p[0, l] -= c[l] * theta[0] * y[0, l] ** 3
+                for k in range(dy.shape[1]):
+                    dp[0, k, l] -= c[l] * 3 * theta[0] * y[0, l] ** 2 * dy[0, k, l]
+
+        @njit
+        def kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
+            for l in range(y.shape[1]):
+                for k in range(lam_p.shape[1]):
+                    lam_y[0, k, l] -= c[l] * 3 * theta[0] * y[0, l] ** 2 * lam_p[0, k, l]
+                    if grad_theta.size:
+                        grad_theta[0] -= c[l] * y[0, l] ** 3 * lam_p[0, k, l]
+
+        spring = Field(1, kick, kick_adjoint, theta=[2.0])
+    """
+
+    one_lane_blocks = False
+    """Whether lanes are run one at a time (fields that hand their matrix products to BLAS)."""
+
+    constant_jacobian = False
+    """Whether DF is the same everywhere, so that tangents outlive an overflow of the state."""
+
+    def __init__(
+        self,
+        dim: int,
+        kick: Any,
+        kick_adjoint: Any,
+        theta: ArrayLike = (),
+        *,
+        n_inputs: int = 0,
+        lipschitz: float | None = None,
+        name: str = "",
+        check_at: ArrayLike | None = None,
+    ) -> None:
+        self.dim = as_count(dim, "dim", least=1)
+        self.n_inputs = as_count(n_inputs, "n_inputs")
+        # Kernels take writable arrays only (one signature); users see a read-only view.
+        self.packed = as_array(theta, "theta", 1) if np.size(theta) else np.zeros(0)
+        self.lipschitz = lipschitz
+        self.name = name or getattr(kick, "__name__", "field")
+        ours = isinstance(kick, Kernel) and isinstance(kick_adjoint, Kernel)
+        self.kick = user_kernel(kick, KICK, "kick")
+        self.kick_adjoint = user_kernel(kick_adjoint, KICK_ADJOINT, "kick_adjoint")
+        if not ours:
+            from .field_check import check_field
+
+            check_field(self, check_at)
+
+    @property
+    def theta(self) -> Float:
+        """The flat parameter vector, read-only."""
+        view = self.packed.view()
+        view.flags.writeable = False
+        return view
+
+    def force(self, y: ArrayLike, x: ArrayLike | None = None) -> Float:
+        """F(y, x) at one point: shapes (d,), (n_inputs,) → (d,)."""
+        return self.linearise(y, x)[0]
+
+    def linearise(self, y: ArrayLike, x: ArrayLike | None = None) -> tuple[Float, Float]:
+        """F(y, x) and DF(y, x) = ∂F/∂y at one point: shapes (d,) and (d, d)."""
+        d = self.dim
+        point = np.array(y, dtype=np.float64).reshape(d, 1)
+        drive = np.zeros((self.n_inputs, 1)) if x is None else np.array(x, np.float64).reshape(-1, 1)
+        force, jacobian = np.zeros((d, 1)), np.zeros((d, d, 1))
+        self.kick(self.packed, point, drive, np.ones(1), force, np.eye(d)[:, :, None].copy(), jacobian)
+        return force[:, 0], jacobian[:, :, 0]
+
+    def __repr__(self) -> str:
+        driven = f", n_inputs={self.n_inputs}" if self.n_inputs else ""
+        return f"{type(self).__name__}({self.name}, d={self.dim}{driven})"

@@ -1,0 +1,23 @@
+"""What to say when a name is not known."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["UnknownNameError", "nearest"]
+
+
+class UnknownNameError(ValueError, KeyError):
+    """A name that is not in a table; a `KeyError` too, so that the tables behave as mappings."""
+
+    def __str__(self) -> str:  # KeyError would print the repr of the sentence
+        return str(self.args[0])
+
+
+def nearest(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
+    """The error for an unknown `name` of some `kind`: the nearest known name first, then all of them."""
+    names = sorted(known)
+    guess = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
+    hint = f" Did you mean {guess[0]!r}?" if guess else ""
+    return UnknownNameError(f"{kind} {name!r} is not known.{hint} Known: {', '.join(names)}.")

@@ -1,0 +1,320 @@
+"""An initial value problem run on lanes: the layer between users' arguments and the compiled drivers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .blocks import Ticker, default_threads, one_blas_thread, run_blocks
+from .fields import Field
+from .flow import Lanes, Record, Run, advance, retreat
+from .schedule import FIRST_ORDER, SPLITTING, Schedule
+from .schemes import Scheme, get_scheme
+from .validation import as_array, as_count, as_steps, as_vector
+
+__all__ = ["Columns", "Inputs", "Problem", "Run", "TrajectoryOverflow"]
+
+Float = NDArray[np.float64]
+Inputs = ArrayLike | Callable[[float], ArrayLike] | None
+
+# Columns may shrink by 2^-53 in a step (1 + x with x next to -1), so eight steps stay within float64.
+MOST_STEPS_UNCHECKED = 8
+# Tangent columns of one block should stay in a core's own cache.
+CACHE_BYTES = 1 << 18
+
+
+class TrajectoryOverflow(OverflowError):
+    """The state left the range of float64.
+
+    Attributes
+    ----------
+    step_index : int
+        The first step after which an entry of the state was not finite.
+    step : float
+        The step size of that run.
+    """
+
+    def __init__(self, step_index: int, n_steps: int, step: float) -> None:
+        super().__init__(
+            f"the trajectory overflowed at step {step_index} of {n_steps} (step = {step:g}); "
+            "use a smaller step, fewer steps, or a bounded activation."
+        )
+        self.step_index, self.step = step_index, step
+
+
+@dataclass
+class Columns:
+    """Tangent or cotangent columns at one end of a run, for every lane.
+
+    ``ldexp(y, exponent[:, None, None])`` and likewise p are the columns themselves.
+    """
+
+    y: Float  # (lanes, d, k)
+    p: Float  # (lanes, d, k)
+    exponent: NDArray[np.int64]  # (lanes,)
+
+
+class Problem:
+    """Field, scheme, steps, initial values and inputs, checked once.
+
+    Parameters
+    ----------
+    field : Field
+    scheme : str or Scheme
+    step : float or array_like
+        ε > 0; every entry is a lane.
+    n_steps : int
+        N ≥ 0.
+    y0, p0 : array_like, shape (d,), optional
+        Initial value and initial velocity ẏ(0), zero by default. First-order schemes do not use p0.
+    inputs : array_like, shape (n_steps, n_inputs), or callable, optional
+        Row i is x_{i+1}. A callable t → x(t) is sampled at the time of every kick, t = 0 at the start.
+        None means x = 0.
+    """
+
+    def __init__(
+        self,
+        field: Field,
+        scheme: str | Scheme,
+        step: ArrayLike,
+        n_steps: int,
+        y0: ArrayLike | None = None,
+        p0: ArrayLike | None = None,
+        inputs: Inputs = None,
+    ) -> None:
+        if not isinstance(field, Field):
+            raise TypeError(f"field must be a Field such as NeuralField, got {type(field).__name__}.")
+        self.field = field
+        self.scheme = get_scheme(scheme)
+        steps = as_steps(step)
+        self.shape = steps.shape
+        self.steps = steps.reshape(-1)
+        self.n_steps = as_count(n_steps, "n_steps")
+        self.y0 = as_vector(y0, "y0", field.dim)
+        self.p0 = as_vector(p0, "p0", field.dim)
+        self.inputs = self._check_inputs(inputs)
+
+    @property
+    def n_lanes(self) -> int:
+        return self.steps.size
+
+    @property
+    def first_order(self) -> bool:
+        return self.scheme.form == "first_order"
+
+    def _check_inputs(self, inputs: Inputs) -> Float | Callable[[float], ArrayLike] | None:
+        n_inputs = self.field.n_inputs
+        if inputs is None:
+            return None
+        if n_inputs == 0:
+            raise ValueError("inputs were given, but the field takes none; give NeuralField its V.")
+        if callable(inputs):
+            sample = as_array(inputs(0.0), "inputs(0.0)", (0, 1)).reshape(-1)
+            if sample.size != n_inputs:
+                raise ValueError(f"inputs(0.0) has {sample.size} entries; the field takes {n_inputs}.")
+            return inputs
+        array = as_array(inputs, "inputs", (1, 2))
+        if array.ndim == 1 and n_inputs == 1:
+            array = array[:, None]
+        if array.shape != (self.n_steps, n_inputs):
+            raise ValueError(
+                f"inputs has shape {array.shape}; n_steps = {self.n_steps} and the field's {n_inputs} inputs "
+                f"ask for ({self.n_steps}, {n_inputs})."
+            )
+        return array
+
+    # ------------------------------------------------------------------------------ one block of lanes
+
+    def run(self, lanes: slice, schedule: Schedule, check_every: int | None = None) -> Run:
+        """The drivers' view of the run for some lanes."""
+        h = self.steps[lanes].copy()
+        rows = np.zeros(0, np.int64)
+        inputs = np.zeros((1, 0, 1))
+        if self.field.n_inputs:
+            if callable(self.inputs):
+                times = schedule.kick_times()[:, None] * h[None, :]
+                rows = np.arange(schedule.n_kicks)
+                inputs = np.array(
+                    [[np.broadcast_to(self.inputs(float(t)), self.field.n_inputs) for t in r] for r in times],
+                    dtype=np.float64,
+                ).reshape(schedule.n_kicks, h.size, self.field.n_inputs)
+                inputs = np.ascontiguousarray(inputs.transpose(0, 2, 1))
+            else:
+                rows = schedule.kick_rows()
+                given = np.zeros((self.n_steps, self.field.n_inputs)) if self.inputs is None else self.inputs
+                inputs = np.ascontiguousarray(given)[:, :, None]
+        return Run(
+            schedule.form,
+            schedule.drift,
+            schedule.kick,
+            schedule.opening,
+            schedule.n_steps,
+            schedule.close,
+            schedule.inner_kicks,
+            schedule.kicks_per_step,
+            h,
+            inputs,
+            rows,
+            self._check_interval(schedule, h) if check_every is None else check_every,
+        )
+
+    def _check_interval(self, schedule: Schedule, h: Float) -> int:
+        """Steps that columns can take without leaving float64, from the majorant of one step."""
+        lipschitz = self.field.lipschitz
+        if lipschitz is None:
+            return 1
+        step = float(h.max(initial=0.0))
+        with np.errstate(over="ignore"):
+            if schedule.form == SPLITTING:
+                growth = np.eye(2)
+                for a, b in zip(schedule.drift, schedule.kick, strict=True):
+                    growth[0] += abs(a) * step * growth[1]
+                    growth[1] += (abs(b) + schedule.opening) * step * lipschitz * growth[0]
+                largest = growth.sum(axis=1).max()
+            else:
+                largest = 1.0 + step * max(lipschitz, 0.0 if schedule.form == FIRST_ORDER else 1.0)
+        bits = math.log2(largest) if math.isfinite(largest) else math.inf
+        return max(1, min(MOST_STEPS_UNCHECKED, int(400 / bits) if bits else MOST_STEPS_UNCHECKED))
+
+    def block_width(self, k: int, threads: int) -> int:
+        """Lanes per block for k columns: columns in cache, and every thread at work."""
+        if self.field.one_lane_blocks:
+            return 1
+        lane_bytes = 8 * self.field.dim * (3 * k + 6)
+        width = min(max(8, CACHE_BYTES // lane_bytes), max(1, math.ceil(self.n_lanes / threads)))
+        return width
+
+    # ------------------------------------------------------------------------------------- whole runs
+
+    def forward(
+        self,
+        columns: tuple[Float, Float] | None = None,
+        *,
+        close: bool = True,
+        keep: Callable[[slice, Run, Record, Lanes], None] | None = None,
+        stations: bool = False,
+        nodes: bool = False,
+        threads: int | None = None,
+        progress: bool | None = None,
+    ) -> tuple[Float, Float, Columns, NDArray[np.int64]]:
+        """Run all lanes: final y and p (lanes, d), the columns, and where lanes were lost (else −1).
+
+        Parameters
+        ----------
+        columns : pair of arrays, shape (d, k)
+            Initial tangent columns of y and p, the same for every lane; none by default.
+        close : bool
+            See `Schedule`.
+        keep : callable
+            Receives each block's record when `stations` or `nodes` ask for one.
+        """
+        d, m = self.field.dim, self.n_lanes
+        dy0, dp0 = (np.zeros((d, 0)), np.zeros((d, 0))) if columns is None else columns
+        k = dy0.shape[1]
+        threads = default_threads() if threads is None else threads
+        schedule = Schedule.of(self.scheme, self.n_steps, close)
+        y, p = np.empty((m, d)), np.empty((m, d))
+        out = Columns(np.empty((m, d, k)), np.empty((m, d, k)), np.zeros(m, np.int64))
+        lost = np.full(m, -1, np.int64)
+
+        def work(block: slice, ticker: Ticker) -> None:
+            run = self.run(block, schedule)
+            n = run.step.size
+            lanes = Lanes(
+                np.repeat(self.y0[:, None], n, axis=1),
+                np.repeat(self.p0[:, None], n, axis=1),
+                np.repeat(dy0[:, :, None], n, axis=2),
+                np.repeat(dp0[:, :, None], n, axis=2),
+                np.zeros(n, np.int64),
+                np.full(n, -1, np.int64),
+            )
+            n_nodes = self.n_steps + 1 if nodes else 0
+            record = Record(
+                np.empty((schedule.n_kicks if stations else 0, d, n)),
+                np.empty((n_nodes, d, n)),
+                np.empty((n_nodes, d, n)),
+            )
+            ticker.in_chunks(
+                lambda start, stop: advance(self.field.kick, self.field.packed, run, lanes, record, start, stop),
+                self.n_steps,
+                n,
+            )
+            y[block], p[block] = lanes.y.T, lanes.p.T
+            out.y[block], out.p[block] = lanes.dy.transpose(2, 0, 1), lanes.dp.transpose(2, 0, 1)
+            out.exponent[block], lost[block] = lanes.exponent, lanes.lost
+            if keep is not None:
+                keep(block, run, record, lanes)
+
+        with self._blas():
+            run_blocks(
+                m,
+                self.block_width(k, threads),
+                work,
+                total=m * self.n_steps,
+                label=f"{self.scheme.name}, d={d}",
+                threads=threads,
+                progress=progress,
+            )
+        return y, p, out, lost
+
+    def backward(
+        self,
+        run: Run,
+        stations: Float,
+        lam: tuple[Float, Float],
+        gradient: bool,
+    ) -> tuple[Columns, Float]:
+        """Pull cotangent columns (d, k) of one block from the end of the run to its start."""
+        n = run.step.size
+        lam_y = np.repeat(lam[0][:, :, None], n, axis=2)
+        lam_p = np.repeat(lam[1][:, :, None], n, axis=2)
+        exponent = np.zeros(n, np.int64)
+        grad_theta = np.zeros(self.field.packed.size if gradient else 0)
+        ticker = Ticker(0, "", False)
+        with self._blas():
+            ticker.in_chunks(
+                lambda start, stop: retreat(
+                    self.field.kick_adjoint, self.field.packed, run, stations, lam_y, lam_p, exponent,
+                    grad_theta, self.n_steps - stop, self.n_steps - start,
+                ),
+                self.n_steps,
+                n,
+            )  # fmt: skip
+        return Columns(lam_y.transpose(2, 0, 1), lam_p.transpose(2, 0, 1), exponent), grad_theta
+
+    def one_lane(self, run: Run, lane: int) -> Run:
+        """The run of one lane of a block."""
+        inputs = run.inputs
+        if inputs.shape[2] > 1:
+            inputs = np.ascontiguousarray(inputs[:, :, lane : lane + 1])
+        return run._replace(step=run.step[lane : lane + 1].copy(), inputs=inputs)
+
+    def _blas(self) -> Any:
+        return one_blas_thread() if self.field.one_lane_blocks else nullcontext()
+
+    def overflow(self, lane: int) -> TrajectoryOverflow:
+        """The exception for a lost lane, with the exact step: the lane is run again, checked every step."""
+        alone = Problem.__new__(Problem)
+        alone.__dict__ = {**self.__dict__, "steps": self.steps[lane : lane + 1], "shape": ()}
+        schedule = Schedule.of(self.scheme, self.n_steps, close=True)
+        run = alone.run(slice(0, 1), schedule, check_every=1)
+        d = self.field.dim
+        lanes = Lanes(
+            self.y0[:, None].copy(), self.p0[:, None].copy(), np.zeros((d, 0, 1)), np.zeros((d, 0, 1)),
+            np.zeros(1, np.int64), np.full(1, -1, np.int64),
+        )  # fmt: skip
+        empty = np.zeros((0, d, 1))
+        with self._blas():
+            start = 0
+            while start < self.n_steps and lanes.lost[0] < 0:
+                stop = min(start + 256, self.n_steps)
+                record = Record(empty, empty, empty)
+                advance(self.field.kick, self.field.packed, run, lanes, record, start, stop)
+                start = stop
+        return TrajectoryOverflow(int(lanes.lost[0]), self.n_steps, float(self.steps[lane]))

@@ -1,0 +1,78 @@
+"""The protocol that every recurrence answers: three verbs on blocks of columns.
+
+A recurrence is a map s_N = Φ(s_0) of a full state of D real numbers, run on lanes (one lane per step size
+or batch item). Everything above the drivers — Jacobians, norms, profiles, spectra, training — uses only
+
+``run``          the final state,
+``pushforward``  J V for a block of columns V, with J = ∂s_N/∂s_0,
+``pullback``     Jᵀ Λ, and the gradient of ⟨Λ, s_N⟩ with respect to the parameters.
+
+The derivative is that of the map that runs, not of the differential equation behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Recurrence", "Scaled"]
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """Columns with a power of two taken out of each lane: the columns are ``values · 2^exponent``.
+
+    Attributes
+    ----------
+    values : ndarray, shape (*lanes, rows, columns)
+    exponent : ndarray of int, shape lanes
+    """
+
+    values: Float
+    exponent: NDArray[np.int64]
+
+    def unscaled(self) -> Float:
+        """The columns in float64: exact where they fit, ±inf or 0 where they do not."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.ldexp(self.values, self.exponent[..., None, None])
+
+
+class Recurrence(Protocol):
+    """What the rest of the package asks of a recurrence."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the lanes; leads the shape of every result."""
+        ...
+
+    @property
+    def state_size(self) -> int:
+        """D, the length of the full state."""
+        ...
+
+    @property
+    def blocks(self) -> Mapping[str, slice]:
+        """Named parts of the state."""
+        ...
+
+    def run(self) -> Float:
+        """s_N, shape (*lanes, D)."""
+        ...
+
+    def pushforward(self, columns: ArrayLike, rows: str | None = None) -> Scaled:
+        """J V for V of shape (D, k); only the rows of one named block where `rows` names it."""
+        ...
+
+    def pullback(self, cotangents: ArrayLike) -> Scaled:
+        """Jᵀ Λ for Λ of shape (D, k)."""
+        ...
+
+    def parameter_gradient(self, cotangent: ArrayLike) -> Float:
+        """∂⟨λ, s_N⟩/∂θ for λ of shape (D,): shape (*lanes, P)."""
+        ...

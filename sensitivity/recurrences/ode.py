@@ -1,0 +1,165 @@
+"""Discretised differential equations as recurrences: a field advanced by a scheme."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from integrators.fields import Field
+from integrators.flow import Lanes, Record, Run
+from integrators.problem import Columns, Inputs, Problem
+from integrators.schemes import Scheme
+from integrators.validation import as_array
+
+from ..recurrence import Scaled
+
+__all__ = ["OdeRecurrence"]
+
+Float = NDArray[np.float64]
+
+
+class OdeRecurrence:
+    """y_{i+1} = Φ_ε(y_i, p_i, x_{i+1}): the recurrent network read off a discretised ODE.
+
+    Parameters
+    ----------
+    field, scheme, step, n_steps, y0, p0, inputs
+        As for `integrators.integrate`. Every entry of `step` is a lane.
+    threads : int, optional
+        Worker threads; no result depends on it.
+    progress : bool, optional
+        Force or forbid the progress bar; by default it shows on a terminal after two seconds.
+
+    Notes
+    -----
+    The state is (y, p), of length 2d, for second-order schemes and y for first-order ones; the blocks are
+    called "position" and "momentum". A lane whose trajectory overflows gives NaN and a warning if there
+    are several lanes, and raises `TrajectoryOverflow` if it is the only one.
+    """
+
+    def __init__(
+        self,
+        field: Field,
+        scheme: str | Scheme,
+        step: ArrayLike,
+        n_steps: int,
+        y0: ArrayLike | None = None,
+        p0: ArrayLike | None = None,
+        inputs: Inputs = None,
+        *,
+        threads: int | None = None,
+        progress: bool | None = None,
+    ) -> None:
+        self.problem = Problem(field, scheme, step, n_steps, y0, p0, inputs)
+        self._threads, self._progress = threads, progress
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.problem.shape
+
+    @property
+    def state_size(self) -> int:
+        return self.problem.field.dim * (1 if self.problem.first_order else 2)
+
+    @property
+    def blocks(self) -> Mapping[str, slice]:
+        d = self.problem.field.dim
+        if self.problem.first_order:
+            return {"position": slice(0, d)}
+        return {"position": slice(0, d), "momentum": slice(d, 2 * d)}
+
+    def run(self) -> Float:
+        """Final state (y_N, p_N), shape (*step.shape, D)."""
+        y, p, _, lost = self.problem.forward(threads=self._threads, progress=self._progress)
+        self._check(lost, y, p)
+        state = y if self.problem.first_order else np.concatenate([y, p], axis=1)
+        return state.reshape(*self.shape, self.state_size)
+
+    def pushforward(self, columns: ArrayLike, rows: str | None = None) -> Scaled:
+        """J V for tangent columns V of shape (D, k), J = ∂(y_N, p_N)/∂(y_0, p_0).
+
+        With ``rows="position"`` only ∂y_N, which spares the last half kick.
+        """
+        _, _, end, lost = self.problem.forward(
+            self._split(columns, "columns"),
+            close=rows != "position",
+            threads=self._threads,
+            progress=self._progress,
+        )
+        if not self.problem.field.constant_jacobian:
+            self._check(lost, end.y, end.p)
+        return self._join(end, rows)
+
+    def pullback(self, cotangents: ArrayLike) -> Scaled:
+        """Jᵀ Λ for cotangent columns Λ of shape (D, k), by the transposed factors in reversed order.
+
+        Keeps y at every kick of a block of lanes: 8 · kicks · d bytes a lane.
+        """
+        lam = self._split(cotangents, "cotangents")
+        d, m, k = self.problem.field.dim, self.problem.n_lanes, lam[0].shape[1]
+        start = Columns(np.empty((m, d, k)), np.empty((m, d, k)), np.zeros(m, np.int64))
+
+        def keep(block: slice, run: Run, record: Record, lanes: Lanes) -> None:
+            part, _ = self.problem.backward(run, record.stations, lam, gradient=False)
+            start.y[block], start.p[block], start.exponent[block] = part.y, part.p, part.exponent
+
+        self._forward_then(keep, start)
+        return self._join(start, None)
+
+    def parameter_gradient(self, cotangent: ArrayLike) -> Float:
+        """∂⟨λ, s_N⟩/∂θ for one cotangent λ of shape (D,), packed as ``field.theta``."""
+        lam = self._split(np.asarray(cotangent, dtype=np.float64).reshape(-1, 1), "cotangent")
+        gradient = np.empty((self.problem.n_lanes, self.problem.field.packed.size))
+
+        def keep(block: slice, run: Run, record: Record, lanes: Lanes) -> None:
+            # The leaf sums over lanes, and each lane has a gradient of its own.
+            for q, lane in enumerate(range(self.problem.n_lanes)[block]):
+                alone = self.problem.one_lane(run, q)
+                stations = np.ascontiguousarray(record.stations[:, :, q : q + 1])
+                _, gradient[lane] = self.problem.backward(alone, stations, lam, gradient=True)
+
+        self._forward_then(keep, None)
+        return gradient.reshape(*self.shape, -1)
+
+    # ------------------------------------------------------------------------------------------- inside
+
+    def _forward_then(self, keep, start: Columns | None) -> None:
+        _, _, _, lost = self.problem.forward(
+            keep=keep, stations=True, threads=self._threads, progress=self._progress
+        )
+        if not self.problem.field.constant_jacobian:
+            self._check(lost, *((start.y, start.p) if start else ()))
+
+    def _split(self, columns: ArrayLike, argument: str) -> tuple[Float, Float]:
+        array = as_array(columns, argument, 2)
+        if array.shape[0] != self.state_size:
+            raise ValueError(
+                f"{argument} has {array.shape[0]} rows; the full state of this recurrence has {self.state_size}."
+            )
+        d = self.problem.field.dim
+        if self.problem.first_order:
+            return array, np.zeros_like(array)
+        return array[:d].copy(), array[d:].copy()
+
+    def _join(self, part: Columns, rows: str | None) -> Scaled:
+        if rows == "position" or self.problem.first_order:
+            values = part.y
+        else:
+            values = np.concatenate([part.y, part.p], axis=1)
+        return Scaled(values.reshape(*self.shape, *values.shape[1:]), part.exponent.reshape(self.shape))
+
+    def _check(self, lost: NDArray[np.int64], *results: Float) -> None:
+        """Raise, or mark the lanes and warn, where the trajectory left the range of float64."""
+        if not (lost >= 0).any():
+            return
+        first = self.problem.overflow(int(np.argmax(lost >= 0)))
+        if self.problem.shape == ():
+            raise first
+        for array in results:
+            array[lost >= 0] = np.nan
+        warnings.warn(
+            f"{np.count_nonzero(lost >= 0)} of {lost.size} lanes are NaN: {first}", RuntimeWarning, stacklevel=4
+        )
