@@ -13,11 +13,15 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["Cancelled", "Ticker", "default_threads", "one_blas_thread", "run_blocks"]
+__all__ = ["POOL_SECONDS", "Cancelled", "Ticker", "default_threads", "one_blas_thread", "run_blocks"]
 
 # A compiled call cannot be interrupted, so calls are kept short: Ctrl-C acts after one of them.
 CALL_SECONDS = 0.02
 LARGEST_CHUNK = 10_000
+# Work shorter than this is over before a second thread has started.
+POOL_SECONDS = 1e-3
+# Seconds before a progress bar appears by itself.
+DELAY = 2.0
 
 
 class Cancelled(Exception):
@@ -43,22 +47,32 @@ def default_threads() -> int:
 
 
 class Ticker:
-    """What a worker reports to: progress forwards, cancellation backwards."""
+    """What a worker reports to: progress forwards, cancellation backwards.
 
-    def __init__(self, total: int, label: str, progress: bool | None) -> None:
+    Parameters
+    ----------
+    total : int
+        Lane-steps of the whole work.
+    seconds : float
+        Estimated time of the whole work; short work never loads the progress bar.
+    label : str
+    progress : bool, optional
+        True and False force and forbid the bar; None shows it on a terminal after two seconds.
+    """
+
+    def __init__(self, total: int, seconds: float, label: str, progress: bool | None) -> None:
         self._cancelled = threading.Event()
         self._bar: Any = None
-        if progress is not False and total > 0:
+        if progress or (progress is None and seconds > DELAY / 4):
             from tqdm import tqdm
 
-            # delay: nothing is drawn for work that ends within two seconds.
             self._bar = tqdm(
                 total=total,
                 desc=label,
                 unit="step",
                 unit_scale=True,
                 leave=False,
-                delay=0 if progress else 2,
+                delay=0 if progress else DELAY,
                 disable=None if progress is None else False,
             )
 
@@ -75,9 +89,12 @@ class Ticker:
         if self._bar is not None:
             self._bar.update(amount)
 
-    def in_chunks(self, call: Callable[[int, int], None], n_steps: int, lanes: int) -> None:
-        """``call(start, stop)`` over [0, n_steps) in pieces of about CALL_SECONDS each."""
-        start, size = 0, min(16, n_steps)
+    def in_chunks(self, call: Callable[[int, int], None], n_steps: int, lanes: int, step_seconds: float) -> None:
+        """``call(start, stop)`` over [0, n_steps) in pieces of about CALL_SECONDS each.
+
+        `step_seconds` is an estimate; the pieces follow what is measured.
+        """
+        start, size = 0, _within(CALL_SECONDS / 4 / step_seconds)
         while start < n_steps:
             stop = min(start + size, n_steps)
             began = time.perf_counter()
@@ -85,10 +102,14 @@ class Ticker:
             spent = time.perf_counter() - began
             self((stop - start) * lanes)
             if spent < CALL_SECONDS / 4:
-                size = min(size * 4, LARGEST_CHUNK)
+                size = _within(size * 4)
             elif spent > CALL_SECONDS:
-                size = max(1, int(size * CALL_SECONDS / spent))
+                size = _within(size * CALL_SECONDS / spent)
             start = stop
+
+
+def _within(size: float) -> int:
+    return max(1, min(LARGEST_CHUNK, int(size)))
 
 
 def run_blocks(
@@ -97,19 +118,22 @@ def run_blocks(
     work: Callable[[slice, Ticker], None],
     *,
     total: int,
+    seconds: float,
     label: str,
     threads: int | None = None,
     progress: bool | None = None,
 ) -> None:
     """Call ``work(lanes, ticker)`` for every block of at most `width` lanes, on `threads` threads.
 
+    `total`, `seconds`, `label` and `progress` are those of `Ticker`.
+
     An exception in one block, or Ctrl-C, stops the others at their next tick and is raised here.
     """
     threads = default_threads() if threads is None else threads
     blocks = [slice(s, min(s + width, n_lanes)) for s in range(0, n_lanes, width)]
-    ticker = Ticker(total, label, progress)
+    ticker = Ticker(total, seconds, label, progress)
     try:
-        if threads == 1 or len(blocks) == 1:
+        if threads == 1 or len(blocks) <= 1:
             for block in blocks:
                 work(block, ticker)
             return

@@ -24,8 +24,10 @@ import hashlib
 import os
 import pickle
 import platform
+import re
 import sys
 import tempfile
+import threading
 import types as python_types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +40,7 @@ from numba.core import config
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
+from numba.core.types.function_type import CompileResultWAP
 
 __all__ = ["JIT_DISABLED", "Kernel", "helper", "kernel", "user_kernel"]
 
@@ -49,6 +52,9 @@ OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
 
 helper: Callable[..., Any] = njit(**OPTIONS)
 """Decorator for functions that only compiled code calls."""
+
+
+_COMPILING = threading.RLock()
 
 
 class Kernel:
@@ -71,22 +77,38 @@ class Kernel:
         self.__name__ = function.__name__
         self.__doc__ = function.__doc__
         self._dispatcher: Any = None
+        self._pointer: Any = None
 
     @property
     def dispatcher(self) -> Any:
         """The Numba dispatcher, compiled (or the plain function under ``NUMBA_DISABLE_JIT=1``)."""
-        if self._dispatcher is None:
-            dispatcher = njit(**OPTIONS)(self.function)
-            if not JIT_DISABLED:
-                if self.cached and (folder := cache_folder()) is not None:
-                    dispatcher._cache = _CheckedCache(self.function, folder)
-                dispatcher.compile(self.signature)
-                dispatcher.disable_compile()
-            self._dispatcher = dispatcher
-        return self._dispatcher
+        with _COMPILING:  # threads that need one kernel wait for one compilation
+            if self._dispatcher is None:
+                dispatcher = njit(**OPTIONS)(self.function)
+                if not JIT_DISABLED:
+                    if self.cached and (folder := cache_folder()) is not None:
+                        dispatcher._cache = _CheckedCache(self.function, folder)
+                    dispatcher.compile(self.signature)
+                    dispatcher.disable_compile()
+                self._dispatcher = dispatcher
+            return self._dispatcher
+
+    @property
+    def pointer(self) -> Any:
+        """The compiled code as a function value, the form in which drivers take a leaf.
+
+        Handing over the dispatcher itself works too, but costs some 30 µs in every call.
+        """
+        if self._pointer is None:
+            dispatcher = self.dispatcher
+            if JIT_DISABLED:
+                self._pointer = dispatcher
+            else:
+                self._pointer = CompileResultWAP(dispatcher.get_compile_result(self.signature))
+        return self._pointer
 
     def __call__(self, *arguments: Any) -> None:
-        self.dispatcher(*[a.dispatcher if isinstance(a, Kernel) else a for a in arguments])
+        self.dispatcher(*[a.pointer if isinstance(a, Kernel) else a for a in arguments])
 
     def __repr__(self) -> str:
         return f"Kernel({self.function.__module__}.{self.__name__})"
@@ -117,11 +139,18 @@ def user_kernel(function: Any, signature: Any, argument: str) -> Kernel:
         made.dispatcher  # noqa: B018  compile now: a user wants the error here, not in the first long run
     except numba.core.errors.NumbaError as error:
         arguments = ", ".join(str(a) for a in signature.args)
-        reason = str(error).strip().splitlines()[0]
         raise TypeError(
-            f"{argument} ({function.__name__}) does not compile for the arguments ({arguments}): {reason}"
+            f"{argument} ({function.__name__}) does not compile for the arguments ({arguments}): "
+            f"{first_reason(error)}"
         ) from error
     return made
+
+
+def first_reason(error: Exception) -> str:
+    """The first line of a Numba error that says what is wrong rather than where."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    return next((line for line in lines if not line.startswith("Failed in")), str(error))
 
 
 # ---------------------------------------------------------------------------------------- the disk cache
@@ -174,10 +203,14 @@ class _CheckedCache(_Cache):
         return str(self._folder)
 
     def _paths(self, signature: Any, target: Any) -> tuple[Path, str]:
-        machine = repr((target.codegen().magic_tuple(), numba.__version__, np.__version__, sys.version))
+        versions = numba.__version__, np.__version__, sys.version, config.OPT, config.BOUNDSCHECK
+        machine = repr((target.codegen().magic_tuple(), *versions))
         machine_key = _digest(machine.encode() + platform.machine().encode())[:12]
-        code_key = code_digest(self._function, str(signature))[:24]
-        stem = f"leapgrad.{self._function.__module__}.{self._function.__qualname__}.{machine_key}."
+        # The name of a NamedTuple type does not tell its fields.
+        fields = [getattr(argument, "fields", ()) for argument in signature.args]
+        code_key = code_digest(self._function, f"{signature} {fields}")[:24]
+        name = re.sub(r"[^\w.]", "_", f"{self._function.__module__}.{self._function.__qualname__}")
+        stem = f"leapgrad.{name}.{machine_key}."
         return self._folder / f"{stem}{code_key}.kernel", stem
 
     def load_overload(self, sig: Any, target_context: Any) -> CompileResult | None:
@@ -233,20 +266,33 @@ def _traits(thing: Any, seen: set[int]) -> Iterator[str]:
             return
         seen.add(id(function))
         yield from _code_traits(function.__code__)
+        yield from _traits(function.__defaults__ or (), seen)
         for cell in function.__closure__ or ():
             yield from _traits(cell.cell_contents, seen)
-        for name in sorted(_names(function.__code__)):
+        names = sorted(_names(function.__code__))
+        for name in names:
             if name in function.__globals__:
+                value = function.__globals__[name]
                 yield name
-                yield from _traits(function.__globals__[name], seen)
+                yield from _traits(value, seen)
+                if isinstance(value, python_types.ModuleType) and _same_package(value, function):
+                    for attribute in names:
+                        yield from _traits(getattr(value, attribute, None), seen)
+    elif isinstance(thing, tuple):
+        for entry in thing:
+            yield from _traits(entry, seen)
     elif isinstance(thing, python_types.ModuleType):
         yield f"{thing.__name__} {getattr(thing, '__version__', '')}"
     elif isinstance(thing, np.ndarray):
         yield f"{thing.dtype} {thing.shape} {_digest(np.ascontiguousarray(thing).tobytes())}"
-    elif isinstance(thing, (int, float, str, tuple, types.Type)):
+    elif isinstance(thing, (int, float, complex, str, bytes, np.generic, types.Type)):
         yield repr(thing)
     else:
         yield f"{type(thing).__module__}.{type(thing).__qualname__}"
+
+
+def _same_package(module: python_types.ModuleType, function: Any) -> bool:
+    return module.__name__.split(".")[0] == function.__module__.split(".")[0]
 
 
 def _names(code: python_types.CodeType) -> set[str]:

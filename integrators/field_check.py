@@ -1,11 +1,14 @@
-"""One check of a new field: its tangent and adjoint against finite differences of its own kick."""
+"""One check of a new field: its leaves against finite differences of its own kick, and lane by lane."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from .validation import as_vector
 
 if TYPE_CHECKING:
     from .fields import Field
@@ -19,42 +22,93 @@ TOLERANCE = 1e-6
 
 
 def check_field(field: Field, at: ArrayLike | None = None) -> None:
-    """Raise ValueError, naming the wrong entry, unless the three derivatives agree with differences."""
+    """Raise ValueError, naming the wrong entry, unless the leaves do what `fields` says of them.
+
+    The derivatives are compared with differences of the kick; then two lanes at once, added to what was
+    there before, with each lane alone.
+    """
     d = field.dim
     rng = np.random.default_rng(2019)
-    y = rng.normal(size=d) if at is None else np.asarray(at, dtype=np.float64).reshape(d)
+    y = rng.normal(size=d) if at is None else as_vector(at, "check_at", d)
     x = rng.normal(size=field.n_inputs)
-    weight = np.array([0.7])
 
-    force, tangent = _kick(field, field.packed, y, x, weight)
-    if not (np.isfinite(force).all() and np.isfinite(tangent).all()):
-        raise ValueError(f"{field.name}: kick is not finite at y = {y}; pass check_at=, a point of its domain.")
-    expected = _differences(lambda v: _kick(field, field.packed, v, x, weight)[0], y)
-    _compare(field, "the tangent of kick, ∂F_i/∂y_j", tangent, expected)
-
-    adjoint, gradient = _kick_adjoint(field, y, x, weight, field.theta.size)
-    _compare(field, "lam_y of kick_adjoint, ∂F_j/∂y_i", adjoint, expected.T)
+    found = _Leaves.of(field, [y], [x], [0.7])
+    for what, values in found._asdict().items():
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"{field.name}: {what} is not finite at y = {y}; pass check_at=, a point of its domain."
+            )
+    by_y = _differences(lambda v: _force(field, field.packed, v, x), y)
+    _compare(field, "the tangent of kick, ∂F_i/∂y_j,", found.dp[:, :, 0], 0.7 * by_y)
+    _compare(field, "lam_y of kick_adjoint, ∂F_j/∂y_i,", found.lam_y[:, :, 0], 0.7 * by_y.T)
     if field.theta.size:
-        by_theta = _differences(lambda t: _kick(field, t, y, x, weight)[0], field.packed)
-        _compare(field, "grad_theta of kick_adjoint", gradient, by_theta.sum(axis=0))
+        by_theta = _differences(lambda t: _force(field, t, y, x), field.packed)
+        _compare(field, "grad_theta of kick_adjoint", found.grad_theta, 0.7 * by_theta.sum(axis=0))
+    _compare(
+        field,
+        "p of kick with tangents",
+        found.p[:, 0],
+        0.7 * _force(field, field.packed, y, x),
+        "the kick without",
+    )
+
+    points = [y, y + 1e-3 * np.maximum(1.0, abs(y))]
+    drives, weights = [x, x + 0.1], [0.7, -0.4]
+    both = _Leaves.of(field, points, drives, weights, before=1.0)
+    alone = [_Leaves.of(field, [points[i]], [drives[i]], [weights[i]]) for i in (0, 1)]
+    for what in ("p", "dp", "lam_y"):
+        expected = 1.0 + np.concatenate([getattr(lane, what) for lane in alone], axis=-1)
+        _compare(
+            field, f"{what} after adding two lanes to ones", getattr(both, what), expected, "each lane alone"
+        )
+    expected = 1.0 + alone[0].grad_theta + alone[1].grad_theta
+    _compare(field, "grad_theta after adding two lanes to ones", both.grad_theta, expected, "each lane alone")
 
 
-def _kick(field: Field, theta: Float, y: Float, x: Float, weight: Float) -> tuple[Float, Float]:
+class _Leaves(NamedTuple):
+    """What both leaves add, for unit columns."""
+
+    p: Float  # (d, m)
+    dp: Float  # (d, d, m)
+    lam_y: Float  # (d, d, m)
+    grad_theta: Float
+
+    @classmethod
+    def of(
+        cls,
+        field: Field,
+        y: Sequence[Float],
+        x: Sequence[Float],
+        weights: Sequence[float],
+        before: float = 0.0,
+    ) -> _Leaves:
+        d, m = field.dim, len(weights)
+        inputs = (np.stack(y, axis=1), np.stack(x, axis=1), np.array(weights))
+        units = np.repeat(np.eye(d)[:, :, None], m, axis=2)
+        theta, state, drive, c, columns = (a.copy() for a in (field.packed, *inputs, units))
+        out = cls(*(np.full(shape, before) for shape in ((d, m), (d, d, m), (d, d, m), theta.size)))
+        field.kick(theta, state, drive, c, out.p, columns, out.dp)
+        field.kick_adjoint(theta, state, drive, c, columns, out.lam_y, out.grad_theta)
+        names = "theta", "y", "x", "c", "the columns it reads"
+        for name, used, original in zip(
+            names, (theta, state, drive, c, columns), (field.packed, *inputs, units), strict=True
+        ):
+            if not np.array_equal(used, original, equal_nan=True):
+                raise ValueError(
+                    f"{field.name}: a leaf changes {name}; leaves may only add to their targets."
+                )
+        return out
+
+
+def _force(field: Field, theta: Float, y: Float, x: Float) -> Float:
+    """F(y, x; θ), by a kick without columns."""
     d = field.dim
-    p, dp = np.zeros((d, 1)), np.zeros((d, d, 1))
-    field.kick(theta, y[:, None].copy(), x[:, None].copy(), weight, p, np.eye(d)[:, :, None].copy(), dp)
-    return p[:, 0], dp[:, :, 0]
+    force, none = np.zeros((d, 1)), np.zeros((d, 0, 1))
+    field.kick(theta.copy(), y[:, None].copy(), x[:, None].copy(), np.ones(1), force, none, none.copy())
+    return force[:, 0]
 
 
-def _kick_adjoint(field: Field, y: Float, x: Float, weight: Float, size: int) -> tuple[Float, Float]:
-    d = field.dim
-    lam_y, gradient = np.zeros((d, d, 1)), np.zeros(size)
-    lam_p = np.eye(d)[:, :, None].copy()
-    field.kick_adjoint(field.packed, y[:, None].copy(), x[:, None].copy(), weight, lam_p, lam_y, gradient)
-    return lam_y[:, :, 0], gradient
-
-
-def _differences(function, point: Float) -> Float:
+def _differences(function: Callable[[Float], Float], point: Float) -> Float:
     """Jacobian of `function` at `point` by central differences with one Richardson step."""
     columns = []
     for j in range(point.size):
@@ -68,12 +122,15 @@ def _differences(function, point: Float) -> Float:
     return np.array(columns).T
 
 
-def _compare(field: Field, what: str, found: Float, expected: Float) -> None:
+def _compare(
+    field: Field, what: str, found: Float, expected: Float, by: str = "a finite difference of kick"
+) -> None:
     error = np.abs(found - expected)
     scale = max(1.0, float(np.abs(expected).max(initial=0.0)))
     if not error.max(initial=0.0) <= TOLERANCE * scale:
-        where = tuple(int(i) for i in np.unravel_index(np.nanargmax(error), error.shape))
+        # NaN is the largest error of all.
+        where = tuple(int(i) for i in np.unravel_index(np.argmax(error), error.shape))
         raise ValueError(
-            f"{field.name}: {what} is {found[where]:.6g} at index {where} where a finite difference of kick "
-            f"gives {expected[where]:.6g}; correct the leaf."
+            f"{field.name}: {what} is {found[where]:.6g} at index {where} where {by} gives "
+            f"{expected[where]:.6g}; correct the leaf, or pass check_at= away from a kink of F."
         )

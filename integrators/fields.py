@@ -20,7 +20,7 @@ from numba import types
 from numpy.typing import ArrayLike, NDArray
 
 from .compiled import Kernel, user_kernel
-from .validation import as_array, as_count
+from .validation import as_array, as_count, as_vector
 
 __all__ = ["KICK", "KICK_ADJOINT", "Field"]
 
@@ -78,8 +78,8 @@ class Field:
         spring = Field(1, kick, kick_adjoint, theta=[2.0])
     """
 
-    one_lane_blocks = False
-    """Whether lanes are run one at a time (fields that hand their matrix products to BLAS)."""
+    vectorised = False
+    """Whether the leaves are fastest on whole registers of lanes, or of columns where there is one lane."""
 
     constant_jacobian = False
     """Whether DF is the same everywhere, so that tangents outlive an overflow of the state."""
@@ -100,6 +100,8 @@ class Field:
         self.n_inputs = as_count(n_inputs, "n_inputs")
         # Kernels take writable arrays only (one signature); users see a read-only view.
         self.packed = as_array(theta, "theta", 1) if np.size(theta) else np.zeros(0)
+        if lipschitz is not None and not lipschitz >= 0.0:
+            raise ValueError(f"lipschitz must be at least 0, or None if no bound is known; got {lipschitz}.")
         self.lipschitz = lipschitz
         self.name = name or getattr(kick, "__name__", "field")
         ours = isinstance(kick, Kernel) and isinstance(kick_adjoint, Kernel)
@@ -124,8 +126,8 @@ class Field:
     def linearise(self, y: ArrayLike, x: ArrayLike | None = None) -> tuple[Float, Float]:
         """F(y, x) and DF(y, x) = ∂F/∂y at one point: shapes (d,) and (d, d)."""
         d = self.dim
-        point = np.array(y, dtype=np.float64).reshape(d, 1)
-        drive = np.zeros((self.n_inputs, 1)) if x is None else np.array(x, np.float64).reshape(-1, 1)
+        point = as_vector(y, "y", d)[:, None]
+        drive = as_vector(x, "x", self.n_inputs)[:, None]
         force, jacobian = np.zeros((d, 1)), np.zeros((d, d, 1))
         self.kick(self.packed, point, drive, np.ones(1), force, np.eye(d)[:, :, None].copy(), jacobian)
         return force[:, 0], jacobian[:, :, 0]

@@ -20,6 +20,7 @@ from .arithmetic import fma
 from .compiled import helper, kernel
 from .fields import KICK, KICK_ADJOINT
 from .schedule import EXPLICIT, FIRST_ORDER, SPLITTING
+from .simd import flat, get, put
 
 __all__ = ["Lanes", "Record", "Run", "advance", "retreat"]
 
@@ -91,64 +92,83 @@ def fill_input(inputs, rows, number, x):
 
 
 @helper
-def drift(weight, h, p, y):
-    """y += weight h p for the flattened columns p, y of shape (d, k·m), lanes last."""
-    rows, n = y.shape
+def lane_factors(m):
+    """Room for one factor per lane, repeated so that the loops over it are long enough to pay."""
+    return np.empty(m * max(1, 128 // m))
+
+
+@helper
+def times(weight, h, c):
+    """c ← weight h, over and over."""
     m = h.size
-    if m == 1:
-        c = weight * h[0]
-        for i in range(rows):
-            for q in range(n):
-                y[i, q] = fma(c, p[i, q], y[i, q])
-        return
-    for i in range(rows):
-        for r in range(n // m):
-            start = r * m
-            for q in range(m):
-                y[i, start + q] = fma(weight * h[q], p[i, start + q], y[i, start + q])
+    for start in range(0, c.size, m):
+        for q in range(m):
+            put(c, start + q, weight * h[q])
+
+
+@helper
+def drift(c, p, y):
+    """y += c p for flat columns, lanes last; c as filled by `times`."""
+    width = c.size
+    whole = y.size - y.size % width
+    for start in range(0, whole, width):
+        for q in range(width):
+            put(y, start + q, fma(c[q], get(p, start + q), get(y, start + q)))
+    for q in range(y.size - whole):
+        put(y, whole + q, fma(c[q], get(p, whole + q), get(y, whole + q)))
 
 
 @helper
 def copy_into(source, target):
     """target ← source for flat arrays."""
-    for i in range(source.size):
-        target[i] = source[i]
+    for f in range(source.size):
+        target[f] = source[f]
 
 
 @helper
-def largest_by_lane(columns, biggest):
-    """biggest[q] ← max(biggest[q], |columns[:, :, q]|)."""
-    d, k, m = columns.shape
-    for i in range(d):
-        for r in range(k):
-            for q in range(m):
-                value = abs(columns[i, r, q])
-                biggest[q] = value if value > biggest[q] else biggest[q]
+def largest_by_lane(columns, m, biggest):
+    """biggest[q % m] ← max(biggest[q % m], |columns|) for flat columns; biggest is a multiple of m long.
+
+    A running maximum in one variable would not vectorise; one per position does.
+    """
+    width = biggest.size
+    whole = columns.size - columns.size % width
+    for start in range(0, whole, width):
+        for q in range(width):
+            value = abs(get(columns, start + q))
+            biggest[q] = value if value > biggest[q] else biggest[q]
+    for f in range(whole, columns.size):
+        value = abs(columns[f])
+        q = f % m
+        biggest[q] = value if value > biggest[q] else biggest[q]
 
 
 @helper
-def scale_lane(columns, lane, factor):
-    for i in range(columns.shape[0]):
-        for r in range(columns.shape[1]):
-            columns[i, r, lane] *= factor
+def scale_lane(columns, m, lane, factor):
+    for f in range(lane, columns.size, m):
+        columns[f] *= factor
 
 
 @helper
 def rescale(first, second, exponent):
-    """Bring lanes of both column blocks back into range by powers of two, counted in `exponent`."""
+    """Bring lanes of two flat column blocks back into range by powers of two, counted in `exponent`."""
     m = exponent.size
-    biggest = np.zeros(m)
-    largest_by_lane(first, biggest)
-    largest_by_lane(second, biggest)
+    repeats = max(1, 64 // m)
+    biggest = np.zeros(repeats * m)
+    largest_by_lane(first, m, biggest)
+    largest_by_lane(second, m, biggest)
     for q in range(m):
-        if (biggest[q] > LARGE or biggest[q] < SMALL) and biggest[q] != 0.0 and biggest[q] < np.inf:
-            shift = int(math.frexp(biggest[q])[1])
+        top = biggest[q]
+        for r in range(1, repeats):
+            top = max(top, biggest[r * m + q])
+        if (top > LARGE or top < SMALL) and top != 0.0 and top < np.inf:
+            shift = int(math.frexp(top)[1])
             # Two factors: 2^-shift alone may not be representable.
             half = shift // 2
             for part in (half, shift - half):
                 factor = math.ldexp(1.0, -part)
-                scale_lane(first, q, factor)
-                scale_lane(second, q, factor)
+                scale_lane(first, m, q, factor)
+                scale_lane(second, m, q, factor)
             exponent[q] += shift
 
 
@@ -172,8 +192,8 @@ def advance(kick, theta, run, lanes, record, start, stop):
     a, b, opening = run.drift, run.kick, run.opening
     d, m = y.shape
     k = dy.shape[1]
-    flat_dy, flat_dp = dy.reshape(d, k * m), dp.reshape(d, k * m)
-    x, c = np.empty((run.inputs.shape[1], m)), np.empty(m)
+    flat_y, flat_p, flat_dy, flat_dp = flat(y), flat(p), flat(dy), flat(dp)
+    x, c, factors = np.empty((run.inputs.shape[1], m)), np.empty(m), lane_factors(m)
     keep_stations, keep_nodes = record.stations.size > 0, record.nodes_y.size > 0
     first, last = 0, run.n_steps - 1
     stages = a.size
@@ -188,8 +208,9 @@ def advance(kick, theta, run, lanes, record, start, stop):
             else:
                 weight = b[s]
                 if run.form == SPLITTING and a[s] != 0.0:
-                    drift(a[s], h, p, y)
-                    drift(a[s], h, flat_dp, flat_dy)
+                    times(a[s], h, factors)
+                    drift(factors, flat_p, flat_y)
+                    drift(factors, flat_dp, flat_dy)
                 if s == stages - 1 and run.form == SPLITTING:
                     if keep_nodes:
                         record.nodes_y[i + 1] = y
@@ -204,20 +225,20 @@ def advance(kick, theta, run, lanes, record, start, stop):
                 record.stations[number] = y
             fill_input(run.inputs, run.rows, number, x)
             number += 1
-            for q in range(m):
-                c[q] = weight * h[q]
+            times(weight, h, c)
             if run.form == SPLITTING:
                 kick(theta, y, x, c, p, dy, dp)
             elif run.form == FIRST_ORDER:
-                copy_into(y.reshape(d * m), old.reshape(d * m))
-                copy_into(dy.reshape(d * k * m), old_columns.reshape(d * k * m))
+                copy_into(flat_y, flat(old))
+                copy_into(flat_dy, flat(old_columns))
                 kick(theta, old, x, c, y, old_columns, dy)
             else:
-                copy_into(p.reshape(d * m), old.reshape(d * m))
-                copy_into(dp.reshape(d * k * m), old_columns.reshape(d * k * m))
+                copy_into(flat_p, flat(old))
+                copy_into(flat_dp, flat(old_columns))
                 kick(theta, y, x, c, p, dy, dp)
-                drift(a[s], h, old, y)
-                drift(a[s], h, old_columns.reshape(d, k * m), flat_dy)
+                times(a[s], h, factors)
+                drift(factors, flat(old), flat_y)
+                drift(factors, flat(old_columns), flat_dy)
         if run.form != SPLITTING and keep_nodes:
             record.nodes_y[i + 1] = y
             record.nodes_p[i + 1] = p
@@ -225,7 +246,7 @@ def advance(kick, theta, run, lanes, record, start, stop):
             mark_lost(y, i + 1, lanes.lost)
             mark_lost(p, i + 1, lanes.lost)
             if k > 0:
-                rescale(dy, dp, lanes.exponent)
+                rescale(flat_dy, flat_dp, lanes.exponent)
 
 
 @kernel(
@@ -241,8 +262,8 @@ def retreat(kick_adjoint, theta, run, stations, lam_y, lam_p, exponent, grad_the
     """
     a, b, opening, h = run.drift, run.kick, run.opening, run.step
     d, k, m = lam_y.shape
-    flat_y, flat_p = lam_y.reshape(d, k * m), lam_p.reshape(d, k * m)
-    x, c = np.empty((run.inputs.shape[1], m)), np.empty(m)
+    flat_y, flat_p = flat(lam_y), flat(lam_p)
+    x, c, factors = np.empty((run.inputs.shape[1], m)), np.empty(m), lane_factors(m)
     first, last = 0, run.n_steps - 1
     stages = a.size
     old = np.empty((d, k, m))
@@ -262,18 +283,19 @@ def retreat(kick_adjoint, theta, run, stations, lam_y, lam_p, exponent, grad_the
                     weight = 0.0
             if weight != 0.0:
                 fill_input(run.inputs, run.rows, number, x)
-                for q in range(m):
-                    c[q] = weight * h[q]
+                times(weight, h, c)
                 if run.form == SPLITTING:
                     kick_adjoint(theta, stations[number], x, c, lam_p, lam_y, grad_theta)
                 else:
-                    copy_into(lam_y.reshape(d * k * m), old.reshape(d * k * m))
+                    copy_into(flat_y, flat(old))
                     source = old if run.form == FIRST_ORDER else lam_p
                     kick_adjoint(theta, stations[number], x, c, source, lam_y, grad_theta)
                     if run.form == EXPLICIT:
-                        drift(a[s], h, old.reshape(d, k * m), flat_p)
+                        times(a[s], h, factors)
+                        drift(factors, flat(old), flat_p)
                 number -= 1
             if s >= 0 and run.form == SPLITTING and a[s] != 0.0:
-                drift(a[s], h, flat_y, flat_p)
+                times(a[s], h, factors)
+                drift(factors, flat_y, flat_p)
         if grad_theta.size == 0 and (i % run.check_every == 0 or i == first):
-            rescale(lam_y, lam_p, exponent)
+            rescale(flat_y, flat_p, exponent)

@@ -9,60 +9,32 @@ from .activations import ACTIVATIONS, activate
 from .arithmetic import fma
 from .compiled import helper, kernel
 from .fields import KICK, KICK_ADJOINT, Field, Float
+from .product import add_matrix_vector, add_product
+from .simd import flat, get, put
 from .validation import as_array, as_count
 
-__all__ = ["BLAS_DIM", "NeuralField"]
-
-# From this dimension on matrix products go to BLAS, below it to the loops here.
-BLAS_DIM = 32
-
+__all__ = ["NeuralField"]
 
 @helper
-def unpack(theta, d, n_inputs):
-    """(activation code, W (d, d), V (d, n_inputs), b (d,)) as views of the flat parameters."""
-    w_end = d * d
-    v_end = w_end + d * n_inputs
-    b_end = v_end + d
-    return (
-        int(theta[b_end]),
-        theta[:w_end].reshape(d, d),
-        theta[w_end:v_end].reshape(d, n_inputs),
-        theta[v_end:b_end],
-    )
-
-
-@helper
-def accumulate_product(A, B, out):
-    """out += A B for A (r, c), B (c, n), with the sum over c in order for every entry."""
-    rows, n = out.shape
-    for i in range(rows):
-        for j in range(A.shape[1]):
-            a = A[i, j]
-            for q in range(n):
-                out[i, q] = fma(a, B[j, q], out[i, q])
-
-
-@helper
-def linearise(theta, y, x, s, ds):
-    """Fill s = σ(z) and ds = σ'(z), z = W y + V x + b, all (d, m)."""
+def linearise(theta, y, x, z, s, ds):
+    """Fill z = b + W y + V x, s = σ(z) and ds = σ'(z); z, s, ds flat of length d·m."""
     d, m = y.shape
-    code, W, V, b = unpack(theta, d, x.shape[0])
-    z = np.empty((d, m))
-    if d >= BLAS_DIM:
-        if m == 1:
-            # A matrix–vector product of its own shape: the state does not depend on the tangents' width.
-            z[:, 0] = np.dot(W, y.reshape(d))
-        else:
-            np.dot(W, y, z)
-        for i in range(d):
-            for q in range(m):
-                z[i, q] += b[i]
+    n_inputs = x.shape[0]
+    v_start = d * d
+    b_start = v_start + d * n_inputs
+    for i in range(d):
+        for q in range(m):
+            put(z, i * m + q, theta[b_start + i])
+    if m == 1:
+        add_matrix_vector(theta, 0, d, d, flat(y), z)
+        add_matrix_vector(theta, v_start, d, n_inputs, flat(x), z)
     else:
         for i in range(d):
-            z[i, :] = b[i]
-        accumulate_product(W, y, z)
-    accumulate_product(V, x, z)
-    activate(code, z.reshape(d * m), s.reshape(d * m), ds.reshape(d * m))
+            ds[i] = 1.0
+        add_product(theta, 0, d, 1, d, d, flat(y), z, m, m, ds, False)
+        if n_inputs > 0:
+            add_product(theta, v_start, n_inputs, 1, d, n_inputs, flat(x), z, m, m, ds, False)
+    activate(int(theta[b_start + d]), z, s, ds)
 
 
 @kernel(KICK)
@@ -70,32 +42,17 @@ def neural_kick(theta, y, x, c, p, dy, dp):
     """p += c σ(z); dp += c σ'(z) W dy, with z = W y + V x + b."""
     d, m = y.shape
     k = dy.shape[1]
-    s = np.empty((d, m))
-    ds = np.empty((d, m))
-    linearise(theta, y, x, s, ds)
+    work = np.empty((3, d * m))
+    s, ds = work[0], work[1]
+    linearise(theta, y, x, work[2], s, ds)
+    flat_p = flat(p)
     for i in range(d):
         for q in range(m):
-            p[i, q] = fma(c[q], s[i, q], p[i, q])
-    if k == 0:
-        return
-    _, W, _, _ = unpack(theta, d, x.shape[0])
-    if d >= BLAS_DIM:
-        w_dy = np.empty((d, k * m))
-        np.dot(W, dy.reshape(d, k * m), w_dy)
-    else:
-        w_dy = np.zeros((d, k * m))
-        accumulate_product(W, dy.reshape(d, k * m), w_dy)
-    for i in range(d):
-        for q in range(m):
-            ds[i, q] *= c[q]
-        if m == 1:
-            slope = ds[i, 0]
-            for r in range(k):
-                dp[i, r, 0] = fma(slope, w_dy[i, r], dp[i, r, 0])
-        else:
-            for r in range(k):
-                for q in range(m):
-                    dp[i, r, q] = fma(ds[i, q], w_dy[i, r * m + q], dp[i, r, q])
+            f = i * m + q
+            put(flat_p, f, fma(c[q], get(s, f), get(flat_p, f)))
+            put(ds, f, c[q] * get(ds, f))
+    if k > 0:
+        add_product(theta, 0, d, 1, d, d, flat(dy), flat(dp), k * m, m, ds, m > 1)
 
 
 @kernel(KICK_ADJOINT)
@@ -104,31 +61,31 @@ def neural_kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
     d, m = y.shape
     k = lam_p.shape[1]
     n_inputs = x.shape[0]
-    s = np.empty((d, m))
-    ds = np.empty((d, m))
-    linearise(theta, y, x, s, ds)
-    _, W, _, _ = unpack(theta, d, n_inputs)
-    g = np.empty((d, k * m))
+    work = np.empty((3, d * m))
+    s, ds = work[0], work[1]
+    linearise(theta, y, x, work[2], s, ds)
+    g = np.empty((d, k, m))
     for i in range(d):
+        s[i] = 1.0
+        for q in range(m):
+            ds[i * m + q] *= c[q]
         for r in range(k):
             for q in range(m):
-                g[i, r * m + q] = c[q] * ds[i, q] * lam_p[i, r, q]
-    if d >= BLAS_DIM:
-        lam_y += np.dot(W.T, g).reshape(d, k, m)
-    else:
-        accumulate_product(W.T, g, lam_y.reshape(d, k * m))
+                g[i, r, q] = ds[i * m + q] * lam_p[i, r, q]
+    add_product(theta, 0, 1, d, d, d, flat(g), flat(lam_y), k * m, m, s, False)
     if grad_theta.size == 0:
         return
-    _, grad_W, grad_V, grad_b = unpack(grad_theta, d, n_inputs)
+    v_start = d * d
+    b_start = v_start + d * n_inputs
     for i in range(d):
         for r in range(k):
             for q in range(m):
-                value = g[i, r * m + q]
-                grad_b[i] += value
+                value = g[i, r, q]
+                grad_theta[b_start + i] += value
                 for j in range(d):
-                    grad_W[i, j] += value * y[j, q]
+                    grad_theta[i * d + j] += value * y[j, q]
                 for j in range(n_inputs):
-                    grad_V[i, j] += value * x[j, q]
+                    grad_theta[v_start + i * n_inputs + j] += value * x[j, q]
 
 
 class NeuralField(Field):
@@ -180,8 +137,7 @@ class NeuralField(Field):
         self.W, self.b, self.V = matrix, bias, weights
         for array in (self.W, self.b, self.V):
             array.flags.writeable = False
-        # BLAS may sum in another order for another width, and lanes must not see each other.
-        self.one_lane_blocks = d >= BLAS_DIM
+        self.vectorised = True
         self.constant_jacobian = self.activation.name == "identity"
         super().__init__(
             d,

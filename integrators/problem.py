@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .blocks import Ticker, default_threads, one_blas_thread, run_blocks
+from .blocks import POOL_SECONDS, Ticker, default_threads, run_blocks
 from .fields import Field
 from .flow import Lanes, Record, Run, advance, retreat
 from .schedule import FIRST_ORDER, SPLITTING, Schedule
 from .schemes import Scheme, get_scheme
+from .simd import WIDTH
 from .validation import as_array, as_count, as_steps, as_vector
 
 __all__ = ["Columns", "Inputs", "Problem", "Run", "TrajectoryOverflow"]
@@ -26,7 +26,9 @@ Inputs = ArrayLike | Callable[[float], ArrayLike] | None
 # Columns may shrink by 2^-53 in a step (1 + x with x next to -1), so eight steps stay within float64.
 MOST_STEPS_UNCHECKED = 8
 # Tangent columns of one block should stay in a core's own cache.
-CACHE_BYTES = 1 << 18
+CACHE_BYTES = 1 << 17
+# From this dimension on one lane's columns fill the registers and the cache by themselves.
+ONE_LANE_DIM = 32
 
 
 class TrajectoryOverflow(OverflowError):
@@ -131,9 +133,9 @@ class Problem:
 
     # ------------------------------------------------------------------------------ one block of lanes
 
-    def run(self, lanes: slice, schedule: Schedule, check_every: int | None = None) -> Run:
+    def run(self, lanes: NDArray[np.intp], schedule: Schedule, check_every: int | None = None) -> Run:
         """The drivers' view of the run for some lanes."""
-        h = self.steps[lanes].copy()
+        h = self.steps[lanes]
         rows = np.zeros(0, np.int64)
         inputs = np.zeros((1, 0, 1))
         if self.field.n_inputs:
@@ -182,13 +184,20 @@ class Problem:
         bits = math.log2(largest) if math.isfinite(largest) else math.inf
         return max(1, min(MOST_STEPS_UNCHECKED, int(400 / bits) if bits else MOST_STEPS_UNCHECKED))
 
-    def block_width(self, k: int, threads: int) -> int:
-        """Lanes per block for k columns: columns in cache, and every thread at work."""
-        if self.field.one_lane_blocks:
-            return 1
-        lane_bytes = 8 * self.field.dim * (3 * k + 6)
-        width = min(max(8, CACHE_BYTES // lane_bytes), max(1, math.ceil(self.n_lanes / threads)))
-        return width
+    def block_shape(self, k: int, threads: int) -> tuple[int, int, int]:
+        """(lanes per block, multiple to which lanes are padded, multiple to which columns are padded).
+
+        Columns of a block should stay in cache, and every thread should have work. Padding repeats the last
+        lane, or adds zero columns; neither changes a bit of the others.
+        """
+        d, m = self.field.dim, self.n_lanes
+        share = max(1, math.ceil(m / threads))
+        if not self.field.vectorised:
+            return min(max(8, CACHE_BYTES // (8 * d * (3 * k + 6))), share), 1, 1
+        if m < WIDTH or d >= ONE_LANE_DIM:
+            return 1, 1, WIDTH
+        width = max(WIDTH, CACHE_BYTES // (16 * d * (k + 1)) // (2 * WIDTH) * (2 * WIDTH))
+        return min(width, math.ceil(share / WIDTH) * WIDTH), WIDTH, 1
 
     # ------------------------------------------------------------------------------------- whole runs
 
@@ -223,14 +232,21 @@ class Problem:
         out = Columns(np.empty((m, d, k)), np.empty((m, d, k)), np.zeros(m, np.int64))
         lost = np.full(m, -1, np.int64)
 
+        seconds = self._seconds(k) * max(1, schedule.kicks_per_step)
+        if seconds * m * self.n_steps < POOL_SECONDS:
+            threads = 1
+        width, pad_lanes, pad_columns = self.block_shape(k, threads)
+        columns_0 = [_padded(start, pad_columns)[:, :, None] for start in (dy0, dp0)]
+
         def work(block: slice, ticker: Ticker) -> None:
-            run = self.run(block, schedule)
-            n = run.step.size
+            members = block.stop - block.start
+            n = members + -members % pad_lanes
+            run = self.run(np.minimum(np.arange(block.start, block.start + n), m - 1), schedule)
             lanes = Lanes(
                 np.repeat(self.y0[:, None], n, axis=1),
                 np.repeat(self.p0[:, None], n, axis=1),
-                np.repeat(dy0[:, :, None], n, axis=2),
-                np.repeat(dp0[:, :, None], n, axis=2),
+                np.repeat(columns_0[0], n, axis=2),
+                np.repeat(columns_0[1], n, axis=2),
                 np.zeros(n, np.int64),
                 np.full(n, -1, np.int64),
             )
@@ -243,50 +259,54 @@ class Problem:
             ticker.in_chunks(
                 lambda start, stop: advance(self.field.kick, self.field.packed, run, lanes, record, start, stop),
                 self.n_steps,
-                n,
+                members,
+                seconds * n,
             )
-            y[block], p[block] = lanes.y.T, lanes.p.T
-            out.y[block], out.p[block] = lanes.dy.transpose(2, 0, 1), lanes.dp.transpose(2, 0, 1)
-            out.exponent[block], lost[block] = lanes.exponent, lanes.lost
+            real = slice(0, members)
+            y[block], p[block] = lanes.y.T[real], lanes.p.T[real]
+            out.y[block] = lanes.dy.transpose(2, 0, 1)[real, :, :k]
+            out.p[block] = lanes.dp.transpose(2, 0, 1)[real, :, :k]
+            out.exponent[block], lost[block] = lanes.exponent[real], lanes.lost[real]
             if keep is not None:
                 keep(block, run, record, lanes)
 
-        with self._blas():
-            run_blocks(
-                m,
-                self.block_width(k, threads),
-                work,
-                total=m * self.n_steps,
-                label=f"{self.scheme.name}, d={d}",
-                threads=threads,
-                progress=progress,
-            )
+        run_blocks(
+            m,
+            width,
+            work,
+            total=m * self.n_steps,
+            seconds=seconds * m * self.n_steps,
+            label=f"{self.scheme.name}, d={d}",
+            threads=threads,
+            progress=progress,
+        )
         return y, p, out, lost
 
     def backward(
-        self,
-        run: Run,
-        stations: Float,
-        lam: tuple[Float, Float],
-        gradient: bool,
+        self, run: Run, stations: Float, lam: tuple[Float, Float], gradient: bool
     ) -> tuple[Columns, Float]:
         """Pull cotangent columns (d, k) of one block from the end of the run to its start."""
-        n = run.step.size
-        lam_y = np.repeat(lam[0][:, :, None], n, axis=2)
-        lam_p = np.repeat(lam[1][:, :, None], n, axis=2)
+        n, k = run.step.size, lam[0].shape[1]
+        pad = WIDTH if self.field.vectorised and n == 1 else 1
+        lam_y, lam_p = (np.repeat(_padded(part, pad)[:, :, None], n, axis=2) for part in lam)
         exponent = np.zeros(n, np.int64)
         grad_theta = np.zeros(self.field.packed.size if gradient else 0)
-        ticker = Ticker(0, "", False)
-        with self._blas():
-            ticker.in_chunks(
-                lambda start, stop: retreat(
-                    self.field.kick_adjoint, self.field.packed, run, stations, lam_y, lam_p, exponent,
-                    grad_theta, self.n_steps - stop, self.n_steps - start,
-                ),
-                self.n_steps,
-                n,
-            )  # fmt: skip
-        return Columns(lam_y.transpose(2, 0, 1), lam_p.transpose(2, 0, 1), exponent), grad_theta
+        Ticker(0, 0.0, "", False).in_chunks(
+            lambda start, stop: retreat(
+                self.field.kick_adjoint, self.field.packed, run, stations, lam_y, lam_p, exponent,
+                grad_theta, self.n_steps - stop, self.n_steps - start,
+            ),
+            self.n_steps,
+            n,
+            self._seconds(k) * n,
+        )  # fmt: skip
+        y, p = (part.transpose(2, 0, 1)[:, :, :k] for part in (lam_y, lam_p))
+        return Columns(y, p, exponent), grad_theta
+
+    def _seconds(self, k: int) -> float:
+        """A rough estimate of the time of one kick of one lane, to size the first call and the pool."""
+        d = self.field.dim
+        return 2.0 * d * d * (k + 1) / 2e10 + 4e-9 * d + 2e-9
 
     def one_lane(self, run: Run, lane: int) -> Run:
         """The run of one lane of a block."""
@@ -295,26 +315,23 @@ class Problem:
             inputs = np.ascontiguousarray(inputs[:, :, lane : lane + 1])
         return run._replace(step=run.step[lane : lane + 1].copy(), inputs=inputs)
 
-    def _blas(self) -> Any:
-        return one_blas_thread() if self.field.one_lane_blocks else nullcontext()
-
     def overflow(self, lane: int) -> TrajectoryOverflow:
         """The exception for a lost lane, with the exact step: the lane is run again, checked every step."""
-        alone = Problem.__new__(Problem)
-        alone.__dict__ = {**self.__dict__, "steps": self.steps[lane : lane + 1], "shape": ()}
-        schedule = Schedule.of(self.scheme, self.n_steps, close=True)
-        run = alone.run(slice(0, 1), schedule, check_every=1)
+        run = self.run(np.array([lane]), Schedule.of(self.scheme, self.n_steps), check_every=1)
         d = self.field.dim
         lanes = Lanes(
             self.y0[:, None].copy(), self.p0[:, None].copy(), np.zeros((d, 0, 1)), np.zeros((d, 0, 1)),
             np.zeros(1, np.int64), np.full(1, -1, np.int64),
         )  # fmt: skip
-        empty = np.zeros((0, d, 1))
-        with self._blas():
-            start = 0
-            while start < self.n_steps and lanes.lost[0] < 0:
-                stop = min(start + 256, self.n_steps)
-                record = Record(empty, empty, empty)
-                advance(self.field.kick, self.field.packed, run, lanes, record, start, stop)
-                start = stop
+        start, record = 0, Record(*[np.zeros((0, d, 1))] * 3)
+        while start < self.n_steps and lanes.lost[0] < 0:
+            stop = min(start + 256, self.n_steps)
+            advance(self.field.kick, self.field.packed, run, lanes, record, start, stop)
+            start = stop
         return TrajectoryOverflow(int(lanes.lost[0]), self.n_steps, float(self.steps[lane]))
+
+
+def _padded(array: NDArray, multiple: int) -> NDArray:
+    """`array` with zeros after its last axis, up to a multiple of some length."""
+    missing = -array.shape[-1] % multiple
+    return np.concatenate([array, np.zeros((*array.shape[:-1], missing))], axis=-1) if missing else array

@@ -54,8 +54,13 @@ class Schedule:
         form = _FORMS[scheme.form]
         a, b = np.array(scheme.drift), np.array(scheme.kick)
         opening = 0.0
-        if form == SPLITTING and a[0] == 0.0 and len(a) > 1:
-            opening, a, b = float(b[0]), a[1:].copy(), b[1:].copy()
+        if form == SPLITTING:
+            # Kicks with no drift between them are one kick.
+            starts = np.flatnonzero((a != 0.0) | (np.arange(len(a)) == 0))
+            a, b = a[starts], np.add.reduceat(b, starts)
+            # End kicks that cancel stay apart: a merged kick of weight zero would not be counted as one.
+            if a[0] == 0.0 and (b[0] == 0.0 or b[0] + b[-1] != 0.0):
+                opening, a, b = float(b[0]), a[1:].copy(), b[1:].copy()
         return cls(form, a, b, opening, n_steps, close)
 
     @property

@@ -105,12 +105,13 @@ def integrate(
     y[:, 0], p[:, 0] = problem.y0, problem.p0
 
     def keep(block: slice, run: Run, record: Record, lanes: Lanes) -> None:
-        y[block, 1:] = record.nodes_y[1:].transpose(2, 0, 1)
-        p[block, 1:] = record.nodes_p[1:].transpose(2, 0, 1)
-        for lane, h in zip(range(m)[block], run.step, strict=True):
-            _complete_velocities(field, run, y[lane], p[lane], float(h), lane - (block.start or 0))
+        real = block.stop - block.start
+        y[block, 1:] = record.nodes_y[1:].transpose(2, 0, 1)[:real]
+        p[block, 1:] = record.nodes_p[1:].transpose(2, 0, 1)[:real]
+        for q, lane in enumerate(range(m)[block]):
+            _complete_velocities(field, run, y[lane], p[lane], float(run.step[q]), q)
         if run.form == SPLITTING:
-            p[block, -1] = lanes.p.T
+            p[block, -1] = lanes.p.T[:real]
 
     _, _, _, lost = problem.forward(keep=keep, nodes=True, threads=threads, progress=progress)
     if (lost >= 0).any():

@@ -38,7 +38,8 @@ def as_array(value: Any, argument: str, ndim: int | tuple[int, ...]) -> Float:
     array = np.array(array, dtype=np.float64, order="C")
     if not np.isfinite(array).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(f"{argument} holds {array[where]} at index {where}; every entry must be finite.")
+        place = f" at index {where}" if where else ""
+        raise ValueError(f"{argument} holds {array[where]}{place}; every entry must be finite.")
     return array
 
 

@@ -104,7 +104,12 @@ class OdeRecurrence:
 
         def keep(block: slice, run: Run, record: Record, lanes: Lanes) -> None:
             part, _ = self.problem.backward(run, record.stations, lam, gradient=False)
-            start.y[block], start.p[block], start.exponent[block] = part.y, part.p, part.exponent
+            real = slice(0, block.stop - block.start)  # the block may be padded
+            start.y[block], start.p[block], start.exponent[block] = (
+                part.y[real],
+                part.p[real],
+                part.exponent[real],
+            )
 
         self._forward_then(keep, start)
         return self._join(start, None)
@@ -161,5 +166,7 @@ class OdeRecurrence:
         for array in results:
             array[lost >= 0] = np.nan
         warnings.warn(
-            f"{np.count_nonzero(lost >= 0)} of {lost.size} lanes are NaN: {first}", RuntimeWarning, stacklevel=4
+            f"{np.count_nonzero(lost >= 0)} of {lost.size} lanes are NaN: {first}",
+            RuntimeWarning,
+            stacklevel=4,
         )

@@ -1,0 +1,106 @@
+# `make` lists the targets. POSIX sh and GNU make 3.81 are enough.
+# PYTHON=python3.12 chooses the interpreter; UV= (empty) sets uv aside.
+
+VENV  := .venv
+PY    := $(VENV)/bin/python
+STAMP := $(VENV)/.leapgrad-installed
+BENCH := $(VENV)/.leapgrad-bench
+LOCK  := constraints/lock.txt
+
+# uv where it works, venv and pip where it does not. Neither may fetch an interpreter.
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
+export UV_PYTHON_DOWNLOADS := never
+ifneq ($(UV),)
+MAKE_VENV = $(UV) venv --quiet --python "$$python" $(VENV)
+INSTALL   = $(UV) pip install --quiet --compile-bytecode --python $(PY) --constraint $(LOCK)
+else
+MAKE_VENV = "$$python" -m venv $(VENV)
+INSTALL   = $(PY) -m pip install --quiet --disable-pip-version-check --constraint $(LOCK)
+endif
+
+# The stamp holds the folder it was made for: an environment that is unfinished, was moved, or has lost
+# its interpreter does not repeat it, and is made anew.
+STAMPED = $(PY) -c 'print(open("$(STAMP)").read().strip())' 2>/dev/null
+ifneq ($(shell $(STAMPED)),$(CURDIR))
+$(STAMP): FORCE
+endif
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: FORCE help setup reproduce test test-slow coverage lint format types bench dist lock clean
+FORCE:
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
+	  printf '  %-16s %s\n' "$$target" "$$text"; done
+
+setup: $(STAMP) ## make .venv with the locked development set-up
+
+$(STAMP): pyproject.toml $(LOCK)
+	@[ "$$($(STAMPED))" = "$(CURDIR)" ] || rm -rf $(VENV)
+	@rm -f $(STAMP)
+	@if [ -z "$(UV)" ] && [ -d $(VENV) ]; then $(PY) -c 'import pip' 2>/dev/null || rm -rf $(VENV); fi
+	@if [ ! -d $(VENV) ]; then \
+	  if [ -n "$$PYTHON" ]; then set -- "$$PYTHON"; else set -- python3 python3.13 python3.12 python3.11 python; fi; \
+	  for candidate do \
+	    "$$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	      && python=$$candidate && break; \
+	  done; \
+	  if [ -z "$$python" ]; then \
+	    echo "leapgrad needs CPython 3.11 or newer with its venv module; tried: $$*; name one with PYTHON=/path/to/python3." >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "Setting up $(VENV) with $$("$$python" --version) and $(if $(UV),uv,pip) (once, about a minute)" && \
+	  $(MAKE_VENV); \
+	fi
+	@$(INSTALL) hatchling
+	@$(INSTALL) --no-build-isolation --editable '.[dev]'
+	@echo "$(CURDIR)" > $@
+
+$(BENCH): $(STAMP)
+	@echo "Adding the packages that the benchmarks compare with (once)"
+	@$(INSTALL) --no-build-isolation --editable '.[dev,bench]'
+	@touch $@
+
+reproduce: $(STAMP) ## draw Figures 1 to 3 into build/figures
+	$(VENV)/bin/leapgrad reproduce figures --out build/figures
+
+test: $(STAMP) ## run the tests, then the nojit subset again without compilation
+	$(PY) -m pytest
+	NUMBA_DISABLE_JIT=1 $(PY) -m pytest -m "nojit and not slow"
+
+test-slow: $(STAMP) ## run the slow tests
+	$(PY) -m pytest -m slow
+
+coverage: $(STAMP) ## run the tests and print the combined coverage
+	$(PY) -m pytest --cov --cov-report=
+	NUMBA_DISABLE_JIT=1 $(PY) -m pytest -m "nojit and not slow" --cov --cov-append
+
+lint: $(STAMP) ## check style and formatting
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+
+format: $(STAMP) ## mend style and formatting
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+types: export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+types: $(STAMP) ## check the types
+	$(PY) -m pyright
+
+bench: $(BENCH) ## run the benchmarks
+	$(PY) -m benchmarks
+
+dist: $(STAMP) ## build the wheel and the source archive into dist
+	$(PY) -m hatchling build
+
+lock: ## renew constraints/lock.txt (needs uv)
+	@uv --version >/dev/null 2>&1 || { echo "make lock needs uv on the PATH." >&2; exit 1; }
+	env -u UV_CONSTRAINT -u UV_OVERRIDE uv pip compile pyproject.toml --no-config --quiet --upgrade --all-extras \
+	  --universal --python-version 3.11 --fork-strategy fewest --constraint constraints/holds.txt \
+	  --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  --output-file $(LOCK)
+
+clean: ## remove .venv, build products and caches
+	rm -rf $(VENV) build dist .coverage .hypothesis .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
