@@ -10,6 +10,8 @@ from .neural import NeuralField
 from .problem import TrajectoryOverflow
 from .schemes import SCHEMES, Scheme, get_scheme, register
 from .solve import Trajectory, integrate
+from .symbolic import symbolic_field
+from .textbook import harmonic, henon_heiles, kepler, pendulum
 
 __all__ = [
     "ACTIVATIONS",
@@ -21,6 +23,11 @@ __all__ = [
     "Trajectory",
     "TrajectoryOverflow",
     "get_scheme",
+    "harmonic",
+    "henon_heiles",
     "integrate",
+    "kepler",
+    "pendulum",
     "register",
+    "symbolic_field",
 ]

@@ -76,6 +76,11 @@ class Ticker:
                 disable=None if progress is None else False,
             )
 
+    @classmethod
+    def quiet(cls) -> Ticker:
+        """A ticker that shows nothing."""
+        return cls(0, 0.0, "", False)
+
     def cancel(self) -> None:
         self._cancelled.set()
 

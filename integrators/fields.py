@@ -22,12 +22,16 @@ from numpy.typing import ArrayLike, NDArray
 from .compiled import Kernel, user_kernel
 from .validation import as_array, as_count, as_vector
 
-__all__ = ["KICK", "KICK_ADJOINT", "Field"]
+__all__ = ["CONDENSE", "KICK", "KICK_ADJOINT", "Field"]
 
 Float = NDArray[np.float64]
 
 _VECTOR, _MATRIX, _COLUMNS = (types.Array(types.float64, n, "C") for n in (1, 2, 3))
 KICK = types.void(_VECTOR, _MATRIX, _MATRIX, _VECTOR, _MATRIX, _COLUMNS, _COLUMNS)
+# theta, inputs, rows, stations (changed in place), first kick, last kick + 1
+CONDENSE = types.void(
+    _VECTOR, _COLUMNS, types.Array(types.int64, 1, "C"), _COLUMNS, types.int64, types.int64
+)
 KICK_ADJOINT = types.void(_VECTOR, _MATRIX, _MATRIX, _VECTOR, _COLUMNS, _COLUMNS, _VECTOR)
 
 
@@ -107,6 +111,10 @@ class Field:
         ours = isinstance(kick, Kernel) and isinstance(kick_adjoint, Kernel)
         self.kick = user_kernel(kick, KICK, "kick")
         self.kick_adjoint = user_kernel(kick_adjoint, KICK_ADJOINT, "kick_adjoint")
+        # A replay of a stored trajectory kicks with these; a field may keep something cheaper there than y
+        # (see `NeuralField`), and then `condense` turns the one into the other.
+        self.push, self.pull = self.kick, self.kick_adjoint
+        self.condense: Kernel | None = None
         if not ours:
             from .field_check import check_field
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .arithmetic import fma
 from .compiled import helper, kernel
 from .fields import KICK, KICK_ADJOINT
+from .memory import copy_into, fill_input
 from .schedule import EXPLICIT, FIRST_ORDER, SPLITTING
 from .simd import flat, get, put
 
@@ -50,6 +51,7 @@ class Run(NamedTuple):
     inputs: Float  # (rows, n_inputs, 1 or m)
     rows: NDArray[np.int64]  # input row of every kick; empty without inputs
     check_every: int  # steps between two looks at the range of the columns
+    replay: bool  # tangents only, each kick at a kept station instead of the running state
 
 
 class Lanes(NamedTuple):
@@ -73,22 +75,10 @@ class Record(NamedTuple):
 
 _I, _F = types.int64, types.float64
 RUN = types.NamedTuple(
-    (_I, _VECTOR, _VECTOR, _F, _I, types.boolean, _I, _I, _VECTOR, _COLUMNS, _COUNTS, _I), Run
+    (_I, _VECTOR, _VECTOR, _F, _I, types.boolean, _I, _I, _VECTOR, _COLUMNS, _COUNTS, _I, types.boolean), Run
 )
 LANES = types.NamedTuple((_MATRIX, _MATRIX, _COLUMNS, _COLUMNS, _COUNTS, _COUNTS), Lanes)
 RECORD = types.NamedUniTuple(_COLUMNS, 3, Record)
-
-
-@helper
-def fill_input(inputs, rows, number, x):
-    """x ← the input of kick `number`, for every lane."""
-    if x.shape[0] == 0:
-        return
-    row = inputs[rows[number]]
-    shared = row.shape[1] == 1
-    for i in range(x.shape[0]):
-        for q in range(x.shape[1]):
-            x[i, q] = row[i, 0 if shared else q]
 
 
 @helper
@@ -116,13 +106,6 @@ def drift(c, p, y):
             put(y, start + q, fma(c[q], get(p, start + q), get(y, start + q)))
     for q in range(y.size - whole):
         put(y, whole + q, fma(c[q], get(p, whole + q), get(y, whole + q)))
-
-
-@helper
-def copy_into(source, target):
-    """target ← source for flat arrays."""
-    for f in range(source.size):
-        target[f] = source[f]
 
 
 @helper
@@ -187,7 +170,11 @@ def mark_lost(y, step, lost):
 
 @kernel(types.void(types.FunctionType(KICK), _VECTOR, RUN, LANES, RECORD, _I, _I))
 def advance(kick, theta, run, lanes, record, start, stop):
-    """Steps [start, stop) of the run, in place: state (y, p) and its tangent columns (dy, dp)."""
+    """Steps [start, stop) of the run, in place: state (y, p) and its tangent columns (dy, dp).
+
+    In a replay (y, p) are scratch and the kicks take what the record's stations hold, which is y or
+    whatever a field's own `push` leaf reads there.
+    """
     y, p, dy, dp, h = lanes.y, lanes.p, lanes.dy, lanes.dp, run.step
     a, b, opening = run.drift, run.kick, run.opening
     d, m = y.shape
@@ -221,21 +208,22 @@ def advance(kick, theta, run, lanes, record, start, stop):
                         weight = 0.0
             if weight == 0.0:
                 continue
-            if keep_stations:
+            if keep_stations and not run.replay:
                 record.stations[number] = y
+            at = record.stations[number] if run.replay else y
             fill_input(run.inputs, run.rows, number, x)
             number += 1
             times(weight, h, c)
             if run.form == SPLITTING:
-                kick(theta, y, x, c, p, dy, dp)
+                kick(theta, at, x, c, p, dy, dp)
             elif run.form == FIRST_ORDER:
-                copy_into(flat_y, flat(old))
+                copy_into(flat(at), flat(old))
                 copy_into(flat_dy, flat(old_columns))
                 kick(theta, old, x, c, y, old_columns, dy)
             else:
                 copy_into(flat_p, flat(old))
                 copy_into(flat_dp, flat(old_columns))
-                kick(theta, y, x, c, p, dy, dp)
+                kick(theta, at, x, c, p, dy, dp)
                 times(a[s], h, factors)
                 drift(factors, flat(old), flat_y)
                 drift(factors, flat(old_columns), flat_dy)

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from .activations import ACTIVATIONS, activate
 from .arithmetic import fma
 from .compiled import helper, kernel
-from .fields import KICK, KICK_ADJOINT, Field, Float
+from .fields import CONDENSE, KICK, KICK_ADJOINT, Field, Float
+from .memory import copy_into, fill_input
 from .product import add_matrix_vector, add_product
 from .simd import flat, get, put
 from .validation import as_array, as_count
@@ -55,6 +56,17 @@ def neural_kick(theta, y, x, c, p, dy, dp):
         add_product(theta, 0, d, 1, d, d, flat(dy), flat(dp), k * m, m, ds, m > 1)
 
 
+@helper
+def pull_columns(theta, d, slope, lam_p, lam_y, g):
+    """g = slope lam_p and lam_y += Wᵀ g, for flat slopes (d·m)."""
+    k, m = lam_p.shape[1], lam_p.shape[2]
+    for i in range(d):
+        for r in range(k):
+            for q in range(m):
+                g[i, r, q] = get(slope, i * m + q) * lam_p[i, r, q]
+    add_product(theta, 0, 1, d, d, d, flat(g), flat(lam_y), k * m, m, np.ones(d), False)
+
+
 @kernel(KICK_ADJOINT)
 def neural_kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
     """With g = c σ'(z) lam_p: lam_y += Wᵀ g; ∂W += g yᵀ, ∂V += g xᵀ, ∂b += g."""
@@ -66,13 +78,9 @@ def neural_kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
     linearise(theta, y, x, work[2], s, ds)
     g = np.empty((d, k, m))
     for i in range(d):
-        s[i] = 1.0
         for q in range(m):
-            ds[i * m + q] *= c[q]
-        for r in range(k):
-            for q in range(m):
-                g[i, r, q] = ds[i * m + q] * lam_p[i, r, q]
-    add_product(theta, 0, 1, d, d, d, flat(g), flat(lam_y), k * m, m, s, False)
+            put(ds, i * m + q, c[q] * get(ds, i * m + q))
+    pull_columns(theta, d, ds, lam_p, lam_y, g)
     if grad_theta.size == 0:
         return
     v_start = d * d
@@ -86,6 +94,41 @@ def neural_kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
                     grad_theta[i * d + j] += value * y[j, q]
                 for j in range(n_inputs):
                     grad_theta[v_start + i * n_inputs + j] += value * x[j, q]
+
+
+@kernel(CONDENSE)
+def neural_condense(theta, inputs, rows, stations, start, stop):
+    """Replace y by σ'(W y + V x + b) at the stations [start, stop)."""
+    _, d, m = stations.shape
+    work = np.empty((3, d * m))
+    x = np.empty((inputs.shape[1], m))
+    for number in range(start, stop):
+        fill_input(inputs, rows, number, x)
+        linearise(theta, stations[number], x, work[2], work[0], work[1])
+        copy_into(work[1], flat(stations[number]))
+
+
+@kernel(KICK)
+def neural_push(theta, slopes, x, c, p, dy, dp):
+    """dp += c σ' W dy from the stored slopes σ'."""
+    d, m = slopes.shape
+    k = dy.shape[1]
+    scale = np.empty(d * m)
+    for i in range(d):
+        for q in range(m):
+            put(scale, i * m + q, c[q] * slopes[i, q])
+    add_product(theta, 0, d, 1, d, d, flat(dy), flat(dp), k * m, m, scale, m > 1)
+
+
+@kernel(KICK_ADJOINT)
+def neural_pull(theta, slopes, x, c, lam_p, lam_y, grad_theta):
+    """lam_y += Wᵀ c σ' lam_p from the stored slopes σ'; no parameter gradient."""
+    d, k, m = lam_p.shape
+    scale = np.empty(d * m)
+    for i in range(d):
+        for q in range(m):
+            put(scale, i * m + q, c[q] * slopes[i, q])
+    pull_columns(theta, d, scale, lam_p, lam_y, np.empty((d, k, m)))
 
 
 class NeuralField(Field):
@@ -148,6 +191,7 @@ class NeuralField(Field):
             lipschitz=self.activation.lipschitz * float(np.linalg.norm(matrix, 2)),
             name=self.activation.name,
         )
+        self.push, self.pull, self.condense = neural_push, neural_pull, neural_condense
 
     @classmethod
     def random(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,6 +111,13 @@ class Problem:
     def first_order(self) -> bool:
         return self.scheme.form == "first_order"
 
+    def select(self, lanes: slice) -> Problem:
+        """The same problem with some of its lanes, flattened."""
+        part = copy(self)
+        part.steps = self.steps[lanes]
+        part.shape = part.steps.shape
+        return part
+
     def _check_inputs(self, inputs: Inputs) -> Float | Callable[[float], ArrayLike] | None:
         n_inputs = self.field.n_inputs
         if inputs is None:
@@ -117,9 +125,7 @@ class Problem:
         if n_inputs == 0:
             raise ValueError("inputs were given, but the field takes none; give NeuralField its V.")
         if callable(inputs):
-            sample = as_array(inputs(0.0), "inputs(0.0)", (0, 1)).reshape(-1)
-            if sample.size != n_inputs:
-                raise ValueError(f"inputs(0.0) has {sample.size} entries; the field takes {n_inputs}.")
+            self._sample(inputs, 0.0)
             return inputs
         array = as_array(inputs, "inputs", (1, 2))
         if array.ndim == 1 and n_inputs == 1:
@@ -130,6 +136,13 @@ class Problem:
                 f"ask for ({self.n_steps}, {n_inputs})."
             )
         return array
+
+    def _sample(self, inputs: Callable[[float], ArrayLike], t: float) -> Float:
+        """x(t), checked."""
+        sample = as_array(inputs(t), f"inputs({t:g})", (0, 1)).reshape(-1)
+        if sample.size != self.field.n_inputs:
+            raise ValueError(f"inputs({t:g}) has {sample.size} entries; the field takes {self.field.n_inputs}.")
+        return sample
 
     # ------------------------------------------------------------------------------ one block of lanes
 
@@ -142,10 +155,8 @@ class Problem:
             if callable(self.inputs):
                 times = schedule.kick_times()[:, None] * h[None, :]
                 rows = np.arange(schedule.n_kicks)
-                inputs = np.array(
-                    [[np.broadcast_to(self.inputs(float(t)), self.field.n_inputs) for t in r] for r in times],
-                    dtype=np.float64,
-                ).reshape(schedule.n_kicks, h.size, self.field.n_inputs)
+                samples = [self._sample(self.inputs, float(t)) for t in times.flat]
+                inputs = np.array(samples).reshape(schedule.n_kicks, h.size, self.field.n_inputs)
                 inputs = np.ascontiguousarray(inputs.transpose(0, 2, 1))
             else:
                 rows = schedule.kick_rows()
@@ -164,6 +175,7 @@ class Problem:
             inputs,
             rows,
             self._check_interval(schedule, h) if check_every is None else check_every,
+            False,
         )
 
     def _check_interval(self, schedule: Schedule, h: Float) -> int:
@@ -177,7 +189,7 @@ class Problem:
                 growth = np.eye(2)
                 for a, b in zip(schedule.drift, schedule.kick, strict=True):
                     growth[0] += abs(a) * step * growth[1]
-                    growth[1] += (abs(b) + schedule.opening) * step * lipschitz * growth[0]
+                    growth[1] += (abs(b) + abs(schedule.opening)) * step * lipschitz * growth[0]
                 largest = growth.sum(axis=1).max()
             else:
                 largest = 1.0 + step * max(lipschitz, 0.0 if schedule.form == FIRST_ORDER else 1.0)
@@ -194,9 +206,10 @@ class Problem:
         share = max(1, math.ceil(m / threads))
         if not self.field.vectorised:
             return min(max(8, CACHE_BYTES // (8 * d * (3 * k + 6))), share), 1, 1
-        if m < WIDTH or d >= ONE_LANE_DIM:
+        if m < WIDTH or (d >= ONE_LANE_DIM and k >= WIDTH):
             return 1, 1, WIDTH
-        width = max(WIDTH, CACHE_BYTES // (16 * d * (k + 1)) // (2 * WIDTH) * (2 * WIDTH))
+        # At least two registers of lanes: a pass over W should serve many of them.
+        width = max(2 * WIDTH, CACHE_BYTES // (16 * d * (k + 1)) // (2 * WIDTH) * (2 * WIDTH))
         return min(width, math.ceil(share / WIDTH) * WIDTH), WIDTH, 1
 
     # ------------------------------------------------------------------------------------- whole runs
@@ -226,13 +239,13 @@ class Problem:
         d, m = self.field.dim, self.n_lanes
         dy0, dp0 = (np.zeros((d, 0)), np.zeros((d, 0))) if columns is None else columns
         k = dy0.shape[1]
-        threads = default_threads() if threads is None else threads
+        threads = default_threads() if threads is None else as_count(threads, "threads", least=1)
         schedule = Schedule.of(self.scheme, self.n_steps, close)
         y, p = np.empty((m, d)), np.empty((m, d))
         out = Columns(np.empty((m, d, k)), np.empty((m, d, k)), np.zeros(m, np.int64))
         lost = np.full(m, -1, np.int64)
 
-        seconds = self._seconds(k) * max(1, schedule.kicks_per_step)
+        seconds = self.seconds(k) * max(1, schedule.kicks_per_step)
         if seconds * m * self.n_steps < POOL_SECONDS:
             threads = 1
         width, pad_lanes, pad_columns = self.block_shape(k, threads)
@@ -291,19 +304,19 @@ class Problem:
         lam_y, lam_p = (np.repeat(_padded(part, pad)[:, :, None], n, axis=2) for part in lam)
         exponent = np.zeros(n, np.int64)
         grad_theta = np.zeros(self.field.packed.size if gradient else 0)
-        Ticker(0, 0.0, "", False).in_chunks(
+        Ticker.quiet().in_chunks(
             lambda start, stop: retreat(
                 self.field.kick_adjoint, self.field.packed, run, stations, lam_y, lam_p, exponent,
                 grad_theta, self.n_steps - stop, self.n_steps - start,
             ),
             self.n_steps,
             n,
-            self._seconds(k) * n,
+            self.seconds(k) * n,
         )  # fmt: skip
         y, p = (part.transpose(2, 0, 1)[:, :, :k] for part in (lam_y, lam_p))
         return Columns(y, p, exponent), grad_theta
 
-    def _seconds(self, k: int) -> float:
+    def seconds(self, k: int) -> float:
         """A rough estimate of the time of one kick of one lane, to size the first call and the pool."""
         d = self.field.dim
         return 2.0 * d * d * (k + 1) / 2e10 + 4e-9 * d + 2e-9

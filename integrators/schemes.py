@@ -197,8 +197,7 @@ symmetric() or composition() complete the sum.
     @cached_property
     def fsal(self) -> bool:
         """First same as last: a step opens and closes with a kick, so consecutive steps share a force."""
-        flows = [flow for flow, _ in self._flows]
-        return self.form == "splitting" and flows.count("kick") > 1 and flows[0] == flows[-1] == "kick"
+        return self.form == "splitting" and self._flows[0][0] == self._flows[-1][0] == "kick"
 
     @cached_property
     def n_kicks(self) -> int:

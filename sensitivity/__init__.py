@@ -9,11 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .jacobian import jacobian, jacobian_norm, log_jacobian_norm
+    from .jacobian import jacobian, jacobian_norm, log_jacobian_norm, singular_values
     from .recurrence import Recurrence, Scaled
     from .recurrences.ode import OdeRecurrence
 
-__all__ = ["OdeRecurrence", "Recurrence", "Scaled", "jacobian", "jacobian_norm", "log_jacobian_norm"]
+__all__ = ["OdeRecurrence", "Recurrence", "Scaled", "jacobian", "jacobian_norm", "log_jacobian_norm", "singular_values"]
 
 _HOME = {
     "OdeRecurrence": ".recurrences.ode",
@@ -22,6 +22,7 @@ _HOME = {
     "jacobian": ".jacobian",
     "jacobian_norm": ".jacobian",
     "log_jacobian_norm": ".jacobian",
+    "singular_values": ".jacobian",
 }
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -54,9 +53,9 @@ def end_behaviour(curve: Curve) -> str:
 
     The latter two differ in whether log‖·‖ is closer to a line in log ε or to a line in ε.
     """
-    last = curve.step >= curve.step[-1] / 10.000001
-    step, values = curve.step[last], curve.log.median[last]
-    change = values[-1] - values[0]
+    first = _decade_before_end(curve)
+    step, values = curve.step[first:], curve.log.median[first:]
+    change = _last_decade(curve)
     if abs(change) <= math.log(STEADY):
         return "saturates"
     if change < 0:
@@ -76,142 +75,143 @@ def _misfit(x: np.ndarray, y: np.ndarray) -> float:
 def figure_1(curves: Sequence[Curve]) -> str:
     """Is the norm of the Hamiltonian RNN linear in ε?"""
     starts = [linear_from(curve) for curve in curves]
-    ends = _each(curves, lambda c: f"{c.slope.median[-1]:.2f}")
-    ranges = _each(
-        curves,
-        lambda c: f"{c.slope.median.min():.2g} … {c.slope.median.max():.2g}, steepest at ε = "
-        f"{c.step[np.argmax(c.slope.median)]:.2g}",
-    )
-    opening = "Hamiltonian RNN (11): ‖∂y_N/∂y_0‖ "
+    slopes = [curve.slope.median for curve in curves]
+    ends = _list(f"{slope[-1]:.2f}" for slope in slopes)
+    ranges = _list(f"{slope.min():.2f} … {slope.max():.2f}" for slope in slopes)
+    steepest = _list(_number(c.step[np.argmax(slope)]) for c, slope in zip(curves, slopes, strict=True))
+    walk = f"over the whole range the local slope is {ranges}, largest at ε = {steepest}"
     crooked = [curve for curve, start in zip(curves, starts, strict=True) if start is None]
     if crooked:
         verdict = (
-            f"is not linear in ε up to ε = {_number(curves[0].step[-1])} for {_dims(crooked)}, against the "
-            f"paper: the local slope ends at {ends} and runs through {ranges}"
+            f"the linear growth in ε that the paper reports does not reproduce for {_dims(crooked)}: the "
+            f"local slope ends at {ends}; {walk}"
         )
     elif all(start == curve.step[0] for curve, start in zip(curves, starts, strict=True)):
         verdict = (
-            f"is linear in ε over the whole range, as the paper says: the local slope stays within 1 ± {LINEAR} "
-            f"for {_dims(curves)} and ends at {ends}"
+            "the norm grows linearly in ε over the whole range, as the paper says, with a local slope within "
+            f"1 ± {LINEAR} that ends at {ends}"
         )
     else:
-        found = [(c, s) for c, s in zip(curves, starts, strict=True) if s is not None]
-        since = _join(f"{_number(start)} (d = {curve.d})" for curve, start in found)
         verdict = (
-            f"is linear in ε, as the paper says, only from ε = {since} on, where the local slope stays within "
-            f"1 ± {LINEAR} and ends at {ends}; over the whole range it runs through {ranges}"
+            "the linear growth in ε that the paper reports holds only from ε = "
+            f"{_list(map(_number, starts))} on (local slope within 1 ± {LINEAR}, {ends} at the end); {walk}"
         )
-    return f"{opening}{verdict}; {_bounded(curves)}."
+    return f"Hamiltonian RNN (11), {_dims(curves)}: {verdict}; {_bounded(curves)}."
 
 
 def figure_2(euler: Sequence[Curve], hamiltonian: Sequence[Curve]) -> str:
     """Does the norm of the Euler RNN blow up exponentially, and how does it compare?"""
     kinds = {curve.d: end_behaviour(curve) for curve in euler}
     exploding = [curve for curve in euler if kinds[curve.d] == "exponential"]
-    opening = "Euler RNN (12), same draws: "
     if len(exploding) == len(euler):
         verdict = "the norm blows up exponentially, as the paper says"
     elif exploding:
         verdict = f"the exponential blow-up that the paper reports reproduces for {_dims(exploding)} only"
     else:
-        verdict = (
-            "the exponential blow-up that the paper reports does not reproduce under its stated set-up"
-        )
-    described = {
-        "saturates": "the norm saturates",
-        "decays": "the norm decays",
-        "power": "the norm grows like a power of ε",
-        "exponential": "the norm grows exponentially",
-    }
+        verdict = "the exponential blow-up that the paper reports does not reproduce under its stated set-up"
     clauses = []
-    for kind, group in groupby(sorted(euler, key=lambda c: kinds[c.d]), key=lambda c: kinds[c.d]):
-        members = sorted(group, key=lambda c: c.d)
-        changes = _each(members, lambda c: f"{_last_decade(c):.3g}", inner=True)
-        ends = _each(members, lambda c: _number(c.norm.median[-1]), inner=True)
+    for kind in dict.fromkeys(kinds.values()):
+        members = [curve for curve in euler if kinds[curve.d] == kind]
+        changes = _list(_number(math.exp(_last_decade(curve))) for curve in members)
+        ends = _list(_number(curve.norm.median[-1]) for curve in members)
         clauses.append(
-            f"for {_dims(members)} {described[kind]}, changing over the last decade of ε by a factor of "
-            f"{changes}, to {ends}"
+            f"for {_dims(members)} the norm {_BEHAVIOUR[kind]} {ends}, changing by a factor of {changes} "
+            "over the last decade of ε"
         )
-    return f"{opening}{verdict}: {'; '.join(clauses)}; {_compared(euler, hamiltonian)}; {_bounded(euler)}."
+    said = [f"Euler RNN (12), same draws: {verdict}", "; ".join(clauses), _compared(euler, hamiltonian)]
+    return "; ".join([*said, _bounded(euler)]) + "."
+
+
+_BEHAVIOUR = {
+    "saturates": "saturates at",
+    "decays": "decays to",
+    "power": "grows like a power of ε to",
+    "exponential": "grows exponentially in ε to",
+}
 
 
 def _compared(euler: Sequence[Curve], hamiltonian: Sequence[Curve]) -> str:
-    """The Euler norm against the Hamiltonian one at the end of the range, and from where on."""
+    """The Euler norm against the Hamiltonian one, at the end of the range and from where on."""
     pairs = list(zip(euler, hamiltonian, strict=True))
-    since = {e.d: below_from(e, h) for e, h in pairs}
-    above = [e for e in euler if since[e.d] is None]
     end = _number(euler[0].step[-1])
 
-    def ratio(e: Curve, h: Curve) -> str:
-        return _number(math.exp(abs(h.log.median[-1] - e.log.median[-1])))
+    def times(chosen: Sequence[tuple[Curve, Curve]]) -> str:
+        return _list(_number(math.exp(abs(h.log.median[-1] - e.log.median[-1]))) for e, h in chosen)
 
-    if not above:
-        starts = _each(euler, lambda c: _number(since[c.d]), inner=True)
-        times = _join(ratio(e, h) for e, h in pairs)
-        return f"it is smaller than the Hamiltonian norm from ε = {starts} on, {times} times so at ε = {end}"
-    times = _join(ratio(e, h) for e, h in pairs if since[e.d] is None)
-    text = f"at ε = {end} it exceeds the Hamiltonian norm {times} times for {_dims(above)}"
-    below = [(e, h) for e, h in pairs if since[e.d] is not None]
+    below = [(e, h) for e, h in pairs if below_from(e, h) is not None]
+    above = [(e, h) for e, h in pairs if below_from(e, h) is None]
+    said = []
     if below:
-        times = _join(ratio(e, h) for e, h in below)
-        text += f" and is {times} times smaller for {_dims([e for e, _ in below])}"
-    return text
+        starts = _list(_number(below_from(e, h)) for e, h in below)
+        said.append(
+            f"from ε = {starts} on it is smaller than the Hamiltonian norm for {_dims([e for e, _ in below])}"
+            f", by a factor of {times(below)} at ε = {end}"
+        )
+    if above:
+        said.append(
+            f"at ε = {end} it is larger than the Hamiltonian norm for {_dims([e for e, _ in above])}, by a "
+            f"factor of {times(above)}"
+        )
+    return " and ".join(said)
 
 
 def figure_3(curves: Sequence[Curve]) -> str:
     """What each γ does to the norm of the antisymmetric RNN."""
-    parts = []
-    ordered = sorted(curves, key=lambda c: (c.gamma or 0.0, c.d))
-    for gamma, group in groupby(ordered, key=lambda c: c.gamma or 0.0):
-        members = list(group)
+    gammas = dict.fromkeys(curve.gamma for curve in curves)
+    groups = {gamma: [curve for curve in curves if curve.gamma == gamma] for gamma in gammas}
+    dims = _dims(next(iter(groups.values())))
+    end = float(curves[0].step[-1])
+    ends, held, left = [], [], []
+    for gamma, members in groups.items():
+        ends.append(f"{_list(_number(curve.norm.median[-1]) for curve in members)} for γ = {gamma:g}")
         reach = near_one_until(members)
-        end = _number(members[0].step[-1])
-        if reach == members[0].step[-1]:
-            held = f"stays within a factor of 2 of 1 up to ε = {end}"
+        if reach == end:
+            held.append(f"γ = {gamma:g}")
         elif reach is None:
-            held = "is nowhere within a factor of 2 of 1"
+            left.append(f"nowhere (γ = {gamma:g})")
         else:
-            held = f"leaves the factor 2 around 1 beyond ε = {_number(reach)}"
-        ends = _each(members, lambda c: f"{_number(c.norm.median[-1])}{_tendency(c)}", inner=True)
-        parts.append(f"for γ = {gamma:g} it {held} and ends at {ends}")
-    bounded = _bounded(curves)
-    return f"Antisymmetric RNN (Euler, W − Wᵀ − γI), same draws: the norm depends on γ: {'; '.join(parts)}; {bounded}."
+            left.append(f"up to ε = {_number(reach)} (γ = {gamma:g})")
+    values = "; ".join(ends)
+    said = [f"Antisymmetric RNN (Euler, W − Wᵀ − γI), {dims}: at ε = {_number(end)} the norm is {values}"]
+    if held:
+        said.append(f"it stays within a factor of 2 of 1 over the whole range for {_join(held)}")
+    if left:
+        said.append(f"it is within a factor of 2 of 1 for every d only {_join(left)}")
+    return "; ".join([*said, _bounded(curves)]) + "."
 
 
-def _tendency(curve: Curve) -> str:
-    change = curve.log.median[-1]
-    if abs(change) <= math.log(STEADY):
-        return ""
-    return " (grows)" if change > 0 else " (vanishes)"
-
-
-# ---------------------------------------------------------------------------------------------- wording
+# ------------------------------------------------------------------------------------------------ wording
 
 
 def _last_decade(curve: Curve) -> float:
-    index = int(np.argmin(np.abs(np.log(curve.step * 10.0 / curve.step[-1]))))
-    return math.exp(curve.log.median[-1] - curve.log.median[index])
+    """Change of the logarithm of the median norm over the last decade of ε."""
+    return float(curve.log.median[-1] - curve.log.median[_decade_before_end(curve)])
+
+
+def _decade_before_end(curve: Curve) -> int:
+    return int(np.argmin(np.abs(np.log(curve.step * 10.0 / curve.step[-1]))))
 
 
 def _bounded(curves: Sequence[Curve]) -> str:
-    total = sum(curve.log_norm.size for curve in curves)
+    total = sum(curve.log_norms.size for curve in curves)
     above = sum(curve.violations for curve in curves)
     theorem = curves[0].theorem
     if above:
-        return f"{above} of {total} values lie above bound {theorem}, which must not be"
+        return f"{above} of {total} values lie above bound {theorem}, which is proved and must not be"
     return f"all {total} values lie below bound {theorem}"
 
 
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def _number(value: float | None) -> str:
+    """Two significant digits, as one writes them."""
     if value is None:
         return "none"
-    if value == 0.0 or 1e-3 <= abs(value) < 1e4:
+    if value == 0.0 or not math.isfinite(value) or 1e-3 <= abs(value) < 1e4:
         return f"{float(f'{value:.2g}'):g}"
     mantissa, _, exponent = f"{value:.1e}".partition("e")
     return f"{mantissa}·10{str(int(exponent)).translate(_SUPERSCRIPT)}"
-
-
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def _join(parts: Iterable[str]) -> str:
@@ -219,12 +219,11 @@ def _join(parts: Iterable[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
+def _list(parts: Iterable[str]) -> str:
+    """One text for each d, or the one that they share."""
+    items = list(parts)
+    return items[0] if len(set(items)) == 1 else _join(items)
+
+
 def _dims(curves: Sequence[Curve]) -> str:
     return f"d = {_join(str(curve.d) for curve in curves)}"
-
-
-def _each(curves: Sequence[Curve], text: Callable[[Curve], str], inner: bool = False) -> str:
-    """The text of each curve; with its d, unless the d are named before (`inner`)."""
-    if inner:
-        return _join(text(curve) for curve in curves)
-    return _join(f"{text(curve)} (d = {curve.d})" for curve in curves)

@@ -36,8 +36,10 @@ class Curve:
     d : int
     step : ndarray, shape (n,)
         ε, increasing.
-    log_norm, log_bound : ndarray, shape (draws, n)
-        Natural logarithms.
+    norms, bounds : ndarray, shape (draws, n)
+        0 or inf where they leave float64.
+    log_norms, log_bounds : ndarray, shape (draws, n)
+        Their natural logarithms, which do not.
     seeds : tuple of int
         One per draw.
     gamma : float, optional
@@ -48,8 +50,10 @@ class Curve:
 
     d: int
     step: Float
-    log_norm: Float
-    log_bound: Float
+    norms: Float
+    log_norms: Float
+    bounds: Float
+    log_bounds: Float
     seeds: tuple[int, ...]
     gamma: float | None = None
     theorem: str = "B"
@@ -58,14 +62,14 @@ class Curve:
     def local_slope(self) -> Float:
         """d log‖∂y_N/∂y_0‖ / d log ε by second-order differences, shape (draws, n)."""
         if self.step.size < 2:
-            return np.full_like(self.log_norm, np.nan)
+            return np.full_like(self.log_norms, np.nan)
         order = 2 if self.step.size > 2 else 1
-        return np.gradient(self.log_norm, np.log(self.step), axis=1, edge_order=order)
+        return np.gradient(self.log_norms, np.log(self.step), axis=1, edge_order=order)
 
     @cached_property
     def log(self) -> Band:
         """Natural logarithm of the norm over draws."""
-        return Band.of(self.log_norm)
+        return Band.of(self.log_norms)
 
     @cached_property
     def norm(self) -> Band:
@@ -75,7 +79,7 @@ class Curve:
     @cached_property
     def bound(self) -> Band:
         """The bound over draws; inf beyond float64."""
-        log = Band.of(self.log_bound)
+        log = Band.of(self.log_bounds)
         return Band(*(_exp(part) for part in (log.low, log.median, log.high)))
 
     @cached_property
@@ -86,7 +90,7 @@ class Curve:
     @property
     def violations(self) -> int:
         """Number of norms above their bound. There are none, unless something is wrong."""
-        return int(np.count_nonzero(~(self.log_norm <= self.log_bound)))
+        return int(np.count_nonzero(~(self.log_norms <= self.log_bounds)))
 
 
 def _exp(values: Float) -> Float:

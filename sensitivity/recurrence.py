@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Recurrence", "Scaled"]
+__all__ = ["Linearised", "Recurrence", "Scaled"]
 
 Float = NDArray[np.float64]
 
@@ -41,6 +41,18 @@ class Scaled:
         """The columns in float64: exact where they fit, ±inf or 0 where they do not."""
         with np.errstate(over="ignore", under="ignore"):
             return np.ldexp(self.values, self.exponent[..., None, None])
+
+
+class Linearised(Protocol):
+    """J = ∂s_N/∂s_0 as an operator, with columns of its own for every lane."""
+
+    def pushforward(self, columns: Float) -> Scaled:
+        """J V for V of shape (lanes, D, k); lanes flattened."""
+        ...
+
+    def pullback(self, cotangents: Float) -> Scaled:
+        """Jᵀ Λ for Λ of shape (lanes, D, k); lanes flattened."""
+        ...
 
 
 class Recurrence(Protocol):
@@ -71,6 +83,19 @@ class Recurrence(Protocol):
 
     def pullback(self, cotangents: ArrayLike) -> Scaled:
         """Jᵀ Λ for Λ of shape (D, k)."""
+        ...
+
+    def select(self, lanes: slice) -> Recurrence:
+        """The same recurrence on some of its lanes, flattened."""
+        ...
+
+    def linearised(self, rows: str | None = None) -> Linearised:
+        """The stored one-step Jacobians, for many sweeps along one trajectory."""
+        ...
+
+    @property
+    def linearised_bytes(self) -> int:
+        """Memory of one lane of `linearised`."""
         ...
 
     def parameter_gradient(self, cotangent: ArrayLike) -> Float:

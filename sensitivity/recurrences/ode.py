@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from copy import copy
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators.fields import Field
 from integrators.flow import Lanes, Record, Run
+from integrators.linearisation import Linearisation
 from integrators.problem import Columns, Inputs, Problem
+from integrators.schedule import Schedule
 from integrators.schemes import Scheme
 from integrators.validation import as_array
 
@@ -71,6 +74,12 @@ class OdeRecurrence:
             return {"position": slice(0, d)}
         return {"position": slice(0, d), "momentum": slice(d, 2 * d)}
 
+    def select(self, lanes: slice) -> OdeRecurrence:
+        """The same recurrence on some of its lanes, flattened."""
+        part = copy(self)
+        part.problem = self.problem.select(lanes)
+        return part
+
     def run(self) -> Float:
         """Final state (y_N, p_N), shape (*step.shape, D)."""
         y, p, _, lost = self.problem.forward(threads=self._threads, progress=self._progress)
@@ -113,6 +122,18 @@ class OdeRecurrence:
 
         self._forward_then(keep, start)
         return self._join(start, None)
+
+    @property
+    def linearised_bytes(self) -> int:
+        """8 bytes · kicks · d: what `linearised` keeps for one lane."""
+        return 8 * Schedule.of(self.problem.scheme, self.problem.n_steps).n_kicks * self.problem.field.dim
+
+    def linearised(self, rows: str | None = None) -> LinearisedOde:
+        """The stored one-step Jacobians; with ``rows="position"`` without the last half kick."""
+        linearisation = Linearisation(self.problem, rows != "position", self._threads, self._progress)
+        if not self.problem.field.constant_jacobian:
+            self._check(linearisation.lost)
+        return LinearisedOde(self, linearisation)
 
     def parameter_gradient(self, cotangent: ArrayLike) -> Float:
         """∂⟨λ, s_N⟩/∂θ for one cotangent λ of shape (D,), packed as ``field.theta``."""
@@ -170,3 +191,26 @@ class OdeRecurrence:
             RuntimeWarning,
             stacklevel=4,
         )
+
+
+class LinearisedOde:
+    """J along one stored trajectory (see `integrators.linearisation`)."""
+
+    def __init__(self, recurrence: OdeRecurrence, linearisation: Linearisation) -> None:
+        self._linearisation = linearisation
+        self._d = recurrence.problem.field.dim
+        self._first_order = recurrence.problem.first_order
+
+    def pushforward(self, columns: Float) -> Scaled:
+        """J V for V of shape (lanes, D, k)."""
+        return self._sweep(columns, self._linearisation.push)
+
+    def pullback(self, cotangents: Float) -> Scaled:
+        """Jᵀ Λ for Λ of shape (lanes, D, k)."""
+        return self._sweep(cotangents, self._linearisation.pull)
+
+    def _sweep(self, columns: Float, sweep) -> Scaled:
+        y = columns[:, : self._d]
+        p = np.zeros_like(y) if self._first_order else columns[:, self._d :]
+        end = sweep(y, p)
+        return Scaled(end.y if self._first_order else np.concatenate([end.y, end.p], axis=1), end.exponent)

@@ -1,0 +1,126 @@
+"""A stored trajectory with which tangents are pushed and cotangents pulled as often as wanted."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .blocks import Ticker, default_threads, run_blocks
+from .flow import Lanes, Record, Run, advance, retreat
+from .problem import Columns, Problem
+from .simd import WIDTH
+
+__all__ = ["Linearisation"]
+
+Float = NDArray[np.float64]
+
+
+class _Block(NamedTuple):
+    lanes: slice
+    run: Run
+    stations: Float  # (kicks, d, padded lanes)
+
+
+class Linearisation:
+    """The one-step Jacobians of a run, kept as what each kick needs (8 · kicks · d bytes a lane).
+
+    Parameters
+    ----------
+    problem : Problem
+    close : bool
+        See `Schedule`: False leaves out the last half kick, which ∂y_N/∂y_0 does not need.
+    threads : int, optional
+    progress : bool, optional
+    """
+
+    def __init__(
+        self, problem: Problem, close: bool, threads: int | None = None, progress: bool | None = None
+    ) -> None:
+        self.problem = problem
+        self._threads = default_threads() if threads is None else threads
+        self._progress = progress
+        self._blocks: list[_Block] = []
+        *_, self.lost = problem.forward(
+            close=close, keep=self._keep, stations=True, threads=threads, progress=progress
+        )
+        self._blocks.sort(key=lambda block: block.lanes.start)
+
+    @property
+    def width(self) -> int:
+        """Lanes of the widest block."""
+        return max((b.run.step.size for b in self._blocks), default=1)
+
+    def _keep(self, lanes: slice, run: Run, record: Record, _: Lanes) -> None:
+        field = self.problem.field
+        if field.condense is not None:
+            n_kicks = record.stations.shape[0]
+            Ticker.quiet().in_chunks(
+                lambda start, stop: field.condense(
+                    field.packed, run.inputs, run.rows, record.stations, start, stop
+                ),
+                n_kicks,
+                1,
+                self.problem.seconds(0) * run.step.size,
+            )
+        self._blocks.append(_Block(lanes, run, record.stations))
+
+    def push(self, dy: Float, dp: Float) -> Columns:
+        """J applied to tangent columns dy, dp of shape (lanes, d, k)."""
+        return self._sweep(dy, dp, self._push_block)
+
+    def pull(self, lam_y: Float, lam_p: Float) -> Columns:
+        """Jᵀ applied to cotangent columns of shape (lanes, d, k)."""
+        return self._sweep(lam_y, lam_p, self._pull_block)
+
+    def _sweep(self, first: Float, second: Float, sweep_block) -> Columns:
+        m, _, k = first.shape
+        n_steps = self.problem.n_steps
+        result = Columns(np.empty_like(first), np.empty_like(second), np.zeros(m, np.int64))
+        seconds = self.problem.seconds(k)
+
+        def work(index: slice, ticker: Ticker) -> None:
+            for block in self._blocks[index]:
+                n = block.run.step.size
+                rows = np.minimum(np.arange(block.lanes.start, block.lanes.start + n), m - 1)
+                # One lane alone fills a register with columns.
+                padded = k + -k % WIDTH if n == 1 and self.problem.field.vectorised else k
+                columns = [np.zeros((part.shape[1], padded, n)) for part in (first, second)]
+                for target, part in zip(columns, (first, second), strict=True):
+                    target[:, :k] = part[rows].transpose(1, 2, 0)
+                exponent = np.zeros(n, np.int64)
+                call = sweep_block(block, *columns, exponent)
+                ticker.in_chunks(call, n_steps, n, seconds * n)
+                real = slice(0, block.lanes.stop - block.lanes.start)
+                result.y[block.lanes] = columns[0].transpose(2, 0, 1)[real, :, :k]
+                result.p[block.lanes] = columns[1].transpose(2, 0, 1)[real, :, :k]
+                result.exponent[block.lanes] = exponent[real]
+
+        run_blocks(
+            len(self._blocks),
+            1,
+            work,
+            total=m * n_steps,
+            seconds=seconds * m * n_steps,
+            label="sweep",
+            threads=self._threads,
+            progress=self._progress,
+        )
+        return result
+
+    def _push_block(self, block: _Block, dy: Float, dp: Float, exponent: NDArray[np.int64]):
+        field = self.problem.field
+        d, _, n = dy.shape
+        run = block.run._replace(replay=True)
+        scratch = Lanes(np.zeros((d, n)), np.zeros((d, n)), dy, dp, exponent, np.zeros(n, np.int64))
+        record = Record(block.stations, *[np.zeros((0, d, n))] * 2)
+        return lambda start, stop: advance(field.push, field.packed, run, scratch, record, start, stop)
+
+    def _pull_block(self, block: _Block, lam_y: Float, lam_p: Float, exponent: NDArray[np.int64]):
+        field, n_steps = self.problem.field, self.problem.n_steps
+        none = np.zeros(0)
+        return lambda start, stop: retreat(
+            field.pull, field.packed, block.run, block.stations, lam_y, lam_p, exponent, none,
+            n_steps - stop, n_steps - start,
+        )  # fmt: skip

@@ -1,0 +1,191 @@
+"""Largest singular values of ∂s_N/∂s_0 without forming it: Golub–Kahan–Lanczos on sweeps.
+
+Every iteration costs one sweep forwards and one backwards along a stored trajectory, for all lanes at once,
+so that each product with W is a matrix product. Full reorthogonalisation keeps the Ritz values free of
+copies (G. H. Golub, W. Kahan, *SIAM J. Numer. Anal.* B 2 (1965) 205–224; Golub, Van Loan, *Matrix
+Computations*, 4th ed., section 10.4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integrators.blocks import one_blas_thread
+
+from .recurrence import Linearised, Scaled
+
+__all__ = ["SingularTriplets", "golub_kahan_lanczos"]
+
+Float = NDArray[np.float64]
+
+# The error estimate is itself an estimate: ask it for ten times more than was promised.
+SAFETY = 0.1
+
+
+@dataclass(frozen=True)
+class SingularTriplets:
+    """The k largest singular values of every lane, σ = values · 2^exponent.
+
+    Attributes
+    ----------
+    values : ndarray, shape (lanes, k)
+    exponent : ndarray of int, shape (lanes,)
+    left, right : ndarray, shape (lanes, rows, k), (lanes, columns, k)
+        Singular vectors: J right = left · σ.
+    error : ndarray, shape (lanes, k)
+        Estimated relative error of each value.
+    iterations : int
+        Sweeps in each direction.
+    """
+
+    values: Float
+    exponent: NDArray[np.int64]
+    left: Float
+    right: Float
+    error: Float
+    iterations: int
+
+
+class _Operator:
+    """One block of J as lane-wise matrix–vector products with one fixed power of two taken out."""
+
+    def __init__(self, linearised: Linearised, lanes: int, size: int, rows: slice, columns: slice) -> None:
+        self._linearised, self._lanes, self._size = linearised, lanes, size
+        self._rows, self._columns = rows, columns
+        self.exponent: NDArray[np.int64] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return tuple(len(range(*s.indices(self._size))) for s in (self._rows, self._columns))
+
+    def forwards(self, v: Float) -> Float:
+        return self._apply(v, self._linearised.pushforward, self._columns, self._rows)
+
+    def backwards(self, u: Float) -> Float:
+        return self._apply(u, self._linearised.pullback, self._rows, self._columns)
+
+    def _apply(self, vector: Float, sweep, source: slice, target: slice) -> Float:
+        columns = np.zeros((self._lanes, self._size, 1))
+        columns[:, source, 0] = vector
+        result: Scaled = sweep(columns)
+        values = result.values[:, target, 0]
+        if self.exponent is None:
+            # The first product sets the scale: a random vector meets the largest singular value.
+            _, top = np.frexp(np.abs(values).max(axis=1, initial=0.0))
+            self.exponent = result.exponent + top
+        with np.errstate(over="ignore", under="ignore"):
+            return np.ldexp(values, (result.exponent - self.exponent)[:, None])
+
+
+def golub_kahan_lanczos(
+    linearised: Linearised,
+    lanes: int,
+    size: int,
+    rows: slice,
+    columns: slice,
+    k: int = 1,
+    tol: float = 1e-10,
+    max_iterations: int | None = None,
+) -> SingularTriplets | None:
+    """The k largest singular values of the block J[rows, columns] of every lane.
+
+    Parameters
+    ----------
+    linearised : Linearised
+    lanes, size : int
+        Number of lanes, length of the full state.
+    rows, columns : slice
+        The block.
+    k : int
+        How many values.
+    tol : float
+        Relative accuracy of each of them.
+    max_iterations : int, optional
+        Give up and return None after so many; by default the smaller dimension of the block, after which
+        the factorisation is complete.
+
+    Notes
+    -----
+    With J V = U B and the residual r_i = β |e_kᵀ p_i| of the i-th Ritz value θ_i, some singular value lies
+    within r_i of θ_i, and the error is at most r_i²/gap where gap separates θ_i from the rest of the
+    spectrum. The smaller of the two is the error estimate; the quadratic one is used only for a gap of more
+    than ten residuals, so that a cluster is resolved before it is believed.
+    """
+    operator = _Operator(linearised, lanes, size, rows, columns)
+    n_rows, n_columns = operator.shape
+    limit = min(n_rows, n_columns)
+    allowed = limit if max_iterations is None else min(max_iterations, limit)
+    v = np.broadcast_to(np.random.default_rng(0).normal(size=n_columns), (lanes, n_columns))
+    V, U = [_unit(v)[0]], []
+    alphas: list[Float] = []
+    betas: list[Float] = []
+    next_look = k
+    with one_blas_thread():
+        while True:
+            step = len(U)
+            u = operator.forwards(V[step])
+            if step:
+                u = u - betas[-1][:, None] * U[-1]
+            u, alpha = _unit(_orthogonal(u, U))
+            U.append(u)
+            alphas.append(alpha)
+            v = operator.backwards(u) - alpha[:, None] * V[step]
+            v, beta = _unit(_orthogonal(v, V))
+            betas.append(beta)
+            done = step + 1
+            if done >= k and (done >= next_look or done == allowed):
+                next_look = max(done + 1, done + done // 8)  # the small problem should cost less than the sweeps
+                p, theta, q = np.linalg.svd(_bidiagonal(alphas, betas[:-1]))
+                error = _relative_error(theta, beta, p, k) if done < limit else np.zeros((lanes, k))
+                if (error <= SAFETY * tol).all() or done >= allowed:
+                    break
+            V.append(v)
+    if not (error <= SAFETY * tol).all():
+        return None
+    left = np.einsum("sld,lsk->ldk", np.array(U), p[:, :, :k])
+    right = np.einsum("sld,lks->ldk", np.array(V), q[:, :k])
+    exponent = operator.exponent
+    assert exponent is not None
+    return SingularTriplets(theta[:, :k], exponent, left, right, error, len(U))
+
+
+def _unit(vectors: Float) -> tuple[Float, Float]:
+    """Unit vectors and their lengths; a zero vector stays zero (an invariant subspace was found)."""
+    length = np.linalg.norm(vectors, axis=1)
+    return vectors / np.where(length == 0.0, 1.0, length)[:, None], length
+
+
+def _orthogonal(vectors: Float, basis: list[Float]) -> Float:
+    """Vectors made orthogonal to a basis, lane by lane; twice is enough."""
+    for _ in range(2 if basis else 0):
+        stack = np.array(basis)
+        vectors = vectors - np.einsum("sld,sl->ld", stack, np.einsum("sld,ld->sl", stack, vectors))
+    return vectors
+
+
+def _bidiagonal(alphas: list[Float], betas: list[Float]) -> Float:
+    """B of J V = U B: upper bidiagonal, shape (lanes, s, s)."""
+    s = len(alphas)
+    matrix = np.zeros((alphas[0].size, s, s))
+    index = np.arange(s)
+    matrix[:, index, index] = np.array(alphas).T
+    if s > 1:
+        matrix[:, index[:-1], index[1:]] = np.array(betas).T
+    return matrix
+
+
+def _relative_error(theta: Float, beta: Float, p: Float, k: int) -> Float:
+    """Estimated relative error of the first k Ritz values, shape (lanes, k)."""
+    s = theta.shape[1]
+    residual = beta[:, None] * np.abs(p[:, -1, :])
+    distance = np.abs(theta[:, :k, None] - theta[:, None, :]) + np.where(np.eye(k, s) > 0, np.inf, 0.0)
+    gap = distance.min(axis=2) if s > 1 else np.zeros_like(theta[:, :k])
+    first = residual[:, :k]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        quadratic = np.where(gap > 10.0 * first, first**2 / gap, np.inf)
+        error = np.minimum(first, quadratic) / theta[:, :k]
+    # β = 0: the subspace is invariant and the value exact.
+    return np.where(first == 0.0, 0.0, error)

@@ -1,0 +1,141 @@
+"""Singular values of a block of ∂s_N/∂s_0: from the full matrix, or by Lanczos sweeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integrators.blocks import one_blas_thread
+
+from .lanczos import SingularTriplets, golub_kahan_lanczos
+from .recurrence import Recurrence, Scaled
+
+__all__ = ["Method", "SingularValues", "leading", "scaled_jacobian", "spectral_norm"]
+
+Float = NDArray[np.float64]
+Method = Literal["auto", "full", "lanczos"]
+
+# Below this many columns the full product costs less than the first few sweeps.
+FULL_COLUMNS = 48
+# Lanes are linearised together as long as their trajectories fit into this.
+STORE_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class SingularValues:
+    """Singular values σ = values · 2^exponent of every lane, with their vectors.
+
+    Attributes
+    ----------
+    values : ndarray, shape (*lanes, k)
+        Descending, or ascending where the smallest were asked for; a power of two is taken out of each lane.
+    exponent : ndarray of int, shape lanes
+    left, right : ndarray, shape (*lanes, rows, k), (*lanes, columns, k)
+        J right = left · σ.
+    """
+
+    values: Float
+    exponent: NDArray[np.int64]
+    left: Float
+    right: Float
+
+    @property
+    def log(self) -> Float:
+        """log σ, shape (*lanes, k); −inf for zero."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.values) + np.log(2.0) * self.exponent[..., None]
+
+    def unscaled(self) -> Float:
+        """σ in float64, inf or 0 where it does not fit."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.ldexp(self.values, self.exponent[..., None])
+
+    def __array__(self, dtype=None, copy=None) -> NDArray:
+        return np.asarray(self.unscaled(), dtype=dtype)
+
+    def __repr__(self) -> str:
+        return f"SingularValues({np.array2string(self.unscaled(), precision=6, threshold=8)})"
+
+
+def block_slice(recurrence: Recurrence, block: str) -> slice:
+    """Rows and columns of the block that `block` names; "phase" is the whole state.
+
+    Raises
+    ------
+    ValueError
+        If the recurrence has no such block.
+    """
+    blocks = recurrence.blocks
+    if block == "phase" and len(blocks) > 1:
+        return slice(0, recurrence.state_size)
+    if block in blocks:
+        return blocks[block]
+    only = next(iter(blocks))
+    if block == "phase":
+        raise ValueError(
+            f"block='phase' asks for a second-order system, but the state here is {only!r} alone; "
+            f"use block={only!r}."
+        )
+    known = ", ".join(repr(name) for name in (*blocks, "phase"))
+    raise ValueError(f"block {block!r} is not known; this recurrence has {known}.")
+
+
+def scaled_jacobian(recurrence: Recurrence, block: str) -> Scaled:
+    """The block of ∂s_N/∂s_0 that `block` names, every lane with a power of two taken out."""
+    part = block_slice(recurrence, block)
+    rows = block if block in recurrence.blocks else None
+    return recurrence.pushforward(np.eye(recurrence.state_size)[:, part], rows=rows)
+
+
+def spectral_norm(columns: Scaled) -> tuple[Float, NDArray[np.int64]]:
+    """‖·‖₂ of every lane as (mantissa, exponent); NaN and inf stay what they are."""
+    # Powers of two that bring the largest entry near one are exact and keep the squares in range.
+    largest = np.abs(columns.values).max(axis=(-2, -1), initial=0.0)
+    finite = np.isfinite(largest)
+    _, shift = np.frexp(np.where(finite, largest, 0.0))
+    matrices = np.ldexp(np.where(finite[..., None, None], columns.values, 0.0), -shift[..., None, None])
+    if matrices.shape[-2:] == (1, 1):
+        norms = np.abs(matrices[..., 0, 0])
+    else:
+        with one_blas_thread():  # the bits of a product may depend on the number of BLAS threads
+            norms = np.linalg.svd(matrices, compute_uv=False)[..., 0]
+    return np.where(finite, norms, largest), columns.exponent + shift
+
+
+def leading(recurrence: Recurrence, block: str, k: int, method: Method, tol: float) -> SingularTriplets | None:
+    """The k largest singular triplets by Lanczos, or None where the full matrix is the better way.
+
+    Cost, in sweeps of one column: Lanczos takes two an iteration and some tens of iterations at worst, the
+    full product one for every column of the block; and a stored trajectory takes `linearised_bytes` a lane.
+    """
+    if method not in ("auto", "full", "lanczos"):
+        raise ValueError(f"method {method!r} is not known; use 'auto', 'full' or 'lanczos'.")
+    if not 0.0 < tol < 1.0:
+        raise ValueError(f"tol must lie between 0 and 1, got {tol!r}.")
+    part = block_slice(recurrence, block)
+    width, lane_bytes = part.stop - part.start, recurrence.linearised_bytes
+    lanes = int(np.prod(recurrence.shape))
+    if method == "full" or lanes == 0:
+        return None
+    if method == "auto" and (width < FULL_COLUMNS or lane_bytes > STORE_BYTES):
+        return None
+    limit = max(k, width // 4) if method == "auto" else None
+    group = max(1, STORE_BYTES // max(1, lane_bytes))
+    found: list[SingularTriplets] = []
+    for start in range(0, lanes, group):
+        chosen = recurrence.select(slice(start, min(start + group, lanes)))
+        linearised = chosen.linearised(block if block in recurrence.blocks else None)
+        triplets = golub_kahan_lanczos(
+            linearised, min(group, lanes - start), recurrence.state_size, part, part, k, tol, limit
+        )
+        if triplets is None:
+            return None
+        found.append(triplets)
+    return SingularTriplets(
+        *(np.concatenate([getattr(t, name) for t in found]) for name in ("values", "exponent", "left")),
+        *(np.concatenate([getattr(t, name) for t in found]) for name in ("right", "error")),
+        max(t.iterations for t in found),
+    )
