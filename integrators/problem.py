@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from .schemes import Scheme, get_scheme
 from .simd import WIDTH
 from .validation import as_array, as_count, as_steps, as_vector
 
-__all__ = ["Columns", "Inputs", "Problem", "Run", "TrajectoryOverflow"]
+__all__ = ["Columns", "Inputs", "Problem", "Run", "Segments", "TrajectoryOverflow"]
 
 Float = NDArray[np.float64]
 Inputs = ArrayLike | Callable[[float], ArrayLike] | None
@@ -61,6 +61,23 @@ class Columns:
     y: Float  # (lanes, d, k)
     p: Float  # (lanes, d, k)
     exponent: NDArray[np.int64]  # (lanes,)
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Places along a run at which the tangent columns are looked at, and may be replaced.
+
+    Attributes
+    ----------
+    ends : sequence of int
+        Step numbers, ascending; the last is n_steps.
+    visit : callable
+        ``visit(lanes, step, block)`` with the slice of lanes and the block's `Lanes`, padded lanes last.
+        The state stands between the merged kicks there, which changes tangents by a bounded factor.
+    """
+
+    ends: Sequence[int]
+    visit: Callable[[slice, int, Lanes], None]
 
 
 class Problem:
@@ -174,27 +191,34 @@ class Problem:
             h,
             inputs,
             rows,
-            self._check_interval(schedule, h) if check_every is None else check_every,
+            check_every or self.steps_within(400, MOST_STEPS_UNCHECKED, self.range_bits(schedule, h)[0]),
             False,
         )
 
-    def _check_interval(self, schedule: Schedule, h: Float) -> int:
-        """Steps that columns can take without leaving float64, from the majorant of one step."""
+    def range_bits(self, schedule: Schedule, h: Float) -> tuple[float, float]:
+        """log₂ of what columns can grow and shrink by in one step, from its majorant; inf if not known.
+
+        A splitting step has the majorant of its inverse, which is the splitting with reversed signs.
+        """
         lipschitz = self.field.lipschitz
         if lipschitz is None:
-            return 1
+            return math.inf, math.inf
         step = float(h.max(initial=0.0))
-        with np.errstate(over="ignore"):
-            if schedule.form == SPLITTING:
-                growth = np.eye(2)
+        if schedule.form == SPLITTING:
+            growth = np.eye(2)
+            with np.errstate(over="ignore"):
                 for a, b in zip(schedule.drift, schedule.kick, strict=True):
                     growth[0] += abs(a) * step * growth[1]
-                    growth[1] += (abs(b) + abs(schedule.opening)) * step * lipschitz * growth[0]
-                largest = growth.sum(axis=1).max()
-            else:
-                largest = 1.0 + step * max(lipschitz, 0.0 if schedule.form == FIRST_ORDER else 1.0)
-        bits = math.log2(largest) if math.isfinite(largest) else math.inf
-        return max(1, min(MOST_STEPS_UNCHECKED, int(400 / bits) if bits else MOST_STEPS_UNCHECKED))
+                    growth[1] += (abs(b) + schedule.opening) * step * lipschitz * growth[0]
+            bits = float(np.log2(growth.sum(axis=1).max()))
+            return bits, bits
+        change = step * max(lipschitz, 0.0 if schedule.form == FIRST_ORDER else 1.0)
+        return math.log2(1.0 + change), -math.log2(1.0 - change) if change < 1.0 else math.inf
+
+    @staticmethod
+    def steps_within(bits: float, most: int, bits_per_step: float) -> int:
+        """Steps, at least one and at most `most`, that stay within `bits`."""
+        return max(1, min(most, int(bits / bits_per_step) if bits_per_step else most))
 
     def block_shape(self, k: int, threads: int) -> tuple[int, int, int]:
         """(lanes per block, multiple to which lanes are padded, multiple to which columns are padded).
@@ -222,6 +246,7 @@ class Problem:
         keep: Callable[[slice, Run, Record, Lanes], None] | None = None,
         stations: bool = False,
         nodes: bool = False,
+        segments: Segments | None = None,
         threads: int | None = None,
         progress: bool | None = None,
     ) -> tuple[Float, Float, Columns, NDArray[np.int64]]:
@@ -235,6 +260,8 @@ class Problem:
             See `Schedule`.
         keep : callable
             Receives each block's record when `stations` or `nodes` ask for one.
+        segments : Segments, optional
+            Stops on the way, at each of which the columns may be replaced.
         """
         d, m = self.field.dim, self.n_lanes
         dy0, dp0 = (np.zeros((d, 0)), np.zeros((d, 0))) if columns is None else columns
@@ -269,13 +296,20 @@ class Problem:
                 np.empty((n_nodes, d, n)),
                 np.empty((n_nodes, d, n)),
             )
-            ticker.in_chunks(
-                lambda start, stop: advance(self.field.kick, self.field.packed, run, lanes, record, start, stop),
-                self.n_steps,
-                members,
-                seconds * n,
-            )
             real = slice(0, members)
+            done = 0
+            for end in segments.ends if segments else (self.n_steps,):
+                ticker.in_chunks(
+                    lambda start, stop, done=done: advance(
+                        self.field.kick, self.field.packed, run, lanes, record, done + start, done + stop
+                    ),
+                    end - done,
+                    members,
+                    seconds * n,
+                )
+                done = end
+                if segments:
+                    segments.visit(block, end, lanes)
             y[block], p[block] = lanes.y.T[real], lanes.p.T[real]
             out.y[block] = lanes.dy.transpose(2, 0, 1)[real, :, :k]
             out.p[block] = lanes.dp.transpose(2, 0, 1)[real, :, :k]

@@ -9,27 +9,47 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .jacobian import jacobian, jacobian_norm, log_jacobian_norm, singular_values
+    from . import bounds
+    from .graded import log_singular_values
+    from .growth import GrowthExponents, growth_exponents
+    from .jacobians import jacobian, jacobian_norm, log_jacobian_norm, singular_values
     from .recurrence import Recurrence, Scaled
     from .recurrences.ode import OdeRecurrence
 
-__all__ = ["OdeRecurrence", "Recurrence", "Scaled", "jacobian", "jacobian_norm", "log_jacobian_norm", "singular_values"]
+__all__ = [
+    "GrowthExponents",
+    "OdeRecurrence",
+    "Recurrence",
+    "Scaled",
+    "bounds",
+    "growth_exponents",
+    "jacobian",
+    "jacobian_norm",
+    "log_jacobian_norm",
+    "log_singular_values",
+    "singular_values",
+]
 
+# No module may share its name with a function here: importing it would put the module in its place.
 _HOME = {
-    "OdeRecurrence": ".recurrences.ode",
-    "Recurrence": ".recurrence",
-    "Scaled": ".recurrence",
-    "jacobian": ".jacobian",
-    "jacobian_norm": ".jacobian",
-    "log_jacobian_norm": ".jacobian",
-    "singular_values": ".jacobian",
+    ".graded": ("log_singular_values",),
+    ".growth": ("GrowthExponents", "growth_exponents"),
+    ".jacobians": ("jacobian", "jacobian_norm", "log_jacobian_norm", "singular_values"),
+    ".recurrence": ("Recurrence", "Scaled"),
+    ".recurrences.ode": ("OdeRecurrence",),
 }
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(importlib.import_module(_HOME[name], __name__), name)
-        # The function `jacobian` must win over the submodule of the same name.
+    if name == "bounds":
+        return importlib.import_module(".bounds", __name__)
+    if name in _MODULE_OF:
+        value = getattr(importlib.import_module(_MODULE_OF[name], __name__), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,7 +9,16 @@ import numpy as np
 
 from .curves import Curve
 
-__all__ = ["below_from", "end_behaviour", "figure_1", "figure_2", "figure_3", "linear_from", "near_one_until"]
+__all__ = [
+    "below_from",
+    "end_behaviour",
+    "figure_1",
+    "figure_2",
+    "figure_3",
+    "linear_from",
+    "near_one_until",
+    "number",
+]
 
 # A local slope within 1 ± this counts as linear.
 LINEAR = 0.1
@@ -78,7 +87,7 @@ def figure_1(curves: Sequence[Curve]) -> str:
     slopes = [curve.slope.median for curve in curves]
     ends = _list(f"{slope[-1]:.2f}" for slope in slopes)
     ranges = _list(f"{slope.min():.2f} … {slope.max():.2f}" for slope in slopes)
-    steepest = _list(_number(c.step[np.argmax(slope)]) for c, slope in zip(curves, slopes, strict=True))
+    steepest = _list(number(c.step[np.argmax(slope)]) for c, slope in zip(curves, slopes, strict=True))
     walk = f"over the whole range the local slope is {ranges}, largest at ε = {steepest}"
     crooked = [curve for curve, start in zip(curves, starts, strict=True) if start is None]
     if crooked:
@@ -94,7 +103,7 @@ def figure_1(curves: Sequence[Curve]) -> str:
     else:
         verdict = (
             "the linear growth in ε that the paper reports holds only from ε = "
-            f"{_list(map(_number, starts))} on (local slope within 1 ± {LINEAR}, {ends} at the end); {walk}"
+            f"{_list(map(number, starts))} on (local slope within 1 ± {LINEAR}, {ends} at the end); {walk}"
         )
     return f"Hamiltonian RNN (11), {_dims(curves)}: {verdict}; {_bounded(curves)}."
 
@@ -112,8 +121,8 @@ def figure_2(euler: Sequence[Curve], hamiltonian: Sequence[Curve]) -> str:
     clauses = []
     for kind in dict.fromkeys(kinds.values()):
         members = [curve for curve in euler if kinds[curve.d] == kind]
-        changes = _list(_number(math.exp(_last_decade(curve))) for curve in members)
-        ends = _list(_number(curve.norm.median[-1]) for curve in members)
+        changes = _list(number(math.exp(_last_decade(curve))) for curve in members)
+        ends = _list(number(curve.norm.median[-1]) for curve in members)
         clauses.append(
             f"for {_dims(members)} the norm {_BEHAVIOUR[kind]} {ends}, changing by a factor of {changes} "
             "over the last decade of ε"
@@ -133,16 +142,16 @@ _BEHAVIOUR = {
 def _compared(euler: Sequence[Curve], hamiltonian: Sequence[Curve]) -> str:
     """The Euler norm against the Hamiltonian one, at the end of the range and from where on."""
     pairs = list(zip(euler, hamiltonian, strict=True))
-    end = _number(euler[0].step[-1])
+    end = number(euler[0].step[-1])
 
     def times(chosen: Sequence[tuple[Curve, Curve]]) -> str:
-        return _list(_number(math.exp(abs(h.log.median[-1] - e.log.median[-1]))) for e, h in chosen)
+        return _list(number(math.exp(abs(h.log.median[-1] - e.log.median[-1]))) for e, h in chosen)
 
     below = [(e, h) for e, h in pairs if below_from(e, h) is not None]
     above = [(e, h) for e, h in pairs if below_from(e, h) is None]
     said = []
     if below:
-        starts = _list(_number(below_from(e, h)) for e, h in below)
+        starts = _list(number(below_from(e, h)) for e, h in below)
         said.append(
             f"from ε = {starts} on it is smaller than the Hamiltonian norm for {_dims([e for e, _ in below])}"
             f", by a factor of {times(below)} at ε = {end}"
@@ -163,16 +172,16 @@ def figure_3(curves: Sequence[Curve]) -> str:
     end = float(curves[0].step[-1])
     ends, held, left = [], [], []
     for gamma, members in groups.items():
-        ends.append(f"{_list(_number(curve.norm.median[-1]) for curve in members)} for γ = {gamma:g}")
+        ends.append(f"{_list(number(curve.norm.median[-1]) for curve in members)} for γ = {gamma:g}")
         reach = near_one_until(members)
         if reach == end:
             held.append(f"γ = {gamma:g}")
         elif reach is None:
             left.append(f"nowhere (γ = {gamma:g})")
         else:
-            left.append(f"up to ε = {_number(reach)} (γ = {gamma:g})")
+            left.append(f"up to ε = {number(reach)} (γ = {gamma:g})")
     values = "; ".join(ends)
-    said = [f"Antisymmetric RNN (Euler, W − Wᵀ − γI), {dims}: at ε = {_number(end)} the norm is {values}"]
+    said = [f"Antisymmetric RNN (Euler, W − Wᵀ − γI), {dims}: at ε = {number(end)} the norm is {values}"]
     if held:
         said.append(f"it stays within a factor of 2 of 1 over the whole range for {_join(held)}")
     if left:
@@ -204,7 +213,7 @@ def _bounded(curves: Sequence[Curve]) -> str:
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
     """Two significant digits, as one writes them."""
     if value is None:
         return "none"

@@ -22,6 +22,7 @@ __all__ = ["figure_1", "figure_2", "figure_3", "norms", "save"]
 P = ParamSpec("P")
 STYLE = Path(__file__).with_name("house.mplstyle")
 NORM = r"$\|\partial y_N/\partial y_0\|_2$"
+PHASE_NORM = r"$\|\partial(y_N, p_N)/\partial(y_0, p_0)\|_2$"
 STEP = r"step $\varepsilon$ (dimensionless)"
 SLOPE = "local slope\n" r"$\mathrm{d}\log\|\cdot\|/\mathrm{d}\log\varepsilon$"
 GREY = "#777777"
@@ -112,42 +113,40 @@ def figure_3(curves: Sequence[Curve], caption: str, setting: str) -> Figure:
 @styled
 def norms(
     step: NDArray,
-    norm: NDArray,
-    bound: NDArray | None,
+    lines: Sequence[tuple[str, NDArray, str, NDArray]],
     *,
     title: str,
-    bound_label: str = "bound",
+    block: str = "position",
     logarithmic: bool = False,
-    more: Sequence[tuple[str, NDArray, NDArray]] = (),
-    label: str = "norm",
     caption: str = "",
+    setting: str = "",
 ) -> Figure:
-    """Norms and bounds against the step size, for one network or for several schemes.
+    """Norms against the step size, each with its bound.
 
     Parameters
     ----------
-    step, norm, bound : ndarray, shape (n,)
-    title, label, bound_label, caption : str
+    step : ndarray, shape (n,)
+    lines : sequence of (label, norms, label of the bound, bounds)
+    title, caption, setting : str
+        Above, below, and small at the very end.
+    block : {"position", "phase"}
+        Of which Jacobian.
     logarithmic : bool
         The values are natural logarithms already.
-    more : sequence of (label, norm, bound)
-        Further pairs of curves.
     """
-    figure, ((axes,),) = _panels(1, 1, caption, "", heights=(4.2,), width=7.2)
-    pairs = [(label, bound_label, norm, bound)]
-    pairs += [(name, "its bound", values, limit) for name, values, limit in more]
-    for number, (name, limit_name, values, limit) in enumerate(pairs, start=1):
-        marker = "o" if step.size < 40 else None
-        axes.plot(step, values, color=f"C{number}", linestyle="-", marker=marker, label=name)
-        if limit is not None:
-            axes.plot(step, limit, color=f"C{number}", linestyle="--", linewidth=1.2, label=limit_name)
-    axes.set_xscale("log")
-    axes.set_xlabel(STEP)
-    axes.set_ylabel(rf"$\ln$ {NORM}" if logarithmic else NORM)
-    axes.set_title(title)
-    if not logarithmic:
-        axes.set_yscale("log")
-    _fit_values(axes, [values for _, _, values, _ in pairs], logarithmic)
+    figure, ((axes,),) = _panels(1, 1, caption, setting, heights=(4.2,), width=7.2)
+    marker = "o" if step.size < 40 else None
+    styles = (("-", "--"), ("-.", ":"))
+    for number, (label, values, bound_label, bound) in enumerate(lines, start=1):
+        color, (solid, broken) = f"C{number}", styles[(number - 1) % len(styles)]
+        axes.plot(step, values, color=color, linestyle=solid, marker=marker, label=label)
+        bound = bound.clip(max=OFF_SCALE)
+        axes.plot(step, bound, color=color, linestyle=broken, linewidth=1.2, label=bound_label)
+    axes.set(xscale="log", xlabel=STEP, title=title)
+    norm = NORM if block == "position" else PHASE_NORM
+    axes.set_ylabel(rf"$\ln$ {norm}" if logarithmic else norm)
+    axes.set_yscale("linear" if logarithmic else "log")
+    _fit_values(axes, [values for _, values, _, _ in lines], logarithmic)
     axes.legend(loc="upper left")
     return figure
 

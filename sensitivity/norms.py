@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from integrators.fields import Field
 from integrators.schemes import Scheme
 
-from .jacobian import jacobian_norm, log_jacobian_norm
+from .jacobians import jacobian_norm, log_jacobian_norm
 
 __all__ = ["norm_and_log"]
 

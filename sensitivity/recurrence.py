@@ -12,14 +12,14 @@ The derivative is that of the map that runs, not of the differential equation be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Linearised", "Recurrence", "Scaled"]
+__all__ = ["Linearised", "Recurrence", "Scaled", "Visit"]
 
 Float = NDArray[np.float64]
 
@@ -41,6 +41,10 @@ class Scaled:
         """The columns in float64: exact where they fit, ±inf or 0 where they do not."""
         with np.errstate(over="ignore", under="ignore"):
             return np.ldexp(self.values, self.exponent[..., None, None])
+
+
+Visit = Callable[[slice, int, Scaled], "Float | None"]
+"""``visit(lanes, step, columns)``: returns replacement columns (lanes, D, k) with exponent 0, or None."""
 
 
 class Linearised(Protocol):
@@ -85,12 +89,21 @@ class Recurrence(Protocol):
         """Jᵀ Λ for Λ of shape (D, k)."""
         ...
 
+    def propagate(self, columns: ArrayLike, ends: Sequence[int], visit: Visit, rows: str | None = None) -> None:
+        """Push columns forwards in segments; `visit` sees them at each end and returns what goes on."""
+        ...
+
     def select(self, lanes: slice) -> Recurrence:
         """The same recurrence on some of its lanes, flattened."""
         ...
 
     def linearised(self, rows: str | None = None) -> Linearised:
         """The stored one-step Jacobians, for many sweeps along one trajectory."""
+        ...
+
+    @property
+    def qr_interval(self) -> int:
+        """Steps between two QR factorisations of pushed columns."""
         ...
 
     @property

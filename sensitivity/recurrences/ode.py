@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 
 import numpy as np
@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from integrators.fields import Field
 from integrators.flow import Lanes, Record, Run
 from integrators.linearisation import Linearisation
-from integrators.problem import Columns, Inputs, Problem
+from integrators.problem import Columns, Inputs, Problem, Segments
 from integrators.schedule import Schedule
 from integrators.schemes import Scheme
 from integrators.validation import as_array
 
-from ..recurrence import Scaled
+from ..recurrence import Scaled, Visit
 
 __all__ = ["OdeRecurrence"]
 
@@ -122,6 +122,45 @@ class OdeRecurrence:
 
         self._forward_then(keep, start)
         return self._join(start, None)
+
+    def propagate(self, columns: ArrayLike, ends: Sequence[int], visit: Visit, rows: str | None = None) -> None:
+        """Push columns (D, k) forwards in segments that end at the steps `ends`.
+
+        ``visit(lanes, step, columns)`` sees each block's columns and may return others, (lanes, D, k), to go
+        on with. Before the last step the state is (y, p) with p between the merged kicks.
+        """
+        start = self._split(columns, "columns")
+        k, d = start[0].shape[1], self.problem.field.dim
+
+        def at_end(block: slice, step: int, lanes: Lanes) -> None:
+            n = block.stop - block.start
+            parts = [part.transpose(2, 0, 1)[:n, :, :k] for part in (lanes.dy, lanes.dp)]
+            values = parts[0].copy() if self.problem.first_order else np.concatenate(parts, axis=1)
+            replaced = visit(block, step, Scaled(values, lanes.exponent[:n].copy()))
+            if replaced is None:
+                return
+            for part, target in zip((replaced[:, :d], replaced[:, d:]), (lanes.dy, lanes.dp), strict=True):
+                if part.shape[1]:
+                    target[:, :k, :n] = part.transpose(1, 2, 0)
+                    target[:, :k, n:] = target[:, :k, n - 1 : n]  # padded lanes repeat the last
+            lanes.exponent[:] = 0
+
+        *_, lost = self.problem.forward(
+            start,
+            close=rows != "position",
+            segments=Segments(ends, at_end),
+            threads=self._threads,
+            progress=self._progress,
+        )
+        if not self.problem.field.constant_jacobian:
+            self._check(lost)
+
+    @property
+    def qr_interval(self) -> int:
+        """Steps that columns can be pushed before they align so far that a QR loses digits."""
+        problem = self.problem
+        schedule = Schedule.of(problem.scheme, problem.n_steps)
+        return problem.steps_within(10, 8, max(problem.range_bits(schedule, problem.steps)))
 
     @property
     def linearised_bytes(self) -> int:

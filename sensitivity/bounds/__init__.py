@@ -1,0 +1,53 @@
+"""Proved bounds on the hidden-state gradient, as functions of the field, the step and the length.
+
+==================  ==========  =======================================================================
+function            theorem     bounds
+==================  ==========  =======================================================================
+`chebyshev`         B           ‖∂y_N/∂y_0‖ of leapfrog, recursions (11) and (13); sharp
+`cosh`              A, B        the same and the flow's ‖∂y(T)/∂y(0)‖, T = Nε; depends on Nε√λ alone
+`no_vanishing`      C           every singular value of ∂y_N/∂y_0, from below
+`euler`             D           ‖∂y_N/∂y_0‖ of the Euler recursion (12)
+`majorant`          E           ‖∂y_N/∂y_0‖ of any scheme
+`theorem_3_2`       3.2         the *flow's* |∂y(T)/∂y(0)|, d = 1, ẏ(0) > T
+==================  ==========  =======================================================================
+
+Here λ = ``field.lipschitz`` ≥ sup ‖DF‖₂, which is L‖W‖₂ with L = sup|σ'| for a `NeuralField`. No bound but
+the last depends on initial values or inputs. Each is proved in the package `proofs`, in the module named
+after the theorem; equation numbers are those of Rusch, Pearson, Zygalakis (2019). `applicable` lists the
+bounds that hold for a given case, and `inapplicable` says why the others do not.
+
+Every function takes `step` as a number or an array, whose shape leads the result's, and returns float64; an
+upper bound beyond float64 is inf, and its ``log_`` twin still has it. All are rounded outwards by N times a
+few units in the last place (`matrix.relative_slack`), so that a computed norm stays below its bound also
+where the theorem holds with equality: σ = identity, W symmetric and positive semidefinite.
+"""
+
+from .applicability import Bound, applicable, inapplicable
+from .flow import theorem_3_2
+from .growth import (
+    chebyshev,
+    cosh,
+    euler,
+    log_chebyshev,
+    log_cosh,
+    log_euler,
+    log_majorant,
+    majorant,
+    no_vanishing,
+)
+
+__all__ = [
+    "Bound",
+    "applicable",
+    "chebyshev",
+    "cosh",
+    "euler",
+    "inapplicable",
+    "log_chebyshev",
+    "log_cosh",
+    "log_euler",
+    "log_majorant",
+    "majorant",
+    "no_vanishing",
+    "theorem_3_2",
+]

@@ -1,0 +1,192 @@
+"""Theorem F: theorems B, D and E with the slopes met along the computed trajectory, not their supremum."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from integrators.fields import Field
+from integrators.flow import Lanes, Record
+from integrators.neural import NeuralField
+from integrators.problem import Inputs, Problem, Run
+from integrators.schedule import FIRST_ORDER, SPLITTING
+from integrators.schemes import Scheme
+
+from .growth import log_majorant
+from .matrix import relative_slack
+from .rounding import EPS, log_upward, upward
+
+__all__ = ["aposteriori", "local_lipschitz", "log_aposteriori"]
+
+Float = NDArray[np.float64]
+Slope = Literal["norm", "slope"]
+# Matrices handed to one singular value decomposition.
+AT_ONCE = 1 << 14
+
+
+def aposteriori(
+    field: Field,
+    scheme: str | Scheme,
+    step: ArrayLike,
+    n_steps: int,
+    y0: ArrayLike | None = None,
+    p0: ArrayLike | None = None,
+    inputs: Inputs = None,
+    *,
+    local: Slope = "norm",
+) -> Float:
+    """Theorem F: a bound on ‖∂y_N/∂y_0‖₂ from the trajectory itself.
+
+    (s, u) = (1, 0); for every stage s ← s + |a_s| ε u, then u ← u + |b_s| ε λ_k s, with the slope λ_k ≥ ‖DF‖
+    at the k-th kick. For leapfrog it sharpens theorem B, for Euler it is Π (1 + ελ_i) and sharpens D.
+
+    Parameters
+    ----------
+    field, scheme, step, n_steps, y0, p0, inputs
+        As for `jacobian`.
+    local : {"norm", "slope"}
+        λ_k = ‖DF(y_k, x_k)‖₂, which is ‖D_k W‖₂ for a `NeuralField`; or max_j σ'(z_kj) ‖W‖₂, which is larger,
+        needs no singular values, and is for a `NeuralField` only.
+
+    Returns
+    -------
+    ndarray, shape step.shape
+        inf where it leaves float64. Never above the bound of theorem E.
+
+    Notes
+    -----
+    It holds for the product of the one-step Jacobians along the computed trajectory, which is what `jacobian`
+    returns. Rounded outwards like the other bounds.
+    """
+    with np.errstate(over="ignore"):
+        return upward(np.exp(log_aposteriori(field, scheme, step, n_steps, y0, p0, inputs, local=local)))
+
+
+def log_aposteriori(
+    field: Field,
+    scheme: str | Scheme,
+    step: ArrayLike,
+    n_steps: int,
+    y0: ArrayLike | None = None,
+    p0: ArrayLike | None = None,
+    inputs: Inputs = None,
+    *,
+    local: Slope = "norm",
+) -> Float:
+    """Natural logarithm of `aposteriori`, which does not overflow with N."""
+    problem = Problem(field, scheme, step, n_steps, y0, p0, inputs)
+    values = np.empty(problem.n_lanes)
+
+    def keep(block: slice, run: Run, record: Record, lanes: Lanes) -> None:
+        slopes = _slopes(problem, run, record.stations, local)
+        values[block] = _log_growth(run, slopes)[: block.stop - block.start]
+
+    problem.forward(close=False, keep=keep, stations=True, progress=False)
+    # One more rounding a kick than the majorant's own: that of λ_k.
+    slack = relative_slack(problem.scheme, problem.n_steps, field.dim)
+    found = log_upward(values.reshape(problem.shape), slack)
+    if field.lipschitz is None or not math.isfinite(field.lipschitz):
+        return found
+    return np.minimum(found, log_majorant(field, problem.scheme, step, n_steps))[()]
+
+
+def local_lipschitz(
+    field: Field,
+    scheme: str | Scheme,
+    step: float,
+    n_steps: int,
+    y0: ArrayLike | None = None,
+    p0: ArrayLike | None = None,
+    inputs: Inputs = None,
+    *,
+    local: Slope = "norm",
+) -> Float:
+    """The slopes λ_k of theorem F, in the order of the kicks that act on y_N: shape (kicks,)."""
+    problem = Problem(field, scheme, step, n_steps, y0, p0, inputs)
+    if problem.n_lanes != 1 or problem.shape:
+        raise ValueError(f"local_lipschitz takes one step size, got an array of shape {problem.shape}.")
+    found: list[Float] = []
+
+    def keep(block: slice, run: Run, record: Record, lanes: Lanes) -> None:
+        found.append(_slopes(problem, run, record.stations, local)[:, 0])
+
+    problem.forward(close=False, keep=keep, stations=True, progress=False)
+    return found[0]
+
+
+def _slopes(problem: Problem, run: Run, stations: Float, local: Slope) -> Float:
+    """λ at every kick of a block: shape (kicks, lanes)."""
+    kicks, d, lanes = stations.shape
+    y = np.ascontiguousarray(stations.transpose(1, 0, 2)).reshape(d, kicks * lanes)
+    x = np.zeros((problem.field.n_inputs, kicks * lanes))
+    if run.rows.size:
+        rows = run.inputs[run.rows[:kicks]]
+        x = np.broadcast_to(rows, (kicks, problem.field.n_inputs, lanes)).transpose(1, 0, 2)
+        x = np.ascontiguousarray(x).reshape(problem.field.n_inputs, kicks * lanes)
+    return _LOCAL[local](problem.field, y, x).reshape(kicks, lanes)
+
+
+def _by_norm(field: Field, y: Float, x: Float) -> Float:
+    """‖DF‖₂ at many places, from the field's own tangent."""
+    d, places = y.shape
+    found = np.empty(places)
+    unit = np.eye(d)[:, :, None]
+    for start in range(0, places, AT_ONCE):
+        part = slice(start, min(start + AT_ONCE, places))
+        size = part.stop - part.start
+        derivative = np.zeros((d, d, size))
+        field.kick(
+            field.packed, np.ascontiguousarray(y[:, part]), np.ascontiguousarray(x[:, part]), np.ones(size),
+            np.zeros((d, size)), np.repeat(unit, size, axis=2), derivative,
+        )  # fmt: skip
+        matrices = derivative.transpose(2, 0, 1)
+        finite = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))
+        norms = np.linalg.svd(np.where(finite[:, None, None], matrices, 0.0), compute_uv=False)[:, 0]
+        found[part] = np.where(finite, norms, np.inf)
+    return found
+
+
+def _by_slope(field: Field, y: Float, x: Float) -> Float:
+    """max_j σ'(z_j) ‖W‖₂ at many places."""
+    if not isinstance(field, NeuralField):
+        raise ValueError(f"local='slope' needs a NeuralField, got {field.name!r}; take local='norm'.")
+    slope = np.abs(field.activation.derivative(field.W @ y + field.V @ x + field.b[:, None]))
+    return slope.max(axis=0) * np.linalg.norm(field.W, 2)
+
+
+_LOCAL = {"norm": _by_norm, "slope": _by_slope}
+
+
+def _log_growth(run: Run, slopes: Float) -> Float:
+    """log s_N of the majorant recursion with its own slope at every kick, played as the driver does."""
+    lanes = slopes.shape[1]
+    s, u, log_scale = np.ones(lanes), np.zeros(lanes), np.zeros(lanes)
+    h, number = run.step, 0
+
+    def kick(weight: float) -> Float:
+        nonlocal number
+        number += 1
+        return abs(weight) * h * slopes[number - 1] * s
+
+    for i in range(run.n_steps):
+        if i == 0 and run.opening:
+            u = u + kick(run.opening)
+        for stage, (a, b) in enumerate(zip(run.drift, run.kick, strict=True)):
+            if run.form != SPLITTING:  # the state before the stage serves both halves
+                if b:
+                    pushed = kick(b)
+                    s, u = (s + pushed, u) if run.form == FIRST_ORDER else (s + abs(a) * h * u, u + pushed)
+                continue
+            s = s + abs(a) * h * u
+            weight = b
+            if stage == len(run.kick) - 1:
+                weight = b + run.opening if i < run.n_steps - 1 else 0.0
+            if weight:
+                u = u + kick(weight)
+        largest = np.maximum(s, u)
+        s, u, log_scale = s / largest, u / largest, log_scale + np.log(largest)
+    # The division and the logarithm of every step err by a unit each.
+    return np.log(s) + log_scale + 4.0 * EPS * run.n_steps

@@ -1,0 +1,65 @@
+"""Theorem 3.2: the paper's own bound, on the differential equation behind the recursion."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from integrators.fields import Field
+from integrators.neural import NeuralField
+from integrators.validation import as_count, as_steps, as_vector
+
+from .rounding import EPS, upward
+
+__all__ = ["theorem_3_2"]
+
+Float = NDArray[np.float64]
+
+
+def theorem_3_2(
+    field: Field, step: ArrayLike, n_steps: int, y0: ArrayLike | None = None, p0: ArrayLike | None = None
+) -> Float:
+    """Theorem 3.2: |∂y(T)/∂y(0)| ≤ (T + ẏ_0)/ẏ_0 + |σ(W y_0 + b)| (T + ẏ_0)/(ẏ_0 − T), T = Nε.
+
+    The paper's own bound, with the constant C̃ = 1/ẏ_0 that its proof leaves open. It bounds the flow of
+    ÿ = σ(W y + b), not the recursion (11), whose gradient differs from it by O(ε²).
+
+    Parameters
+    ----------
+    field : NeuralField
+        With d = 1, |σ| ≤ 1 and no inputs.
+    step, n_steps
+        ε > 0, N ≥ 0; T = Nε.
+    y0, p0 : array_like, shape (1,), optional
+        y_0 and ẏ_0; zero by default, which the hypothesis ẏ_0 > T excludes.
+
+    Returns
+    -------
+    ndarray, shape step.shape
+
+    Raises
+    ------
+    ValueError
+        If a hypothesis does not hold; the message says which. ẏ_0 = 0, where the paper's own networks
+        start, is never allowed, and the conclusion is false there: σ = tanh, b = 0, W > 0, y_0 = 0 has
+        ∂y(t)/∂y(0) = cosh(√W t).
+    """
+    steps, n_steps = as_steps(step), as_count(n_steps, "n_steps")
+    if field.dim != 1:
+        raise ValueError(f"theorem 3.2 needs d = 1; the field has d = {field.dim}.")
+    if not isinstance(field, NeuralField) or field.n_inputs:
+        raise ValueError("theorem 3.2 is about ÿ = σ(Wy + b): it needs a NeuralField without inputs.")
+    if field.activation.bound > 1.0:
+        bound = field.activation.bound
+        raise ValueError(f"theorem 3.2 needs |σ| ≤ 1; sup|{field.activation.name}| = {bound:g}.")
+    start, speed = (float(as_vector(v, name, 1)[0]) for v, name in ((y0, "y0"), (p0, "p0")))
+    T = n_steps * steps
+    if (T >= speed).any() or speed <= 0.0:
+        raise ValueError(
+            f"theorem 3.2 needs p0 = ẏ(0) > T = n_steps · step, but p0 = {speed:g} and T = "
+            f"{float(T.max(initial=0.0)):g}; take a larger p0, or theorem B, which needs no such hypothesis."
+        )
+    force = float(np.abs(field.force([start])[0]))
+    # T and ẏ_0 − T are each rounded once, and the latter magnifies the rounding of T.
+    slack = 16.0 * EPS * (1.0 + T / (speed - T))
+    return upward(((T + speed) / speed + force * (T + speed) / (speed - T)) * (1.0 + slack))

@@ -1,0 +1,183 @@
+"""Theorems A to E: growth of the recursion's gradient, from ‖DF‖ ≤ λ alone."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from integrators.fields import Field
+from integrators.schemes import SCHEMES, Scheme, get_scheme
+from integrators.validation import as_count, as_steps
+
+from .matrix import matrix_power, relative_slack, step_matrix
+from .rounding import log_upward, upward
+
+__all__ = [
+    "chebyshev",
+    "cosh",
+    "euler",
+    "finite_lipschitz",
+    "log_chebyshev",
+    "log_cosh",
+    "log_euler",
+    "log_majorant",
+    "majorant",
+    "no_vanishing",
+]
+
+Float = NDArray[np.float64]
+Block = Literal["position", "phase"]
+LOG_2 = np.log(2.0)
+
+
+def majorant(
+    field: Field, scheme: str | Scheme, step: ArrayLike, n_steps: int, *, block: Block = "position"
+) -> Float:
+    """Theorem E: s_N of the majorant recursion, a bound on ‖∂y_N/∂y_0‖₂ for any scheme.
+
+    (s, u) = (1, 0); for every stage of every step s ← s + |a_s| ε u, then u ← u + |b_s| ελ s.
+
+    Parameters
+    ----------
+    field : Field
+        Its ``lipschitz`` is λ.
+    scheme : str or Scheme
+        Drift weights a_s, kick weights b_s.
+    step : float or array_like
+        ε > 0.
+    n_steps : int
+        N ≥ 0.
+    block : {"position", "phase"}
+        Bound ∂y_N/∂y_0 or ∂(y_N, p_N)/∂(y_0, p_0), the latter by the norm of the 2 × 2 matrix that bounds
+        its blocks.
+
+    Returns
+    -------
+    ndarray, shape step.shape
+        inf where it leaves float64.
+
+    Raises
+    ------
+    ValueError
+        If the field has no finite λ, or for a step or a length that makes no sense.
+
+    Notes
+    -----
+    Holds for every y_0, ẏ_0 and input. For leapfrog it is C_N(1 + ε²λ/2), for Euler (1 + ελ)^N.
+    """
+    values, exponent, slack = _majorant(field, scheme, step, n_steps, block)
+    with np.errstate(over="ignore"):
+        return upward(np.ldexp(values * (1.0 + slack), exponent))
+
+
+def log_majorant(
+    field: Field, scheme: str | Scheme, step: ArrayLike, n_steps: int, *, block: Block = "position"
+) -> Float:
+    """Natural logarithm of `majorant`, which does not overflow with N."""
+    values, exponent, slack = _majorant(field, scheme, step, n_steps, block)
+    return log_upward(np.log(values) + LOG_2 * exponent, slack)
+
+
+def chebyshev(field: Field, step: ArrayLike, n_steps: int) -> Float:
+    """Theorem B: ‖∂y_N/∂y_0‖₂ ≤ C_N(1 + a/2), a = ε²λ, for leapfrog, that is (11) and (13).
+
+    C_N is the Chebyshev polynomial of the first kind. Parameters, errors and shapes are those of `majorant`.
+    Holds for every ε > 0, d, y_0, ẏ_0 and input; attained by σ = identity, d = 1, W > 0.
+
+    Notes
+    -----
+    C_N(1 + a/2) is the upper left entry of the N-th power of leapfrog's majorant matrix, which has
+    determinant 1 and trace 2 + a.
+    """
+    return majorant(field, "leapfrog", step, n_steps)
+
+
+def log_chebyshev(field: Field, step: ArrayLike, n_steps: int) -> Float:
+    """Natural logarithm of `chebyshev`, which does not overflow with N."""
+    return log_majorant(field, "leapfrog", step, n_steps)
+
+
+def cosh(field: Field, step: ArrayLike, n_steps: int) -> Float:
+    """Theorems A and B: cosh(Nε√λ), a bound for leapfrog and, at T = Nε, for the flow ÿ = F(y, x).
+
+    Parameters, errors and shapes are those of `majorant`. With ε = c/N it does not depend on N, which is the
+    heuristic ε ∝ 1/N (14) with its constant, cosh(c√λ).
+    """
+    with np.errstate(over="ignore"):
+        return upward(np.exp(log_cosh(field, step, n_steps)))
+
+
+def log_cosh(field: Field, step: ArrayLike, n_steps: int) -> Float:
+    """Natural logarithm of `cosh`, which does not overflow."""
+    steps, n_steps = as_steps(step), as_count(n_steps, "n_steps")
+    x = n_steps * steps * math.sqrt(finite_lipschitz(field))
+    # log cosh x = log(1 + 2 sinh²(x/2)) keeps its digits near 0, x + log(1 + e^−2x) − log 2 does elsewhere.
+    small = np.minimum(x, 1.0)
+    near, far = np.log1p(2.0 * np.sinh(small / 2.0) ** 2), x + np.log1p(np.exp(-2.0 * x)) - LOG_2
+    values = np.asarray(np.where(x < 1.0, near, far), dtype=np.float64)
+    return log_upward(values, relative_slack(SCHEMES["leapfrog"], n_steps, field.dim))
+
+
+def euler(field: Field, step: ArrayLike, n_steps: int) -> Float:
+    """Theorem D: ‖∂y_N/∂y_0‖₂ ≤ (1 + ελ)^N ≤ exp(Nελ) for the Euler recursion (12).
+
+    Parameters, errors and shapes are those of `majorant`. Holds for every ε > 0, d, y_0 and input; attained
+    by σ = identity, d = 1, W > 0.
+    """
+    return majorant(field, "euler", step, n_steps)
+
+
+def log_euler(field: Field, step: ArrayLike, n_steps: int) -> Float:
+    """Natural logarithm of `euler`, which does not overflow."""
+    return log_majorant(field, "euler", step, n_steps)
+
+
+def no_vanishing(field: Field, step: ArrayLike, n_steps: int, scheme: str | Scheme = "leapfrog") -> Float:
+    """Theorem C: every singular value of ∂y_N/∂y_0 is at least 2 − C_N(1 + a/2), a = ε²λ.
+
+    Parameters, errors and shapes are those of `majorant`. The result is 1 at most, and vacuous where it is
+    negative; with ε = c/N it is positive for every N as long as c√λ < arccosh 2 ≈ 1.317.
+
+    Notes
+    -----
+    From ‖∂y_N/∂y_0 − I‖ ≤ C_N − 1. For another scheme C_N is replaced by its `majorant` s_N: multiplied out,
+    ∂y_N/∂y_0 − I is a sum of products of blocks, and s_N − 1 is the sum of their norms' bounds.
+    """
+    return np.nextafter(2.0 - majorant(field, scheme, step, n_steps), -np.inf)[()]
+
+
+def finite_lipschitz(field: Field) -> float:
+    """λ ≥ sup ‖DF‖₂, or a ValueError that says how to give it."""
+    if field.lipschitz is None:
+        raise ValueError(
+            f"field {field.name!r} has no bound on ‖DF‖; give one with Field(..., lipschitz=sup‖DF‖)."
+        )
+    if not (math.isfinite(field.lipschitz) and field.lipschitz >= 0.0):
+        raise ValueError(f"lipschitz of {field.name!r} is {field.lipschitz}; it must be finite and ≥ 0.")
+    return float(field.lipschitz)
+
+
+def _majorant(
+    field: Field, scheme: str | Scheme, step: ArrayLike, n_steps: int, block: str
+) -> tuple[Float, NDArray[np.int64], float]:
+    """Mantissa, exponent and slack of the majorant, shape step.shape each."""
+    record, steps, n_steps = get_scheme(scheme), as_steps(step), as_count(n_steps, "n_steps")
+    lipschitz = finite_lipschitz(field)
+    if block not in ("position", "phase"):
+        raise ValueError(f"block {block!r} is not known; it is 'position' or 'phase'.")
+    with np.errstate(over="ignore", invalid="ignore"):
+        power = matrix_power(step_matrix(record, steps, lipschitz), n_steps)
+        values = power.values[..., 0, 0] if block == "position" else _norm(power.values)
+    # Only a step of about 1e150 leaves float64 within one step; inf is a bound all the same.
+    values = np.where(np.isnan(values), np.inf, values)
+    return values, power.exponent, relative_slack(record, n_steps, field.dim)
+
+
+def _norm(matrices: Float) -> Float:
+    """Spectral norm of (*lanes, 2, 2) as the mean of σ₁ + σ₂ and σ₁ − σ₂."""
+    (a, b), (c, d) = np.moveaxis(matrices, (-2, -1), (0, 1))
+    # σ₁ + σ₂ = √(‖M‖_F² + 2 det) and σ₁ − σ₂ = √(‖M‖_F² − 2 det).
+    return (np.hypot(a + d, b - c) + np.hypot(a - d, b + c)) / 2.0

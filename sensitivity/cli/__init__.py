@@ -1,0 +1,38 @@
+"""The command `leapgrad`.
+
+Exit status: 0 done, 1 a check failed (a norm above a proved bound, say), 2 the user's mistake (one line on
+standard error says which), 130 interrupted with Ctrl-C, 141 the reader of our output went away.
+
+To add a command, write one file here with a `Command` in it and add that to `registry.COMMANDS`::
+
+    '''`leapgrad spam`: one line on what it does.'''
+
+    import argparse
+    from .command import Command
+    from .output import print_json, print_table
+
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--eggs", type=int, default=1, metavar="N", help="number of eggs (default 1)")
+
+    def run(args: argparse.Namespace) -> int:
+        from ..spam import fry            # packages are imported here, not above: `leapgrad --help` is quick
+
+        result = fry(args.eggs)
+        if args.json:                     # every command has --json without asking for it
+            print_json({"eggs": args.eggs, "result": result})
+        else:
+            print_table(("egg", "state"), result)
+        return 0
+
+    COMMAND = Command("spam", "fry eggs", add_arguments, run)
+
+A command with targets of its own (`leapgrad reproduce figures`) lists them as `subcommands`. Commands that
+run a network share the arguments of `problem`. A wrong argument needs no care: whatever ValueError,
+TypeError, OverflowError or OSError the library raises becomes that one line and status 2 (LEAPGRAD_DEBUG=1
+shows its traceback); only what must fail *before* a long run, such as a folder that cannot be written, is
+worth a check of its own (`files.check_writable`). Files are written with `files.replacing`.
+"""
+
+from .main import main
+
+__all__ = ["main"]

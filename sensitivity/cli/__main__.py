@@ -1,0 +1,7 @@
+"""``python -m sensitivity.cli`` is `leapgrad`."""
+
+import sys
+
+from . import main
+
+sys.exit(main())

@@ -1,0 +1,44 @@
+"""What a command is."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["Command", "no_arguments"]
+
+
+def no_arguments(parser: argparse.ArgumentParser) -> None:
+    """A command without arguments of its own."""
+
+
+def not_runnable(args: argparse.Namespace) -> int:
+    raise NotImplementedError("a command with subcommands is not run itself")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of `leapgrad`.
+
+    Attributes
+    ----------
+    name : str
+    help : str
+        One line, without a full stop.
+    add_arguments : callable
+        Adds the arguments to a parser; ``--json`` is there already.
+    run : callable
+        Namespace → exit status. Everything slow to import is imported in here.
+    subcommands : tuple of Command
+        Instead of `add_arguments` and `run`.
+    examples : str
+        Shown at the end of the help, as they stand.
+    """
+
+    name: str
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None] = no_arguments
+    run: Callable[[argparse.Namespace], int] = not_runnable
+    subcommands: tuple[Command, ...] = ()
+    examples: str = ""

@@ -1,0 +1,113 @@
+"""`leapgrad reproduce figures`: Figures 1 to 3 of the paper, with their numbers, captions and a manifest."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from .command import Command
+from .output import from_log, print_json, print_table
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..curves import Curve
+
+__all__ = ["COMMAND"]
+
+CHECK_FAILED = 1
+FOLDER = "leapgrad-figures"
+EXAMPLES = """\
+  leapgrad reproduce figures
+  leapgrad reproduce figures --out figures --draws 20
+  leapgrad reproduce figures --quick"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", default=FOLDER, metavar="DIR", help=f"folder to fill (default {FOLDER})")
+    parser.add_argument(
+        "--draws",
+        type=int,
+        metavar="N",
+        help="random draws for every d (default: 7 for d ≤ 10, else 3)",
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer step sizes and draws, in a few seconds")
+
+
+def run(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from integrators.validation import as_count
+
+    from ..plan import FULL, QUICK
+    from ..reproduce import reproduce
+
+    plan, command = QUICK if args.quick else FULL, "leapgrad reproduce figures"
+    if args.quick:
+        command += " --quick"
+    if args.draws is not None:
+        plan = replace(plan, draws=dict.fromkeys(plan.draws, as_count(args.draws, "--draws", least=1)))
+        command += f" --draws {args.draws}"
+    result = reproduce(args.out, plan, command=command)
+    if args.json:
+        print_json(
+            {
+                "captions": result.captions,
+                "files": result.files,
+                "folder": args.out,
+                "seconds": result.seconds,
+                "violations": result.violations,
+            }
+        )
+    else:
+        _show(result.curves)
+        for number, caption in result.captions.items():
+            print(f"\nFigure {number}. {caption}")
+        names = ", ".join(result.files)
+        print(f"\n{len(result.files)} files in {args.out} ({result.seconds:.0f} s): {names}")
+    return CHECK_FAILED if result.violations else 0
+
+
+def _show(curves: dict[int, list[Curve]]) -> None:
+    """Medians at four step sizes, one row a curve."""
+    import numpy as np
+
+    marks = (1e-3, 1e-2, 1e-1, 1.0)
+    rows = [
+        (
+            str(figure),
+            str(curve.d),
+            "" if curve.gamma is None else f"{curve.gamma:g}",
+            str(len(curve.seeds)),
+            *(_at(curve, mark, np.log(mark)) for mark in marks),
+        )
+        for figure, members in curves.items()
+        for curve in members
+    ]
+    headers = ("figure", "d", "γ", "draws", *(f"‖·‖ at ε = {mark:g}" for mark in marks))
+    print_table(headers, rows)
+
+
+def _at(curve: Curve, mark: float, log_mark: np.floating) -> str:
+    """The median at the step size nearest to the mark, unless it is not near."""
+    import numpy as np
+
+    index = int(np.argmin(np.abs(np.log(curve.step) - log_mark)))
+    if abs(np.log(curve.step[index]) - log_mark) > 0.02:
+        return "–"
+    return from_log(float(curve.log.median[index]), 3)
+
+
+COMMAND = Command(
+    "reproduce",
+    "the paper's figures",
+    subcommands=(
+        Command(
+            "figures",
+            "Figures 1 to 3 as PNG, PDF and CSV, with captions",
+            add_arguments,
+            run,
+            examples=EXAMPLES,
+        ),
+    ),
+)

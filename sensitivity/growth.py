@@ -1,0 +1,217 @@
+"""Growth exponents of a recurrence: the Lyapunov spectrum by QR, with its convergence and its error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from integrators.blocks import one_blas_thread
+from integrators.fields import Field
+from integrators.problem import Inputs
+from integrators.schemes import Scheme
+from integrators.validation import as_count
+
+from .recurrence import Recurrence, Scaled
+from .recurrences.ode import OdeRecurrence
+
+__all__ = ["GrowthExponents", "growth_exponents", "qr_segments"]
+
+Float = NDArray[np.float64]
+Consumer = Callable[[int, slice, Float, NDArray[np.int64]], None]
+
+# Local growth rates are averaged over this many batches to estimate the standard error.
+BATCHES = 20
+# Points of the convergence series.
+SERIES = 200
+
+
+@dataclass(frozen=True)
+class GrowthExponents:
+    """Exponents λ_1 ≥ … ≥ λ_k: mean logarithmic growth per step of the recurrence.
+
+    Attributes
+    ----------
+    exponents : ndarray, shape (*lanes, k)
+        Natural logarithm, per step.
+    standard_error : ndarray, shape (*lanes, k)
+        From the scatter of 20 consecutive batches; NaN where there are too few segments to tell.
+    series : ndarray, shape (*lanes, points, k)
+        The estimate after `series_steps` steps: how it converged.
+    series_steps : ndarray of int, shape (points,)
+    per_time : ndarray, shape (*lanes, k)
+        Exponents divided by the step ε.
+    n_steps, burn_in, qr_every : int
+        Steps in all, steps left out, steps between two factorisations.
+    """
+
+    exponents: Float
+    standard_error: Float
+    series: Float
+    series_steps: NDArray[np.int64]
+    per_time: Float
+    n_steps: int
+    burn_in: int
+    qr_every: int
+
+    def __array__(self, dtype=None, copy=None) -> NDArray:
+        return np.asarray(self.exponents, dtype=dtype)
+
+    def __getitem__(self, index):
+        return self.exponents[index]
+
+    def __len__(self) -> int:
+        return len(self.exponents)
+
+    def __repr__(self) -> str:
+        flat, error = np.ravel(self.exponents), np.ravel(self.standard_error)
+        shown = ", ".join(f"{v:.6g} ± {e:.1g}" for v, e in zip(flat[:4], error[:4], strict=True))
+        more = ", …" if flat.size > 4 else ""
+        return f"GrowthExponents({shown}{more} per step; {self.n_steps} steps, burn-in {self.burn_in})"
+
+
+def qr_segments(
+    recurrence: Recurrence, columns: Float, ends: Sequence[int], consume: Consumer, rows: str | None = None
+) -> Float:
+    """Factor the tangent product as Q R_n … R_1, one R for each segment; return Q, (lanes, D, k).
+
+    Parameters
+    ----------
+    columns : ndarray, shape (D, k)
+        Orthonormal initial columns.
+    ends : sequence of int
+        Last step of every segment.
+    consume : callable
+        ``consume(number, lanes, R, exponent)`` receives each factor R · 2^exponent, R (lanes, k, k) upper
+        triangular with positive diagonal, exponent (lanes,); from several threads, for different lanes.
+    rows : str, optional
+        See `Recurrence.pushforward`.
+    """
+    last = np.zeros((int(np.prod(recurrence.shape)), *columns.shape))
+    number = {end: i for i, end in enumerate(ends)}
+
+    def visit(lanes: slice, step: int, scaled: Scaled) -> Float:
+        q, r = np.linalg.qr(scaled.values)
+        # A positive diagonal makes the factorisation unique, and R_ii the growth.
+        sign = np.where(np.diagonal(r, axis1=-2, axis2=-1) < 0.0, -1.0, 1.0)
+        last[lanes] = q * sign[:, None, :]
+        consume(number[step], lanes, r * sign[:, :, None], scaled.exponent)
+        return last[lanes]
+
+    with one_blas_thread():
+        recurrence.propagate(columns, ends, visit, rows=rows)
+    return last
+
+
+def growth_exponents(
+    field: Field,
+    scheme: str | Scheme,
+    step: ArrayLike,
+    n_steps: int,
+    y0: ArrayLike | None = None,
+    p0: ArrayLike | None = None,
+    inputs: Inputs = None,
+    *,
+    k: int | None = None,
+    burn_in: int | None = None,
+    qr_every: int | None = None,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> GrowthExponents:
+    """Lyapunov spectrum of the recurrence: the k largest exponents of the full state's tangent map.
+
+    Parameters not listed are those of `jacobian`.
+
+    Parameters
+    ----------
+    k : int, optional
+        Number of exponents, at most D (2d for second-order schemes, d for first-order ones); all by
+        default.
+    burn_in : int, optional
+        Steps during which the columns align and nothing is counted; a tenth of n_steps by default.
+    qr_every : int, optional
+        Steps between two QR factorisations; by default as many as the columns stand (at most 8).
+
+    Returns
+    -------
+    GrowthExponents
+        Natural logarithms per step, with the convergence series and a standard error.
+
+    Raises
+    ------
+    ValueError
+        If k or burn_in leave nothing to compute.
+
+    Notes
+    -----
+    With J_n … J_1 = Q R_n … R_1, λ_i = lim (1/N) Σ log (R_j)_ii (G. Benettin et al., *Meccanica* 15 (1980)
+    9–30; J.-P. Eckmann, D. Ruelle, *Rev. Mod. Phys.* 57 (1985) 617–656). These are time averages; the
+    singular values of the finite product are those of `log_singular_values`.
+    """
+    recurrence = OdeRecurrence(
+        field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
+    )
+    n_steps = as_count(n_steps, "n_steps", least=1)
+    size = recurrence.state_size
+    k = size if k is None else as_count(k, "k", least=1)
+    if k > size:
+        raise ValueError(f"k must be at most {size}, the length of the state, got {k}.")
+    skip = n_steps // 10 if burn_in is None else as_count(burn_in, "burn_in")
+    if skip >= n_steps:
+        raise ValueError(f"burn_in must be less than n_steps = {n_steps}, got {skip}.")
+    every = recurrence.qr_interval if qr_every is None else as_count(qr_every, "qr_every", least=1)
+    ends = [*range(every, skip, every), *([skip] if skip else [])]
+    counted = [*range(skip + every, n_steps, every), n_steps]
+
+    lanes = int(np.prod(recurrence.shape))
+    local = np.zeros((len(counted), lanes, k))
+
+    def consume(number: int, block: slice, r: Float, exponent: NDArray[np.int64]) -> None:
+        if number >= len(ends):
+            with np.errstate(divide="ignore"):
+                growth = np.log(np.diagonal(r, axis1=1, axis2=2))
+            local[number - len(ends), block] = growth + math.log(2.0) * exponent[:, None]
+
+    # All columns: the unit vectors, exact for diagonal maps. Fewer: a random frame, because a unit vector may
+    # lie in an invariant subspace of slower growth.
+    frame = np.eye(size)
+    if k < size:
+        frame = np.linalg.qr(np.random.default_rng(0).normal(size=(size, k)))[0]
+    qr_segments(recurrence, frame, ends + counted, consume)
+    lengths = np.diff([skip, *counted])
+    sums, steps = np.cumsum(local, axis=0), np.cumsum(lengths)
+    points = np.unique(np.linspace(0, len(counted) - 1, min(SERIES, len(counted))).astype(int))
+    shape = recurrence.shape
+    # A map that does not mix its columns leaves the growth rates in the order of the frame.
+    order = np.argsort(-sums[-1], axis=1, kind="stable")
+    local, sums = (np.take_along_axis(part, order[None], axis=2) for part in (local, sums))
+    exponents = (sums[-1] / steps[-1]).reshape(*shape, k)
+    h = np.asarray(step, dtype=np.float64)
+    return GrowthExponents(
+        exponents,
+        _standard_error(local, lengths).reshape(*shape, k),
+        np.moveaxis(sums[points] / steps[points, None, None], 0, 1).reshape(*shape, len(points), k),
+        skip + steps[points],
+        exponents / h[..., None],
+        n_steps,
+        skip,
+        every,
+    )
+
+
+def _standard_error(local: Float, lengths: NDArray[np.int64]) -> Float:
+    """Standard error of the mean growth per step from consecutive batches of segments."""
+    if len(local) < 2 * BATCHES:
+        return np.full(local.shape[1:], np.nan)
+    rates = np.array(
+        [
+            growth.sum(axis=0) / length.sum()
+            for growth, length in zip(
+                np.array_split(local, BATCHES), np.array_split(lengths, BATCHES), strict=True
+            )
+        ]
+    )
+    return rates.std(axis=0, ddof=1) / math.sqrt(BATCHES)

@@ -1,0 +1,35 @@
+"""Shared small fields and settings."""
+
+import os
+
+import numpy as np
+import pytest
+
+from integrators import NeuralField
+
+# Subprocesses and timings mean nothing without compiled kernels.
+NOJIT = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch):
+    """No test depends on the variables that a developer may have set."""
+    for name in ("LEAPGRAD_THREADS",):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(11)
+
+
+@pytest.fixture(scope="session")
+def random_field():
+    """Factory of fields with weights of either sign: random_field(d, n_inputs, activation)."""
+
+    def make(d, n_inputs=0, activation="tanh", seed=5, scale=1.0):
+        rng = np.random.default_rng(seed)
+        W = scale * rng.normal(size=(d, d)) / np.sqrt(d)
+        return NeuralField(W, rng.normal(size=d), rng.normal(size=(d, n_inputs)), activation)
+
+    return make

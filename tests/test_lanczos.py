@@ -1,0 +1,152 @@
+"""Lanczos norms: the promised accuracy also where singular values cluster, and the bookkeeping around it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from integrators import NeuralField
+from sensitivity import OdeRecurrence, jacobian, jacobian_norm, log_jacobian_norm, singular_values
+from sensitivity.lanczos import golub_kahan_lanczos
+from sensitivity.recurrence import Scaled
+
+D = 60
+STEPS = np.array([0.02, 0.1, 0.3])
+
+
+def _weights(kind: str) -> NeuralField:
+    rng = np.random.default_rng(5)
+    gaussian = rng.normal(size=(D, D)) / np.sqrt(D)
+    W = {
+        "paper": NeuralField.random(D, rng=1).W,
+        "gaussian": gaussian,
+        "orthogonal": np.linalg.qr(gaussian)[0],
+        "identity": np.eye(D),
+        "two equal blocks": np.kron(np.eye(2), gaussian[: D // 2, : D // 2]),
+    }[kind]
+    return NeuralField(W, 0.1 * rng.normal(size=D) if kind in ("paper", "gaussian") else np.zeros(D))
+
+
+# Catches: a stopping rule that trusts the quadratic estimate inside a cluster, a lost reorthogonalisation.
+@pytest.mark.parametrize("kind", ["paper", "gaussian", "orthogonal", "identity", "two equal blocks"])
+@pytest.mark.parametrize("scheme", ["leapfrog", "euler"])
+def test_norm_agrees_with_full_matrix(kind: str, scheme: str) -> None:
+    field = _weights(kind)
+    full = jacobian_norm(field, scheme, STEPS, 80, method="full")
+    lanczos = jacobian_norm(field, scheme, STEPS, 80, method="lanczos")
+    np.testing.assert_allclose(lanczos, full, rtol=1e-10)
+
+
+# Catches: left and right swapped, vectors not rotated back by the small factors, a wrong exponent.
+@pytest.mark.parametrize("block", ["position", "phase"])
+def test_triplets_are_singular_triplets(block: str) -> None:
+    field = _weights("gaussian")
+    J = jacobian(field, "yoshida4", STEPS, 40, block=block)
+    found = singular_values(field, "yoshida4", STEPS, 40, block=block, k=3, method="lanczos")
+    values = found.unscaled()
+    np.testing.assert_allclose(values, np.linalg.svd(J, compute_uv=False)[:, :3], rtol=1e-9)
+    left = found.left * values[:, None, :]
+    np.testing.assert_allclose(J @ found.right, left, atol=1e-4 * values.max())
+
+
+def test_smallest_are_the_tail_of_the_spectrum() -> None:
+    field = _weights("paper")
+    every = singular_values(field, "leapfrog", 0.1, 30).unscaled()
+    few = singular_values(field, "leapfrog", 0.1, 30, k=2, smallest=True).unscaled()
+    np.testing.assert_allclose(few, every[::-1][:2], rtol=1e-12)
+
+
+# Catches: the exponent of one sweep used for another, overflow of the plain product.
+def test_growth_beyond_float64() -> None:
+    W = np.diag(np.linspace(0.5, 2.0, D))
+    field = NeuralField(W, np.zeros(D), activation="identity")
+    found = log_jacobian_norm(field, "euler", 1.0, 2000, method="lanczos")
+    assert found == pytest.approx(2000 * np.log(3.0), rel=1e-12)
+
+
+def test_driven_and_more_lanes_than_registers() -> None:
+    rng = np.random.default_rng(0)
+    field = NeuralField(rng.normal(size=(D, D)) / 8, rng.normal(size=D), rng.normal(size=(D, 2)))
+    inputs = rng.normal(size=(25, 2))
+    steps = np.linspace(0.05, 0.4, 19)
+    full, lanczos = (
+        jacobian_norm(field, "leapfrog", steps, 25, inputs=inputs, method=m) for m in ("full", "lanczos")
+    )
+    np.testing.assert_allclose(lanczos, full, rtol=1e-10)
+
+
+# Catches: results that depend on how lanes fall into blocks and threads.
+def test_bits_do_not_depend_on_threads() -> None:
+    field = _weights("gaussian")
+    steps = np.linspace(0.05, 0.4, 40)
+    one, two = (jacobian_norm(field, "leapfrog", steps, 30, method="lanczos", threads=t) for t in (1, 2))
+    assert np.array_equal(one, two)
+
+
+class _Matrix:
+    """An operator with a given matrix, to test the iteration by itself."""
+
+    def __init__(self, matrix: np.ndarray) -> None:
+        self.matrix = matrix
+
+    def pushforward(self, columns: np.ndarray) -> Scaled:
+        return Scaled(self.matrix @ columns, np.zeros(len(columns), np.int64))
+
+    def pullback(self, cotangents: np.ndarray) -> Scaled:
+        return Scaled(self.matrix.T @ cotangents, np.zeros(len(cotangents), np.int64))
+
+
+def _run(matrix: np.ndarray, **options):
+    size = matrix.shape[0]
+    return golub_kahan_lanczos(_Matrix(matrix), 1, size, slice(0, size), slice(0, size), **options)
+
+
+# Catches: division by a zero length when the subspace closes early.
+@pytest.mark.parametrize("rank", [0, 1, 3])
+def test_low_rank_and_zero_matrices(rank: int) -> None:
+    rng = np.random.default_rng(rank)
+    matrix = rng.normal(size=(20, rank)) @ rng.normal(size=(rank, 20)) if rank else np.zeros((20, 20))
+    found = _run(matrix)
+    expected = np.linalg.norm(matrix, 2)
+    assert np.ldexp(found.values[0, 0], found.exponent[0]) == pytest.approx(expected, rel=1e-10, abs=0)
+
+
+# Catches: the claim of an accuracy that was not reached.
+def test_close_pair_is_resolved_or_refused() -> None:
+    spectrum = np.concatenate([[1.0, 1.0 - 1e-7], np.linspace(0.0, 0.9, 98)])
+    rng = np.random.default_rng(3)
+    u, v = (np.linalg.qr(rng.normal(size=(100, 100)))[0] for _ in range(2))
+    found = _run(u @ np.diag(spectrum) @ v)
+    assert np.ldexp(found.values[0, 0], found.exponent[0]) == pytest.approx(1.0, rel=1e-10)
+    assert _run(u @ np.diag(spectrum) @ v, max_iterations=4) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"method": "fast"}, "method"),
+        ({"tol": 0.0}, "tol"),
+    ],
+)
+def test_bad_options_are_named(options: dict, word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        jacobian_norm(NeuralField.random(3), "leapfrog", 0.1, 5, **options)
+
+
+def test_singular_values_refuses_what_it_cannot_do() -> None:
+    field = NeuralField.random(3)
+    with pytest.raises(ValueError, match="k must be at most 3"):
+        singular_values(field, "leapfrog", 0.1, 5, k=4)
+    with pytest.raises(ValueError, match="smallest"):
+        singular_values(field, "leapfrog", 0.1, 5, k=1, smallest=True, method="lanczos")
+
+
+def test_linearised_operator_is_the_jacobian() -> None:
+    field = NeuralField.random(5, inputs=1)
+    recurrence = OdeRecurrence(field, "blanes_moan4", [0.1, 0.3], 12, inputs=np.ones((12, 1)))
+    J = recurrence.pushforward(np.eye(10)).unscaled()
+    operator = recurrence.linearised()
+    columns = np.random.default_rng(0).normal(size=(2, 10, 3))
+    np.testing.assert_allclose(operator.pushforward(columns).unscaled(), J @ columns, rtol=1e-12, atol=1e-13)
+    pulled = operator.pullback(columns).unscaled()
+    np.testing.assert_allclose(pulled, np.swapaxes(J, 1, 2) @ columns, rtol=1e-12, atol=1e-13)
