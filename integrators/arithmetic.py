@@ -34,12 +34,13 @@ else:
 
     @intrinsic
     def fma(typingctx, a, b, c):
-        """a·b + c with one rounding."""
+        """a·b + c with one rounding, in float32 if all three are."""
 
         def codegen(context, builder, signature, arguments):
             return builder.fma(*arguments)
 
-        return types.float64(types.float64, types.float64, types.float64), codegen
+        kind = types.float32 if a == b == c == types.float32 else types.float64
+        return kind(kind, kind, kind), codegen
 
     @intrinsic
     def _bits(typingctx, a):

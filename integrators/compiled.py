@@ -41,6 +41,7 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 from numba.core.types.function_type import CompileResultWAP
+from numba.core.typing.templates import Signature
 
 __all__ = ["JIT_DISABLED", "Kernel", "helper", "kernel", "user_kernel"]
 
@@ -78,6 +79,7 @@ class Kernel:
         self.__doc__ = function.__doc__
         self._dispatcher: Any = None
         self._pointer: Any = None
+        self._narrow: Kernel | None = None
 
     @property
     def dispatcher(self) -> Any:
@@ -92,6 +94,14 @@ class Kernel:
                     dispatcher.disable_compile()
                 self._dispatcher = dispatcher
             return self._dispatcher
+
+    def for_dtype(self, dtype: Any) -> Kernel:
+        """This kernel for arrays of another floating point type: the same code, compiled once more."""
+        if np.dtype(dtype) == np.float64:
+            return self
+        if self._narrow is None:
+            self._narrow = Kernel(self.function, _narrowed(self.signature), self.cached)
+        return self._narrow
 
     @property
     def pointer(self) -> Any:
@@ -112,6 +122,21 @@ class Kernel:
 
     def __repr__(self) -> str:
         return f"Kernel({self.function.__module__}.{self.__name__})"
+
+
+def _narrowed(kind: Any) -> Any:
+    """A signature or type with float32 in place of the float64 of every array."""
+    if isinstance(kind, Signature):
+        return kind.return_type(*[_narrowed(argument) for argument in kind.args])
+    if isinstance(kind, types.FunctionType):
+        return types.FunctionType(_narrowed(kind.signature))
+    if isinstance(kind, types.NamedUniTuple):
+        return types.NamedUniTuple(_narrowed(kind.dtype), kind.count, kind.instance_class)
+    if isinstance(kind, types.NamedTuple):
+        return types.NamedTuple([_narrowed(member) for member in kind.types], kind.instance_class)
+    if isinstance(kind, types.Array) and kind.dtype == types.float64:
+        return kind.copy(dtype=types.float32)
+    return kind
 
 
 def kernel(signature: Any) -> Callable[[Callable[..., None]], Kernel]:
@@ -137,7 +162,7 @@ def user_kernel(function: Any, signature: Any, argument: str) -> Kernel:
     made = Kernel(function, signature, cached=False)
     try:
         made.dispatcher  # noqa: B018  compile now: a user wants the error here, not in the first long run
-    except numba.core.errors.NumbaError as error:
+    except (numba.core.errors.NumbaError, TypeError) as error:
         arguments = ", ".join(str(a) for a in signature.args)
         raise TypeError(
             f"{argument} ({function.__name__}) does not compile for the arguments ({arguments}): "
@@ -210,7 +235,9 @@ class _CheckedCache(_Cache):
         fields = [getattr(argument, "fields", ()) for argument in signature.args]
         code_key = code_digest(self._function, f"{signature} {fields}")[:24]
         name = re.sub(r"[^\w.]", "_", f"{self._function.__module__}.{self._function.__qualname__}")
-        stem = f"leapgrad.{name}.{machine_key}."
+        # A kernel compiled for two types of arrays has two files, which do not displace each other.
+        precision = "float32." if "float32" in str(signature) else ""
+        stem = f"leapgrad.{name}.{precision}{machine_key}."
         return self._folder / f"{stem}{code_key}.kernel", stem
 
     def load_overload(self, sig: Any, target_context: Any) -> CompileResult | None:

@@ -27,9 +27,10 @@ __all__ = ["Lanes", "Record", "Run", "advance", "retreat"]
 
 Float = NDArray[np.float64]
 
-# Far from the limits 2^±1022 of float64, so that a whole interval between two checks fits in between.
+# Far from the limits 2^±1022 of float64 and 2^±126 of float32, so that a whole interval between two checks
+# fits in between.
 LARGE = 2.0**500
-SMALL = 2.0**-500
+LARGE_32 = 2.0**50
 
 
 _VECTOR, _MATRIX, _COLUMNS = (types.Array(types.float64, n, "C") for n in (1, 2, 3))
@@ -82,9 +83,9 @@ RECORD = types.NamedUniTuple(_COLUMNS, 3, Record)
 
 
 @helper
-def lane_factors(m):
+def lane_factors(h):
     """Room for one factor per lane, repeated so that the loops over it are long enough to pay."""
-    return np.empty(m * max(1, 128 // m))
+    return np.empty(h.size * max(1, 128 // h.size), h.dtype)
 
 
 @helper
@@ -137,14 +138,15 @@ def rescale(first, second, exponent):
     """Bring lanes of two flat column blocks back into range by powers of two, counted in `exponent`."""
     m = exponent.size
     repeats = max(1, 64 // m)
-    biggest = np.zeros(repeats * m)
+    large = LARGE if first.itemsize == 8 else LARGE_32
+    biggest = np.zeros(repeats * m, first.dtype)
     largest_by_lane(first, m, biggest)
     largest_by_lane(second, m, biggest)
     for q in range(m):
         top = biggest[q]
         for r in range(1, repeats):
             top = max(top, biggest[r * m + q])
-        if (top > LARGE or top < SMALL) and top != 0.0 and top < np.inf:
+        if (top > large or top < 1.0 / large) and top != 0.0 and top < np.inf:
             shift = int(math.frexp(top)[1])
             # Two factors: 2^-shift alone may not be representable.
             half = shift // 2
@@ -159,7 +161,7 @@ def rescale(first, second, exponent):
 def mark_lost(y, step, lost):
     """lost[q] ← step for every lane whose state is no longer finite, unless it was marked before."""
     d, m = y.shape
-    total = np.zeros(m)
+    total = np.zeros(m, y.dtype)
     for i in range(d):
         for q in range(m):
             total[q] += y[i, q] * 0.0
@@ -180,11 +182,11 @@ def advance(kick, theta, run, lanes, record, start, stop):
     d, m = y.shape
     k = dy.shape[1]
     flat_y, flat_p, flat_dy, flat_dp = flat(y), flat(p), flat(dy), flat(dp)
-    x, c, factors = np.empty((run.inputs.shape[1], m)), np.empty(m), lane_factors(m)
+    x, c, factors = np.empty((run.inputs.shape[1], m), h.dtype), np.empty(m, h.dtype), lane_factors(h)
     keep_stations, keep_nodes = record.stations.size > 0, record.nodes_y.size > 0
     first, last = 0, run.n_steps - 1
     stages = a.size
-    old, old_columns = np.empty((d, m)), np.empty((d, k, m))
+    old, old_columns = np.empty((d, m), h.dtype), np.empty((d, k, m), h.dtype)
     number = start * run.kicks_per_step + (1 if opening != 0.0 and start > first else 0)
 
     for i in range(start, stop):
@@ -251,10 +253,10 @@ def retreat(kick_adjoint, theta, run, stations, lam_y, lam_p, exponent, grad_the
     a, b, opening, h = run.drift, run.kick, run.opening, run.step
     d, k, m = lam_y.shape
     flat_y, flat_p = flat(lam_y), flat(lam_p)
-    x, c, factors = np.empty((run.inputs.shape[1], m)), np.empty(m), lane_factors(m)
+    x, c, factors = np.empty((run.inputs.shape[1], m), h.dtype), np.empty(m, h.dtype), lane_factors(h)
     first, last = 0, run.n_steps - 1
     stages = a.size
-    old = np.empty((d, k, m))
+    old = np.empty((d, k, m), h.dtype)
     number = stop * run.kicks_per_step + (0 if opening == 0.0 else 1) - 1
     if stop == run.n_steps and run.form == SPLITTING and run.kicks_per_step > run.inner_kicks:
         number -= 0 if run.close and b[stages - 1] != 0.0 else 1

@@ -57,8 +57,8 @@ class Linearisation:
         if field.condense is not None:
             n_kicks = record.stations.shape[0]
             Ticker.quiet().in_chunks(
-                lambda start, stop: field.condense(
-                    field.packed, run.inputs, run.rows, record.stations, start, stop
+                lambda start, stop: self.problem.leaf("condense")(
+                    self.problem.theta, run.inputs, run.rows, record.stations, start, stop
                 ),
                 n_kicks,
                 1,
@@ -86,7 +86,7 @@ class Linearisation:
                 rows = np.minimum(np.arange(block.lanes.start, block.lanes.start + n), m - 1)
                 # One lane alone fills a register with columns.
                 padded = k + -k % WIDTH if n == 1 and self.problem.field.vectorised else k
-                columns = [np.zeros((part.shape[1], padded, n)) for part in (first, second)]
+                columns = [np.zeros((part.shape[1], padded, n), self.problem.dtype) for part in (first, second)]
                 for target, part in zip(columns, (first, second), strict=True):
                     target[:, :k] = part[rows].transpose(1, 2, 0)
                 exponent = np.zeros(n, np.int64)
@@ -110,17 +110,20 @@ class Linearisation:
         return result
 
     def _push_block(self, block: _Block, dy: Float, dp: Float, exponent: NDArray[np.int64]):
-        field = self.problem.field
+        problem = self.problem
         d, _, n = dy.shape
         run = block.run._replace(replay=True)
-        scratch = Lanes(np.zeros((d, n)), np.zeros((d, n)), dy, dp, exponent, np.zeros(n, np.int64))
-        record = Record(block.stations, *[np.zeros((0, d, n))] * 2)
-        return lambda start, stop: advance(field.push, field.packed, run, scratch, record, start, stop)
+        state = [np.zeros((d, n), problem.dtype) for _ in range(2)]
+        scratch = Lanes(*state, dy, dp, exponent, np.zeros(n, np.int64))
+        record = Record(block.stations, *[block.stations[:0]] * 2)
+        drive, leaf = advance.for_dtype(problem.dtype), problem.leaf("push")
+        return lambda start, stop: drive(leaf, problem.theta, run, scratch, record, start, stop)
 
     def _pull_block(self, block: _Block, lam_y: Float, lam_p: Float, exponent: NDArray[np.int64]):
-        field, n_steps = self.problem.field, self.problem.n_steps
-        none = np.zeros(0)
-        return lambda start, stop: retreat(
-            field.pull, field.packed, block.run, block.stations, lam_y, lam_p, exponent, none,
-            n_steps - stop, n_steps - start,
+        problem, run = self.problem, block.run
+        drive, leaf = retreat.for_dtype(problem.dtype), problem.leaf("pull")
+        none = np.zeros(0, problem.dtype)
+        return lambda start, stop: drive(
+            leaf, problem.theta, run, block.stations, lam_y, lam_p, exponent, none,
+            problem.n_steps - stop, problem.n_steps - start,
         )  # fmt: skip

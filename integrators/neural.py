@@ -43,7 +43,7 @@ def neural_kick(theta, y, x, c, p, dy, dp):
     """p += c σ(z); dp += c σ'(z) W dy, with z = W y + V x + b."""
     d, m = y.shape
     k = dy.shape[1]
-    work = np.empty((3, d * m))
+    work = np.empty((3, d * m), theta.dtype)
     s, ds = work[0], work[1]
     linearise(theta, y, x, work[2], s, ds)
     flat_p = flat(p)
@@ -64,7 +64,7 @@ def pull_columns(theta, d, slope, lam_p, lam_y, g):
         for r in range(k):
             for q in range(m):
                 g[i, r, q] = get(slope, i * m + q) * lam_p[i, r, q]
-    add_product(theta, 0, 1, d, d, d, flat(g), flat(lam_y), k * m, m, np.ones(d), False)
+    add_product(theta, 0, 1, d, d, d, flat(g), flat(lam_y), k * m, m, np.ones(d, theta.dtype), False)
 
 
 @kernel(KICK_ADJOINT)
@@ -73,10 +73,10 @@ def neural_kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
     d, m = y.shape
     k = lam_p.shape[1]
     n_inputs = x.shape[0]
-    work = np.empty((3, d * m))
+    work = np.empty((3, d * m), theta.dtype)
     s, ds = work[0], work[1]
     linearise(theta, y, x, work[2], s, ds)
-    g = np.empty((d, k, m))
+    g = np.empty((d, k, m), theta.dtype)
     for i in range(d):
         for q in range(m):
             put(ds, i * m + q, c[q] * get(ds, i * m + q))
@@ -100,8 +100,8 @@ def neural_kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
 def neural_condense(theta, inputs, rows, stations, start, stop):
     """Replace y by σ'(W y + V x + b) at the stations [start, stop)."""
     _, d, m = stations.shape
-    work = np.empty((3, d * m))
-    x = np.empty((inputs.shape[1], m))
+    work = np.empty((3, d * m), theta.dtype)
+    x = np.empty((inputs.shape[1], m), theta.dtype)
     for number in range(start, stop):
         fill_input(inputs, rows, number, x)
         linearise(theta, stations[number], x, work[2], work[0], work[1])
@@ -113,7 +113,7 @@ def neural_push(theta, slopes, x, c, p, dy, dp):
     """dp += c σ' W dy from the stored slopes σ'."""
     d, m = slopes.shape
     k = dy.shape[1]
-    scale = np.empty(d * m)
+    scale = np.empty(d * m, theta.dtype)
     for i in range(d):
         for q in range(m):
             put(scale, i * m + q, c[q] * slopes[i, q])
@@ -124,11 +124,11 @@ def neural_push(theta, slopes, x, c, p, dy, dp):
 def neural_pull(theta, slopes, x, c, lam_p, lam_y, grad_theta):
     """lam_y += Wᵀ c σ' lam_p from the stored slopes σ'; no parameter gradient."""
     d, k, m = lam_p.shape
-    scale = np.empty(d * m)
+    scale = np.empty(d * m, theta.dtype)
     for i in range(d):
         for q in range(m):
             put(scale, i * m + q, c[q] * slopes[i, q])
-    pull_columns(theta, d, scale, lam_p, lam_y, np.empty((d, k, m)))
+    pull_columns(theta, d, scale, lam_p, lam_y, np.empty((d, k, m), theta.dtype))
 
 
 class NeuralField(Field):

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .blocks import POOL_SECONDS, Ticker, default_threads, run_blocks
+from .compiled import Kernel
 from .fields import Field
 from .flow import Lanes, Record, Run, advance, retreat
 from .schedule import FIRST_ORDER, SPLITTING, Schedule
@@ -24,7 +25,8 @@ __all__ = ["Columns", "Inputs", "Problem", "Run", "Segments", "TrajectoryOverflo
 Float = NDArray[np.float64]
 Inputs = ArrayLike | Callable[[float], ArrayLike] | None
 
-# Columns may shrink by 2^-53 in a step (1 + x with x next to -1), so eight steps stay within float64.
+# Columns may shrink by 2^-53 in a step (1 + x with x next to -1; 2^-24 in float32), so eight steps stay
+# within float64 and two within float32.
 MOST_STEPS_UNCHECKED = 8
 # Tangent columns of one block should stay in a core's own cache.
 CACHE_BYTES = 1 << 17
@@ -96,6 +98,8 @@ class Problem:
     inputs : array_like, shape (n_steps, n_inputs), or callable, optional
         Row i is x_{i+1}. A callable t → x(t) is sampled at the time of every kick, t = 0 at the start.
         None means x = 0.
+    dtype : {"float64", "float32"}
+        Arithmetic of the lanes.
     """
 
     def __init__(
@@ -107,10 +111,15 @@ class Problem:
         y0: ArrayLike | None = None,
         p0: ArrayLike | None = None,
         inputs: Inputs = None,
+        dtype: DTypeLike = np.float64,
     ) -> None:
         if not isinstance(field, Field):
             raise TypeError(f"field must be a Field such as NeuralField, got {type(field).__name__}.")
         self.field = field
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
+            raise ValueError(f"dtype must be float64 or float32, got {self.dtype}.")
+        self.theta = field.packed.astype(self.dtype, copy=False)
         self.scheme = get_scheme(scheme)
         steps = as_steps(step)
         self.shape = steps.shape
@@ -179,19 +188,21 @@ class Problem:
                 rows = schedule.kick_rows()
                 given = np.zeros((self.n_steps, self.field.n_inputs)) if self.inputs is None else self.inputs
                 inputs = np.ascontiguousarray(given)[:, :, None]
+        single = self.dtype == np.float32
+        bits, most = (40, 2) if single else (400, MOST_STEPS_UNCHECKED)
         return Run(
             schedule.form,
-            schedule.drift,
-            schedule.kick,
+            schedule.drift.astype(self.dtype, copy=False),
+            schedule.kick.astype(self.dtype, copy=False),
             schedule.opening,
             schedule.n_steps,
             schedule.close,
             schedule.inner_kicks,
             schedule.kicks_per_step,
-            h,
-            inputs,
+            h.astype(self.dtype, copy=False),
+            inputs.astype(self.dtype, copy=False),
             rows,
-            check_every or self.steps_within(400, MOST_STEPS_UNCHECKED, self.range_bits(schedule, h)[0]),
+            check_every or self.steps_within(bits, most, self.range_bits(schedule, h)[0]),
             False,
         )
 
@@ -276,32 +287,32 @@ class Problem:
         if seconds * m * self.n_steps < POOL_SECONDS:
             threads = 1
         width, pad_lanes, pad_columns = self.block_shape(k, threads)
-        columns_0 = [_padded(start, pad_columns)[:, :, None] for start in (dy0, dp0)]
+        columns_0 = [_padded(start, pad_columns) for start in (dy0, dp0)]
 
         def work(block: slice, ticker: Ticker) -> None:
             members = block.stop - block.start
             n = members + -members % pad_lanes
             run = self.run(np.minimum(np.arange(block.start, block.start + n), m - 1), schedule)
             lanes = Lanes(
-                np.repeat(self.y0[:, None], n, axis=1),
-                np.repeat(self.p0[:, None], n, axis=1),
-                np.repeat(columns_0[0], n, axis=2),
-                np.repeat(columns_0[1], n, axis=2),
+                self.repeated(self.y0, n),
+                self.repeated(self.p0, n),
+                self.repeated(columns_0[0], n),
+                self.repeated(columns_0[1], n),
                 np.zeros(n, np.int64),
                 np.full(n, -1, np.int64),
             )
             n_nodes = self.n_steps + 1 if nodes else 0
             record = Record(
-                np.empty((schedule.n_kicks if stations else 0, d, n)),
-                np.empty((n_nodes, d, n)),
-                np.empty((n_nodes, d, n)),
+                np.empty((schedule.n_kicks if stations else 0, d, n), self.dtype),
+                np.empty((n_nodes, d, n), self.dtype),
+                np.empty((n_nodes, d, n), self.dtype),
             )
             real = slice(0, members)
             done = 0
             for end in segments.ends if segments else (self.n_steps,):
                 ticker.in_chunks(
-                    lambda start, stop, done=done: advance(
-                        self.field.kick, self.field.packed, run, lanes, record, done + start, done + stop
+                    lambda start, stop, done=done: advance.for_dtype(self.dtype)(
+                        self.leaf("kick"), self.theta, run, lanes, record, done + start, done + stop
                     ),
                     end - done,
                     members,
@@ -335,12 +346,12 @@ class Problem:
         """Pull cotangent columns (d, k) of one block from the end of the run to its start."""
         n, k = run.step.size, lam[0].shape[1]
         pad = WIDTH if self.field.vectorised and n == 1 else 1
-        lam_y, lam_p = (np.repeat(_padded(part, pad)[:, :, None], n, axis=2) for part in lam)
+        lam_y, lam_p = (self.repeated(_padded(part, pad), n) for part in lam)
         exponent = np.zeros(n, np.int64)
-        grad_theta = np.zeros(self.field.packed.size if gradient else 0)
+        grad_theta = np.zeros(self.theta.size if gradient else 0, self.dtype)
         Ticker.quiet().in_chunks(
-            lambda start, stop: retreat(
-                self.field.kick_adjoint, self.field.packed, run, stations, lam_y, lam_p, exponent,
+            lambda start, stop: retreat.for_dtype(self.dtype)(
+                self.leaf("kick_adjoint"), self.theta, run, stations, lam_y, lam_p, exponent,
                 grad_theta, self.n_steps - stop, self.n_steps - start,
             ),
             self.n_steps,
@@ -349,6 +360,14 @@ class Problem:
         )  # fmt: skip
         y, p = (part.transpose(2, 0, 1)[:, :, :k] for part in (lam_y, lam_p))
         return Columns(y, p, exponent), grad_theta
+
+    def leaf(self, name: str) -> Kernel:
+        """A leaf of the field, for the arithmetic of this problem."""
+        return getattr(self.field, name).for_dtype(self.dtype)
+
+    def repeated(self, array: Float, lanes: int) -> NDArray:
+        """A copy for every lane, along a new last axis, in the arithmetic of this problem."""
+        return np.repeat(array[..., None], lanes, axis=-1).astype(self.dtype, copy=False)
 
     def seconds(self, k: int) -> float:
         """A rough estimate of the time of one kick of one lane, to size the first call and the pool."""
@@ -365,15 +384,13 @@ class Problem:
     def overflow(self, lane: int) -> TrajectoryOverflow:
         """The exception for a lost lane, with the exact step: the lane is run again, checked every step."""
         run = self.run(np.array([lane]), Schedule.of(self.scheme, self.n_steps), check_every=1)
-        d = self.field.dim
-        lanes = Lanes(
-            self.y0[:, None].copy(), self.p0[:, None].copy(), np.zeros((d, 0, 1)), np.zeros((d, 0, 1)),
-            np.zeros(1, np.int64), np.full(1, -1, np.int64),
-        )  # fmt: skip
-        start, record = 0, Record(*[np.zeros((0, d, 1))] * 3)
+        none = self.repeated(np.zeros((self.field.dim, 0)), 1)
+        lost = np.full(1, -1, np.int64)
+        lanes = Lanes(self.repeated(self.y0, 1), self.repeated(self.p0, 1), none, none, np.zeros(1, np.int64), lost)
+        start, record = 0, Record(*[none.reshape(0, self.field.dim, 1)] * 3)
         while start < self.n_steps and lanes.lost[0] < 0:
             stop = min(start + 256, self.n_steps)
-            advance(self.field.kick, self.field.packed, run, lanes, record, start, stop)
+            advance.for_dtype(self.dtype)(self.leaf("kick"), self.theta, run, lanes, record, start, stop)
             start = stop
         return TrajectoryOverflow(int(lanes.lost[0]), self.n_steps, float(self.steps[lane]))
 

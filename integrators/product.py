@@ -70,7 +70,7 @@ def add_product(A, start, row, column, rows, inner, B, out, n, m, scale, by_lane
     """
     s_row = m if by_lane else 1
     done = 0
-    packed = np.empty(2 * WIDTH * inner if inner >= PACKED_DIM else 0)
+    packed = np.empty(2 * WIDTH * inner if inner >= PACKED_DIM else 0, out.dtype)
     if not by_lane or m % WIDTH == 0:
         while done + WIDTH <= n:
             # With a scale per lane a strip must not run over the end of the lanes.
@@ -91,7 +91,7 @@ def add_product(A, start, row, column, rows, inner, B, out, n, m, scale, by_lane
             done += 2 * WIDTH if wide else WIDTH
     for i in range(rows):
         for f in range(done, n):
-            total = 0.0
+            total = out.dtype.type(0.0)
             for j in range(inner):
                 total = fma(A[start + i * row + j * column], B[j * n + f], total)
             factor = scale[i * m + f % m] if by_lane else scale[i]
@@ -106,7 +106,7 @@ def add_matrix_vector(A, start, rows, inner, x, out):
     """
     i = 0
     while i + 4 <= rows:
-        s0 = s1 = s2 = s3 = 0.0
+        s0 = s1 = s2 = s3 = out.dtype.type(0.0)
         a = start + i * inner
         for j in range(inner):
             xj = x[j]
@@ -120,7 +120,7 @@ def add_matrix_vector(A, start, rows, inner, x, out):
         out[i + 3] += s3
         i += 4
     while i < rows:
-        s0 = 0.0
+        s0 = out.dtype.type(0.0)
         for j in range(inner):
             s0 = fma(A[start + i * inner + j], x[j], s0)
         out[i] += s0

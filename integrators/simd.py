@@ -23,8 +23,6 @@ __all__ = ["WIDTH", "flat", "get", "product_tile", "put"]
 
 WIDTH = 8  # float64 numbers in the widest register; LLVM splits them on narrower machines
 
-_VECTOR = ir.VectorType(ir.DoubleType(), WIDTH)
-
 if JIT_DISABLED:
 
     def flat(array):
@@ -52,15 +50,11 @@ if JIT_DISABLED:
 
 else:
 
-    def _address(builder, data, index, vector):
-        pointer = builder.gep(data, [index])
-        return builder.bitcast(pointer, _VECTOR.as_pointer()) if vector else pointer
-
-    def _splat(builder, value):
+    def _splat(builder, vector, value):
         lane = ir.IntType(32)
-        one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), value, ir.Constant(lane, 0))
+        one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(lane, 0))
         zeros = ir.Constant(ir.VectorType(lane, WIDTH), [0] * WIDTH)
-        return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), zeros)
+        return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
 
     @intrinsic
     def flat(typingctx, array):
@@ -126,19 +120,25 @@ else:
             ]
             data_a, data_b, data_o, data_s = data
             index = inner.type
+            size = out.dtype.bitwidth // 8
+            vector = ir.VectorType(data_o.type.pointee, WIDTH)
             fma = cgutils.get_or_insert_function(
-                builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{WIDTH}f64"
+                builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{WIDTH}f{8 * size}"
             )
 
-            def load(pointer_data, position, vector=True):
-                value = builder.load(_address(builder, pointer_data, position, vector))
-                value.align = 8
-                return value
+            def address(pointer_data, position):
+                return builder.bitcast(builder.gep(pointer_data, [position]), vector.as_pointer())
+
+            def load(pointer_data, position):
+                return builder.load(address(pointer_data, position), align=size)
+
+            def load_everywhere(pointer_data, position):
+                return _splat(builder, vector, builder.load(builder.gep(pointer_data, [position])))
 
             def offset(base, count, stride):
                 return builder.add(base, builder.mul(ir.Constant(index, count), stride))
 
-            zero = ir.Constant(_VECTOR, [0.0] * WIDTH)
+            zero = ir.Constant(vector, [0.0] * WIDTH)
             sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(n_vectors)] for _ in range(n_rows)]
             with cgutils.for_range(builder, inner) as loop:
                 at_b = builder.add(b, builder.mul(loop.index, b_row))
@@ -147,7 +147,7 @@ else:
                     load(data_b, builder.add(at_b, ir.Constant(index, v * WIDTH))) for v in range(n_vectors)
                 ]
                 for r in range(n_rows):
-                    factor = _splat(builder, load(data_a, offset(at_a, r, a_row), vector=False))
+                    factor = load_everywhere(data_a, offset(at_a, r, a_row))
                     for v in range(n_vectors):
                         total = builder.call(fma, [factor, columns[v], builder.load(sums[r][v])])
                         builder.store(total, sums[r][v])
@@ -159,13 +159,13 @@ else:
                         at = builder.add(at_o, lane)
                         weight = weight_of(builder.add(at_s, lane), at_s)
                         total = builder.call(fma, [weight, builder.load(sums[r][v]), load(data_o, at)])
-                        builder.store(total, _address(builder, data_o, at, True), align=8)
+                        builder.store(total, address(data_o, at), align=size)
 
             with builder.if_else(by_lane) as (yes, no):
                 with yes:
                     add_scaled(lambda lane, row: load(data_s, lane))
                 with no:
-                    add_scaled(lambda lane, row: _splat(builder, load(data_s, row, vector=False)))
+                    add_scaled(lambda lane, row: load_everywhere(data_s, row))
             return context.get_dummy_value()
 
         i = types.intp

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from . import bounds
     from .graded import log_singular_values
     from .growth import GrowthExponents, growth_exponents
-    from .jacobians import jacobian, jacobian_norm, log_jacobian_norm, singular_values
+    from .jacobians import float32_error, jacobian, jacobian_norm, log_jacobian_norm, singular_values
     from .recurrence import Recurrence, Scaled
     from .recurrences.ode import OdeRecurrence
 
@@ -22,6 +22,7 @@ __all__ = [
     "Recurrence",
     "Scaled",
     "bounds",
+    "float32_error",
     "growth_exponents",
     "jacobian",
     "jacobian_norm",
@@ -34,7 +35,7 @@ __all__ = [
 _HOME = {
     ".graded": ("log_singular_values",),
     ".growth": ("GrowthExponents", "growth_exponents"),
-    ".jacobians": ("jacobian", "jacobian_norm", "log_jacobian_norm", "singular_values"),
+    ".jacobians": ("float32_error", "jacobian", "jacobian_norm", "log_jacobian_norm", "singular_values"),
     ".recurrence": ("Recurrence", "Scaled"),
     ".recurrences.ode": ("OdeRecurrence",),
 }

@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from integrators.blocks import one_blas_thread
 from integrators.fields import Field
@@ -18,7 +18,7 @@ from .recurrence import Recurrence
 from .recurrences.ode import OdeRecurrence
 from .singular import Method, SingularValues, leading, scaled_jacobian, spectral_norm
 
-__all__ = ["jacobian", "jacobian_norm", "log_jacobian_norm", "norm_and_exponent", "singular_values"]
+__all__ = ["float32_error", "jacobian", "jacobian_norm", "log_jacobian_norm", "norm_and_exponent", "singular_values"]
 
 Float = NDArray[np.float64]
 Block = Literal["position", "phase"]
@@ -44,6 +44,7 @@ def jacobian(
     inputs: Inputs = None,
     block: Block = "position",
     *,
+    dtype: DTypeLike = np.float64,
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Float:
@@ -65,6 +66,8 @@ def jacobian(
         Row i is x_{i+1}; see `integrators.integrate`.
     block : {"position", "phase"}
         ∂y_N/∂y_0 at fixed ẏ_0, shape (d, d), or ∂(y_N, p_N)/∂(y_0, p_0), shape (2d, 2d).
+    dtype : {"float64", "float32"}
+        Arithmetic of the recurrence; results are float64 either way. `float32_error` tells what it costs.
     threads : int, optional
         Worker threads; the result does not depend on it, to the last bit.
     progress : bool, optional
@@ -89,7 +92,7 @@ def jacobian(
     N units in the last place times the condition of the product.
     """
     recurrence = OdeRecurrence(
-        field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
+        field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
     return scaled_jacobian(recurrence, block).unscaled()
 
@@ -106,6 +109,7 @@ def log_jacobian_norm(
     *,
     method: Method = "auto",
     tol: float = 1e-10,
+    dtype: DTypeLike = np.float64,
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Float:
@@ -115,7 +119,7 @@ def log_jacobian_norm(
     beside the columns, so the rescaled product has the same bits as the plain one wherever that is finite.
     """
     recurrence = OdeRecurrence(
-        field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
+        field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
     norm, exponent = norm_and_exponent(recurrence, block, method, tol)
     with np.errstate(divide="ignore"):
@@ -134,6 +138,7 @@ def jacobian_norm(
     *,
     method: Method = "auto",
     tol: float = 1e-10,
+    dtype: DTypeLike = np.float64,
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Float:
@@ -163,7 +168,7 @@ def jacobian_norm(
     (100,)
     """
     recurrence = OdeRecurrence(
-        field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
+        field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
     norm, exponent = norm_and_exponent(recurrence, block, method, tol)
     with np.errstate(over="ignore", under="ignore"):
@@ -184,6 +189,7 @@ def singular_values(
     smallest: bool = False,
     method: Method = "auto",
     tol: float = 1e-10,
+    dtype: DTypeLike = np.float64,
     threads: int | None = None,
     progress: bool | None = None,
 ) -> SingularValues:
@@ -208,7 +214,7 @@ def singular_values(
     SingularValues
     """
     recurrence = OdeRecurrence(
-        field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
+        field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
     width = recurrence.state_size if block == "phase" else field.dim
     k = width if k is None else as_count(k, "k", least=1)
@@ -233,3 +239,39 @@ def singular_values(
     return SingularValues(
         values[..., order], columns.exponent, left[..., order], np.swapaxes(right, -1, -2)[..., order]
     )
+
+
+def float32_error(
+    field: Field,
+    scheme: str | Scheme,
+    step: ArrayLike,
+    n_steps: int,
+    y0: ArrayLike | None = None,
+    p0: ArrayLike | None = None,
+    inputs: Inputs = None,
+    block: Block = "position",
+    *,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> Float:
+    """Relative error of the float32 Jacobian: ‖J₃₂ − J₆₄‖_F / ‖J₆₄‖_F for every step, shape step.shape.
+
+    Parameters are those of `jacobian`. Both are measured by running both.
+    """
+    single, double = (
+        scaled_jacobian(
+            OdeRecurrence(
+                field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
+            ),
+            block,
+        )
+        for dtype in (np.float32, np.float64)
+    )
+    with np.errstate(over="ignore", under="ignore"):
+        shifted = np.ldexp(single.values, (single.exponent - double.exponent)[..., None, None])
+    _, top = np.frexp(np.abs(double.values).max(axis=(-2, -1), initial=0.0))
+    difference, reference = (
+        np.linalg.norm(np.ldexp(values, -top[..., None, None]), axis=(-2, -1))
+        for values in (shifted - double.values, double.values)
+    )
+    return (difference / np.where(reference == 0.0, 1.0, reference))[()]

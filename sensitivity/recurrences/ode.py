@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from integrators.fields import Field
 from integrators.flow import Lanes, Record, Run
@@ -31,6 +31,8 @@ class OdeRecurrence:
     ----------
     field, scheme, step, n_steps, y0, p0, inputs
         As for `integrators.integrate`. Every entry of `step` is a lane.
+    dtype : {"float64", "float32"}
+        Arithmetic of the run; see `sensitivity.float32_error` for what the shorter one costs.
     threads : int, optional
         Worker threads; no result depends on it.
     progress : bool, optional
@@ -53,10 +55,11 @@ class OdeRecurrence:
         p0: ArrayLike | None = None,
         inputs: Inputs = None,
         *,
+        dtype: DTypeLike = np.float64,
         threads: int | None = None,
         progress: bool | None = None,
     ) -> None:
-        self.problem = Problem(field, scheme, step, n_steps, y0, p0, inputs)
+        self.problem = Problem(field, scheme, step, n_steps, y0, p0, inputs, dtype)
         self._threads, self._progress = threads, progress
 
     @property

@@ -1,0 +1,238 @@
+"""Cotangents along runs too long to keep: checkpoints forwards, one segment at a time backwards.
+
+The forward sweep keeps the state at the start of every segment only. The backward sweep then finds the
+stations of one segment again, the last one first, and pulls the cotangent over it. With segments of
+√(2N/κ) steps (κ kicks a step) a lane takes √(8 κ N) · 8 d bytes, 2 MB for N = 1e6 and d = 100, for one more
+sweep of the state (A. Griewank, *Optim. Methods Softw.* 1 (1992) 35–54, with two levels).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .blocks import POOL_SECONDS, Ticker, default_threads, run_blocks
+from .flow import Lanes, Record, Run, advance
+from .problem import MOST_STEPS_UNCHECKED, Columns, Problem
+from .schedule import Schedule
+from .simd import WIDTH
+from .validation import as_count
+
+__all__ = [
+    "MEMORY_BYTES",
+    "Cotangents",
+    "Layout",
+    "Segment",
+    "Stored",
+    "backwards",
+    "block_run",
+    "initial_lanes",
+    "segment",
+]
+
+Float = NDArray[np.float64]
+MEMORY_BYTES = 1 << 30
+
+
+class Segment(NamedTuple):
+    """Steps of a run as steps [start, stop) of a shorter one that the drivers cannot tell from it."""
+
+    run: Run
+    start: int
+    stop: int
+
+
+def segment(run: Run, start: int, stop: int) -> Segment:
+    """Steps [start, stop) of `run`, counted from shortly before `start`, so that their stations are few.
+
+    The shorter run begins one check interval early, so that its first step is not taken for the first of
+    all, and ends one step late, so that its last one is not taken for the last of all. `start` is a
+    multiple of ``run.check_every``: the range of the columns is looked at after the same steps as ever.
+    """
+    offset = max(start - run.check_every, 0)
+    shorter = run._replace(
+        n_steps=min(stop + 1, run.n_steps) - offset, rows=run.rows[offset * run.kicks_per_step :]
+    )
+    return Segment(shorter, start - offset, stop - offset)
+
+
+class Stored(NamedTuple):
+    """Steps [start, stop) of a run and their stations, numbered as in ``segment(run, start, stop)``."""
+
+    start: int
+    stop: int
+    stations: Float
+
+
+class Layout(NamedTuple):
+    """How a backward sweep is cut up.
+
+    Attributes
+    ----------
+    width : int
+        Lanes of a block.
+    length : int
+        Steps of a segment, at least; n_steps if the whole trajectory of a block is kept.
+    threads : int
+    sweeps : int
+        Sweeps of state and cotangent together.
+    """
+
+    width: int
+    length: int
+    threads: int
+    sweeps: int
+
+    @classmethod
+    def of(
+        cls, problem: Problem, schedule: Schedule, k: int, threads: int | None, memory_bytes: int
+    ) -> Layout:
+        """The fastest layout for k columns whose checkpoints and stations fit into `memory_bytes`.
+
+        Raises
+        ------
+        ValueError
+            If a single lane does not fit.
+        """
+        threads = default_threads() if threads is None else as_count(threads, "threads", least=1)
+        memory_bytes = as_count(memory_bytes, "memory_bytes", least=1)
+        n_steps, kicks, lanes = schedule.n_steps, max(1, schedule.kicks_per_step), max(1, problem.n_lanes)
+        if problem.seconds(k) * kicks * lanes * n_steps < POOL_SECONDS:
+            threads = 1
+        threads = min(threads, lanes)
+        length = max(1, math.isqrt(2 * n_steps // kicks))
+        vector, share = 8 * problem.field.dim, memory_bytes // threads
+        whole = (kicks * n_steps + 1) * vector
+        # `backwards` makes segments a little longer, by less than two intervals.
+        parts = (2 * math.ceil(n_steps / length) + kicks * (length + 2 * MOST_STEPS_UNCHECKED) + 1) * vector
+        least = min(whole, parts)
+        width, pad, _ = problem.block_shape(k, threads)
+        room = share // least
+        width = min(width, room // pad * pad or min(room, 1))
+        if width == 0:
+            raise ValueError(
+                f"memory_bytes = {memory_bytes} is too small: {n_steps} steps of d = {problem.field.dim} "
+                f"need {least} on each of {threads} threads."
+            )
+        if whole * width <= share or whole <= parts:
+            return cls(width, n_steps, threads, 2)
+        return cls(width, length, threads, 3)
+
+    def blocks(
+        self,
+        problem: Problem,
+        schedule: Schedule,
+        k: int,
+        work: Callable[[slice, Ticker], None],
+        label: str,
+        progress: bool | None,
+    ) -> None:
+        """`run_blocks` of the sweep's work."""
+        kicks = max(1, schedule.kicks_per_step)
+        run_blocks(
+            problem.n_lanes,
+            self.width,
+            work,
+            total=self.sweeps * problem.n_lanes * problem.n_steps,
+            seconds=problem.seconds(k) * kicks * problem.n_lanes * problem.n_steps,
+            label=label,
+            threads=self.threads,
+            progress=progress,
+        )
+
+
+def _lane_padding(problem: Problem, width: int) -> int:
+    return WIDTH if problem.field.vectorised and width % WIDTH == 0 else 1
+
+
+def backwards(problem: Problem, run: Run, lanes: Lanes, length: int, ticker: Ticker) -> Iterator[Stored]:
+    """The segments of a run with their stations, the last segment first.
+
+    The stations live until the next item is asked for;
+    that of the kick at node `start` itself, which the step before it ends with, is among them. `lanes`
+    starts as the initial and ends, before the first item, as the final state.
+    """
+    field, n = problem.field, run.step.size
+    d, kicks, every = field.dim, run.kicks_per_step, run.check_every
+    length = max(1, math.ceil(length / every)) * every
+    seconds = problem.seconds(0) * max(1, kicks) * n
+    empty = np.empty((0, d, n))
+    # A segment in the middle of the run has an interval before it; see `segment`.
+    rows = run.n_steps if length >= run.n_steps else length + every
+    stations = np.empty((rows * kicks + 1, d, n))
+
+    def play(run: Run, state: Lanes, kept: Float, start: int, stop: int) -> None:
+        record = Record(kept, empty, empty)
+        ticker.in_chunks(
+            lambda a, b: advance(field.kick, field.packed, run, state, record, start + a, start + b),
+            stop - start,
+            n,
+            seconds,
+        )
+
+    starts = range(0, run.n_steps, length)
+    saved: list[tuple[Float, Float]] = []
+    for start in starts[:-1]:
+        saved.append((lanes.y.copy(), lanes.p.copy()))
+        play(run, lanes, empty, start, start + length)
+    for start in reversed(starts):
+        stop = min(start + length, run.n_steps)
+        part = segment(run, start, stop)
+        if stop == run.n_steps:
+            state, before = lanes, lanes.lost.copy()
+        else:
+            y, p = saved.pop()
+            state, before = lanes._replace(y=y, p=p, lost=np.full(n, -1, np.int64)), None
+        if run.opening != 0.0 and start > 0:
+            stations[part.start * kicks] = state.y
+        play(part.run, state, stations, part.start, part.stop)
+        if before is not None:
+            lanes.lost[(before < 0) & (lanes.lost >= 0)] += start - part.start
+        yield Stored(start, stop, stations)
+
+
+def initial_lanes(problem: Problem, n: int) -> Lanes:
+    """n lanes at the initial value, without tangent columns."""
+    none = np.zeros((problem.field.dim, 0, n))
+    return Lanes(
+        np.repeat(problem.y0[:, None], n, axis=1),
+        np.repeat(problem.p0[:, None], n, axis=1),
+        none,
+        none.copy(),
+        np.zeros(n, np.int64),
+        np.full(n, -1, np.int64),
+    )
+
+
+def block_run(problem: Problem, block: slice, schedule: Schedule, width: int) -> Run:
+    """The run of a block of lanes, the last of them repeated to fill registers."""
+    members = block.stop - block.start
+    n = members + -members % _lane_padding(problem, width)
+    return problem.run(np.minimum(np.arange(block.start, block.start + n), problem.n_lanes - 1), schedule)
+
+
+class Cotangents(NamedTuple):
+    """Cotangent columns (y, p) of one block of lanes, times 2^exponent; changed in place."""
+
+    y: Float  # (d, k, m)
+    p: Float
+    exponent: NDArray[np.int64]  # (m,)
+
+    @classmethod
+    def start(cls, problem: Problem, lam: tuple[Float, Float], n: int) -> Cotangents:
+        """The columns (d, k) for n lanes; with zero columns added where one lane alone fills no register."""
+        pad = WIDTH if problem.field.vectorised and n == 1 else 1
+        zeros = np.zeros((problem.field.dim, -lam[0].shape[1] % pad))
+        y, p = (np.repeat(np.concatenate([part, zeros], axis=1)[:, :, None], n, axis=2) for part in lam)
+        return cls(y, p, np.zeros(n, np.int64))
+
+    def into(self, columns: Columns, first: int, stop: int, k: int) -> None:
+        """Write the k real columns of the real lanes to lanes first … stop − 1 of `columns`."""
+        lanes, real = slice(first, stop), slice(0, stop - first)
+        columns.y[lanes] = self.y.transpose(2, 0, 1)[real, :, :k]
+        columns.p[lanes] = self.p.transpose(2, 0, 1)[real, :, :k]
+        columns.exponent[lanes] = self.exponent[real]

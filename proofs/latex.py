@@ -1,0 +1,109 @@
+"""LaTeX for teaching: a report as a fragment that needs only ``amsmath`` and ``amssymb``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import sympy as sp
+
+if TYPE_CHECKING:
+    from proofs.report import Report
+
+_MATH = {
+    "ẏ": r"\dot y", "ÿ": r"\ddot y", "ṗ": r"\dot p", "ż": r"\dot z", "α": r"\alpha", "β": r"\beta",
+    "γ": r"\gamma", "δ": r"\delta", "ε": r"\varepsilon", "θ": r"\theta", "κ": r"\kappa", "λ": r"\lambda",
+    "μ": r"\mu", "ν": r"\nu", "ξ": r"\xi", "π": r"\pi", "ρ": r"\rho", "σ": r"\sigma", "τ": r"\tau",
+    "φ": r"\varphi", "ω": r"\omega", "Δ": r"\Delta", "Σ": r"\sum ", "Π": r"\prod ", "Φ": r"\Phi",
+    "Ω": r"\Omega", "ℝ": r"\mathbb R", "ℂ": r"\mathbb C", "∂": r"\partial ", "∇": r"\nabla ",
+    "∫": r"\int ", "√": r"\surd ", "∞": r"\infty", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ",
+    "≡": r"\equiv ", "≈": r"\approx ", "∈": r"\in ", "∉": r"\notin ", "∘": r"\circ ", "×": r"\times ",
+    "·": r"\cdot ", "→": r"\to ", "↦": r"\mapsto ", "⇒": r"\Rightarrow ", "⇔": r"\Leftrightarrow ",
+    "∝": r"\propto ", "±": r"\pm ", "−": "-", "‖": r"\Vert ", "∮": r"\oint ", "ᵀ": r"^{\top}",
+    "⁻": "^{-}", "¹": "^{1}", "²": "^{2}", "³": "^{3}", "⁴": "^{4}", "⁵": "^{5}", "⁶": "^{6}",
+    "⁷": "^{7}", "⁸": "^{8}", "₀": "_{0}", "₁": "_{1}", "₂": "_{2}", "₃": "_{3}", "½": r"\tfrac12",
+    "¼": r"\tfrac14", "C̃": r"\tilde C", "H̃": r"\tilde H", "…": r"\dots ", "⟨": r"\langle ",
+    "⟩": r"\rangle ", "∀": r"\forall ", "←": r"\leftarrow ", "⋯": r"\cdots ", "⁰": "^{0}", "⊥": r"\perp ",
+    "′": "'", "ⁿ": "^{n}", "ᵢ": "_{i}",
+}  # fmt: skip
+_TEXT = {
+    "’": "'",
+    "‘": "`",
+    "“": "``",
+    "”": "''",
+    "–": "--",
+    "—": "---",
+    "é": r"\'e",
+    "ö": r"\"o",
+    "ü": r"\"u",
+}
+_RESERVED = {
+    "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "$": r"\$", "<": "$<$",
+    ">": "$>$", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
+    "|": r"$\vert$",
+}  # fmt: skip
+_SYMBOLS = "|".join(map(re.escape, sorted(_MATH, key=len, reverse=True)))
+_SUBSCRIPTED = rf"(?<![A-Za-z_])(?:{_SYMBOLS}|[A-Za-z])_(?:\{{[^{{}}]*\}}|[A-Za-z0-9](?![A-Za-z0-9_]))"
+_TOKEN = re.compile(f"{_SUBSCRIPTED}|{_SYMBOLS}|.", re.DOTALL)
+
+
+def text(sentence: str) -> str:
+    """Return ``sentence`` as ASCII LaTeX text; symbols and subscripts become inline mathematics."""
+
+    def convert(match: re.Match[str]) -> str:
+        token = match.group()
+        if token in _MATH:
+            return f"${_MATH[token].strip()}$"
+        if "_" in token[1:]:
+            return f"${re.sub(_SYMBOLS, lambda found: _MATH[found.group()], token)}$"
+        token = _TEXT.get(token, _RESERVED.get(token, token))
+        return token if token.isascii() else f"[U+{ord(token):04X}]"
+
+    return _TOKEN.sub(convert, sentence).replace("$$", " ")
+
+
+def formula(value: object, limit: int = 400) -> str:
+    """Return what a step computed, as inline mathematics where SymPy can print it and it is short enough."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{text(str(key))}: {formula(item, limit)}" for key, item in list(value.items())[:8])
+    if isinstance(value, (sp.Basic, sp.MatrixBase)):
+        printed = sp.latex(value)
+        if len(printed) <= limit and printed.isascii():
+            return f"${printed}$"
+        return f"\\emph{{({len(printed)} characters)}}"
+    shown = str(value)
+    return text(shown if len(shown) <= limit else f"{shown[:limit]}…")
+
+
+def standalone(reports: Iterable[Report]) -> str:
+    """Return a complete LaTeX file with one section for each report."""
+    head = "\\documentclass{article}\n\\usepackage{amsmath,amssymb}\n\\raggedright\n\\begin{document}\n"
+    return head + "\n\n".join(map(document, reports)) + "\n\\end{document}\n"
+
+
+def document(report: Report) -> str:
+    """Return a LaTeX fragment for a report."""
+    prop = report.proposition
+    lines = [
+        rf"\section*{{{text(prop.title)}}}",
+        rf"\textbf{{Source.}} {text(prop.source)}.\par",
+        rf"\textbf{{Statement.}} {text(prop.statement)}\par",
+    ]
+    if prop.hypotheses:
+        lines.append(r"\textbf{Hypotheses.}\begin{itemize}")
+        lines += [
+            rf"\item \emph{{{text(name)}}}: {text(sentence)}" for name, sentence in prop.hypotheses.items()
+        ]
+        lines.append(r"\end{itemize}")
+    lines.append(r"\textbf{Steps.}\begin{enumerate}")
+    for item in report.steps:
+        lines.append(rf"\item \emph{{{text(item.step.name)}}} ({item.step.role}). {text(item.step.claim)}.")
+        lines.append(
+            rf"\\ {item.decision.outcome}: {text(item.decision.note)}. {formula(item.decision.computed)}"
+        )
+        if item.decision.counterexample is not None:
+            lines.append(rf"\\ Counterexample: {formula(item.decision.counterexample)}")
+    lines.append(r"\end{enumerate}")
+    lines.append(rf"\textbf{{Verdict.}} {text(report.headline)}.")
+    return "\n".join(lines)

@@ -1,0 +1,234 @@
+"""Propositions as data: statement, hypotheses, steps that a machine decides, and twins that must fail.
+
+A :class:`Proposition` carries its steps; every :class:`Step` owns a function that computes something and
+returns a :class:`Decision`. Nothing is asserted by hand: the verdict is read off the decisions and off the
+role each step plays.
+
+==================  =========================================  ====================
+role of a step      what it contributes when it is proved      verdict it leads to
+==================  =========================================  ====================
+``ARGUMENT``        a link of the proof                        PROVED
+``REMARK``          a consequence worth printing               PROVED
+``NECESSITY``       the statement fails without a hypothesis   HOLDS ONLY IF
+``COUNTEREXAMPLE``  an object for which the statement fails    REFUTED
+``FIGURE``          a printed figure cannot come out so        NOT REPRODUCED
+==================  =========================================  ====================
+
+A step that is itself refuted makes the proposition REFUTED and *unsound* (something written down is wrong);
+that is what has to happen to every :class:`Mutant`, the same proposition with one sign, coefficient or
+hypothesis changed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from proofs.axioms import AXIOMS
+
+
+class Outcome(Enum):
+    """What a step's function found."""
+
+    PROVED = "proved"
+    REFUTED = "refuted"
+    UNDECIDED = "undecided"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Role(Enum):
+    """How a proved step bears on the statement."""
+
+    ARGUMENT = "argument"
+    REMARK = "remark"
+    NECESSITY = "necessity"
+    COUNTEREXAMPLE = "counterexample"
+    FIGURE = "figure"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Verdict(Enum):
+    """What is true of the statement as a whole."""
+
+    PROVED = "PROVED"
+    HOLDS_ONLY_IF = "HOLDS ONLY IF"
+    REFUTED = "REFUTED"
+    NOT_REPRODUCED = "NOT REPRODUCED"
+    UNDECIDED = "UNDECIDED"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Result of one step.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        Proved, refuted or undecided.
+    computed : object
+        What was computed: a residual, a certificate, a matrix, a number, or a mapping of such things.
+    note : str
+        How it was decided, in a few words.
+    counterexample : object, optional
+        The object that shows the failure: of the step, or, in a NECESSITY or COUNTEREXAMPLE step, of the
+        statement.
+    """
+
+    outcome: Outcome
+    computed: Any = None
+    note: str = ""
+    counterexample: Any = None
+
+    @property
+    def proved(self) -> bool:
+        return self.outcome is Outcome.PROVED
+
+    @property
+    def refuted(self) -> bool:
+        return self.outcome is Outcome.REFUTED
+
+
+@dataclass(frozen=True)
+class Step:
+    """One link: a sentence, and a function that decides it and can fail.
+
+    Parameters
+    ----------
+    name : str
+        Short identifier, unique in its proposition.
+    claim : str
+        The sentence that is decided.
+    decide : callable
+        Returns a :class:`Decision`. Its keyword arguments, with their defaults, are the coefficients, signs
+        and hypotheses of the claim; mutants replace them.
+    depends_on : tuple of str
+        Names of earlier steps.
+    axioms : tuple of str
+        Keys of :data:`proofs.axioms.AXIOMS` taken for granted around the machine-checked algebra.
+    role : Role
+        How the step bears on the statement.
+    condition : str
+        For a NECESSITY step, the hypothesis that cannot be dropped.
+    """
+
+    name: str
+    claim: str
+    decide: Callable[..., Decision]
+    depends_on: tuple[str, ...] = ()
+    axioms: tuple[str, ...] = ()
+    role: Role = Role.ARGUMENT
+    condition: str = ""
+
+    def __post_init__(self) -> None:
+        for axiom in self.axioms:
+            if axiom not in AXIOMS:
+                raise ValueError(f"step {self.name!r} uses the unknown axiom {axiom!r}")
+        if (self.role is Role.NECESSITY) != bool(self.condition):
+            raise ValueError(f"step {self.name!r}: exactly the necessity steps name a condition")
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names that a mutant may change."""
+        return tuple(inspect.signature(self.decide).parameters)
+
+    def changed(self, changes: Mapping[str, object]) -> Step:
+        """Return the step with those of ``changes`` it has; the step itself if it has none."""
+        own = {name: value for name, value in changes.items() if name in self.parameters}
+        return replace(self, decide=partial(self.decide, **own)) if own else self
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A twin with something changed; at least one step must refute it.
+
+    Parameters
+    ----------
+    name, description : str
+        Identifier, and what was changed.
+    changes : mapping
+        New values for parameters of the steps' functions.
+    """
+
+    name: str
+    description: str
+    changes: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class Proposition:
+    """A statement with everything needed to decide it.
+
+    Parameters
+    ----------
+    name, title : str
+        Key in the catalogue; human title.
+    statement : str
+        The full sentence.
+    hypotheses : mapping of str to str
+        Named hypotheses.
+    steps : tuple of Step
+        In logical order.
+    source : str
+        Place in the paper, or ``"ours"``.
+    mutants : tuple of Mutant
+        Twins that have to be refuted.
+    expected : Verdict
+        The verdict this file was written to establish; the report says whether it was reached.
+    rests_on : tuple of str
+        Other propositions used.
+    """
+
+    name: str
+    title: str
+    statement: str
+    hypotheses: Mapping[str, str]
+    steps: tuple[Step, ...]
+    source: str
+    mutants: tuple[Mutant, ...] = ()
+    expected: Verdict = Verdict.PROVED
+    rests_on: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for step in self.steps:
+            if step.name in seen:
+                raise ValueError(f"{self.name}: two steps are called {step.name!r}")
+            missing = [name for name in step.depends_on if name not in seen]
+            if missing:
+                raise ValueError(f"{self.name}: step {step.name!r} depends on later or unknown {missing}")
+            seen.add(step.name)
+        known = {name for step in self.steps for name in step.parameters}
+        for mutant in self.mutants:
+            strange = set(mutant.changes) - known
+            if strange or not mutant.changes:
+                raise ValueError(
+                    f"{self.name}: mutant {mutant.name!r} changes nothing known: {sorted(strange)}"
+                )
+
+    def mutated(self, mutant: Mutant) -> Proposition:
+        """Return the twin as a proposition of its own."""
+        return replace(
+            self,
+            name=f"{self.name}/{mutant.name}",
+            title=f"{self.title} (mutant: {mutant.description})",
+            steps=tuple(step.changed(mutant.changes) for step in self.steps),
+            mutants=(),
+            expected=Verdict.REFUTED,
+        )
+
+    def changed_steps(self, mutant: Mutant) -> tuple[Step, ...]:
+        """Return only the steps that ``mutant`` alters, altered."""
+        pairs = ((step, step.changed(mutant.changes)) for step in self.steps)
+        return tuple(new for old, new in pairs if new is not old)

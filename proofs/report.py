@@ -1,0 +1,225 @@
+"""Reports: what :func:`check` found, as text, as JSON-ready data and as LaTeX."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+
+from proofs.axioms import AXIOMS
+from proofs.latex import document
+from proofs.proposition import Decision, Mutant, Outcome, Proposition, Role, Step, Verdict
+
+_STRONGEST = (
+    (Role.FIGURE, Verdict.NOT_REPRODUCED),
+    (Role.COUNTEREXAMPLE, Verdict.REFUTED),
+    (Role.NECESSITY, Verdict.HOLDS_ONLY_IF),
+    (Role.ARGUMENT, Verdict.PROVED),
+)
+_MARK = {Outcome.PROVED: "✓", Outcome.REFUTED: "✗", Outcome.UNDECIDED: "?"}
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """A step with its decision and the time it took."""
+
+    step: Step
+    decision: Decision
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain strings, numbers and lists."""
+        return {
+            "name": self.step.name,
+            "claim": self.step.claim,
+            "role": str(self.step.role),
+            "condition": self.step.condition,
+            "depends_on": list(self.step.depends_on),
+            "axioms": list(self.step.axioms),
+            "outcome": str(self.decision.outcome),
+            "computed": plain(self.decision.computed),
+            "note": self.decision.note,
+            "counterexample": plain(self.decision.counterexample),
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """Outcome of checking one proposition.
+
+    Attributes
+    ----------
+    proposition : Proposition
+    steps : tuple of StepReport
+    verdict : Verdict
+    """
+
+    proposition: Proposition
+    steps: tuple[StepReport, ...]
+    verdict: Verdict
+
+    @property
+    def name(self) -> str:
+        return self.proposition.name
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on all steps."""
+        return sum(report.seconds for report in self.steps)
+
+    @property
+    def refuted_steps(self) -> tuple[str, ...]:
+        """Names of the steps that are false as written."""
+        return tuple(r.step.name for r in self.steps if r.decision.refuted)
+
+    @property
+    def sound(self) -> bool:
+        """Whether every step was proved."""
+        return all(r.decision.proved for r in self.steps)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every step was proved and the verdict is the one the proposition sets out to establish."""
+        return self.sound and self.verdict is self.proposition.expected
+
+    @property
+    def condition(self) -> str:
+        """Hypotheses shown to be indispensable, for HOLDS ONLY IF."""
+        found = dict.fromkeys(r.step.condition for r in self.steps if r.step.condition and r.decision.proved)
+        return " and ".join(found)
+
+    @property
+    def counterexample(self) -> object:
+        """The first counterexample object, if any step has one."""
+        return next(
+            (r.decision.counterexample for r in self.steps if r.decision.counterexample is not None), None
+        )
+
+    @property
+    def headline(self) -> str:
+        """Verdict in one line."""
+        if self.verdict is Verdict.HOLDS_ONLY_IF:
+            return f"{self.verdict} {self.condition}"
+        return str(self.verdict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return data that :func:`json.dumps` accepts."""
+        prop = self.proposition
+        used = dict.fromkeys(axiom for r in self.steps for axiom in r.step.axioms)
+        return {
+            "name": prop.name,
+            "title": prop.title,
+            "statement": prop.statement,
+            "source": prop.source,
+            "hypotheses": dict(prop.hypotheses),
+            "rests_on": list(prop.rests_on),
+            "axioms": {name: AXIOMS[name] for name in used},
+            "steps": [report.to_dict() for report in self.steps],
+            "verdict": str(self.verdict),
+            "condition": self.condition,
+            "headline": self.headline,
+            "expected": str(prop.expected),
+            "ok": self.ok,
+            "counterexample": plain(self.counterexample),
+            "mutants": [{"name": m.name, "description": m.description} for m in prop.mutants],
+            "seconds": self.seconds,
+        }
+
+    def to_latex(self) -> str:
+        """Return a LaTeX fragment (no preamble) with statement, hypotheses, steps and verdict."""
+        return document(self)
+
+    def __str__(self) -> str:
+        prop = self.proposition
+        lines = [f"{prop.title}  [{prop.name}; {prop.source}]", f"  {prop.statement}", "  Hypotheses:"]
+        lines += [f"    {name}: {text}" for name, text in prop.hypotheses.items()] or ["    none"]
+        for report in self.steps:
+            step, decision = report.step, report.decision
+            role = "" if step.role is Role.ARGUMENT else f" [{step.role}]"
+            lines.append(f"  {_MARK[decision.outcome]} {step.name}{role}: {step.claim}")
+            lines.append(f"      {decision.note}")
+            lines += [f"      {line}" for line in computed_lines(decision.computed)]
+            if decision.counterexample is not None:
+                lines.append(f"      counterexample: {shortened(decision.counterexample)}")
+            if step.axioms:
+                lines.append(f"      taken for granted: {', '.join(step.axioms)}")
+        lines.append(f"  Verdict: {self.headline}  ({self.seconds:.2f} s)")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        proved = sum(r.decision.proved for r in self.steps)
+        return f"Report({self.name}: {self.headline}; {proved}/{len(self.steps)} steps; {self.seconds:.2f} s)"
+
+
+def decide_step(step: Step) -> StepReport:
+    """Run one step; an exception is reported as undecided, with its text."""
+    start = time.perf_counter()
+    try:
+        decision = step.decide()
+    except Exception as error:  # a step that cannot be computed has not been decided
+        decision = Decision(Outcome.UNDECIDED, None, f"{type(error).__name__}: {error}")
+    return StepReport(step, decision, time.perf_counter() - start)
+
+
+def verdict_of(steps: tuple[StepReport, ...]) -> Verdict:
+    """Read the verdict off the decisions and the roles of the steps."""
+    if any(r.decision.refuted for r in steps):
+        return Verdict.REFUTED
+    if not steps or not all(r.decision.proved for r in steps):
+        return Verdict.UNDECIDED
+    roles = {r.step.role for r in steps}
+    return next((verdict for role, verdict in _STRONGEST if role in roles), Verdict.PROVED)
+
+
+def report_on(proposition: Proposition) -> Report:
+    """Decide every step of a proposition."""
+    steps = tuple(decide_step(step) for step in proposition.steps)
+    return Report(proposition, steps, verdict_of(steps))
+
+
+def refuting_steps(proposition: Proposition, mutant: Mutant) -> tuple[str, ...]:
+    """Return the names of the steps that refute ``mutant`` (only the steps it alters are run again)."""
+    reports = (decide_step(step) for step in proposition.changed_steps(mutant))
+    return tuple(report.step.name for report in reports if report.decision.refuted)
+
+
+def plain(value: object) -> Any:
+    """Turn whatever a step computed into JSON-ready data."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def computed_lines(value: object) -> list[str]:
+    """What a step computed, one line per entry; residuals that are all zero are only counted."""
+    if not isinstance(value, Mapping):
+        return [f"computed: {shortened(value)}"]
+    if all(is_zero(item) for item in value.values()):
+        return [f"computed: {len(value)} residuals, all 0 ({shortened(', '.join(map(str, value)), 90)})"]
+    return ["computed:", *(f"  {key}: {shortened(item, 130)}" for key, item in value.items())]
+
+
+def is_zero(value: Any) -> bool:
+    """Whether a residual (number, matrix, or mapping of residuals) is the literal zero."""
+    if isinstance(value, Mapping):
+        return all(is_zero(item) for item in value.values())
+    if isinstance(value, sp.MatrixBase):
+        return all(entry == 0 for entry in value.flat())
+    return isinstance(value, (int, sp.Basic)) and not isinstance(value, bool) and bool(value == 0)
+
+
+def shortened(value: object, width: int = 160) -> str:
+    """One line of text for whatever a step computed."""
+    text = " ".join(str(plain(value)).split())
+    return text if len(text) <= width else f"{text[: width - 1]}…"

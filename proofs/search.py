@@ -1,0 +1,113 @@
+"""Exact search for counterexamples: points where an identity fails, or premises hold and a claim does not.
+
+Points are drawn from small rationals with a fixed seed. What is returned has been checked in exact arithmetic
+(or to 40 digits where a value is not rational), so it refutes; finding nothing proves nothing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from proofs.symbols import Activation, Jet
+
+Expr = Any
+Premise = tuple[Expr, Expr]
+"""A premise ``(small, large)`` reads small ≤ large."""
+
+_TRIES = 4000
+_SLOW_TRIES = 200
+_POSITIVE = [
+    sp.Rational(1, 4),
+    sp.Rational(1, 2),
+    sp.Integer(1),
+    sp.Integer(2),
+    sp.Integer(3),
+    sp.Integer(10),
+]
+_COUNTS = [sp.Integer(n) for n in (1, 2, 3, 5)]
+
+
+def violation(expression: Expr, premises: Sequence[Premise]) -> dict[str, Expr] | None:
+    """Search, exactly, for a point where every premise holds and ``expression`` is negative."""
+    expression = sp.sympify(expression)
+    gaps = [sp.sympify(large) - small for small, large in premises]
+    symbols = sorted(set().union(expression.free_symbols, *(gap.free_symbols for gap in gaps)), key=str)
+    order = {symbol: position for position, symbol in enumerate(symbols)}
+    fast = all(part.is_rational_function(*symbols) for part in (expression, *gaps))
+    screen = sp.lambdify(symbols, [expression, *gaps], modules="math") if fast else None
+    tight = [(order[small], sp.lambdify(symbols, large, modules="math")) for small, large in premises
+             if fast and isinstance(small, sp.Symbol)]  # fmt: skip
+    draw = random.Random(20191105)
+    tries = _TRIES if fast else _SLOW_TRIES
+    for _ in range(tries if symbols else 1):
+        point: list[Any] = [draw.choice(_values(symbol)) for symbol in symbols]
+        if screen is not None:
+            point = [Fraction(int(value.p), int(value.q)) for value in point]
+            try:
+                for position, largest in tight:
+                    if draw.random() < 0.5:
+                        point[position] = Fraction(largest(*point))
+                if min(margin := screen(*point)) >= 0 or min(margin[1:], default=0) < 0:
+                    continue
+            except ZeroDivisionError:
+                continue
+        exact = {
+            s: sp.Rational(*v.as_integer_ratio()) if fast else v for s, v in zip(symbols, point, strict=True)
+        }
+        allowed = all(v >= 0 or not s.is_nonnegative for s, v in exact.items())
+        if (
+            allowed
+            and all(_sign(gap.subs(exact)) >= 0 for gap in gaps)
+            and _sign(expression.subs(exact)) == -1
+        ):
+            return {str(symbol): value for symbol, value in exact.items()}
+    return None
+
+
+def _values(symbol: sp.Symbol) -> list[Expr]:
+    if symbol.is_integer:
+        return _COUNTS if symbol.is_positive else [sp.Integer(0), *_COUNTS]
+    if symbol.is_positive:
+        return _POSITIVE
+    if symbol.is_nonnegative:
+        return [sp.Integer(0), *_POSITIVE]
+    return [sp.Integer(0), *_POSITIVE, *(-value for value in _POSITIVE)]
+
+
+def _sign(value: Expr) -> int:
+    """Sign of a number: exact for rationals, by 40 digits otherwise; −2 (never accepted as ≥ 0) if it is not
+    real.
+    """
+    if value.is_Rational:
+        return int(sp.sign(value))
+    number = sp.N(value, 40)
+    if not number.is_Float or number.has(sp.nan):
+        return -2 if number in (sp.nan, sp.zoo) or not number.is_real else int(sp.sign(number))
+    return 0 if abs(number) < sp.Float("1e-30") else int(sp.sign(number))
+
+
+def nonzero_point(residual: Expr) -> dict[str, Expr] | None:
+    """Find values of the atoms (symbols, and unknown functions as free values) where the residual is not
+    zero.
+    """
+    if not residual.is_commutative:
+        return {"monomials that do not cancel": residual}
+    unknowns = residual.atoms(AppliedUndef, Activation, Jet, sp.Derivative, sp.Subs, sp.Integral)
+    outer = sorted(unknowns, key=lambda atom: -sp.count_ops(atom, visual=False) - len(str(atom)))
+    values = {atom: sp.Symbol(f"value{k}", real=True) for k, atom in enumerate(outer)}
+    for atom, value in values.items():
+        residual = residual.subs(atom, value)
+    draw = random.Random(19110535)
+    for _ in range(40):
+        point = {s: draw.choice(_values(s)) for s in sorted(residual.free_symbols, key=str)}
+        value = sp.N(residual.subs(point), 50)
+        if value.is_number and value.is_finite and abs(value) > sp.Float("1e-30"):
+            names = {value: str(atom) for atom, value in values.items()}
+            return {names.get(symbol, str(symbol)): number for symbol, number in point.items()}
+    return None

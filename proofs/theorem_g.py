@@ -1,0 +1,145 @@
+"""Step size and weight scale are one parameter.
+
+Replacing (ε, W) by (ε/κ, κ²W), with y_0/κ² and ẏ_0/κ, replaces y_i by y_i/κ² in (11)/(13) and in every
+drift/kick scheme, and leaves every pre-activation and every ∂y_N/∂y_0 unchanged. For Euler: (ε/κ, κW) and
+y_i/κ.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from proofs.blocks import eps, flows, splittings
+from proofs.decide import all_of, identities, identity
+from proofs.proposition import Decision, Mutant, Proposition, Role, Step
+from proofs.symbols import sigma
+
+kappa = sp.Symbol("kappa", positive=True)
+W, x, b, y, y_old, p, a_s, b_s = sp.symbols("W x b y y_old p a_s b_s", real=True)
+
+
+def _scaled(value: sp.Expr, power: int, weight_power: int = 2) -> sp.Expr:
+    """Express ``value``, a formula in the new variables, through the old ones; y-like symbols scale by
+    κ^power.
+    """
+    scale = {y: y / kappa**power, y_old: y_old / kappa**power, p: p / kappa, W: kappa**weight_power * W}
+    return value.subs({**scale, eps: eps / kappa}, simultaneous=True)
+
+
+def preactivation(weight_power: int = 2) -> Decision:
+    """W'y' + Vx + b = Wy + Vx + b."""
+    u = W * y + x + b
+    return identity(_scaled(u, 2, weight_power), u)
+
+
+def two_step(state_power: int = 2) -> Decision:
+    """The new recursion, run on y/κ², produces the old one divided by κ²."""
+    new = 2 * y - y_old + eps**2 * sigma(W * y + x + b)
+    return identity(_scaled(new, state_power), new / kappa**2)
+
+
+def first_step(velocity_power: int = 1) -> Decision:
+    """y_1 = y_0 + εẏ_0 + (ε²/2)σ_0 scales by κ⁻² when ẏ_0 scales by κ⁻¹."""
+    first = y + eps * p * kappa ** (1 - velocity_power) + eps**2 / 2 * sigma(W * y + x + b)
+    plain = y + eps * p + eps**2 / 2 * sigma(W * y + x + b)
+    return identity(_scaled(first, 2), plain / kappa**2)
+
+
+def flows_scale(momentum_power: int = 1) -> Decision:
+    """Drift and kick with arbitrary weights commute with (y, p) ↦ (y/κ², p/κ): so does every splitting
+    scheme.
+    """
+    drifted, kicked = y + a_s * eps * p, p + b_s * eps * sigma(W * y + x + b)
+    return identities(
+        {
+            "drift": (_scaled(drifted, 2), drifted / kappa**2),
+            "kick": (_scaled(kicked, 2), kicked / kappa**momentum_power),
+        }
+    )
+
+
+def tangents(scale_power: int = 2) -> Decision:
+    """∂(y_N/κ²)/∂(y_0/κ²) = ∂y_N/∂y_0, for an arbitrary map y_0 ↦ y_N."""
+    y0, z0 = sp.symbols("y0 z0", real=True)
+    g = sp.Function("g", real=True)
+    new = g(kappa**2 * z0) / kappa**scale_power
+    derivative = sp.diff(new, z0).doit()
+    at = derivative.subs(z0, y0 / kappa**2).doit()
+    return identity(at, sp.diff(g(y0), y0))
+
+
+def one_parameter(step_power: int = 2) -> Decision:
+    """The tangent recursion sees ε and W only through ε²W, which the exchange leaves unchanged."""
+    T, T_old, slope = sp.symbols("T T_old slope", real=True)
+    tangent = 2 * T - T_old + eps**step_power * slope * W * T
+    return identity(_scaled(tangent, 2), tangent)
+
+
+def every_scheme(swapped_power: int = 1) -> Decision:
+    """Trace of each shipped scheme's step matrix, slope W, weights exact: a polynomial in ε²W (checked flow
+    by flow).
+    """
+    pairs = {}
+    for name in splittings():
+        for kind, weight in flows(name):
+            symbol = a_s if kind == "drift" else b_s
+            moved = symbol * eps * p if kind == "drift" else symbol * eps * W * y
+            factor = kappa**2 if kind == "drift" else kappa**swapped_power
+            pairs[f"{name}: {kind} {weight}"] = ((_scaled(moved, 2) * factor - moved) * weight, 0)
+    combined = identities(pairs)
+    return (
+        all_of({f"{len(pairs)} flows of {len(splittings())} schemes": combined})
+        if not combined.proved
+        else identity(0)
+    )
+
+
+def euler(euler_weight_power: int = 1) -> Decision:
+    """Euler: (ε/κ, κW), y/κ."""
+    new = y + eps * sigma(W * y + x + b)
+    scaled = new.subs({y: y / kappa, eps: eps / kappa, W: kappa**euler_weight_power * W}, simultaneous=True)
+    return identity(scaled, new / kappa)
+
+
+def quadruple(factor: int = 4) -> Decision:
+    """κ = ½: (ε, 4W) is equivalent to (2ε, W)."""
+    pair = (eps / kappa, kappa**2 * factor * W)
+    half = {kappa: sp.Rational(1, 2)}
+    return identities({"step": (pair[0].subs(half), 2 * eps), "weight": (pair[1].subs(half), W)})
+
+
+PROPOSITION = Proposition(
+    name="theorem_g",
+    title="Theorem G: step size and weight scale are one parameter",
+    statement="(ε, W, y_0, ẏ_0) → (ε/κ, κ²W, y_0/κ², ẏ_0/κ) maps (11), (13) and every drift/kick scheme to "
+    "themselves with y_i → y_i/κ² and leaves all pre-activations and all ∂y_N/∂y_0 unchanged; Euler: (ε/κ, "
+    "κW, y_0/κ).",
+    hypotheses={"scale": "κ > 0"},
+    source="ours; for recursions (11), (12) and (13)",
+    steps=(
+        Step("preactivation", "pre-activations are unchanged", preactivation),
+        Step("two_step", "y_{i+1} of the new recursion is y_{i+1}/κ²", two_step, ("preactivation",),
+             ("induction",)),
+        Step("first_step", "so is y_1, with ẏ_0/κ", first_step, ("preactivation",)),
+        Step("flows_scale", "a drift and a kick of any weights scale by κ⁻² and κ⁻¹", flows_scale,
+             ("preactivation",)),
+        Step("every_scheme", "hence every shipped splitting scheme, flow by flow", every_scheme,
+             ("flows_scale",), ("induction",)),
+        Step("tangents", "∂y_N/∂y_0 is unchanged", tangents, ("two_step", "first_step"), ("chain_rule",)),
+        Step("one_parameter", "the tangent recursion depends on ε and W through ε²W alone", one_parameter),
+        Step("euler", "Euler scales with κW and y/κ", euler),
+        Step("quadruple", "four times W does exactly what twice ε does", quadruple, ("two_step",), (),
+             Role.REMARK),
+    ),
+    mutants=(
+        Mutant("linear_weight", "κW in the pre-activation", {"weight_power": 1}),
+        Mutant("linear_state", "y/κ in (11)", {"state_power": 1}),
+        Mutant("fixed_velocity", "ẏ_0 not scaled", {"velocity_power": 0}),
+        Mutant("momentum_like_state", "p/κ² in the kick", {"momentum_power": 2}),
+        Mutant("rescaled_tangent", "y_N/κ with y_0/κ²", {"scale_power": 1}),
+        Mutant("first_order_tangent", "tangent recursion with ε instead of ε²", {"step_power": 1}),
+        Mutant("kick_like_drift", "kicks scaling by κ⁻²", {"swapped_power": 2}),
+        Mutant("euler_square", "Euler with κ²W", {"euler_weight_power": 2}),
+        Mutant("double", "2W said to do what 2ε does", {"factor": 2}),
+    ),
+)  # fmt: skip
