@@ -1,7 +1,7 @@
-"""Cotangents along runs too long to keep: checkpoints forwards, one segment at a time backwards.
+"""Cotangents along runs too long to keep: checkpoints forwards, one stretch at a time backwards.
 
-The forward sweep keeps the state at the start of every segment only. The backward sweep then finds the
-stations of one segment again, the last one first, and pulls the cotangent over it. With segments of
+The forward sweep keeps the state at the start of every stretch only. The backward sweep then finds the
+stations of one stretch again, the last one first, and pulls the cotangent over it. With stretchs of
 √(2N/κ) steps (κ kicks a step) a lane takes √(8 κ N) · 8 d bytes, 2 MB for N = 1e6 and d = 100, for one more
 sweep of the state (A. Griewank, *Optim. Methods Softw.* 1 (1992) 35–54, with two levels).
 """
@@ -26,19 +26,19 @@ __all__ = [
     "MEMORY_BYTES",
     "Cotangents",
     "Layout",
-    "Segment",
+    "Stretch",
     "Stored",
     "backwards",
     "block_run",
     "initial_lanes",
-    "segment",
+    "stretch",
 ]
 
 Float = NDArray[np.float64]
 MEMORY_BYTES = 1 << 30
 
 
-class Segment(NamedTuple):
+class Stretch(NamedTuple):
     """Steps of a run as steps [start, stop) of a shorter one that the drivers cannot tell from it."""
 
     run: Run
@@ -46,7 +46,7 @@ class Segment(NamedTuple):
     stop: int
 
 
-def segment(run: Run, start: int, stop: int) -> Segment:
+def stretch(run: Run, start: int, stop: int) -> Stretch:
     """Steps [start, stop) of `run`, counted from shortly before `start`, so that their stations are few.
 
     The shorter run begins one check interval early, so that its first step is not taken for the first of
@@ -57,11 +57,11 @@ def segment(run: Run, start: int, stop: int) -> Segment:
     shorter = run._replace(
         n_steps=min(stop + 1, run.n_steps) - offset, rows=run.rows[offset * run.kicks_per_step :]
     )
-    return Segment(shorter, start - offset, stop - offset)
+    return Stretch(shorter, start - offset, stop - offset)
 
 
 class Stored(NamedTuple):
-    """Steps [start, stop) of a run and their stations, numbered as in ``segment(run, start, stop)``."""
+    """Steps [start, stop) of a run and their stations, numbered as in ``stretch(run, start, stop)``."""
 
     start: int
     stop: int
@@ -76,7 +76,7 @@ class Layout(NamedTuple):
     width : int
         Lanes of a block.
     length : int
-        Steps of a segment, at least; n_steps if the whole trajectory of a block is kept.
+        Steps of a stretch, at least; n_steps if the whole trajectory of a block is kept.
     threads : int
     sweeps : int
         Sweeps of state and cotangent together.
@@ -105,9 +105,9 @@ class Layout(NamedTuple):
             threads = 1
         threads = min(threads, lanes)
         length = max(1, math.isqrt(2 * n_steps // kicks))
-        vector, share = 8 * problem.field.dim, memory_bytes // threads
+        vector, share = problem.dtype.itemsize * problem.field.dim, memory_bytes // threads
         whole = (kicks * n_steps + 1) * vector
-        # `backwards` makes segments a little longer, by less than two intervals.
+        # `backwards` makes stretchs a little longer, by less than two intervals.
         parts = (2 * math.ceil(n_steps / length) + kicks * (length + 2 * MOST_STEPS_UNCHECKED) + 1) * vector
         least = min(whole, parts)
         width, pad, _ = problem.block_shape(k, threads)
@@ -150,25 +150,25 @@ def _lane_padding(problem: Problem, width: int) -> int:
 
 
 def backwards(problem: Problem, run: Run, lanes: Lanes, length: int, ticker: Ticker) -> Iterator[Stored]:
-    """The segments of a run with their stations, the last segment first.
+    """The stretchs of a run with their stations, the last stretch first.
 
     The stations live until the next item is asked for;
     that of the kick at node `start` itself, which the step before it ends with, is among them. `lanes`
     starts as the initial and ends, before the first item, as the final state.
     """
-    field, n = problem.field, run.step.size
-    d, kicks, every = field.dim, run.kicks_per_step, run.check_every
+    drive, leaf = advance.for_dtype(problem.dtype), problem.leaf("kick")
+    d, n, kicks, every = problem.field.dim, run.step.size, run.kicks_per_step, run.check_every
     length = max(1, math.ceil(length / every)) * every
     seconds = problem.seconds(0) * max(1, kicks) * n
-    empty = np.empty((0, d, n))
-    # A segment in the middle of the run has an interval before it; see `segment`.
+    empty = np.empty((0, d, n), problem.dtype)
+    # A stretch in the middle of the run has an interval before it; see `stretch`.
     rows = run.n_steps if length >= run.n_steps else length + every
-    stations = np.empty((rows * kicks + 1, d, n))
+    stations = np.empty((rows * kicks + 1, d, n), problem.dtype)
 
     def play(run: Run, state: Lanes, kept: Float, start: int, stop: int) -> None:
         record = Record(kept, empty, empty)
         ticker.in_chunks(
-            lambda a, b: advance(field.kick, field.packed, run, state, record, start + a, start + b),
+            lambda a, b: drive(leaf, problem.theta, run, state, record, start + a, start + b),
             stop - start,
             n,
             seconds,
@@ -181,7 +181,7 @@ def backwards(problem: Problem, run: Run, lanes: Lanes, length: int, ticker: Tic
         play(run, lanes, empty, start, start + length)
     for start in reversed(starts):
         stop = min(start + length, run.n_steps)
-        part = segment(run, start, stop)
+        part = stretch(run, start, stop)
         if stop == run.n_steps:
             state, before = lanes, lanes.lost.copy()
         else:
@@ -197,12 +197,12 @@ def backwards(problem: Problem, run: Run, lanes: Lanes, length: int, ticker: Tic
 
 def initial_lanes(problem: Problem, n: int) -> Lanes:
     """n lanes at the initial value, without tangent columns."""
-    none = np.zeros((problem.field.dim, 0, n))
+    none = problem.repeated(np.zeros((problem.field.dim, 0)), n)
     return Lanes(
-        np.repeat(problem.y0[:, None], n, axis=1),
-        np.repeat(problem.p0[:, None], n, axis=1),
+        problem.repeated(problem.y0, n),
+        problem.repeated(problem.p0, n),
         none,
-        none.copy(),
+        none,
         np.zeros(n, np.int64),
         np.full(n, -1, np.int64),
     )
@@ -227,7 +227,7 @@ class Cotangents(NamedTuple):
         """The columns (d, k) for n lanes; with zero columns added where one lane alone fills no register."""
         pad = WIDTH if problem.field.vectorised and n == 1 else 1
         zeros = np.zeros((problem.field.dim, -lam[0].shape[1] % pad))
-        y, p = (np.repeat(np.concatenate([part, zeros], axis=1)[:, :, None], n, axis=2) for part in lam)
+        y, p = (problem.repeated(np.concatenate([part, zeros], axis=1), n) for part in lam)
         return cls(y, p, np.zeros(n, np.int64))
 
     def into(self, columns: Columns, first: int, stop: int, k: int) -> None:

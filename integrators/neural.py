@@ -28,13 +28,16 @@ def linearise(theta, y, x, z, s, ds):
             put(z, i * m + q, theta[b_start + i])
     if m == 1:
         add_matrix_vector(theta, 0, d, d, flat(y), z)
-        add_matrix_vector(theta, v_start, d, n_inputs, flat(x), z)
     else:
         for i in range(d):
             ds[i] = 1.0
         add_product(theta, 0, d, 1, d, d, flat(y), z, m, m, ds, False)
-        if n_inputs > 0:
-            add_product(theta, v_start, n_inputs, 1, d, n_inputs, flat(x), z, m, m, ds, False)
+    for i in range(d if n_inputs > 0 else 0):
+        for q in range(m):
+            total = z.dtype.type(0.0)
+            for j in range(n_inputs):
+                total = fma(theta[v_start + i * n_inputs + j], x[j, q], total)
+            put(z, i * m + q, get(z, i * m + q) + total)
     activate(int(theta[b_start + d]), z, s, ds)
 
 

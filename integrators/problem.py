@@ -167,7 +167,8 @@ class Problem:
         """x(t), checked."""
         sample = as_array(inputs(t), f"inputs({t:g})", (0, 1)).reshape(-1)
         if sample.size != self.field.n_inputs:
-            raise ValueError(f"inputs({t:g}) has {sample.size} entries; the field takes {self.field.n_inputs}.")
+            n_inputs = self.field.n_inputs
+            raise ValueError(f"inputs({t:g}) has {sample.size} entries; the field takes {n_inputs}.")
         return sample
 
     # ------------------------------------------------------------------------------ one block of lanes
@@ -220,7 +221,7 @@ class Problem:
             with np.errstate(over="ignore"):
                 for a, b in zip(schedule.drift, schedule.kick, strict=True):
                     growth[0] += abs(a) * step * growth[1]
-                    growth[1] += (abs(b) + schedule.opening) * step * lipschitz * growth[0]
+                    growth[1] += (abs(b) + abs(schedule.opening)) * step * lipschitz * growth[0]
             bits = float(np.log2(growth.sum(axis=1).max()))
             return bits, bits
         change = step * max(lipschitz, 0.0 if schedule.form == FIRST_ORDER else 1.0)
@@ -385,14 +386,29 @@ class Problem:
         """The exception for a lost lane, with the exact step: the lane is run again, checked every step."""
         run = self.run(np.array([lane]), Schedule.of(self.scheme, self.n_steps), check_every=1)
         none = self.repeated(np.zeros((self.field.dim, 0)), 1)
-        lost = np.full(1, -1, np.int64)
-        lanes = Lanes(self.repeated(self.y0, 1), self.repeated(self.p0, 1), none, none, np.zeros(1, np.int64), lost)
-        start, record = 0, Record(*[none.reshape(0, self.field.dim, 1)] * 3)
-        while start < self.n_steps and lanes.lost[0] < 0:
-            stop = min(start + 256, self.n_steps)
+        record = Record(*[none.reshape(0, self.field.dim, 1)] * 3)
+
+        def play(run: Run, y: Float, p: Float, start: int, stop: int) -> int:
+            """Steps [start, stop) in place; the one at which the state was lost, or −1."""
+            lost = np.full(1, -1, np.int64)
+            lanes = Lanes(y, p, none, none, np.zeros(1, np.int64), lost)
             advance.for_dtype(self.dtype)(self.leaf("kick"), self.theta, run, lanes, record, start, stop)
-            start = stop
-        return TrajectoryOverflow(int(lanes.lost[0]), self.n_steps, float(self.steps[lane]))
+            return int(lost[0])
+
+        y, p = self.repeated(self.y0, 1), self.repeated(self.p0, 1)
+        start, index = 0, -1
+        before = start, y, p
+        while index < 0 and start < self.n_steps:
+            before, stop = (start, y.copy(), p.copy()), min(start + 256, self.n_steps)
+            index, start = play(run, y, p, start, stop), stop
+        if index > 0:
+            # The last kick of a step is merged with the first of the next: is it lost by its own share alone?
+            start, y, p = before
+            play(run, y, p, start, index - 1)
+            first = (index - 1) * run.kicks_per_step + (run.opening != 0.0)
+            alone = run if index == 1 else run._replace(opening=0.0, rows=run.rows[first:])
+            index += play(alone._replace(n_steps=1, close=True), y, p, 0, 1) < 0
+        return TrajectoryOverflow(index, self.n_steps, float(self.steps[lane]))
 
 
 def _padded(array: NDArray, multiple: int) -> NDArray:

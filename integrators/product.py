@@ -76,18 +76,16 @@ def add_product(A, start, row, column, rows, inner, B, out, n, m, scale, by_lane
             # With a scale per lane a strip must not run over the end of the lanes.
             lane = done % m if by_lane else 0
             wide = (lane + 2 * WIDTH <= m) if by_lane else (done + 2 * WIDTH <= n)
+            source, at, b_row = B, done, n
             if packed.size > 0 and wide:
                 for j in range(inner):
                     for v in range(2 * WIDTH):
                         put(packed, j * 2 * WIDTH + v, get(B, j * n + done + v))
-                _strip(
-                    A, start, row, column, rows, inner, packed, 0, 2 * WIDTH, out, done, n, scale, lane, s_row,
-                    wide, by_lane,
-                )  # fmt: skip
-            else:
-                _strip(
-                    A, start, row, column, rows, inner, B, done, n, out, done, n, scale, lane, s_row, wide, by_lane
-                )
+                source, at, b_row = packed, 0, 2 * WIDTH
+            _strip(
+                A, start, row, column, rows, inner, source, at, b_row, out, done, n, scale, lane, s_row, wide,
+                by_lane,
+            )  # fmt: skip
             done += 2 * WIDTH if wide else WIDTH
     for i in range(rows):
         for f in range(done, n):

@@ -12,17 +12,17 @@ from .checkpoint import (
     MEMORY_BYTES,
     Cotangents,
     Layout,
-    Segment,
+    Stretch,
     backwards,
     block_run,
     initial_lanes,
-    segment,
+    stretch,
 )
 from .flow import retreat
 from .problem import Columns, Problem
 from .schedule import Schedule
 
-__all__ = ["Pulled", "checkpointed_pullback", "pull_segment"]
+__all__ = ["Pulled", "checkpointed_pullback", "pull_stretch"]
 
 Float = NDArray[np.float64]
 
@@ -44,20 +44,20 @@ class Pulled(NamedTuple):
     lost: NDArray[np.int64]
 
 
-def pull_segment(
-    problem: Problem, part: Segment, stations: Float, cotangents: Cotangents, gradient: Float, ticker: Ticker
+def pull_stretch(
+    problem: Problem, part: Stretch, stations: Float, cotangents: Cotangents, gradient: Float, ticker: Ticker
 ) -> None:
-    """Pull cotangents in place over a segment; add to the parameter gradient, if its size is not 0."""
-    field, kicks = problem.field, max(1, part.run.kicks_per_step)
+    """Pull cotangents in place over a stretch; add to the parameter gradient, if its size is not 0."""
+    kicks = max(1, part.run.kicks_per_step)
+    drive, leaf = retreat.for_dtype(problem.dtype), problem.leaf("kick_adjoint")
     ticker.in_chunks(
-        lambda a, b: retreat(
-            field.kick_adjoint, field.packed, part.run, stations, *cotangents, gradient,
-            part.stop - b, part.stop - a,
+        lambda a, b: drive(
+            leaf, problem.theta, part.run, stations, *cotangents, gradient, part.stop - b, part.stop - a
         ),
         part.stop - part.start,
         part.run.step.size,
         problem.seconds(cotangents.y.shape[1]) * kicks * part.run.step.size,
-    )  # fmt: skip
+    )
 
 
 def checkpointed_pullback(
@@ -80,7 +80,7 @@ def checkpointed_pullback(
         Also the parameter gradient; then the columns are not rescaled.
     memory_bytes : int
         For trajectories. Those that fit are kept whole (8 · kicks · d bytes a lane); others are found
-        again, a segment at a time, for one more sweep of the state. The columns come on top.
+        again, a stretch at a time, for one more sweep of the state. The columns come on top.
     threads : int, optional
     progress : bool, optional
 
@@ -98,8 +98,8 @@ def checkpointed_pullback(
     schedule = Schedule.of(problem.scheme, problem.n_steps)
     layout = Layout.of(problem, schedule, k, threads, memory_bytes)
     columns = Columns(np.empty((m, d, k)), np.empty((m, d, k)), np.zeros(m, np.int64))
-    gradients = np.zeros((m, problem.field.packed.size if gradient else 0))
-    lost, none = np.full(m, -1, np.int64), np.zeros(0)
+    gradients = np.zeros((m, problem.theta.size if gradient else 0), problem.dtype)
+    lost, none = np.full(m, -1, np.int64), np.zeros(0, problem.dtype)
 
     def work(block: slice, ticker: Ticker) -> None:
         run = block_run(problem, block, schedule, layout.width)
@@ -113,7 +113,7 @@ def checkpointed_pullback(
             for q, (part, own, cotangent) in enumerate(zip(parts, runs, cotangents, strict=True)):
                 kept = np.ascontiguousarray(stations[:, :, part])
                 total = gradients[block.start + q] if gradient else none
-                pull_segment(problem, segment(own, start, stop), kept, cotangent, total, ticker)
+                pull_stretch(problem, stretch(own, start, stop), kept, cotangent, total, ticker)
         for part, cotangent in zip(parts, cotangents, strict=True):
             stop = min(block.start + part.stop, block.stop)
             cotangent.into(columns, block.start + part.start, stop, k)

@@ -1,18 +1,40 @@
-"""Backward sweeps that keep the cotangent on the way: at every node, or at every kick."""
+"""Backward sweeps that hand out the cotangent of every y_i, or of every input x_i, on the way."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
 import numpy as np
 from numba import types
+from numpy.typing import NDArray
 
+from .blocks import Ticker
+from .checkpoint import (
+    MEMORY_BYTES,
+    Cotangents,
+    Layout,
+    Stretch,
+    Stored,
+    backwards,
+    block_run,
+    initial_lanes,
+    stretch,
+)
 from .compiled import helper, kernel
 from .fields import KICK_ADJOINT
-from .flow import RUN, rescale, retreat, times
+from .flow import RUN, Run, rescale, retreat, times
 from .memory import copy_into, fill_input
-from .neural import neural_pull
+from .neural import NeuralField, neural_pull
+from .problem import Problem
+from .schedule import Schedule
 from .simd import flat
 
-__all__ = ["neural_pull_keeping", "retreat_keeping_kicks", "retreat_keeping_nodes"]
+__all__ = ["Kept", "input_cotangents", "node_cotangents"]
+
+Float = NDArray[np.float64]
+# What is kept between two calls of a driver: enough nodes for a batch of singular values, and a short call.
+KEPT_BYTES = 1 << 24
 
 _VECTOR, _COLUMNS, _STACK = (types.Array(types.float64, n, "C") for n in (1, 3, 4))
 _COUNTS, _TABLE = (types.Array(types.int64, n, "C") for n in (1, 2))
@@ -23,13 +45,18 @@ _retreat, _neural_pull = helper(retreat.function), helper(neural_pull.function)
 
 @kernel(types.void(_PULL, _VECTOR, RUN, _COLUMNS, _COLUMNS, _COLUMNS, _COUNTS, _STACK, _TABLE, _I, _I))
 def retreat_keeping_nodes(pull, theta, run, stations, lam_y, lam_p, exponent, kept, exponents, start, stop):
-    """`retreat`, with the cotangent of y_i at fixed p_i in ``kept[i - start]``, times 2^``exponents[i - start]``.
+    """`retreat`, with the cotangent of y_i at fixed p_i in ``kept[i - start] · 2^exponents[i - start]``.
 
     Between steps the drivers hold p after the merged kick at the node, and (lam_y, lam_p) belong to that p.
     The part of the kick that opens step i is a function of y_i: lam_y += opening h DF(y_i)ᵀ lam_p.
     """
-    x, c, none = np.empty((run.inputs.shape[1], run.step.size)), np.empty(run.step.size), np.empty(0)
-    times(run.opening, run.step, c)
+    h = run.step
+    x, c, none = (
+        np.empty((run.inputs.shape[1], h.size), h.dtype),
+        np.empty(h.size, h.dtype),
+        np.empty(0, h.dtype),
+    )
+    times(run.opening, h, c)
     for i in range(stop - 1, start - 1, -1):
         _retreat(pull, theta, run, stations, lam_y, lam_p, exponent, none, i, i + 1)
         node = kept[i - start]
@@ -81,7 +108,7 @@ class Kept(NamedTuple):
     ----------
     lanes : slice
     first : int
-        i of the first entry.
+        i of the first entry, for x_i as well.
     values : ndarray, shape (entries, rows, k, lanes)
     exponents : ndarray of int, shape (entries, lanes)
     """
@@ -92,8 +119,11 @@ class Kept(NamedTuple):
     exponents: NDArray[np.int64]
 
 
-class KeepingSweep:
-    """Pull the cotangent columns of y_N back over a run, handing out those of every y_i or x_i on the way.
+Consumer = Callable[[Kept], None]
+
+
+def node_cotangents(problem: Problem, columns: Float, consume: Consumer, **options: Any) -> NDArray[np.int64]:
+    """Hand out the cotangents of y_N, …, y_0, each at fixed p_i: d rows.
 
     Parameters
     ----------
@@ -101,98 +131,180 @@ class KeepingSweep:
     columns : ndarray, shape (d, k)
         Cotangents of y_N.
     consume : callable
-        Receives a `Kept` at a time, i descending; called from the worker threads, each with lanes of its own.
+        Receives one `Kept` after another, i descending; called from the worker threads, from each for lanes
+        of its own.
     memory_bytes, threads, progress
         As for `checkpointed_pullback`.
+
+    Returns
+    -------
+    ndarray of int, shape (lanes,)
+        The check at which a lane's state was no longer finite, else −1.
     """
 
-    def __init__(
-        self,
-        problem: Problem,
-        columns: Float,
-        consume: Callable[[Kept], None],
-        *,
-        memory_bytes: int = MEMORY_BYTES,
-        threads: int | None = None,
-        progress: bool | None = None,
-    ) -> None:
-        self._problem, self._columns, self._consume = problem, columns, consume
-        # ∂y_N does without the last half kick.
-        self._schedule = Schedule.of(problem.scheme, problem.n_steps, close=False)
-        self._memory_bytes, self._threads, self._progress = memory_bytes, threads, progress
-        self.lost = np.full(problem.n_lanes, -1, np.int64)
+    def begin(lanes: slice, run: Run, cotangents: Cotangents, ticker: Ticker) -> Callable[[Stored], None]:
+        _hand_out(consume, lanes, problem.n_steps, cotangents.y[None], cotangents.exponent[None], columns)
 
-    def states(self) -> None:
-        """The cotangents of y_N, …, y_0, each at fixed p_i; d rows."""
-        self._run(self._block_states)
+        def pull(stored: Stored) -> None:
+            part, field = stretch(run, stored.start, stored.stop), problem.field
+            for a, b in _chunks(part, cotangents):
+                kept = np.empty((b - a, *cotangents.y.shape))
+                exponents = np.empty((b - a, run.step.size), np.int64)
+                retreat_keeping_nodes(
+                    field.pull, field.packed, part.run, stored.stations, *cotangents, kept, exponents, a, b
+                )
+                ticker((b - a) * (lanes.stop - lanes.start))
+                _hand_out(consume, lanes, a + stored.start - part.start, kept, exponents, columns)
 
-    def inputs(self) -> None:
-        """The cotangents of the input rows x_N, …, x_1 (first = i − 1); n_inputs rows.
+        return pull
 
-        Raises
-        ------
-        ValueError
-            If the field is not a `NeuralField` with input weights, or the inputs are a function of time.
-        """
-        field = self._problem.field
-        if not isinstance(field, NeuralField) or field.n_inputs == 0:
-            raise ValueError("∂y_N/∂x_i needs a NeuralField with input weights V; this field has none.")
-        if callable(self._problem.inputs):
-            raise ValueError("∂y_N/∂x_i needs inputs of shape (n_steps, n_inputs), not a function of time.")
-        self._run(self._block_inputs)
+    return _sweep(problem, columns, begin, **options)
 
-    def _run(self, pull: Callable[[_Block], None]) -> None:
-        problem, schedule, k = self._problem, self._schedule, self._columns.shape[1]
-        layout = Layout.of(problem, schedule, k, self._threads, self._memory_bytes)
 
-        def work(lanes: slice, ticker: Ticker) -> None:
-            run = block_run(problem, lanes, schedule, layout.width)
-            lam = self._columns, np.zeros_like(self._columns)
-            cotangents, state = Cotangents.start(problem, lam, run.step.size), initial_lanes(problem, run.step.size)
-            block = _Block(lanes, cotangents, ticker)
-            for block.start, block.stop, block.stations in backwards(problem, run, state, layout.length, ticker):
-                block.part = segment(run, block.start, block.stop)
-                self._condense(block)
-                pull(block)
-            self.lost[lanes] = state.lost[: lanes.stop - lanes.start]
+def input_cotangents(
+    problem: Problem, columns: Float, consume: Consumer, **options: Any
+) -> NDArray[np.int64]:
+    """Hand out the cotangents of the inputs x_N, …, x_1: n_inputs rows. Otherwise as `node_cotangents`.
 
-        layout.blocks(problem, schedule, k, work, "profile", self._progress)
+    ∂y_N/∂x_i is the sum over the kicks that take x_i, which is Vᵀ D(z) c λ_p each.
 
-    def _condense(self, block: _Block) -> None:
-        """Turn the stations of a segment into what the field's `pull` reads there."""
-        field, run, part = self._problem.field, block.part.run, block.part
-        if field.condense is None:
-            return
-        kicks, opened = run.kicks_per_step, run.opening != 0.0
-        # With an opening kick the station of the kick at node `start` is there as well.
-        first = part.start * kicks
-        stop = min(part.stop * kicks + opened, self._schedule.n_kicks - (block.start - part.start) * kicks)
-        block.ticker.in_chunks(
-            lambda a, b: field.condense(field.packed, run.inputs, run.rows, block.stations, first + a, first + b),
-            stop - first,
-            0,
-            self._problem.seconds(0) * run.step.size,
+    Raises
+    ------
+    ValueError
+        If the field is not a `NeuralField` with input weights, or the inputs are a function of time.
+    """
+    field = problem.field
+    if not isinstance(field, NeuralField) or field.n_inputs == 0:
+        raise ValueError("the derivative by the inputs needs a NeuralField with input weights V.")
+    if callable(problem.inputs):
+        raise ValueError(
+            "the derivative by x_i needs inputs of shape (n_steps, n_inputs), not a function of time."
         )
 
-    def _chunks(self, block: _Block, rows_per_step: int) -> Iterator[tuple[int, int]]:
-        """Local steps [a, b) of a segment, the last first, for which KEPT_BYTES hold what is kept."""
-        size = max(1, KEPT_BYTES // (8 * block.cotangents.y.size * max(1, rows_per_step)))
-        for b in range(block.part.stop, block.part.start, -size):
-            yield max(b - size, block.part.start), b
+    def begin(lanes: slice, run: Run, cotangents: Cotangents, ticker: Ticker) -> Callable[[Stored], None]:
+        d, k, n = cotangents.y.shape
+        # What the step after `stop` and later ones contributed to the row that the last kick before it takes.
+        carry = np.zeros((0, field.n_inputs, k, n)), np.zeros((0, n), np.int64)
 
-    def _pull_states(self, block: _Block) -> None:
-        field, part, cotangents = self._problem.field, block.part, block.cotangents
-        offset = block.start - part.start
-        if block.stop == self._problem.n_steps:
-            self._hand_out(block, self._problem.n_steps, cotangents.y[None], cotangents.exponent[None])
-        for a, b in self._chunks(block, 1):
-            kept = np.empty((b - a, *cotangents.y.shape))
-            exponents = np.empty((b - a, cotangents.exponent.size), np.int64)
-            block.ticker()
-            retreat_keeping_nodes(
-                field.pull, field.packed, part.run, block.stations, *cotangents, kept, exponents, a, b
-            )
-            self._hand_out(block, a + offset, kept, exponents)
+        def pull(stored: Stored) -> None:
+            nonlocal carry
+            part = stretch(run, stored.start, stored.stop)
+            top = _kicks(part, stored, schedule).stop
+            for a, b in _chunks(part, cotangents):
+                most = (b - a) * run.kicks_per_step + 1
+                kept, exponents = np.zeros(most * d * k * n + 1), np.empty((most, n), np.int64)
+                retreat_keeping_kicks(
+                    neural_pull_keeping,
+                    field.packed,
+                    part.run,
+                    stored.stations,
+                    *cotangents,
+                    kept,
+                    exponents,
+                    a,
+                    b,
+                )
+                count = int(kept[-1]) // (d * k * n)
+                numbers = top - 1 - np.arange(count)
+                top -= count
+                forces = kept[: count * d * k * n].reshape(count, d, k, n)
+                forces *= stored.stations[numbers, :, None]
+                values = np.einsum("ji,cjkq->cikq", field.V, forces)
+                first = a + stored.start - part.start
+                rows = part.run.rows[numbers] - first
+                last = min(first + b - a, problem.n_steps - 1) - first
+                total = _sum_rows(
+                    np.concatenate([values, carry[0]]),
+                    np.concatenate([exponents[:count], carry[1]]),
+                    np.concatenate([rows, np.full(len(carry[0]), last)]),
+                    last + 1,
+                )
+                ticker((b - a) * (lanes.stop - lanes.start))
+                # Row `first` also feeds the last kick of the step before, unless there is none.
+                own = 0 if first == 0 else 1
+                carry = tuple(part[:1] for part in total)
+                _hand_out(consume, lanes, first + own + 1, *(part[own:] for part in total), columns)
 
-    def _pull_inputs(self, block: _Block) -> None:
-        field, part, cotangents = self._problem.field, block.part, block.cotangents
+        return pull
+
+    schedule = Schedule.of(problem.scheme, problem.n_steps, close=False)
+    return _sweep(problem, columns, begin, **options)
+
+
+def _sweep(
+    problem: Problem,
+    columns: Float,
+    begin: Callable[[slice, Run, Cotangents, Ticker], Callable[[Stored], None]],
+    *,
+    memory_bytes: int = MEMORY_BYTES,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> NDArray[np.int64]:
+    """``begin`` for every block of lanes, then what it returned for every stretch, the last one first."""
+    # ∂y_N does without the last half kick.
+    schedule, k = Schedule.of(problem.scheme, problem.n_steps, close=False), columns.shape[1]
+    layout = Layout.of(problem, schedule, k, threads, memory_bytes)
+    lost = np.full(problem.n_lanes, -1, np.int64)
+
+    def work(lanes: slice, ticker: Ticker) -> None:
+        run = block_run(problem, lanes, schedule, layout.width)
+        n = run.step.size
+        state = initial_lanes(problem, n)
+        pull = begin(lanes, run, Cotangents.start(problem, (columns, np.zeros_like(columns)), n), ticker)
+        for stored in backwards(problem, run, state, layout.length, ticker):
+            _condense(problem, stretch(run, stored.start, stored.stop), stored, schedule)
+            pull(stored)
+        lost[lanes] = state.lost[: lanes.stop - lanes.start]
+
+    layout.blocks(problem, schedule, k, work, "profile", progress)
+    return lost
+
+
+def _kicks(part: Stretch, stored: Stored, schedule: Schedule) -> slice:
+    """Numbers of a stretch's kicks; with an opening kick also that of the kick at node `start`."""
+    kicks, opened = part.run.kicks_per_step, int(part.run.opening != 0.0)
+    end = schedule.n_kicks - (stored.start - part.start) * kicks
+    return slice(part.start * kicks, min(part.stop * kicks + opened, end))
+
+
+def _condense(problem: Problem, part: Stretch, stored: Stored, schedule: Schedule) -> None:
+    """Turn the stations of a stretch into what the field's `pull` reads there."""
+    field, run, kicks = problem.field, part.run, _kicks(part, stored, schedule)
+    if field.condense is not None:
+        condense, first = field.condense, kicks.start
+        Ticker.quiet().in_chunks(
+            lambda a, b: condense(field.packed, run.inputs, run.rows, stored.stations, first + a, first + b),
+            kicks.stop - first,
+            1,
+            problem.seconds(0) * run.step.size,
+        )
+
+
+def _chunks(part: Stretch, cotangents: Cotangents) -> Iterator[tuple[int, int]]:
+    """Steps [a, b) of a stretch, the last first, for which KEPT_BYTES hold what is kept."""
+    size = max(1, KEPT_BYTES // (8 * cotangents.y.size * max(1, part.run.kicks_per_step)))
+    for b in range(part.stop, part.start, -size):
+        yield max(b - size, part.start), b
+
+
+def _hand_out(
+    consume: Consumer, lanes: slice, first: int, values: Float, exponents: NDArray[np.int64], columns: Float
+) -> None:
+    """`consume` without padded lanes and columns."""
+    m = lanes.stop - lanes.start
+    if values.shape[0]:
+        consume(Kept(lanes, first, values[:, :, : columns.shape[1], :m], exponents[:, :m]))
+
+
+def _sum_rows(
+    values: Float, exponents: NDArray[np.int64], rows: NDArray[np.int64], n_rows: int
+) -> tuple[Float, NDArray[np.int64]]:
+    """Sum of the entries of every row, each entry with powers of two of its own."""
+    common = np.full((n_rows, exponents.shape[1]), np.iinfo(np.int64).min)
+    np.maximum.at(common, rows, exponents)
+    common[common == np.iinfo(np.int64).min] = 0  # a row that no kick takes
+    with np.errstate(under="ignore"):
+        scaled = np.ldexp(values, (exponents - common[rows])[:, None, None, :])
+    total = np.zeros((n_rows, *values.shape[1:]))
+    np.add.at(total, rows, scaled)
+    return total, common

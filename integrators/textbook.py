@@ -38,7 +38,7 @@ def leaves(linearise: Any, by_theta: Any, name: str) -> tuple[Kernel, Kernel]:
     def kick(theta, y, x, c, p, dy, dp):
         """p += c F(y, x); dp += c DF(y, x) dy."""
         d, m = y.shape
-        force, jacobian = np.empty((d, m)), np.empty((d, d, m))
+        force, jacobian = np.empty((d, m), y.dtype), np.empty((d, d, m), y.dtype)
         linearise(theta, y, x, force, jacobian)
         for i in range(d):
             for q in range(m):
@@ -54,7 +54,8 @@ def leaves(linearise: Any, by_theta: Any, name: str) -> tuple[Kernel, Kernel]:
         """lam_y += c DFᵀ lam_p; grad_theta += c (∂F/∂θ)ᵀ lam_p."""
         d, m = y.shape
         n = grad_theta.size
-        force, jacobian, slopes = np.empty((d, m)), np.empty((d, d, m)), np.empty((d, n, m))
+        force, jacobian = np.empty((d, m), y.dtype), np.empty((d, d, m), y.dtype)
+        slopes = np.empty((d, n, m), y.dtype)
         linearise(theta, y, x, force, jacobian)
         if n > 0:
             by_theta(theta, y, x, slopes)
