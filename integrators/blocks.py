@@ -94,7 +94,9 @@ class Ticker:
         if self._bar is not None:
             self._bar.update(amount)
 
-    def in_chunks(self, call: Callable[[int, int], None], n_steps: int, lanes: int, step_seconds: float) -> None:
+    def in_chunks(
+        self, call: Callable[[int, int], None], n_steps: int, lanes: int, step_seconds: float
+    ) -> None:
         """``call(start, stop)`` over [0, n_steps) in pieces of about CALL_SECONDS each.
 
         `step_seconds` is an estimate; the pieces follow what is measured.

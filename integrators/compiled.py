@@ -39,13 +39,18 @@ from numba import njit, types
 from numba.core import config
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
+from numba.core.errors import NumbaError
 from numba.core.serialize import dumps
 from numba.core.types.function_type import CompileResultWAP
 from numba.core.typing.templates import Signature
 
 __all__ = ["JIT_DISABLED", "Kernel", "helper", "kernel", "user_kernel"]
 
-JIT_DISABLED: bool = bool(config.DISABLE_JIT)
+# Numba makes these names when it is imported, out of a checker's sight.
+_CONFIG: Any = config
+_CACHE: Any = _Cache
+
+JIT_DISABLED: bool = bool(_CONFIG.DISABLE_JIT)
 
 # error_model: with Python's one the zero-division check keeps LLVM from vectorising (6 times on tanh).
 # nogil: blocks of lanes run in threads. fastmath stays off: it would break NaN checks and the tanh.
@@ -86,7 +91,7 @@ class Kernel:
         """The Numba dispatcher, compiled (or the plain function under ``NUMBA_DISABLE_JIT=1``)."""
         with _COMPILING:  # threads that need one kernel wait for one compilation
             if self._dispatcher is None:
-                dispatcher = njit(**OPTIONS)(self.function)
+                dispatcher: Any = njit(**OPTIONS)(self.function)
                 if not JIT_DISABLED:
                     if self.cached and (folder := cache_folder()) is not None:
                         dispatcher._cache = _CheckedCache(self.function, folder)
@@ -216,7 +221,7 @@ def _writable(folder: Path) -> bool:
     return True
 
 
-class _CheckedCache(_Cache):
+class _CheckedCache(_CACHE):
     """One file per kernel and machine: checksum, then the pickled compile result."""
 
     def __init__(self, function: Callable[..., None], folder: Path) -> None:
@@ -228,7 +233,7 @@ class _CheckedCache(_Cache):
         return str(self._folder)
 
     def _paths(self, signature: Any, target: Any) -> tuple[Path, str]:
-        versions = numba.__version__, np.__version__, sys.version, config.OPT, config.BOUNDSCHECK
+        versions = numba.__version__, np.__version__, sys.version, _CONFIG.OPT, _CONFIG.BOUNDSCHECK
         machine = repr((target.codegen().magic_tuple(), *versions))
         machine_key = _digest(machine.encode() + platform.machine().encode())[:12]
         # The name of a NamedTuple type does not tell its fields.
@@ -296,15 +301,11 @@ def _traits(thing: Any, seen: set[int]) -> Iterator[str]:
         yield from _traits(function.__defaults__ or (), seen)
         for cell in function.__closure__ or ():
             yield from _traits(cell.cell_contents, seen)
+        package = function.__module__.split(".")[0]
         names = sorted(_names(function.__code__))
-        for name in names:
-            if name in function.__globals__:
-                value = function.__globals__[name]
-                yield name
-                yield from _traits(value, seen)
-                if isinstance(value, python_types.ModuleType) and _same_package(value, function):
-                    for attribute in names:
-                        yield from _traits(getattr(value, attribute, None), seen)
+        for name, value in _referred(function.__globals__, names, package, set()):
+            yield name
+            yield from _traits(value, seen)
     elif isinstance(thing, tuple):
         for entry in thing:
             yield from _traits(entry, seen)
@@ -318,8 +319,18 @@ def _traits(thing: Any, seen: set[int]) -> Iterator[str]:
         yield f"{type(thing).__module__}.{type(thing).__qualname__}"
 
 
-def _same_package(module: python_types.ModuleType, function: Any) -> bool:
-    return module.__name__.split(".")[0] == function.__module__.split(".")[0]
+def _referred(
+    namespace: dict[str, Any], names: list[str], package: str, seen: set[str]
+) -> Iterator[tuple[str, Any]]:
+    """What `names` stand for in a namespace, and in the modules of the same package that it holds."""
+    for name in names:
+        if name in namespace:
+            value = namespace[name]
+            yield name, value
+            if isinstance(value, python_types.ModuleType) and value.__name__.split(".")[0] == package:
+                if value.__name__ not in seen:
+                    seen.add(value.__name__)
+                    yield from _referred(vars(value), names, package, seen)
 
 
 def _names(code: python_types.CodeType) -> set[str]:

@@ -29,9 +29,7 @@ Float = NDArray[np.float64]
 _VECTOR, _MATRIX, _COLUMNS = (types.Array(types.float64, n, "C") for n in (1, 2, 3))
 KICK = types.void(_VECTOR, _MATRIX, _MATRIX, _VECTOR, _MATRIX, _COLUMNS, _COLUMNS)
 # theta, inputs, rows, stations (changed in place), first kick, last kick + 1
-CONDENSE = types.void(
-    _VECTOR, _COLUMNS, types.Array(types.int64, 1, "C"), _COLUMNS, types.int64, types.int64
-)
+CONDENSE = types.void(_VECTOR, _COLUMNS, types.Array(types.int64, 1, "C"), _COLUMNS, types.int64, types.int64)
 KICK_ADJOINT = types.void(_VECTOR, _MATRIX, _MATRIX, _VECTOR, _COLUMNS, _COLUMNS, _VECTOR)
 
 

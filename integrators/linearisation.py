@@ -86,7 +86,9 @@ class Linearisation:
                 rows = np.minimum(np.arange(block.lanes.start, block.lanes.start + n), m - 1)
                 # One lane alone fills a register with columns.
                 padded = k + -k % WIDTH if n == 1 and self.problem.field.vectorised else k
-                columns = [np.zeros((part.shape[1], padded, n), self.problem.dtype) for part in (first, second)]
+                columns = [
+                    np.zeros((part.shape[1], padded, n), self.problem.dtype) for part in (first, second)
+                ]
                 for target, part in zip(columns, (first, second), strict=True):
                     target[:, :k] = part[rows].transpose(1, 2, 0)
                 exponent = np.zeros(n, np.int64)
@@ -114,8 +116,8 @@ class Linearisation:
         d, _, n = dy.shape
         run = block.run._replace(replay=True)
         state = [np.zeros((d, n), problem.dtype) for _ in range(2)]
-        scratch = Lanes(*state, dy, dp, exponent, np.zeros(n, np.int64))
-        record = Record(block.stations, *[block.stations[:0]] * 2)
+        scratch = Lanes(state[0], state[1], dy, dp, exponent, np.zeros(n, np.int64))
+        record = Record(block.stations, block.stations[:0], block.stations[:0])
         drive, leaf = advance.for_dtype(problem.dtype), problem.leaf("push")
         return lambda start, stop: drive(leaf, problem.theta, run, scratch, record, start, stop)
 

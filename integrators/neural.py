@@ -8,13 +8,14 @@ from numpy.typing import ArrayLike
 from .activations import ACTIVATIONS, activate
 from .arithmetic import fma
 from .compiled import helper, kernel
-from .fields import CONDENSE, KICK, KICK_ADJOINT, Field, Float
+from .fields import CONDENSE, KICK, KICK_ADJOINT, Field
 from .memory import copy_into, fill_input
 from .product import add_matrix_vector, add_product
 from .simd import flat, get, put
 from .validation import as_array, as_count
 
 __all__ = ["NeuralField"]
+
 
 @helper
 def linearise(theta, y, x, z, s, ds):
@@ -178,7 +179,9 @@ class NeuralField(Field):
             raise ValueError(f"b has shape {bias.shape}; W of shape {matrix.shape} asks for ({d},).")
         weights = np.zeros((d, 0)) if V is None else as_array(V, "V", 2)
         if weights.shape[0] != d:
-            raise ValueError(f"V has shape {weights.shape}; W of shape {matrix.shape} asks for ({d}, n_inputs).")
+            raise ValueError(
+                f"V has shape {weights.shape}; W of shape {matrix.shape} asks for ({d}, n_inputs)."
+            )
         self.activation = ACTIVATIONS[activation]
         self.W, self.b, self.V = matrix, bias, weights
         for array in (self.W, self.b, self.V):

@@ -116,7 +116,7 @@ class Problem:
         if not isinstance(field, Field):
             raise TypeError(f"field must be a Field such as NeuralField, got {type(field).__name__}.")
         self.field = field
-        self.dtype = np.dtype(dtype)
+        self.dtype: Any = np.dtype(dtype)
         if self.dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
             raise ValueError(f"dtype must be float64 or float32, got {self.dtype}.")
         self.theta = field.packed.astype(self.dtype, copy=False)

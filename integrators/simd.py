@@ -106,8 +106,8 @@ else:
         """out[o + r·o_row + v] += scale · Σ_j A[a + r·a_row + j·a_column] B[b + j·b_row + v].
 
         For r < rows and v < 8·vectors, all arrays flat and indices unchecked. The scale of an entry is
-        ``scale[s + r·s_row]``, or ``scale[s + r·s_row + v]`` with s_lane. `rows` and `vectors` are literals; the
-        sum over j < inner runs in order.
+        ``scale[s + r·s_row]``, or ``scale[s + r·s_row + v]`` with s_lane. `rows` and `vectors` are literals;
+        the sum over j < inner runs in order.
         """
         n_rows, n_vectors = rows.literal_value, vectors.literal_value
 
@@ -139,7 +139,9 @@ else:
                 return builder.add(base, builder.mul(ir.Constant(index, count), stride))
 
             zero = ir.Constant(vector, [0.0] * WIDTH)
-            sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(n_vectors)] for _ in range(n_rows)]
+            sums = [
+                [cgutils.alloca_once_value(builder, zero) for _ in range(n_vectors)] for _ in range(n_rows)
+            ]
             with cgutils.for_range(builder, inner) as loop:
                 at_b = builder.add(b, builder.mul(loop.index, b_row))
                 at_a = builder.add(a, builder.mul(loop.index, a_col))
@@ -151,6 +153,7 @@ else:
                     for v in range(n_vectors):
                         total = builder.call(fma, [factor, columns[v], builder.load(sums[r][v])])
                         builder.store(total, sums[r][v])
+
             def add_scaled(weight_of):
                 for r in range(n_rows):
                     at_s, at_o = offset(s, r, s_row), offset(o, r, o_row)

@@ -75,7 +75,9 @@ def log_singular_values(
         rows=block if block in recurrence.blocks else None,
     )
     with one_blas_thread():
-        logs = [graded_singular_values(q[i, part], product.mantissa[i], product.exponent[i]) for i in range(lanes)]
+        logs = [
+            graded_singular_values(q[i, part], product.mantissa[i], product.exponent[i]) for i in range(lanes)
+        ]
     return np.array(logs).reshape(*recurrence.shape, width)
 
 
@@ -108,8 +110,8 @@ def graded_singular_values(q: Float, mantissa: Float, exponent: Counts) -> Float
     for _ in range(SWEEPS):
         # Transposing turns the row scale into a column scale, which QR leaves alone: with rightᵀ = Q₁R₁,
         # left · D · right = left · (D R₁ᵀ D⁻¹) · D · Q₁ᵀ, and the first two factors are of one size.
-        lower = _conjugate(np.linalg.qr(right.T, mode="r").T, scale)
-        right = _conjugate(np.linalg.qr(left @ lower, mode="r"), -scale)
+        lower = _conjugate(_triangular(right.T).T, scale)
+        right = _conjugate(_triangular(left @ lower), -scale)
         _, shift = np.frexp(np.abs(right).max(axis=1))
         right, scale = np.ldexp(right, -shift[:, None]), scale + shift
         order = np.argsort(-scale, kind="stable")
@@ -124,6 +126,11 @@ def _coupled(right: Float) -> NDArray[np.bool_]:
     diagonal = np.abs(np.diagonal(right))[:, None]
     off = np.abs(right - np.diag(np.diagonal(right)))
     return off > DECOUPLED * diagonal
+
+
+def _triangular(matrix: Float) -> Float:
+    """R of matrix = Q R."""
+    return np.asarray(np.linalg.qr(matrix, mode="r"))
 
 
 def _conjugate(matrix: Float, scale: Counts) -> Float:

@@ -18,7 +18,14 @@ from .recurrence import Recurrence
 from .recurrences.ode import OdeRecurrence
 from .singular import Method, SingularValues, leading, scaled_jacobian, spectral_norm
 
-__all__ = ["float32_error", "jacobian", "jacobian_norm", "log_jacobian_norm", "norm_and_exponent", "singular_values"]
+__all__ = [
+    "float32_error",
+    "jacobian",
+    "jacobian_norm",
+    "log_jacobian_norm",
+    "norm_and_exponent",
+    "singular_values",
+]
 
 Float = NDArray[np.float64]
 Block = Literal["position", "phase"]
@@ -115,15 +122,16 @@ def log_jacobian_norm(
 ) -> Float:
     """Natural logarithm of ‖∂y_N/∂y_0‖₂, which neither overflows nor underflows.
 
-    Parameters, errors and shapes are those of `jacobian_norm`; a zero matrix gives −inf. Growth is counted in exact powers of two
-    beside the columns, so the rescaled product has the same bits as the plain one wherever that is finite.
+    Parameters, errors and shapes are those of `jacobian_norm`; a zero matrix gives −inf. Growth is counted
+    in exact powers of two beside the columns, so the rescaled product has the same bits as the plain one
+    wherever that is finite.
     """
     recurrence = OdeRecurrence(
         field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
     norm, exponent = norm_and_exponent(recurrence, block, method, tol)
     with np.errstate(divide="ignore"):
-        return (np.log(norm) + math.log(2.0) * exponent)[()]
+        return np.asarray(np.log(norm) + math.log(2.0) * exponent)[()]
 
 
 def jacobian_norm(
@@ -221,7 +229,9 @@ def singular_values(
     if k > width:
         raise ValueError(f"k must be at most {width}, the size of the block, got {k}.")
     if smallest and method == "lanczos":
-        raise ValueError("method='lanczos' finds the largest singular values; use method='auto' for smallest.")
+        raise ValueError(
+            "method='lanczos' finds the largest singular values; use method='auto' for smallest."
+        )
     wanted = "full" if smallest or 2 * k > width else method
     shape = recurrence.shape
     triplets = leading(recurrence, block, k, wanted, tol)

@@ -56,7 +56,8 @@ class _Operator:
 
     @property
     def shape(self) -> tuple[int, int]:
-        return tuple(len(range(*s.indices(self._size))) for s in (self._rows, self._columns))
+        rows, columns = (len(range(*s.indices(self._size))) for s in (self._rows, self._columns))
+        return rows, columns
 
     def forwards(self, v: Float) -> Float:
         return self._apply(v, self._linearised.pushforward, self._columns, self._rows)
@@ -69,12 +70,13 @@ class _Operator:
         columns[:, source, 0] = vector
         result: Scaled = sweep(columns)
         values = result.values[:, target, 0]
-        if self.exponent is None:
+        scale = self.exponent
+        if scale is None:
             # The first product sets the scale: a random vector meets the largest singular value.
             _, top = np.frexp(np.abs(values).max(axis=1, initial=0.0))
-            self.exponent = result.exponent + top
+            scale = self.exponent = result.exponent + top
         with np.errstate(over="ignore", under="ignore"):
-            return np.ldexp(values, (result.exponent - self.exponent)[:, None])
+            return np.ldexp(values, (result.exponent - scale)[:, None])
 
 
 def golub_kahan_lanczos(
@@ -134,7 +136,9 @@ def golub_kahan_lanczos(
             betas.append(beta)
             done = step + 1
             if done >= k and (done >= next_look or done == allowed):
-                next_look = max(done + 1, done + done // 8)  # the small problem should cost less than the sweeps
+                next_look = max(
+                    done + 1, done + done // 8
+                )  # the small problem should cost less than the sweeps
                 p, theta, q = np.linalg.svd(_bidiagonal(alphas, betas[:-1]))
                 error = _relative_error(theta, beta, p, k) if done < limit else np.zeros((lanes, k))
                 if (error <= tol).all() or done >= allowed:

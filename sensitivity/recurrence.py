@@ -89,7 +89,9 @@ class Recurrence(Protocol):
         """Jᵀ Λ for Λ of shape (D, k)."""
         ...
 
-    def propagate(self, columns: ArrayLike, ends: Sequence[int], visit: Visit, rows: str | None = None) -> None:
+    def propagate(
+        self, columns: ArrayLike, ends: Sequence[int], visit: Visit, rows: str | None = None
+    ) -> None:
         """Push columns forwards in segments; `visit` sees them at each end and returns what goes on."""
         ...
 

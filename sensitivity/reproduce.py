@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.blocks import default_threads
 from integrators.neural import NeuralField
 
 from . import bounds, captions
@@ -61,7 +62,7 @@ def compute(plan: Plan, tick: Callable[[str, int], None] | None = None) -> dict[
     ----------
     plan : Plan
     tick : callable, optional
-        Called as ``tick(label, work)`` after every draw; the work of all draws is `total_work`.
+        Called as ``tick(label, work)`` after every part; the work of all parts is `total_work`.
     """
     curves: dict[int, list[Curve]] = {spec.number: [] for spec in FIGURES}
     for spec, d, gamma in plan.jobs():
@@ -71,15 +72,18 @@ def compute(plan: Plan, tick: Callable[[str, int], None] | None = None) -> dict[
             field = NeuralField.random(d, seed, activation=plan.activation)
             if gamma is not None:
                 field = NeuralField.antisymmetric(field.W, field.b, gamma, activation=plan.activation)
+            parts = []
+            for part in _parts(step, d):
+                parts.append(norm_and_log(field, spec.scheme, part, plan.n_steps, progress=False))
+                if tick is not None:
+                    tick(f"Figure {spec.number}, d = {d}", _work(part.size, d))
             columns.append(
                 (
-                    *norm_and_log(field, spec.scheme, step, plan.n_steps, progress=False),
+                    *(np.concatenate(pieces) for pieces in zip(*parts, strict=True)),
                     bounds.majorant(field, spec.scheme, step, plan.n_steps),
                     bounds.log_majorant(field, spec.scheme, step, plan.n_steps),
                 )
             )
-            if tick is not None:
-                tick(f"Figure {spec.number}, d = {d}", _work(step.size, d))
         norms, log_norms, limits, log_limits = (np.array(column) for column in zip(*columns, strict=True))
         curve = Curve(d, step, norms, log_norms, limits, log_limits, seeds, gamma, spec.theorem)
         curves[spec.number].append(curve)
@@ -94,6 +98,12 @@ def total_work(plan: Plan) -> int:
 
 def _work(size: int, d: int) -> int:
     return size * d * d
+
+
+def _parts(step: Float, d: int) -> list[Float]:
+    """Step sizes in parts of a fraction of a second, so that the bar moves; no norm depends on it."""
+    size = max(4 * default_threads(), 80_000 // (d * d))
+    return [step[start : start + size] for start in range(0, step.size, size)]
 
 
 # ------------------------------------------------------------------------------------------------- files

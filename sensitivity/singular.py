@@ -105,7 +105,9 @@ def spectral_norm(columns: Scaled) -> tuple[Float, NDArray[np.int64]]:
     return np.where(finite, norms, largest), columns.exponent + shift
 
 
-def leading(recurrence: Recurrence, block: str, k: int, method: Method, tol: float) -> SingularTriplets | None:
+def leading(
+    recurrence: Recurrence, block: str, k: int, method: Method, tol: float
+) -> SingularTriplets | None:
     """The k largest singular triplets by Lanczos, or None where the full matrix is the better way.
 
     Cost, in sweeps of one column: Lanczos takes two an iteration and some tens of iterations at worst, the
@@ -134,8 +136,8 @@ def leading(recurrence: Recurrence, block: str, k: int, method: Method, tol: flo
         if triplets is None:
             return None
         found.append(triplets)
-    return SingularTriplets(
-        *(np.concatenate([getattr(t, name) for t in found]) for name in ("values", "exponent", "left")),
-        *(np.concatenate([getattr(t, name) for t in found]) for name in ("right", "error")),
-        max(t.iterations for t in found),
-    )
+    joined = {
+        name: np.concatenate([getattr(t, name) for t in found])
+        for name in ("values", "exponent", "left", "right", "error")
+    }
+    return SingularTriplets(**joined, iterations=max(t.iterations for t in found))

@@ -126,7 +126,9 @@ class OdeRecurrence:
         self._forward_then(keep, start)
         return self._join(start, None)
 
-    def propagate(self, columns: ArrayLike, ends: Sequence[int], visit: Visit, rows: str | None = None) -> None:
+    def propagate(
+        self, columns: ArrayLike, ends: Sequence[int], visit: Visit, rows: str | None = None
+    ) -> None:
         """Push columns (D, k) forwards in segments that end at the steps `ends`.
 
         ``visit(lanes, step, columns)`` sees each block's columns and may return others, (lanes, D, k), to go
@@ -205,7 +207,7 @@ class OdeRecurrence:
         array = as_array(columns, argument, 2)
         if array.shape[0] != self.state_size:
             raise ValueError(
-                f"{argument} has {array.shape[0]} rows; the full state of this recurrence has {self.state_size}."
+                f"{argument} has {array.shape[0]} rows; the state of this recurrence has {self.state_size}."
             )
         d = self.problem.field.dim
         if self.problem.first_order:
