@@ -1,7 +1,7 @@
 """Cotangents along runs too long to keep: checkpoints forwards, one stretch at a time backwards.
 
 The forward sweep keeps the state at the start of every stretch only. The backward sweep then finds the
-stations of one stretch again, the last one first, and pulls the cotangent over it. With stretchs of
+stations of one stretch again, the last one first, and pulls the cotangent over it. With stretches of
 √(2N/κ) steps (κ kicks a step) a lane takes √(8 κ N) · 8 d bytes, 2 MB for N = 1e6 and d = 100, for one more
 sweep of the state (A. Griewank, *Optim. Methods Softw.* 1 (1992) 35–54, with two levels).
 """
@@ -26,8 +26,8 @@ __all__ = [
     "MEMORY_BYTES",
     "Cotangents",
     "Layout",
-    "Stretch",
     "Stored",
+    "Stretch",
     "backwards",
     "block_run",
     "initial_lanes",
@@ -107,7 +107,7 @@ class Layout(NamedTuple):
         length = max(1, math.isqrt(2 * n_steps // kicks))
         vector, share = problem.dtype.itemsize * problem.field.dim, memory_bytes // threads
         whole = (kicks * n_steps + 1) * vector
-        # `backwards` makes stretchs a little longer, by less than two intervals.
+        # `backwards` makes stretches a little longer, by less than two intervals.
         parts = (2 * math.ceil(n_steps / length) + kicks * (length + 2 * MOST_STEPS_UNCHECKED) + 1) * vector
         least = min(whole, parts)
         width, pad, _ = problem.block_shape(k, threads)
@@ -150,7 +150,7 @@ def _lane_padding(problem: Problem, width: int) -> int:
 
 
 def backwards(problem: Problem, run: Run, lanes: Lanes, length: int, ticker: Ticker) -> Iterator[Stored]:
-    """The stretchs of a run with their stations, the last stretch first.
+    """The stretches of a run with their stations, the last stretch first.
 
     The stations live until the next item is asked for;
     that of the kick at node `start` itself, which the step before it ends with, is among them. `lanes`

@@ -47,6 +47,7 @@ from numba.core.typing.templates import Signature
 __all__ = ["JIT_DISABLED", "Kernel", "helper", "kernel", "user_kernel"]
 
 # Numba makes these names when it is imported, out of a checker's sight.
+_NUMBA: Any = numba
 _CONFIG: Any = config
 _CACHE: Any = _Cache
 
@@ -167,7 +168,7 @@ def user_kernel(function: Any, signature: Any, argument: str) -> Kernel:
     made = Kernel(function, signature, cached=False)
     try:
         made.dispatcher  # noqa: B018  compile now: a user wants the error here, not in the first long run
-    except (numba.core.errors.NumbaError, TypeError) as error:
+    except (NumbaError, TypeError) as error:
         arguments = ", ".join(str(a) for a in signature.args)
         raise TypeError(
             f"{argument} ({function.__name__}) does not compile for the arguments ({arguments}): "
@@ -233,7 +234,7 @@ class _CheckedCache(_CACHE):
         return str(self._folder)
 
     def _paths(self, signature: Any, target: Any) -> tuple[Path, str]:
-        versions = numba.__version__, np.__version__, sys.version, _CONFIG.OPT, _CONFIG.BOUNDSCHECK
+        versions = _NUMBA.__version__, np.__version__, sys.version, _CONFIG.OPT, _CONFIG.BOUNDSCHECK
         machine = repr((target.codegen().magic_tuple(), *versions))
         machine_key = _digest(machine.encode() + platform.machine().encode())[:12]
         # The name of a NamedTuple type does not tell its fields.

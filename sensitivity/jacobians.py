@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -131,7 +131,8 @@ def log_jacobian_norm(
     )
     norm, exponent = norm_and_exponent(recurrence, block, method, tol)
     with np.errstate(divide="ignore"):
-        return np.asarray(np.log(norm) + math.log(2.0) * exponent)[()]
+        logarithm: Any = np.log(norm) + math.log(2.0) * exponent
+    return logarithm[()]
 
 
 def jacobian_norm(

@@ -42,11 +42,11 @@ def trajectory(scheme, F, y, p, h, n, inputs=None):
     return states
 
 
-def propagator(scheme, F, DF, y, p, h, n, inputs=None, one=1.0):
-    """∂(y_N, p_N)/∂(y_0, p_0) = [Y; P], a product of one-stage matrices; for first order ∂y_N/∂y_0."""
+def propagator(scheme, F, DF, y, p, h, n, inputs=None, columns=None):
+    """[Y; P] = ∂(y_N, p_N)/∂(y_0, p_0) columns, by one-stage matrices; for first order ∂y_N/∂y_0 columns."""
     d = len(y)
     size = d if scheme.form == "first_order" else 2 * d
-    M = np.array([[one if i == j else 0 * one for j in range(size)] for i in range(size)])
+    M = np.eye(size, dtype=int) if columns is None else columns
     Y, P = M[:d], M[d:]
     for i in range(n):
         for a, b, x in stages(scheme, i, n, h, inputs):

@@ -123,9 +123,8 @@ def _slopes(problem: Problem, run: Run, stations: Float, local: Slope) -> Float:
     y = np.ascontiguousarray(stations.transpose(1, 0, 2)).reshape(d, kicks * lanes)
     x = np.zeros((problem.field.n_inputs, kicks * lanes))
     if run.rows.size:
-        rows = run.inputs[run.rows[:kicks]]
-        x = np.broadcast_to(rows, (kicks, problem.field.n_inputs, lanes)).transpose(1, 0, 2)
-        x = np.ascontiguousarray(x).reshape(problem.field.n_inputs, kicks * lanes)
+        drive = run.inputs[run.rows[:kicks]]  # (kicks, n_inputs, 1 or lanes)
+        x[:] = np.broadcast_to(drive.transpose(1, 0, 2), (len(x), kicks, lanes)).reshape(x.shape)
     return _LOCAL[local](problem.field, y, x).reshape(kicks, lanes)
 
 

@@ -33,6 +33,6 @@ shows its traceback); only what must fail *before* a long run, such as a folder 
 worth a check of its own (`files.check_writable`). Files are written with `files.replacing`.
 """
 
-from .main import main
+from .entry import main
 
 __all__ = ["main"]

@@ -207,12 +207,14 @@ def _load_weights(path: str) -> tuple[Any, Any, Any]:
 
 def _read(path: str, option: str, kind: str) -> Any:
     """`numpy.load` without pickles, with an error that says which file is wrong."""
+    import io
     import zipfile
 
     import numpy as np
 
+    content = Path(path).read_bytes()
     try:
-        return np.load(path, allow_pickle=False)
+        return np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{option}: {path} cannot be read as {kind} ({_reason(error)}).") from None
 
