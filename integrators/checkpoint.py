@@ -31,11 +31,13 @@ __all__ = [
     "backwards",
     "block_run",
     "initial_lanes",
+    "play",
     "stretch",
 ]
 
 Float = NDArray[np.float64]
-MEMORY_BYTES = 1 << 30
+# Half of a gigabyte leaves room for the process itself in one.
+MEMORY_BYTES = 1 << 29
 
 
 class Stretch(NamedTuple):
@@ -152,33 +154,21 @@ def _lane_padding(problem: Problem, width: int) -> int:
 def backwards(problem: Problem, run: Run, lanes: Lanes, length: int, ticker: Ticker) -> Iterator[Stored]:
     """The stretches of a run with their stations, the last stretch first.
 
-    The stations live until the next item is asked for;
-    that of the kick at node `start` itself, which the step before it ends with, is among them. `lanes`
-    starts as the initial and ends, before the first item, as the final state.
+    The stations live until the next item is asked for. That of the kick at node `start` itself, with which
+    the step before it ends, is among them. `lanes` starts as the initial and ends, before the first item,
+    as the final state.
     """
-    drive, leaf = advance.for_dtype(problem.dtype), problem.leaf("kick")
     d, n, kicks, every = problem.field.dim, run.step.size, run.kicks_per_step, run.check_every
     length = max(1, math.ceil(length / every)) * every
-    seconds = problem.seconds(0) * max(1, kicks) * n
-    empty = np.empty((0, d, n), problem.dtype)
     # A stretch in the middle of the run has an interval before it; see `stretch`.
     rows = run.n_steps if length >= run.n_steps else length + every
     stations = np.empty((rows * kicks + 1, d, n), problem.dtype)
-
-    def play(run: Run, state: Lanes, kept: Float, start: int, stop: int) -> None:
-        record = Record(kept, empty, empty)
-        ticker.in_chunks(
-            lambda a, b: drive(leaf, problem.theta, run, state, record, start + a, start + b),
-            stop - start,
-            n,
-            seconds,
-        )
 
     starts = range(0, run.n_steps, length)
     saved: list[tuple[Float, Float]] = []
     for start in starts[:-1]:
         saved.append((lanes.y.copy(), lanes.p.copy()))
-        play(run, lanes, empty, start, start + length)
+        play(problem, run, lanes, None, start, start + length, ticker)
     for start in reversed(starts):
         stop = min(start + length, run.n_steps)
         part = stretch(run, start, stop)
@@ -189,10 +179,25 @@ def backwards(problem: Problem, run: Run, lanes: Lanes, length: int, ticker: Tic
             state, before = lanes._replace(y=y, p=p, lost=np.full(n, -1, np.int64)), None
         if run.opening != 0.0 and start > 0:
             stations[part.start * kicks] = state.y
-        play(part.run, state, stations, part.start, part.stop)
+        play(problem, part.run, state, stations, part.start, part.stop, ticker)
         if before is not None:
             lanes.lost[(before < 0) & (lanes.lost >= 0)] += start - part.start
         yield Stored(start, stop, stations)
+
+
+def play(
+    problem: Problem, run: Run, state: Lanes, stations: Float | None, start: int, stop: int, ticker: Ticker
+) -> None:
+    """Steps [start, stop) of the state, with or without keeping its stations."""
+    drive, leaf, n = advance.for_dtype(problem.dtype), problem.leaf("kick"), run.step.size
+    empty = np.empty((0, problem.field.dim, n), problem.dtype)
+    record = Record(empty if stations is None else stations, empty, empty)
+    ticker.in_chunks(
+        lambda a, b: drive(leaf, problem.theta, run, state, record, start + a, start + b),
+        stop - start,
+        n,
+        problem.seconds(0) * max(1, run.kicks_per_step) * n,
+    )
 
 
 def initial_lanes(problem: Problem, n: int) -> Lanes:

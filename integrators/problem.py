@@ -25,9 +25,10 @@ __all__ = ["Columns", "Inputs", "Problem", "Run", "Segments", "TrajectoryOverflo
 Float = NDArray[np.float64]
 Inputs = ArrayLike | Callable[[float], ArrayLike] | None
 
-# Columns may shrink by 2^-53 in a step (1 + x with x next to -1; 2^-24 in float32), so eight steps stay
-# within float64 and two within float32.
-MOST_STEPS_UNCHECKED = 8
+# Steps between two looks at the range of the columns: at most the first where growth and shrinking are
+# bounded, the second where they may shrink by 2^-53 in a step (1 + x with x next to -1), the third likewise
+# in float32 (2^-24).
+MOST_STEPS_UNCHECKED, STEPS_OF_UNKNOWN_RANGE, STEPS_IN_FLOAT32 = 64, 8, 2
 # Tangent columns of one block should stay in a core's own cache.
 CACHE_BYTES = 1 << 17
 # From this dimension on one lane's columns fill the registers and the cache by themselves.
@@ -189,8 +190,13 @@ class Problem:
                 rows = schedule.kick_rows()
                 given = np.zeros((self.n_steps, self.field.n_inputs)) if self.inputs is None else self.inputs
                 inputs = np.ascontiguousarray(given)[:, :, None]
-        single = self.dtype == np.float32
-        bits, most = (40, 2) if single else (400, MOST_STEPS_UNCHECKED)
+        grow, shrink = self.range_bits(schedule, h)
+        if self.dtype == np.float32:
+            interval = self.steps_within(40, STEPS_IN_FLOAT32, grow)
+        elif math.isinf(shrink):
+            interval = self.steps_within(400, STEPS_OF_UNKNOWN_RANGE, grow)
+        else:
+            interval = self.steps_within(400, MOST_STEPS_UNCHECKED, max(grow, shrink))
         return Run(
             schedule.form,
             schedule.drift.astype(self.dtype, copy=False),
@@ -203,7 +209,7 @@ class Problem:
             h.astype(self.dtype, copy=False),
             inputs.astype(self.dtype, copy=False),
             rows,
-            check_every or self.steps_within(bits, most, self.range_bits(schedule, h)[0]),
+            check_every or interval,
             False,
         )
 

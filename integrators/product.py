@@ -69,6 +69,14 @@ def add_product(A, start, row, column, rows, inner, B, out, n, m, scale, by_lane
         ``scale[i·m + q]`` with by_lane, else ``scale[i]``.
     """
     s_row = m if by_lane else 1
+    if inner == 1 and (n == m or not by_lane):
+        # One term, one column: a tile would be all overhead (d = 1, 100 lanes: a third of the time).
+        for i in range(rows):
+            a = get(A, start + i * row)
+            for f in range(n):
+                factor = get(scale, i * m + f) if by_lane else get(scale, i)
+                put(out, i * n + f, fma(factor, a * get(B, f), get(out, i * n + f)))
+        return
     done = 0
     packed = np.empty(2 * WIDTH * inner if inner >= PACKED_DIM else 0, out.dtype)
     if not by_lane or m % WIDTH == 0:

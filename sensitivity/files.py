@@ -79,7 +79,6 @@ def replacing_folder(folder: str | Path) -> Iterator[Path]:
         yield staging
         for path in sorted(staging.iterdir()):
             os.replace(path, folder / path.name)
-        missing = []
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         for part in missing:  # the innermost first; only what was made here, and only while it is empty

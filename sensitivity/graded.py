@@ -76,7 +76,10 @@ def log_singular_values(
     )
     with one_blas_thread():
         logs = [
-            graded_singular_values(q[i, part], product.mantissa[i], product.exponent[i]) for i in range(lanes)
+            graded_singular_values(q[i, part], product.mantissa[i], product.exponent[i])
+            if np.isfinite(product.mantissa[i]).all() and np.isfinite(q[i]).all()
+            else np.full(width, np.nan)
+            for i in range(lanes)
         ]
     return np.array(logs).reshape(*recurrence.shape, width)
 

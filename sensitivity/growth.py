@@ -76,7 +76,9 @@ class GrowthExponents:
 def qr_segments(
     recurrence: Recurrence, columns: Float, ends: Sequence[int], consume: Consumer, rows: str | None = None
 ) -> Float:
-    """Factor the tangent product as Q R_n … R_1, one R for each segment; return Q, (lanes, D, k).
+    """Factor the tangent product as Q R_n … R_1, one R for each segment.
+
+    Returns Q, (lanes, D, k), NaN in lanes whose trajectory overflowed.
 
     Parameters
     ----------
@@ -102,7 +104,8 @@ def qr_segments(
         return last[lanes]
 
     with one_blas_thread():
-        recurrence.propagate(columns, ends, visit, rows=rows)
+        lost = recurrence.propagate(columns, ends, visit, rows=rows)
+    last[lost] = np.nan
     return last
 
 
@@ -180,7 +183,8 @@ def growth_exponents(
     frame = np.eye(size)
     if k < size:
         frame = np.linalg.qr(np.random.default_rng(0).normal(size=(size, k)))[0]
-    qr_segments(recurrence, frame, ends + counted, consume)
+    last = qr_segments(recurrence, frame, ends + counted, consume)
+    local[:, np.isnan(last).any(axis=(1, 2))] = np.nan
     lengths = np.diff([skip, *counted])
     sums, steps = np.cumsum(local, axis=0), np.cumsum(lengths)
     points = np.unique(np.linspace(0, len(counted) - 1, min(SERIES, len(counted))).astype(int))

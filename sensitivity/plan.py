@@ -98,7 +98,7 @@ class Plan:
 # At d = 100 one step size costs as much as all hundred at d = 10: every third one is enough, but around the
 # bend at ε = 0.01 of Figures 1 and 2, and more than enough where the curves of Figure 3 are nearly straight.
 _THIRDS = (*range(0, 24, 3), *range(24, 37), *range(39, 100, 3))
-_BENT = (0, 11, 22, *range(33, 66, 7), *range(66, 99, 6), 99)
+_BENT = (0, 11, 22, *range(33, 66, 7), *range(66, 100, 3))
 FULL = Plan({1: 7, 10: 7, 100: 3}, every={(1, 100): _THIRDS, (2, 100): _THIRDS, (3, 100): _BENT})
 """The plan of `leapgrad reproduce figures`."""
 _COARSE = tuple(range(0, 31, 5))

@@ -199,7 +199,7 @@ def gradient_profile(
     with np.errstate(over="ignore", under="ignore"):
         norms = np.ldexp(mantissa, exponent)
     with np.errstate(divide="ignore"):
-        log_norms = np.log(mantissa) + math.log(2.0) * exponent
+        log_norms = np.asarray(np.log(mantissa) + math.log(2.0) * exponent, dtype=np.float64)
     shape = (*problem.shape, index.size)
     below = "∂x_i" if of == "inputs" else "∂y_i"
     return GradientProfile(

@@ -50,6 +50,11 @@ Visit = Callable[[slice, int, Scaled], "Float | None"]
 class Linearised(Protocol):
     """J = ∂s_N/∂s_0 as an operator, with columns of its own for every lane."""
 
+    @property
+    def lost(self) -> bool:
+        """Whether the trajectory of some lane left the range of float64."""
+        ...
+
     def pushforward(self, columns: Float) -> Scaled:
         """J V for V of shape (lanes, D, k); lanes flattened."""
         ...
@@ -91,8 +96,11 @@ class Recurrence(Protocol):
 
     def propagate(
         self, columns: ArrayLike, ends: Sequence[int], visit: Visit, rows: str | None = None
-    ) -> None:
-        """Push columns forwards in segments; `visit` sees them at each end and returns what goes on."""
+    ) -> NDArray[np.bool_]:
+        """Push columns forwards in segments; `visit` sees them at each end and returns what goes on.
+
+        Returns which lanes were lost, (lanes,).
+        """
         ...
 
     def select(self, lanes: slice) -> Recurrence:

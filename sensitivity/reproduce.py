@@ -21,11 +21,12 @@ from .curves import Curve
 from .files import replacing_folder
 from .manifest import manifest
 from .norms import norm_and_log
-from .plan import FIGURES, FULL, Plan
+from .plan import FIGURES, FULL, FigureSpec, Plan
 
 __all__ = ["COLUMNS", "Result", "compute", "reproduce", "to_csv", "total_work"]
 
 Float = NDArray[np.float64]
+Tick = Callable[[str, int], None]
 COLUMNS = ("figure", "d", "gamma", "seed", "step", "norm", "log_norm", "bound", "log_bound", "local_slope")
 
 
@@ -55,7 +56,7 @@ class Result:
         return sum(curve.violations for curves in self.curves.values() for curve in curves)
 
 
-def compute(plan: Plan, tick: Callable[[str, int], None] | None = None) -> dict[int, list[Curve]]:
+def compute(plan: Plan, tick: Tick | None = None) -> dict[int, list[Curve]]:
     """All curves of a plan, by figure number.
 
     Parameters
@@ -67,27 +68,32 @@ def compute(plan: Plan, tick: Callable[[str, int], None] | None = None) -> dict[
     curves: dict[int, list[Curve]] = {spec.number: [] for spec in FIGURES}
     for spec, d, gamma in plan.jobs():
         step, seeds = plan.steps(spec.number, d), tuple(range(plan.draws[d]))
-        columns: list[tuple[Float, ...]] = []
+        draws = []
         for seed in seeds:
             field = NeuralField.random(d, seed, activation=plan.activation)
             if gamma is not None:
                 field = NeuralField.antisymmetric(field.W, field.b, gamma, activation=plan.activation)
-            parts = []
-            for part in _parts(step, d):
-                parts.append(norm_and_log(field, spec.scheme, part, plan.n_steps, progress=False))
-                if tick is not None:
-                    tick(f"Figure {spec.number}, d = {d}", _work(part.size, d))
-            columns.append(
-                (
-                    *(np.concatenate(pieces) for pieces in zip(*parts, strict=True)),
-                    bounds.majorant(field, spec.scheme, step, plan.n_steps),
-                    bounds.log_majorant(field, spec.scheme, step, plan.n_steps),
-                )
-            )
-        norms, log_norms, limits, log_limits = (np.array(column) for column in zip(*columns, strict=True))
+            draws.append(_one_draw(field, spec, step, plan, tick))
+        norms, log_norms, limits, log_limits = (np.array(column) for column in zip(*draws, strict=True))
         curve = Curve(d, step, norms, log_norms, limits, log_limits, seeds, gamma, spec.theorem)
         curves[spec.number].append(curve)
     return curves
+
+
+def _one_draw(
+    field: NeuralField, spec: FigureSpec, step: Float, plan: Plan, tick: Tick | None
+) -> tuple[Float, ...]:
+    """Norms, bounds and the logarithms of each, for one field."""
+    parts = []
+    for part in _parts(step, field.dim):
+        # method: by Lanczos the last bits of a norm depend on the steps beside it, and would on the parts.
+        parts.append(norm_and_log(field, spec.scheme, part, plan.n_steps, method="full", progress=False))
+        if tick is not None:
+            tick(f"Figure {spec.number}, d = {field.dim}", _work(part.size, field.dim))
+    norms, log_norms = (np.concatenate(pieces) for pieces in zip(*parts, strict=True))
+    limits = bounds.majorant(field, spec.scheme, step, plan.n_steps)
+    log_limits = bounds.log_majorant(field, spec.scheme, step, plan.n_steps)
+    return norms, log_norms, limits, log_limits
 
 
 def total_work(plan: Plan) -> int:

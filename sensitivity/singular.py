@@ -130,6 +130,8 @@ def leading(
     for start in range(0, lanes, group):
         chosen = recurrence.select(slice(start, min(start + group, lanes)))
         linearised = chosen.linearised(block if block in recurrence.blocks else None)
+        if linearised.lost:
+            return None  # the full product says which lanes, and where
         triplets = golub_kahan_lanczos(
             linearised, min(group, lanes - start), recurrence.state_size, part, part, k, tol, limit
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -123,16 +124,17 @@ class OdeRecurrence:
                 part.exponent[real],
             )
 
-        self._forward_then(keep, start)
+        self._forward_then(keep, start.y, start.p)
         return self._join(start, None)
 
     def propagate(
         self, columns: ArrayLike, ends: Sequence[int], visit: Visit, rows: str | None = None
-    ) -> None:
+    ) -> NDArray[np.bool_]:
         """Push columns (D, k) forwards in segments that end at the steps `ends`.
 
         ``visit(lanes, step, columns)`` sees each block's columns and may return others, (lanes, D, k), to go
-        on with. Before the last step the state is (y, p) with p between the merged kicks.
+        on with. Before the last step the state is (y, p) with p between the merged kicks. Returns which
+        lanes were lost to an overflow of the state.
         """
         start = self._split(columns, "columns")
         k, d = start[0].shape[1], self.problem.field.dim
@@ -157,8 +159,10 @@ class OdeRecurrence:
             threads=self._threads,
             progress=self._progress,
         )
-        if not self.problem.field.constant_jacobian:
-            self._check(lost)
+        if self.problem.field.constant_jacobian:
+            return np.zeros(lost.shape, bool)
+        self._check(lost)
+        return lost >= 0
 
     @property
     def qr_interval(self) -> int:
@@ -174,10 +178,8 @@ class OdeRecurrence:
 
     def linearised(self, rows: str | None = None) -> LinearisedOde:
         """The stored one-step Jacobians; with ``rows="position"`` without the last half kick."""
-        linearisation = Linearisation(self.problem, rows != "position", self._threads, self._progress)
-        if not self.problem.field.constant_jacobian:
-            self._check(linearisation.lost)
-        return LinearisedOde(self, linearisation)
+        close = rows != "position"
+        return LinearisedOde(self, Linearisation(self.problem, close, self._threads, self._progress))
 
     def parameter_gradient(self, cotangent: ArrayLike) -> Float:
         """∂⟨λ, s_N⟩/∂θ for one cotangent λ of shape (D,), packed as ``field.theta``."""
@@ -191,17 +193,17 @@ class OdeRecurrence:
                 stations = np.ascontiguousarray(record.stations[:, :, q : q + 1])
                 _, gradient[lane] = self.problem.backward(alone, stations, lam, gradient=True)
 
-        self._forward_then(keep, None)
+        self._forward_then(keep, gradient)
         return gradient.reshape(*self.shape, -1)
 
     # ------------------------------------------------------------------------------------------- inside
 
-    def _forward_then(self, keep, start: Columns | None) -> None:
+    def _forward_then(self, keep, *results: Float) -> None:
         _, _, _, lost = self.problem.forward(
             keep=keep, stations=True, threads=self._threads, progress=self._progress
         )
         if not self.problem.field.constant_jacobian:
-            self._check(lost, *((start.y, start.p) if start else ()))
+            self._check(lost, *results)
 
     def _split(self, columns: ArrayLike, argument: str) -> tuple[Float, Float]:
         array = as_array(columns, argument, 2)
@@ -233,17 +235,33 @@ class OdeRecurrence:
         warnings.warn(
             f"{np.count_nonzero(lost >= 0)} of {lost.size} lanes are NaN: {first}",
             RuntimeWarning,
-            stacklevel=4,
+            stacklevel=_level_of_caller(),
         )
 
 
+def _level_of_caller() -> int:
+    """Stack level, as `warnings.warn` counts it from `_check`, of the first frame outside the package."""
+    frame, level, package = sys._getframe(1), 1, __name__.partition(".")[0]
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        frame, level = frame.f_back, level + 1
+    return level
+
+
 class LinearisedOde:
-    """J along one stored trajectory (see `integrators.linearisation`)."""
+    """J along one stored trajectory (see `integrators.linearisation`).
+
+    Attributes
+    ----------
+    lost : bool
+        Whether the trajectory of some lane overflowed: J means nothing there.
+    """
 
     def __init__(self, recurrence: OdeRecurrence, linearisation: Linearisation) -> None:
         self._linearisation = linearisation
         self._d = recurrence.problem.field.dim
         self._first_order = recurrence.problem.first_order
+        overflowed = bool((linearisation.lost >= 0).any())
+        self.lost = overflowed and not recurrence.problem.field.constant_jacobian
 
     def pushforward(self, columns: Float) -> Scaled:
         """J V for V of shape (lanes, D, k)."""
