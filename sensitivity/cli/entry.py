@@ -1,0 +1,87 @@
+"""The entry point: parse, run, and turn whatever goes wrong into one line and an exit status."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+from .parser import UsageError, build_parser
+from .registry import COMMANDS
+
+__all__ = ["main"]
+
+DONE, WRONG_ARGUMENTS, INTERRUPTED, OUTPUT_CLOSED = 0, 2, 130, 141
+# What the library raises for arguments that make no sense, or for files that cannot be read or written.
+MISTAKES = (ValueError, TypeError, OverflowError, OSError, MemoryError)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `leapgrad` with the given arguments (those of the process by default); return the exit status."""
+    _tolerate_characters()
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            args = build_parser(COMMANDS).parse_args(argv)
+            status = args.run(args)
+            sys.stdout.flush()
+            return status
+        except SystemExit as leaving:  # --help and --version
+            return _flushed(leaving.code)
+        except BrokenPipeError:
+            _close_output()
+            return OUTPUT_CLOSED
+        except KeyboardInterrupt:
+            return _say("interrupted", INTERRUPTED)
+        except UsageError as error:
+            return _say(f"error: {error}", WRONG_ARGUMENTS)
+        except MISTAKES as error:
+            if os.environ.get("LEAPGRAD_DEBUG"):
+                raise
+            return _say(f"error: {_one_line(error)}", WRONG_ARGUMENTS)
+
+
+def _flushed(code: object) -> int:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_output()
+        return OUTPUT_CLOSED
+    return code if isinstance(code, int) else DONE
+
+
+def _say(message: str, status: int) -> int:
+    print(f"leapgrad: {message}", file=sys.stderr)
+    return status
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror}{where}"
+    if isinstance(error, MemoryError):
+        return f"not enough memory; use a smaller d or fewer steps ({str(error) or 'MemoryError'})"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"leapgrad: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _tolerate_characters() -> None:
+    """Greek letters become question marks where the terminal has none, instead of an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _close_output() -> None:
+    """Keep the interpreter from flushing into the closed pipe once more, with a traceback, when it ends."""
+    try:
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)
+    except (OSError, ValueError):
+        pass
