@@ -13,7 +13,15 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["POOL_SECONDS", "Cancelled", "Ticker", "default_threads", "one_blas_thread", "run_blocks"]
+__all__ = [
+    "POOL_SECONDS",
+    "Cancelled",
+    "Ticker",
+    "default_threads",
+    "one_blas_thread",
+    "progress_bar",
+    "run_blocks",
+]
 
 # A compiled call cannot be interrupted, so calls are kept short: Ctrl-C acts after one of them.
 CALL_SECONDS = 0.02
@@ -46,6 +54,35 @@ def default_threads() -> int:
     return os.cpu_count() or 1
 
 
+def _bar(total: int | None, label: str, unit: str, progress: bool | None) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(
+        total=total,
+        desc=label,
+        unit=unit,
+        unit_scale=total is not None,
+        leave=False,
+        delay=0 if progress else DELAY,
+        disable=None if progress is None else not progress,
+    )
+
+
+@contextmanager
+def progress_bar(
+    total: int | None, label: str, unit: str, progress: bool | None
+) -> Iterator[Callable[[], object]]:
+    """A bar for work that a Python loop does; yields what to call after each turn.
+
+    `progress` as for `Ticker`; `total` None where nobody knows it.
+    """
+    bar = _bar(total, label, unit, progress)
+    try:
+        yield bar.update
+    finally:
+        bar.close()
+
+
 class Ticker:
     """What a worker reports to: progress forwards, cancellation backwards.
 
@@ -62,19 +99,8 @@ class Ticker:
 
     def __init__(self, total: int, seconds: float, label: str, progress: bool | None) -> None:
         self._cancelled = threading.Event()
-        self._bar: Any = None
-        if progress or (progress is None and seconds > DELAY / 4):
-            from tqdm import tqdm
-
-            self._bar = tqdm(
-                total=total,
-                desc=label,
-                unit="step",
-                unit_scale=True,
-                leave=False,
-                delay=0 if progress else DELAY,
-                disable=None if progress is None else False,
-            )
+        shown = progress or (progress is None and seconds > DELAY / 4)
+        self._bar: Any = _bar(total, label, "step", progress) if shown else None
 
     @classmethod
     def quiet(cls) -> Ticker:

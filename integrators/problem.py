@@ -29,6 +29,8 @@ Inputs = ArrayLike | Callable[[float], ArrayLike] | None
 # bounded, the second where they may shrink by 2^-53 in a step (1 + x with x next to -1), the third likewise
 # in float32 (2^-24).
 MOST_STEPS_UNCHECKED, STEPS_OF_UNKNOWN_RANGE, STEPS_IN_FLOAT32 = 64, 8, 2
+# What a visit between two segments takes, about, for a lane.
+SEGMENT_SECONDS = 3e-5
 # Tangent columns of one block should stay in a core's own cache.
 CACHE_BYTES = 1 << 17
 # From this dimension on one lane's columns fill the registers and the cache by themselves.
@@ -138,7 +140,7 @@ class Problem:
     def first_order(self) -> bool:
         return self.scheme.form == "first_order"
 
-    def select(self, lanes: slice) -> Problem:
+    def select(self, lanes: slice | NDArray[np.bool_]) -> Problem:
         """The same problem with some of its lanes, flattened."""
         part = copy(self)
         part.steps = self.steps[lanes]
@@ -291,7 +293,8 @@ class Problem:
         lost = np.full(m, -1, np.int64)
 
         seconds = self.seconds(k) * max(1, schedule.kicks_per_step)
-        if seconds * m * self.n_steps < POOL_SECONDS:
+        total = seconds * m * self.n_steps + SEGMENT_SECONDS * m * len(segments.ends if segments else ())
+        if total < POOL_SECONDS:
             threads = 1
         width, pad_lanes, pad_columns = self.block_shape(k, threads)
         columns_0 = [_padded(start, pad_columns) for start in (dy0, dp0)]
@@ -340,7 +343,7 @@ class Problem:
             width,
             work,
             total=m * self.n_steps,
-            seconds=seconds * m * self.n_steps,
+            seconds=total,
             label=f"{self.scheme.name}, d={d}",
             threads=threads,
             progress=progress,

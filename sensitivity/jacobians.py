@@ -38,7 +38,10 @@ def norm_and_exponent(
     triplets = leading(recurrence, block, 1, method, tol)
     if triplets is None:
         return spectral_norm(scaled_jacobian(recurrence, block))
-    return triplets.values[:, 0].reshape(recurrence.shape), triplets.exponent.reshape(recurrence.shape)
+    norm, exponent, rest = triplets.values[:, 0], triplets.exponent, ~triplets.converged
+    if rest.any():
+        norm[rest], exponent[rest] = spectral_norm(scaled_jacobian(recurrence.select(rest), block))
+    return norm.reshape(recurrence.shape), exponent.reshape(recurrence.shape)
 
 
 def jacobian(
@@ -160,7 +163,7 @@ def jacobian_norm(
     method : {"auto", "full", "lanczos"}
         "full" carries all d columns and takes the largest singular value of the product. "lanczos" sweeps
         single columns to and fro along a stored trajectory (8 · kicks · d bytes a lane), which is much
-        faster for large d. "auto" takes Lanczos from d = 48 on, falls back to the full product where d/4
+        faster for large d. "auto" takes Lanczos from d = 48 on, falls back to the full product where d/8
         iterations do not suffice or one trajectory needs more than 1 GiB.
     tol : float
         Relative accuracy asked of Lanczos; the full product is good to round-off.
@@ -236,20 +239,28 @@ def singular_values(
     wanted = "full" if smallest or 2 * k > width else method
     shape = recurrence.shape
     triplets = leading(recurrence, block, k, wanted, tol)
-    if triplets is not None:
-        return SingularValues(
-            triplets.values.reshape(*shape, k),
-            triplets.exponent.reshape(shape),
-            triplets.left.reshape(*shape, width, k),
-            triplets.right.reshape(*shape, width, k),
-        )
+    if triplets is None:
+        found = _from_full(recurrence, block, k, smallest)
+    else:
+        found = [triplets.values, triplets.exponent, triplets.left, triplets.right]
+        if (rest := ~triplets.converged).any():
+            for part, full in zip(
+                found, _from_full(recurrence.select(rest), block, k, smallest), strict=True
+            ):
+                part[rest] = full
+    values, exponent, left, right = (part.reshape((*shape, *part.shape[1:])) for part in found)
+    return SingularValues(values, exponent, left, right)
+
+
+def _from_full(recurrence: Recurrence, block: str, k: int, smallest: bool) -> list[NDArray]:
+    """Values, exponents, left and right vectors from the full matrix, lanes flattened."""
     columns = scaled_jacobian(recurrence, block)
+    matrices = columns.values.reshape(-1, *columns.values.shape[-2:])
     with one_blas_thread():
-        left, values, right = np.linalg.svd(columns.values)
+        left, values, right = np.linalg.svd(matrices)
     order = slice(None, -k - 1, -1) if smallest else slice(0, k)
-    return SingularValues(
-        values[..., order], columns.exponent, left[..., order], np.swapaxes(right, -1, -2)[..., order]
-    )
+    right = np.swapaxes(right, -1, -2)
+    return [values[:, order], columns.exponent.reshape(-1), left[..., order], right[..., order]]
 
 
 def float32_error(

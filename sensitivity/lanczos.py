@@ -8,6 +8,7 @@ Computations*, 4th ed., section 10.4).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,8 @@ class SingularTriplets:
         Singular vectors: J right = left · σ.
     error : ndarray, shape (lanes, k)
         Residual over value, a bound on the relative distance to a singular value.
+    converged : ndarray of bool, shape (lanes,)
+        Whether a lane's values are within the tolerance; the others mean nothing.
     iterations : int
         Sweeps in each direction.
     """
@@ -43,6 +46,7 @@ class SingularTriplets:
     left: Float
     right: Float
     error: Float
+    converged: NDArray[np.bool_]
     iterations: int
 
 
@@ -88,7 +92,8 @@ def golub_kahan_lanczos(
     k: int = 1,
     tol: float = 1e-10,
     max_iterations: int | None = None,
-) -> SingularTriplets | None:
+    tick: Callable[[], object] = lambda: None,
+) -> SingularTriplets:
     """The k largest singular values of the block J[rows, columns] of every lane.
 
     Parameters
@@ -103,7 +108,7 @@ def golub_kahan_lanczos(
     tol : float
         Relative accuracy of each of them.
     max_iterations : int, optional
-        Give up and return None after so many; by default the smaller dimension of the block, after which
+        Leave lanes open after so many; by default the smaller dimension of the block, after which
         the factorisation is complete.
 
     Notes
@@ -117,13 +122,14 @@ def golub_kahan_lanczos(
     n_rows, n_columns = operator.shape
     limit = min(n_rows, n_columns)
     allowed = limit if max_iterations is None else min(max_iterations, limit)
+    found = _Found(lanes, n_rows, n_columns, k, tol)
     v = np.broadcast_to(np.random.default_rng(0).normal(size=n_columns), (lanes, n_columns))
     V, U = [_unit(v)[0]], []
     alphas: list[Float] = []
     betas: list[Float] = []
     next_look = k
     with one_blas_thread():
-        while True:
+        while found.open.any() and len(U) < allowed:
             step = len(U)
             u = operator.forwards(V[step])
             if step:
@@ -136,21 +142,41 @@ def golub_kahan_lanczos(
             betas.append(beta)
             done = step + 1
             if done >= k and (done >= next_look or done == allowed):
-                next_look = max(
-                    done + 1, done + done // 8
-                )  # the small problem should cost less than the sweeps
-                p, theta, q = np.linalg.svd(_bidiagonal(alphas, betas[:-1]))
-                error = _relative_error(theta, beta, p, k) if done < limit else np.zeros((lanes, k))
-                if (error <= tol).all() or done >= allowed:
-                    break
+                next_look = done + max(1, done // 8)  # the small problem should cost less than the sweeps
+                found.look(alphas, betas, U, V, whole=done == limit)
             V.append(v)
-    if not (error <= tol).all():
-        return None
-    left = np.einsum("sld,lsk->ldk", np.array(U), p[:, :, :k])
-    right = np.einsum("sld,lks->ldk", np.array(V), q[:, :k])
-    exponent = operator.exponent
-    assert exponent is not None
-    return SingularTriplets(theta[:, :k], exponent, left, right, error, len(U))
+            tick()
+    exponent = np.zeros(lanes, np.int64) if operator.exponent is None else operator.exponent
+    return SingularTriplets(
+        found.values, exponent, found.left, found.right, found.error, ~found.open, len(U)
+    )
+
+
+class _Found:
+    """Triplets of the lanes that have converged, each taken when it did: lanes do not see each other."""
+
+    def __init__(self, lanes: int, n_rows: int, n_columns: int, k: int, tol: float) -> None:
+        self._k, self._tol = k, tol
+        self.open = np.ones(lanes, bool)
+        self.values, self.error = np.zeros((lanes, k)), np.full((lanes, k), np.inf)
+        self.left, self.right = np.zeros((lanes, n_rows, k)), np.zeros((lanes, n_columns, k))
+
+    def look(
+        self, alphas: list[Float], betas: list[Float], U: list[Float], V: list[Float], whole: bool
+    ) -> None:
+        """Take the open lanes whose first k Ritz values are within tol, or all if the space is used up."""
+        # A lane whose trajectory overflowed is NaN for ever, and stays open.
+        candidates = self.open & np.isfinite(alphas[-1]) & np.isfinite(betas[-1])
+        lanes, k = np.flatnonzero(candidates), self._k
+        p, theta, q = np.linalg.svd(_bidiagonal([a[lanes] for a in alphas], [b[lanes] for b in betas[:-1]]))
+        error = np.zeros((lanes.size, k)) if whole else _relative_error(theta, betas[-1][lanes], p, k)
+        taken = (error <= self._tol).all(axis=1)
+        chosen = lanes[taken]
+        self.values[chosen], self.error[chosen] = theta[taken, :k], error[taken]
+        for lane, small_left, small_right in zip(chosen, p[taken], q[taken], strict=True):
+            self.left[lane] = np.array([u[lane] for u in U]).T @ small_left[:, :k]
+            self.right[lane] = np.array([v[lane] for v in V]).T @ small_right[:k].T
+        self.open[chosen] = False
 
 
 def _unit(vectors: Float) -> tuple[Float, Float]:

@@ -50,10 +50,8 @@ Visit = Callable[[slice, int, Scaled], "Float | None"]
 class Linearised(Protocol):
     """J = ∂s_N/∂s_0 as an operator, with columns of its own for every lane."""
 
-    @property
-    def lost(self) -> bool:
-        """Whether the trajectory of some lane left the range of float64."""
-        ...
+    lost: NDArray[np.bool_]
+    """Lanes whose trajectory left the range of float64."""
 
     def pushforward(self, columns: Float) -> Scaled:
         """J V for V of shape (lanes, D, k); lanes flattened."""
@@ -70,6 +68,11 @@ class Recurrence(Protocol):
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the lanes; leads the shape of every result."""
+        ...
+
+    @property
+    def progress(self) -> bool | None:
+        """Whether to show progress: always, never, or (None) on a terminal after two seconds."""
         ...
 
     @property
@@ -103,7 +106,7 @@ class Recurrence(Protocol):
         """
         ...
 
-    def select(self, lanes: slice) -> Recurrence:
+    def select(self, lanes: slice | NDArray[np.bool_]) -> Recurrence:
         """The same recurrence on some of its lanes, flattened."""
         ...
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.blocks import one_blas_thread
+from integrators.blocks import one_blas_thread, progress_bar
 
 from .lanczos import SingularTriplets, golub_kahan_lanczos
 from .recurrence import Recurrence, Scaled
@@ -110,6 +110,8 @@ def leading(
 ) -> SingularTriplets | None:
     """The k largest singular triplets by Lanczos, or None where the full matrix is the better way.
 
+    Lanes that have not converged are for the full matrix too.
+
     Cost, in sweeps of one column: Lanczos takes two an iteration and some tens of iterations at worst, the
     full product one for every column of the block; and a stored trajectory takes `linearised_bytes` a lane.
     """
@@ -124,22 +126,19 @@ def leading(
         return None
     if method == "auto" and (width < FULL_COLUMNS or lane_bytes > STORE_BYTES):
         return None
-    limit = max(k, width // 4) if method == "auto" else None
+    limit = max(k, 10, width // 8) if method == "auto" else None
     group = max(1, STORE_BYTES // max(1, lane_bytes))
     found: list[SingularTriplets] = []
     for start in range(0, lanes, group):
         chosen = recurrence.select(slice(start, min(start + group, lanes)))
         linearised = chosen.linearised(block if block in recurrence.blocks else None)
-        if linearised.lost:
-            return None  # the full product says which lanes, and where
-        triplets = golub_kahan_lanczos(
-            linearised, min(group, lanes - start), recurrence.state_size, part, part, k, tol, limit
-        )
-        if triplets is None:
-            return None
-        found.append(triplets)
+        with progress_bar(None, "Lanczos", "iteration", recurrence.progress) as tick:
+            triplets = golub_kahan_lanczos(
+                linearised, min(group, lanes - start), recurrence.state_size, part, part, k, tol, limit, tick
+            )
+        found.append(replace(triplets, converged=triplets.converged & ~linearised.lost))
     joined = {
         name: np.concatenate([getattr(t, name) for t in found])
-        for name in ("values", "exponent", "left", "right", "error")
+        for name in ("values", "exponent", "left", "right", "error", "converged")
     }
     return SingularTriplets(**joined, iterations=max(t.iterations for t in found))

@@ -61,7 +61,7 @@ class OdeRecurrence:
         progress: bool | None = None,
     ) -> None:
         self.problem = Problem(field, scheme, step, n_steps, y0, p0, inputs, dtype)
-        self._threads, self._progress = threads, progress
+        self._threads, self.progress = threads, progress
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -78,7 +78,7 @@ class OdeRecurrence:
             return {"position": slice(0, d)}
         return {"position": slice(0, d), "momentum": slice(d, 2 * d)}
 
-    def select(self, lanes: slice) -> OdeRecurrence:
+    def select(self, lanes: slice | NDArray[np.bool_]) -> OdeRecurrence:
         """The same recurrence on some of its lanes, flattened."""
         part = copy(self)
         part.problem = self.problem.select(lanes)
@@ -86,7 +86,7 @@ class OdeRecurrence:
 
     def run(self) -> Float:
         """Final state (y_N, p_N), shape (*step.shape, D)."""
-        y, p, _, lost = self.problem.forward(threads=self._threads, progress=self._progress)
+        y, p, _, lost = self.problem.forward(threads=self._threads, progress=self.progress)
         self._check(lost, y, p)
         state = y if self.problem.first_order else np.concatenate([y, p], axis=1)
         return state.reshape(*self.shape, self.state_size)
@@ -100,7 +100,7 @@ class OdeRecurrence:
             self._split(columns, "columns"),
             close=rows != "position",
             threads=self._threads,
-            progress=self._progress,
+            progress=self.progress,
         )
         if not self.problem.field.constant_jacobian:
             self._check(lost, end.y, end.p)
@@ -157,7 +157,7 @@ class OdeRecurrence:
             close=rows != "position",
             segments=Segments(ends, at_end),
             threads=self._threads,
-            progress=self._progress,
+            progress=self.progress,
         )
         if self.problem.field.constant_jacobian:
             return np.zeros(lost.shape, bool)
@@ -179,7 +179,7 @@ class OdeRecurrence:
     def linearised(self, rows: str | None = None) -> LinearisedOde:
         """The stored one-step Jacobians; with ``rows="position"`` without the last half kick."""
         close = rows != "position"
-        return LinearisedOde(self, Linearisation(self.problem, close, self._threads, self._progress))
+        return LinearisedOde(self, Linearisation(self.problem, close, self._threads, self.progress))
 
     def parameter_gradient(self, cotangent: ArrayLike) -> Float:
         """∂⟨λ, s_N⟩/∂θ for one cotangent λ of shape (D,), packed as ``field.theta``."""
@@ -200,7 +200,7 @@ class OdeRecurrence:
 
     def _forward_then(self, keep, *results: Float) -> None:
         _, _, _, lost = self.problem.forward(
-            keep=keep, stations=True, threads=self._threads, progress=self._progress
+            keep=keep, stations=True, threads=self._threads, progress=self.progress
         )
         if not self.problem.field.constant_jacobian:
             self._check(lost, *results)
@@ -252,16 +252,15 @@ class LinearisedOde:
 
     Attributes
     ----------
-    lost : bool
-        Whether the trajectory of some lane overflowed: J means nothing there.
+    lost : ndarray of bool, shape (lanes,)
+        Lanes whose trajectory overflowed: J means nothing there.
     """
 
     def __init__(self, recurrence: OdeRecurrence, linearisation: Linearisation) -> None:
         self._linearisation = linearisation
         self._d = recurrence.problem.field.dim
         self._first_order = recurrence.problem.first_order
-        overflowed = bool((linearisation.lost >= 0).any())
-        self.lost = overflowed and not recurrence.problem.field.constant_jacobian
+        self.lost = (linearisation.lost >= 0) & (not recurrence.problem.field.constant_jacobian)
 
     def pushforward(self, columns: Float) -> Scaled:
         """J V for V of shape (lanes, D, k)."""
