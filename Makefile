@@ -62,8 +62,9 @@ $(BENCH): $(STAMP)
 	@$(INSTALL) --no-build-isolation --editable '.[dev,bench]'
 	@touch $@
 
-reproduce: $(STAMP) ## draw Figures 1 to 3 into build/figures
+reproduce: $(STAMP) ## draw Figures 1 to 3 into build/figures and check the paper's claims into build/claims
 	$(VENV)/bin/leapgrad reproduce figures --out build/figures
+	$(VENV)/bin/leapgrad claims --out build/claims
 
 test: $(STAMP) ## run the tests, then the nojit subset again without compilation
 	$(PY) -m pytest

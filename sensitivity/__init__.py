@@ -10,29 +10,41 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import bounds
+    from .certification import Certificate, certify
     from .graded import log_singular_values
     from .growth import GrowthExponents, growth_exponents
     from .jacobians import float32_error, jacobian, jacobian_norm, log_jacobian_norm, singular_values
+    from .profile import GradientProfile, gradient_profile
+    from .recommend import StepRecommendation, recommend_step
     from .recurrence import Recurrence, Scaled
     from .recurrences.ode import OdeRecurrence
 
 __all__ = [
+    "Certificate",
+    "GradientProfile",
     "GrowthExponents",
     "OdeRecurrence",
     "Recurrence",
     "Scaled",
+    "StepRecommendation",
     "bounds",
+    "certify",
     "float32_error",
+    "gradient_profile",
     "growth_exponents",
     "jacobian",
     "jacobian_norm",
     "log_jacobian_norm",
     "log_singular_values",
+    "recommend_step",
     "singular_values",
 ]
 
 # No module may share its name with a function here: importing it would put the module in its place.
 _HOME = {
+    ".certification": ("Certificate", "certify"),
+    ".profile": ("GradientProfile", "gradient_profile"),
+    ".recommend": ("StepRecommendation", "recommend_step"),
     ".graded": ("log_singular_values",),
     ".growth": ("GrowthExponents", "growth_exponents"),
     ".jacobians": ("float32_error", "jacobian", "jacobian_norm", "log_jacobian_norm", "singular_values"),

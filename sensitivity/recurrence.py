@@ -50,8 +50,10 @@ Visit = Callable[[slice, int, Scaled], "Float | None"]
 class Linearised(Protocol):
     """J = ∂s_N/∂s_0 as an operator, with columns of its own for every lane."""
 
-    lost: NDArray[np.bool_]
-    """Lanes whose trajectory left the range of float64."""
+    @property
+    def lost(self) -> NDArray[np.bool_]:
+        """Lanes whose trajectory left the range of float64."""
+        ...
 
     def pushforward(self, columns: Float) -> Scaled:
         """J V for V of shape (lanes, D, k); lanes flattened."""

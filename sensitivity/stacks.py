@@ -28,6 +28,10 @@ class _Stack(NamedTuple):
 
     matrices: Float
 
+    @property
+    def lost(self) -> NDArray[np.bool_]:
+        return np.zeros(len(self.matrices), bool)
+
     def pushforward(self, columns: Float) -> Scaled:
         return Scaled(self.matrices @ columns, np.zeros(len(columns), np.int64))
 
@@ -79,4 +83,4 @@ def _by_lanczos(matrices: Float) -> Float | None:
     n, d, _ = matrices.shape
     whole = slice(0, d)
     triplets = golub_kahan_lanczos(_Stack(matrices), n, d, whole, whole, 1, TOLERANCE, LANCZOS_STEPS)
-    return None if triplets is None else np.ldexp(triplets.values[:, 0], triplets.exponent)
+    return np.ldexp(triplets.values[:, 0], triplets.exponent) if triplets.converged.all() else None

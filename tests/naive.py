@@ -136,7 +136,9 @@ class Weights:
 
     def __init__(self, scheme, number):
         self.form = scheme.form
-        self.drift, self.kick = (np.array([number(float(w)) for w in row]) for row in (scheme.drift, scheme.kick))
+        self.drift, self.kick = (
+            np.array([number(float(w)) for w in row]) for row in (scheme.drift, scheme.kick)
+        )
 
 
 # ---------------------------------------------------------------------------------------- derivatives

@@ -40,7 +40,9 @@ def test_the_step_of_the_overflow_is_exact(name, activation):
             continue
         found += 1
         for n_steps in (expected, expected + 1, 2000):
-            with pytest.raises(TrajectoryOverflow, match=f"at step {expected} of {n_steps} .step = {h:g}") as caught:
+            with pytest.raises(
+                TrajectoryOverflow, match=f"at step {expected} of {n_steps} .step = {h:g}"
+            ) as caught:
                 integrate(field, name, y0, p0, h, n_steps)
             assert (caught.value.step_index, caught.value.step) == (expected, h)
         assert np.isfinite(integrate(field, name, y0, p0, h, expected - 1).y).all()
@@ -70,7 +72,9 @@ def test_integrate_names_the_first_lost_lane():
 @pytest.mark.parametrize("function", [jacobian, jacobian_norm, log_jacobian_norm])
 def test_lost_lanes_are_nan_with_a_warning(function):
     field, steps = NeuralField(W, B, activation="relu"), [[0.01, 4.0], [2.0, 0.02]]
-    with pytest.warns(RuntimeWarning, match="2 of 4 lanes are NaN: the trajectory overflowed at step .*step = 4") as seen:
+    with pytest.warns(
+        RuntimeWarning, match="2 of 4 lanes are NaN: the trajectory overflowed at step .*step = 4"
+    ) as seen:
         found = function(field, "leapfrog", steps, 800, [1.0, 2.0])
     assert len(seen) == 1
     assert np.isnan(found[0, 1]).all() and np.isnan(found[1, 0]).all()
@@ -150,7 +154,9 @@ def test_log_norm_of_an_overflowing_jacobian(name):
 def test_log_norm_of_the_phase_block_and_of_the_pullback():
     field = NeuralField(W, B, activation="identity")
     expected = float(exact_log_norm(SCHEMES["leapfrog"], 2.0, 1500, y_rows=False))
-    assert log_jacobian_norm(field, "leapfrog", 2.0, 1500, block="phase") == pytest.approx(expected, abs=1e-12 * 1e3)
+    assert log_jacobian_norm(field, "leapfrog", 2.0, 1500, block="phase") == pytest.approx(
+        expected, abs=1e-12 * 1e3
+    )
     back = OdeRecurrence(field, "leapfrog", 2.0, 1500).pullback(np.eye(4))
     logarithm = math.log(np.linalg.norm(back.values, 2)) + math.log(2) * int(back.exponent)
     assert logarithm == pytest.approx(expected, abs=1e-12 * 1e3)
@@ -227,7 +233,9 @@ def test_norm_is_the_largest_singular_value(random_field):
     for block in ("position", "phase"):
         T = jacobian(field, "leapfrog", [0.1, 0.3], 20, block=block)
         norms = [np.linalg.norm(M, 2) for M in T]
-        np.testing.assert_allclose(jacobian_norm(field, "leapfrog", [0.1, 0.3], 20, block=block), norms, rtol=1e-14)
+        np.testing.assert_allclose(
+            jacobian_norm(field, "leapfrog", [0.1, 0.3], 20, block=block), norms, rtol=1e-14
+        )
         logs = log_jacobian_norm(field, "leapfrog", [0.1, 0.3], 20, block=block)
         np.testing.assert_allclose(logs, np.log(norms), atol=1e-14)
 

@@ -8,11 +8,12 @@ function            theorem     bounds
 `no_vanishing`      C           every singular value of ∂y_N/∂y_0, from below
 `euler`             D           ‖∂y_N/∂y_0‖ of the Euler recursion (12)
 `majorant`          E           ‖∂y_N/∂y_0‖ of any scheme
+`aposteriori`       F           B, D and E with the slopes met along the trajectory in place of sup|σ'|
 `theorem_3_2`       3.2         the *flow's* |∂y(T)/∂y(0)|, d = 1, ẏ(0) > T
 ==================  ==========  =======================================================================
 
 Here λ = ``field.lipschitz`` ≥ sup ‖DF‖₂, which is L‖W‖₂ with L = sup|σ'| for a `NeuralField`. No bound but
-the last depends on initial values or inputs. Each is proved in the package `proofs`, in the module named
+the last two depends on initial values or inputs. Each is proved in the package `proofs`, in the module named
 after the theorem; equation numbers are those of Rusch, Pearson, Zygalakis (2019). `applicable` lists the
 bounds that hold for a given case, and `inapplicable` says why the others do not.
 
@@ -22,6 +23,7 @@ few units in the last place (`matrix.relative_slack`), so that a computed norm s
 where the theorem holds with equality: σ = identity, W symmetric and positive semidefinite.
 """
 
+from .aposteriori import aposteriori, local_lipschitz, log_aposteriori
 from .applicability import Bound, applicable, inapplicable
 from .flow import theorem_3_2
 from .growth import (
@@ -38,11 +40,14 @@ from .growth import (
 
 __all__ = [
     "Bound",
+    "aposteriori",
     "applicable",
     "chebyshev",
     "cosh",
     "euler",
     "inapplicable",
+    "local_lipschitz",
+    "log_aposteriori",
     "log_chebyshev",
     "log_cosh",
     "log_euler",

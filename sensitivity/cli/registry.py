@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import bound, demo, norm, reproduce, schemes
+from . import bound, certify, claims, demo, falsify, norm, profile, prove, recommend, reproduce, schemes
 from .command import Command
 
 __all__ = ["COMMANDS"]
@@ -10,7 +10,13 @@ __all__ = ["COMMANDS"]
 COMMANDS: tuple[Command, ...] = (
     demo.COMMAND,
     norm.COMMAND,
+    profile.COMMAND,
     bound.COMMAND,
-    schemes.COMMAND,
+    recommend.COMMAND,
+    certify.COMMAND,
+    falsify.COMMAND,
+    prove.COMMAND,
+    claims.COMMAND,
     reproduce.COMMAND,
+    schemes.COMMAND,
 )

@@ -1,0 +1,222 @@
+"""The recurrence in ball arithmetic: the map that float64 approximates, with every rounding enclosed.
+
+Weights of the scheme, parameters of the field, step, initial values and inputs are the float64 numbers they
+are; activations are the exact functions; kicks at one place are one kick of the exact sum of their weights.
+Each ball holds the exact value, whatever the working precision; a higher one gives smaller balls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from flint import arb, arb_mat, ctx
+from numpy.typing import NDArray
+
+from integrators.neural import NeuralField
+from integrators.problem import Problem
+from integrators.schedule import Schedule
+
+__all__ = ["ACTIVATIONS", "Undecided", "ball_jacobian", "matrix", "precision"]
+
+Float = NDArray[np.float64]
+# Balls are looked at this often, to give up early on a precision that will not do.
+LOOK_EVERY = 32
+
+
+class Undecided(ArithmeticError):
+    """The precision was not enough to decide something: a sign, or a single digit of the state."""
+
+
+@contextmanager
+def precision(bits: int) -> Iterator[None]:
+    """Work with `bits` bits inside the block."""
+    before = ctx.prec
+    ctx.prec = bits
+    try:
+        yield
+    finally:
+        ctx.prec = before
+
+
+# ------------------------------------------------------------------------------------------- activations
+
+
+def _tanh(z: arb) -> tuple[arb, arb]:
+    return z.tanh(), z.sech() ** 2
+
+
+def _logistic(z: arb) -> tuple[arb, arb]:
+    # 1/(2 + e^z + e^−z) does not cancel in either tail.
+    return 1 / (1 + (-z).exp()), 1 / (2 + z.exp() + (-z).exp())
+
+
+def _relu(z: arb) -> tuple[arb, arb]:
+    if z > 0:
+        return z, arb(1)
+    if z < 0 or z.is_zero():  # σ'(0) is taken as 0, as in the recurrence
+        return arb(0), arb(0)
+    raise Undecided(f"the sign of a pre-activation of relu is undecided: {z}")
+
+
+def _softsign(z: arb) -> tuple[arb, arb]:
+    w = 1 / (1 + abs(z))
+    return z * w, w * w
+
+
+def _erf(z: arb) -> tuple[arb, arb]:
+    return z.erf(), 2 * (-z * z).exp() / arb.const_sqrt_pi()
+
+
+ACTIVATIONS: dict[str, Callable[[arb], tuple[arb, arb]]] = {
+    "tanh": _tanh,
+    "logistic": _logistic,
+    "relu": _relu,
+    "identity": lambda z: (z, arb(1)),
+    "sin": lambda z: (z.sin(), z.cos()),
+    "arctan": lambda z: (z.atan(), 1 / (1 + z * z)),
+    "softsign": _softsign,
+    "erf": _erf,
+}
+"""Name → z ↦ (σ(z), σ'(z))."""
+
+
+# --------------------------------------------------------------------------------------------- the field
+
+
+def matrix(values: Float) -> arb_mat:
+    """A float64 matrix (or vector, as a column) as exact balls."""
+    table = np.atleast_2d(values) if values.ndim == 2 else values[:, None]
+    return arb_mat(table.shape[0], table.shape[1], [float(v) for v in table.ravel()])
+
+
+class _BallField:
+    """σ(W y + V x + b) with its derivative, acting on balls."""
+
+    def __init__(self, field: NeuralField) -> None:
+        self.W, self.b, self.V = matrix(field.W), matrix(field.b), field.V
+        self.activate = ACTIVATIONS[field.activation.name]
+
+    def kick(self, y: arb_mat, x: Float, c: arb, dy: arb_mat) -> tuple[arb_mat, arb_mat]:
+        """c σ(z) and c σ'(z) W dy."""
+        z = self.W * y + self.b
+        if x.size:
+            z += matrix(self.V) * matrix(x)
+        pairs = [self.activate(entry) for entry in z.entries()]
+        rows, columns = dy.nrows(), dy.ncols()
+        product = (self.W * dy).entries()
+        slopes = [c * slope for _, slope in pairs]
+        tangent = [slopes[i] * product[i * columns + j] for i in range(rows) for j in range(columns)]
+        return arb_mat(rows, 1, [c * value for value, _ in pairs]), arb_mat(rows, columns, tangent)
+
+
+# ----------------------------------------------------------------------------------------------- the run
+
+
+@dataclass
+class _State:
+    """(y, p) and the tangent columns of both."""
+
+    y: arb_mat
+    p: arb_mat
+    dy: arb_mat
+    dp: arb_mat
+
+    def drift(self, c: arb) -> None:
+        self.y += self.p * c
+        self.dy += self.dp * c
+
+    def look(self) -> None:
+        """Raise once a ball of the state or of the columns says nothing about its value."""
+        for part in (self.y, self.p, self.dy, self.dp):
+            if not all(entry.is_finite() for entry in part.entries()):
+                raise Undecided("a ball grew without limit")
+
+
+def ball_jacobian(problem: Problem, block: str) -> arb_mat:
+    """Enclosure of ∂y_N/∂y_0 (block "position") or ∂(y_N, p_N)/∂(y_0, p_0) ("phase"), at the set precision.
+
+    Parameters
+    ----------
+    problem : Problem
+        With a `NeuralField` and one step size.
+    block : {"position", "phase"}
+
+    Raises
+    ------
+    Undecided
+        If the precision does not decide the sign of a pre-activation of relu, or not a digit of the state.
+    """
+    assert isinstance(problem.field, NeuralField)
+    d, phase = problem.field.dim, block == "phase"
+    columns = 2 * d if phase else d
+    unit = np.eye(2 * d, columns)
+    state = _State(matrix(problem.y0), matrix(problem.p0), matrix(unit[:d]), matrix(unit[d:]))
+    _PLAY[problem.scheme.form](problem, _BallField(problem.field), state, phase)
+    if not phase:
+        return state.dy
+    return arb_mat(2 * d, columns, [*state.dy.entries(), *state.dp.entries()])
+
+
+def _kick_inputs(problem: Problem, close: bool) -> Callable[[int], Float]:
+    """Number of a kick → its input, by the table of the compiled drivers."""
+    run = problem.run(np.array([0]), Schedule.of(problem.scheme, problem.n_steps, close))
+    if not run.rows.size:
+        return lambda number: np.zeros(0)
+    return lambda number: run.inputs[run.rows[number], :, 0]
+
+
+def _split(problem: Problem, field: _BallField, state: _State, close: bool) -> None:
+    """Drifts and kicks; kicks wait until a drift follows, so that those at one place are one."""
+    scheme, h, inputs = problem.scheme, arb(float(problem.steps[0])), _kick_inputs(problem, close)
+    stages = [(arb(float(a)), arb(float(b))) for a, b in zip(scheme.drift, scheme.kick, strict=True)]
+    waiting, number = arb(0), 0
+
+    def kick() -> None:
+        nonlocal waiting, number
+        if not waiting.is_zero():
+            force, tangent = field.kick(state.y, inputs(number), waiting * h, state.dy)
+            state.p += force
+            state.dp += tangent
+            number += 1
+        waiting = arb(0)
+
+    for i in range(problem.n_steps):
+        for a, b in stages:
+            if not a.is_zero():
+                kick()
+                state.drift(a * h)
+            waiting += b
+        if i % LOOK_EVERY == 0:
+            state.look()
+    if close:
+        kick()
+
+
+def _first_order(problem: Problem, field: _BallField, state: _State, close: bool) -> None:
+    weights = [arb(float(b)) for b in problem.scheme.kick if b]
+    h, inputs = arb(float(problem.steps[0])), _kick_inputs(problem, close)
+    for i in range(problem.n_steps):
+        for s, weight in enumerate(weights):
+            force, tangent = field.kick(state.y, inputs(i * len(weights) + s), weight * h, state.dy)
+            state.y += force
+            state.dy += tangent
+        if i % LOOK_EVERY == 0:
+            state.look()
+
+
+def _explicit(problem: Problem, field: _BallField, state: _State, close: bool) -> None:
+    scheme, h, inputs = problem.scheme, arb(float(problem.steps[0])), _kick_inputs(problem, close)
+    a, b = arb(float(scheme.drift[0])), arb(float(scheme.kick[0]))
+    for i in range(problem.n_steps):
+        force, tangent = field.kick(state.y, inputs(i), b * h, state.dy)
+        state.drift(a * h)
+        state.p += force
+        state.dp += tangent
+        if i % LOOK_EVERY == 0:
+            state.look()
+
+
+_PLAY = {"splitting": _split, "first_order": _first_order, "explicit": _explicit}

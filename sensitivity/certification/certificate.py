@@ -1,0 +1,281 @@
+"""`certify`: a rigorous enclosure of the hidden-state gradient, and what it proves about the bounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from integrators.fields import Field
+from integrators.neural import NeuralField
+from integrators.problem import Inputs, Problem
+from integrators.schemes import Scheme
+
+from .. import bounds
+from ..jacobians import Block, scaled_jacobian
+from ..recurrences.ode import OdeRecurrence
+from .checked import CheckedBound, Side, checked
+from .outward import log_interval, lower, number, up, upper
+
+if TYPE_CHECKING:
+    from flint import arb, arb_mat
+
+__all__ = ["Certificate", "certify"]
+
+Float = NDArray[np.float64]
+FIRST_PRECISION = 128
+DEFAULT_WIDTH = 1e-14
+DEFAULT_PRECISION = 16384
+
+
+@dataclass(frozen=True, repr=False)
+class Certificate:
+    """What ball arithmetic proves about one Jacobian J, of the map with exactly these float64 data.
+
+    Attributes
+    ----------
+    mid, radius : ndarray
+        |J_ij − mid_ij 2^exponent| ≤ radius_ij 2^exponent.
+    exponent : int
+    balls : flint.arb_mat
+        Enclosure of J at the final precision.
+    norm_ball, smallest_ball : flint.arb
+        Enclosures of ‖J‖₂ and of the smallest singular value.
+    lower, upper : float
+        lower ≤ ‖J‖₂ ≤ upper; the largest float64 and inf where the norm is beyond float64.
+    log_norm, log_smallest : tuple of float
+        The same for the logarithms of ‖J‖₂ and of the smallest singular value.
+    width : float
+        Relative width of the enclosure of the norm.
+    bounds : tuple of CheckedBound
+        Every bound of the recursion that applies.
+    precision : int
+        Bits that were needed.
+    float64 : ndarray
+        The result of `jacobian`.
+    log_error : tuple of float
+        Encloses log ‖float64 − J‖_F: the error that was made.
+    log_stated_error : float
+        What a running error analysis of the float64 recurrence states for it.
+    """
+
+    mid: Float
+    radius: Float
+    exponent: int
+    balls: arb_mat
+    norm_ball: arb
+    smallest_ball: arb
+    lower: float
+    upper: float
+    log_norm: tuple[float, float]
+    log_smallest: tuple[float, float]
+    width: float
+    bounds: tuple[CheckedBound, ...]
+    precision: int
+    float64: Float
+    log_error: tuple[float, float]
+    log_stated_error: float
+
+    @property
+    def float64_within_stated_error(self) -> bool:
+        """Whether the float64 Jacobian is proved to be as good as it is stated to be."""
+        return self.log_error[1] <= self.log_stated_error
+
+    def check(self, log_bound: float, name: str = "bound", side: Side = "upper") -> CheckedBound:
+        """Hold a bound, given by its logarithm, against the enclosure.
+
+        Parameters
+        ----------
+        log_bound : float
+            Its natural logarithm: then the size of float64 does not matter.
+        name : str
+        side : {"upper", "lower"}
+            Of the norm, or of the smallest singular value.
+        """
+        return checked(log_bound, name, side, self.log_norm if side == "upper" else self.log_smallest)
+
+    def __repr__(self) -> str:
+        within = "within" if self.float64_within_stated_error else "OUTSIDE"
+        made, stated = number(self.log_error[1]), number(self.log_stated_error)
+        lines = [
+            f"‖J‖₂ = {self.norm_ball.str(20)} ({self.precision} bits; relative width ≤ {self.width:.1e})",
+            f"float64 Jacobian: off by at most {made}, {within} its stated error of {stated}",
+            *(repr(bound) for bound in self.bounds),
+        ]
+        return "<Certificate " + "\n  ".join(lines) + ">"
+
+
+def certify(
+    field: Field,
+    scheme: str | Scheme,
+    step: float,
+    n_steps: int,
+    y0: ArrayLike | None = None,
+    p0: ArrayLike | None = None,
+    inputs: Inputs = None,
+    block: Block = "position",
+    *,
+    width: float = DEFAULT_WIDTH,
+    max_precision: int = DEFAULT_PRECISION,
+) -> Certificate:
+    """Enclose the Jacobian and its norm rigorously, and prove or refuse every bound that applies.
+
+    The discrete map itself is enclosed: weights of the scheme, parameters, step, initial values and inputs
+    are the float64 numbers they are, activations are exact functions, and no rounding goes unaccounted.
+
+    Parameters
+    ----------
+    field : NeuralField
+        With any activation.
+    scheme, step, n_steps, y0, p0, inputs, block
+        As for `jacobian`; one step size.
+    width : float
+        Relative width of the enclosure of ‖J‖₂ to reach. The precision doubles until it is.
+    max_precision : int
+        Bits at which to give up.
+
+    Returns
+    -------
+    Certificate
+
+    Raises
+    ------
+    ImportError
+        Without python-flint; the message names the extra.
+    TypeError, ValueError
+        For a field that is no NeuralField, several step sizes, or an argument that makes no sense.
+    ArithmeticError
+        If `max_precision` bits are not enough, or if relu meets a pre-activation whose sign stays undecided.
+
+    Notes
+    -----
+    Balls: F. Johansson, IEEE Trans. Comput. 66 (2017) 1281–1292. The norm is enclosed by ‖J v‖/‖v‖ from below
+    and by an elimination that proves μI − JᵀJ positive definite from above.
+    """
+    _require_flint()
+    from .balls import Undecided, ball_jacobian, precision
+    from .spectrum import singular_values
+
+    recurrence = _recurrence(field, scheme, step, n_steps, y0, p0, inputs, block)
+    if not width > 0.0:
+        raise ValueError(f"width must be positive, got {width}; 1e-14 is about what float64 can show.")
+    bits, obstacle = FIRST_PRECISION, ""
+    while bits <= max_precision:
+        with precision(bits):
+            try:
+                balls = ball_jacobian(recurrence.problem, block)
+                largest, smallest = singular_values(balls)
+                if _narrow(largest, width):
+                    return _certificate(recurrence, block, balls, largest, smallest, bits)
+                obstacle = f"the norm was enclosed in {largest.str(5)} only"
+            except Undecided as error:
+                obstacle = str(error)
+        bits *= 2
+    raise ArithmeticError(f"{max_precision} bits are not enough: {obstacle}; raise max_precision.")
+
+
+def _require_flint() -> None:
+    try:
+        import flint  # noqa: F401
+    except ImportError:
+        raise ImportError(
+            "certificates need python-flint, which the extra 'certify' brings: "
+            "pip install 'leapgrad[certify]'."
+        ) from None
+
+
+def _recurrence(
+    field: Field,
+    scheme: str | Scheme,
+    step: float,
+    n_steps: int,
+    y0: ArrayLike | None,
+    p0: ArrayLike | None,
+    inputs: Inputs,
+    block: str,
+) -> OdeRecurrence:
+    if not isinstance(field, NeuralField):
+        raise TypeError(
+            f"certify needs a NeuralField, whose activation is known exactly; got {type(field).__name__} "
+            f"{getattr(field, 'name', '')!r}."
+        )
+    if np.ndim(step) != 0:
+        raise ValueError(f"certify takes one step size, got an array of shape {np.shape(step)}.")
+    recurrence = OdeRecurrence(field, scheme, step, n_steps, y0, p0, inputs, progress=False)
+    allowed = ("position",) if recurrence.problem.first_order else ("position", "phase")
+    if block not in allowed:
+        raise ValueError(f"block {block!r} is not known here; it is {' or '.join(map(repr, allowed))}.")
+    return recurrence
+
+
+def _narrow(ball: arb, width: float) -> bool:
+    return bool(ball.is_finite() and (ball.upper() - ball.lower() <= ball.lower() * width))
+
+
+def _certificate(
+    recurrence: OdeRecurrence, block: Block, balls: arb_mat, largest: arb, smallest: arb, bits: int
+) -> Certificate:
+    from flint import arb
+
+    from .roundoff import stated_log_error
+    from .spectrum import scaled_midpoints
+
+    problem = recurrence.problem
+    mid, exponent = scaled_midpoints(balls)
+    unit = arb(2) ** (-exponent)
+    offsets = [entry * unit - arb(float(v)) for entry, v in zip(balls.entries(), mid.ravel(), strict=True)]
+    radius = np.array([up(float(o.abs_upper())) for o in offsets]).reshape(mid.shape)
+
+    computed = scaled_jacobian(recurrence, block)
+    unit = arb(2) ** int(computed.exponent)
+    pairs = zip(balls.entries(), computed.values.ravel(), strict=True)
+    error = sum(((exact - arb(float(value)) * unit) ** 2 for exact, value in pairs), arb(0)).sqrt()
+    low = largest.lower()
+    certificate = Certificate(
+        mid, radius, exponent, balls, largest, smallest,
+        lower=lower(largest), upper=upper(largest),
+        log_norm=log_interval(largest), log_smallest=log_interval(smallest),
+        width=upper((largest.upper() - low) / low) if low > 0 else 0.0,
+        bounds=(), precision=bits, float64=computed.unscaled(),
+        log_error=log_interval(error),
+        log_stated_error=stated_log_error(problem, block),
+    )  # fmt: skip
+    return replace(certificate, bounds=tuple(certificate.check(*row) for row in _applicable(problem, block)))
+
+
+def _applicable(problem: Problem, block: Block) -> list[tuple[float, str, Side]]:
+    """(logarithm, name, side) of every bound on the recursion that holds for this case."""
+    field, scheme, step, n = problem.field, problem.scheme, float(problem.steps[0]), problem.n_steps
+    if block == "phase":
+        value = float(bounds.majorant(field, scheme, step, n, block="phase"))
+        log = float(bounds.log_majorant(field, scheme, step, n, block="phase"))
+        return [(_log_of(value, "upper", log), "majorant", "upper")]
+    rows: list[tuple[float, str, Side]] = []
+    for bound in bounds.applicable(field, scheme, step, n, problem.y0, problem.p0):
+        if bound.of == "flow":
+            continue  # about the differential equation, not about the map that was enclosed
+        beyond = _LOGS[bound.name](field, scheme, step, n) if bound.name in _LOGS else math.inf
+        rows.append((_log_of(float(bound.value), bound.side, float(beyond)), bound.name, bound.side))
+    return rows
+
+
+_LOGS: dict[str, Callable[[Field, Scheme, float, int], Float]] = {
+    "majorant": bounds.log_majorant,
+    "chebyshev": lambda field, _, step, n: bounds.log_chebyshev(field, step, n),
+    "cosh": lambda field, _, step, n: bounds.log_cosh(field, step, n),
+    "euler": lambda field, _, step, n: bounds.log_euler(field, step, n),
+}
+"""Bounds that may leave float64, by their logarithms."""
+
+
+def _log_of(value: float, side: Side, log_value: float) -> float:
+    """Logarithm of a printed bound, rounded to the side harder to keep; beyond float64 the one given."""
+    from flint import arb
+
+    if value <= 0.0:
+        return -math.inf
+    return log_interval(arb(value))[side == "lower"] if math.isfinite(value) else log_value

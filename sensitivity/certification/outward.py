@@ -1,0 +1,56 @@
+"""From balls to float64 without losing what was proved: every conversion is rounded outwards."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from flint import arb
+
+__all__ = ["down", "log_interval", "lower", "number", "up", "upper"]
+
+
+def down(value: float) -> float:
+    """The next float64 below."""
+    return math.nextafter(value, -math.inf) if math.isfinite(value) else value
+
+
+def up(value: float) -> float:
+    """The next float64 above."""
+    return math.nextafter(value, math.inf) if math.isfinite(value) else value
+
+
+def lower(ball: arb) -> float:
+    """A float64 below every number in the ball."""
+    value = float(ball.lower())
+    if value == math.inf:
+        return float(np.finfo(float).max)
+    return 0.0 if ball.lower().is_zero() else down(value)
+
+
+def upper(ball: arb) -> float:
+    """A float64 (or inf) above every number in the ball."""
+    value = float(ball.upper())
+    return 0.0 if ball.upper().is_zero() else up(value)
+
+
+def log_interval(ball: arb) -> tuple[float, float]:
+    """Float64 numbers around the logarithms of the positive numbers in the ball; −inf for 0."""
+    low, high = ball.lower(), ball.upper()
+    return (
+        lower(low.log()) if low > 0 else -math.inf,
+        upper(high.log()) if high > 0 else -math.inf,
+    )
+
+
+def number(log_value: float) -> str:
+    """A positive number from its logarithm, also beyond float64."""
+    if math.isinf(log_value):
+        return "0" if log_value < 0 else "inf"
+    if abs(log_value) < 700.0:
+        return f"{math.exp(log_value):.6g}"
+    exponent = math.floor(log_value / math.log(10.0))
+    return f"{math.exp(log_value - exponent * math.log(10.0)):.4f}e{exponent:+d}"

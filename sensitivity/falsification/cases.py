@@ -1,0 +1,163 @@
+"""Networks to try a bound on: drawn at random, or moved by an optimiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integrators.activations import ACTIVATIONS
+from integrators.neural import NeuralField
+from integrators.schemes import SCHEMES
+
+from ..jacobians import jacobian, log_jacobian_norm
+
+__all__ = ["LANES", "MOST_PHASE", "Case", "continuous", "draw", "draw_fast_start", "moved", "scaled_weight"]
+
+Float = NDArray[np.float64]
+LANES = 8
+SMALLEST_STEP, LARGEST_STEP = 1e-3, 5.0
+LEAST_NORM, MOST_NORM = 0.1, 10.0
+# How far Wy + b may move in a step, for the flow to be resolved.
+MOST_PHASE = 0.05
+MOST_STEPS, INPUTS, MOST_D = 60, 2, 6
+# Most cases go to the schemes that theorems B to D are about.
+FAVOURITES = ("leapfrog", "leapfrog", "leapfrog", "euler", "euler")
+# Bounded by one, as theorem 3.2 asks.
+BOUNDED = tuple(name for name, record in ACTIVATIONS.items() if record.bound <= 1.0)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, a scheme and several steps; every step is a case of its own.
+
+    Attributes
+    ----------
+    W, b, V : ndarray
+        V has no columns where the network is not driven.
+    activation, scheme : str
+    steps : ndarray, shape (m,)
+    n_steps : int
+    y0, p0 : ndarray, shape (d,)
+    inputs : ndarray, shape (n_steps, n_inputs), or None
+    """
+
+    W: Float
+    b: Float
+    V: Float
+    activation: str
+    scheme: str
+    steps: Float
+    n_steps: int
+    y0: Float
+    p0: Float
+    inputs: Float | None
+
+    @cached_property
+    def field(self) -> NeuralField:
+        return NeuralField(self.W, self.b, self.V if self.V.size else None, self.activation)
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """Arguments of `jacobian` and its relatives."""
+        return self.field, self.scheme, self.steps, self.n_steps, self.y0, self.p0, self.inputs
+
+    def log_norm(self, block: Literal["position", "phase"] = "position") -> Float:
+        """log ‖J‖₂ for every step; NaN where the state leaves float64."""
+        return log_jacobian_norm(*self.arguments, block=block, progress=False)
+
+    @cached_property
+    def singular_values(self) -> tuple[Float, Float]:
+        """Smallest and largest singular value of ∂y_N/∂y_0 for every step; NaN outside float64."""
+        matrices = jacobian(*self.arguments, progress=False)
+        finite = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))
+        values = np.linalg.svd(np.where(finite[:, None, None], matrices, 0.0), compute_uv=False)
+        return np.where(finite, values[:, -1], np.nan), np.where(finite, values[:, 0], np.nan)
+
+    def only(self, lane: int) -> Case:
+        """The case of one step."""
+        return replace(self, steps=self.steps[lane : lane + 1])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that is needed to build it again, in plain numbers."""
+        names = ("activation", "scheme", "n_steps", "steps", "W", "b", "V", "y0", "p0", "inputs")
+        values = {name: getattr(self, name) for name in names}
+        return {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in values.items()}
+
+    def __str__(self) -> str:
+        driven = "driven" if self.inputs is not None else "not driven"
+        step = f"{self.steps[0]:.6g}" if self.steps.size == 1 else f"{self.steps.size} steps"
+        norm = np.linalg.norm(self.W, 2)
+        return (
+            f"{self.activation}, d = {len(self.W)}, ‖W‖ = {norm:.4g}, {self.scheme}, ε = {step}, "
+            f"N = {self.n_steps}, {driven}"
+        )
+
+
+def draw(rng: np.random.Generator) -> Case:
+    """A random case: any activation, d ≤ 6, ‖W‖ in [0.1, 10], ε in [10⁻³, 5], any scheme, driven or not."""
+    d, n = int(rng.integers(1, MOST_D + 1)), int(np.exp(rng.uniform(0.0, np.log(MOST_STEPS + 1))))
+    W = rng.normal(size=(d, d))
+    if rng.random() < 0.3:  # where the theorems come close to equality
+        W = W @ W.T
+    driven, resting = rng.random() < 0.5, rng.random() < 0.3
+    scheme = str(rng.choice([*FAVOURITES, str(rng.choice(list(SCHEMES)))]))
+    return Case(
+        scaled_weight(W, 10.0 ** rng.uniform(-1.0, 1.0)),
+        np.zeros(d) if resting else rng.normal(size=d),
+        rng.normal(size=(d, INPUTS if driven else 0)),
+        str(rng.choice(list(ACTIVATIONS))),
+        scheme,
+        np.exp(rng.uniform(np.log(SMALLEST_STEP), np.log(LARGEST_STEP), LANES)),
+        n,
+        np.zeros(d) if resting else rng.normal(size=d),
+        np.zeros(d) if resting else rng.normal(size=d),
+        rng.normal(size=(n, INPUTS)) if driven else None,
+    )
+
+
+def draw_fast_start(rng: np.random.Generator) -> Case:
+    """A random case of theorem 3.2: d = 1, |σ| ≤ 1, not driven, ẏ(0) > T; the flow, to order 8."""
+    n, excess = 400, 10.0 ** rng.uniform(-6.0, 1.0)
+    W = scaled_weight(rng.normal(size=(1, 1)), 10.0 ** rng.uniform(-1.0, 1.0))
+    # The largest step with ε |W| (ẏ_0 + T) = MOST_PHASE, and steps down to a hundredth of it.
+    largest = np.sqrt(MOST_PHASE / (n * (2.0 + excess) * abs(W[0, 0])))
+    steps = largest * 10.0 ** rng.uniform(-2.0, 0.0, LANES)
+    speed = n * steps.max() * (1.0 + excess)
+    return Case(
+        W,
+        rng.normal(size=1), np.zeros((1, 0)), str(rng.choice(BOUNDED)), "kahan_li8", steps, n,
+        rng.normal(size=1), np.array([speed]), None,
+    )  # fmt: skip
+
+
+def scaled_weight(W: Float, norm: float) -> Float:
+    """W scaled to a spectral norm inside [0.1, 10]."""
+    size = np.linalg.norm(W, 2)
+    target = min(max(norm, LEAST_NORM), MOST_NORM)
+    return W * (target / size) if size > 0.0 else target * np.eye(len(W))
+
+
+def moved(case: Case, vector: Float) -> Case:
+    """The case with its continuous part replaced by `vector` (see `continuous`), brought back into range."""
+    d = len(case.W)
+    parts = np.split(vector, np.cumsum([1, d * d, d, d]))
+    W = parts[1].reshape(d, d)
+    # Two lanes: a single lost one would be an error rather than a number.
+    step = np.clip(np.exp(parts[0]), SMALLEST_STEP, LARGEST_STEP)
+    return replace(
+        case,
+        steps=np.repeat(step, 2),
+        W=scaled_weight(W, float(np.linalg.norm(W, 2))),
+        b=parts[2].copy(),
+        y0=parts[3].copy(),
+        p0=parts[4].copy(),
+    )
+
+
+def continuous(case: Case) -> Float:
+    """log ε, W, b, y_0, p_0 of a case of one step, as one vector."""
+    return np.concatenate([np.log(case.steps[:1]), case.W.ravel(), case.b, case.y0, case.p0])

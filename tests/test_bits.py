@@ -1,0 +1,155 @@
+"""Results have the same bits whatever runs beside them: tangents, other lanes, threads, records of the path."""
+
+import naive
+import numpy as np
+import pytest
+
+import integrators.blocks
+import integrators.problem
+from integrators import SCHEMES, henon_heiles, integrate
+from integrators.problem import Problem
+from sensitivity import OdeRecurrence, jacobian, jacobian_norm, log_jacobian_norm
+
+DIMENSIONS = [1, 3, 10, 31, 32, 40, 100]
+SOME = ["euler", "explicit_euler", "symplectic_euler", "leapfrog", "position_verlet", "yoshida4"]
+
+
+def case(d, n_inputs, random_field, n_steps):
+    field = random_field(d, n_inputs)
+    rng = np.random.default_rng(d)
+    inputs = rng.normal(size=(n_steps, n_inputs)) if n_inputs else None
+    return field, rng.normal(size=d), rng.normal(size=d), inputs
+
+
+@pytest.fixture
+def pools(monkeypatch):
+    """Small runs go to the thread pool too; the list of its sizes."""
+    monkeypatch.setattr(integrators.problem, "POOL_SECONDS", 0.0)
+    sizes, plain = [], integrators.blocks.ThreadPoolExecutor
+    monkeypatch.setattr(
+        integrators.blocks, "ThreadPoolExecutor", lambda n, **options: sizes.append(n) or plain(n, **options)
+    )
+    return sizes
+
+
+@pytest.mark.parametrize("n_inputs", [0, 2])
+@pytest.mark.parametrize("d", DIMENSIONS)
+@pytest.mark.parametrize("name", SOME)
+def test_trajectory_is_the_same_with_and_without_tangents(name, d, n_inputs, random_field):
+    field, y0, p0, inputs = case(d, n_inputs, random_field, 25)
+    for step in (0.1, np.linspace(0.01, 0.2, 9)):
+        problem = Problem(field, name, step, 25, y0, p0, inputs)
+        y, p, _, _ = problem.forward()
+        rng = np.random.default_rng(0)
+        for k in (1, 3, d, 2 * d):
+            with_y, with_p, _, _ = problem.forward((rng.normal(size=(d, k)), rng.normal(size=(d, k))))
+            np.testing.assert_array_equal(with_y, y)
+            np.testing.assert_array_equal(with_p, p)
+        path = integrate(field, name, y0, p0, step, 25, inputs)
+        np.testing.assert_array_equal(path.y[..., -1, :].reshape(-1, d), y)
+        recorded_y, recorded_p, _, _ = problem.forward(stations=True, keep=lambda *_: None)
+        np.testing.assert_array_equal(recorded_y, y)
+        np.testing.assert_array_equal(recorded_p, p)
+
+
+@pytest.mark.parametrize("n_inputs", [0, 2])
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_a_lane_does_not_see_its_neighbours(d, n_inputs, random_field):
+    field, y0, p0, inputs = case(d, n_inputs, random_field, 12)
+    steps = np.logspace(-2, 0, 23)
+    for name in ("leapfrog", "yoshida4") if d < 40 else ("leapfrog",):
+        arguments = (12, y0, p0, inputs)
+        together = jacobian(field, name, steps, *arguments)
+        for chosen in (steps[:1], steps[5:7], steps[3:11], steps[2:11], steps[::-1], steps[:17]):
+            where = [int(np.flatnonzero(steps == h)[0]) for h in chosen]
+            np.testing.assert_array_equal(jacobian(field, name, chosen, *arguments), together[where])
+        np.testing.assert_array_equal(jacobian(field, name, steps[4], *arguments), together[4])
+        square = jacobian(field, name, steps[:6].reshape(2, 3), *arguments)
+        np.testing.assert_array_equal(square.reshape(6, d, d), together[:6])
+
+
+@pytest.mark.parametrize("function", [jacobian, jacobian_norm, log_jacobian_norm])
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_threads_do_not_change_a_bit(function, d, random_field, pools):
+    field, y0, p0, inputs = case(d, 1, random_field, 9)
+    steps = np.logspace(-2, 0, 37)
+    alone = function(field, "leapfrog", steps, 9, y0, p0, inputs, threads=1)
+    assert not pools
+    for threads in (2, 5):
+        np.testing.assert_array_equal(
+            function(field, "leapfrog", steps, 9, y0, p0, inputs, threads=threads), alone
+        )
+    assert max(pools) > 1, "no second thread was at work"
+
+
+def test_threads_do_not_change_a_bit_of_other_results(random_field, pools):
+    field, y0, p0, inputs = case(10, 1, random_field, 9)
+    steps = np.logspace(-2, 0, 37)
+    rng = np.random.default_rng(0)
+    columns, cotangent = rng.normal(size=(20, 3)), rng.normal(size=20)
+    results = []
+    for threads in (1, 2, 5):
+        recurrence = OdeRecurrence(field, "yoshida4", steps, 9, y0, p0, inputs, threads=threads)
+        path = integrate(field, "yoshida4", y0, p0, steps, 9, inputs, threads=threads)
+        results.append(
+            (
+                recurrence.run(),
+                recurrence.pushforward(columns).unscaled(),
+                recurrence.pullback(columns).unscaled(),
+                recurrence.parameter_gradient(cotangent),
+                path.y,
+                path.p,
+            )
+        )
+    for other in results[1:]:
+        for mine, first in zip(other, results[0], strict=True):
+            np.testing.assert_array_equal(mine, first)
+    assert max(pools) > 1
+
+
+def test_lanes_of_a_textbook_field(pools):
+    steps = np.logspace(-3, -1, 19)
+    arguments = ([0.1, 0.2], [0.0, 0.1])
+    together = jacobian(henon_heiles(), "yoshida4", steps, 20, *arguments, threads=1)
+    for threads in (2, 5):
+        np.testing.assert_array_equal(
+            jacobian(henon_heiles(), "yoshida4", steps, 20, *arguments, threads=threads), together
+        )
+    for h, expected in zip(steps, together, strict=True):
+        np.testing.assert_array_equal(jacobian(henon_heiles(), "yoshida4", h, 20, *arguments), expected)
+
+
+@pytest.mark.parametrize("d", [3, 40])
+@pytest.mark.parametrize("name", SCHEMES)
+def test_a_path_does_not_depend_on_its_length(name, d, random_field):
+    # A longer run merges end kicks where a shorter one closes: positions agree in every bit.
+    field, y0, p0, inputs = case(d, 2, random_field, 11)
+    long = integrate(field, name, y0, p0, 0.1, 11, inputs)
+    for n_steps in (1, 4, 10):
+        short = integrate(field, name, y0, p0, 0.1, n_steps, inputs[:n_steps])
+        np.testing.assert_array_equal(short.y, long.y[: n_steps + 1])
+        # The last velocity closes with the last input instead of the next one.
+        np.testing.assert_array_equal(short.p[:-1], long.p[:n_steps])
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize("n_inputs", [0, 2])
+@pytest.mark.parametrize("name", SCHEMES)
+def test_integrate_against_the_naive_twin(name, n_inputs, random_field):
+    field, y0, p0, inputs = case(3, n_inputs, random_field, 11)
+    F = naive.neural(field.W, field.b, field.V, "tanh")
+    for given in (inputs, (lambda t: np.array([np.sin(t), t])) if n_inputs else None):
+        path = integrate(field, name, y0, p0, [0.1, 0.25], 11, given)
+        for lane, h in enumerate((0.1, 0.25)):
+            y, p = map(np.array, zip(*naive.trajectory(SCHEMES[name], F, y0, p0, h, 11, given), strict=True))
+            np.testing.assert_allclose(path.y[lane], y, rtol=1e-13, atol=1e-14)
+            if SCHEMES[name].form != "first_order":
+                np.testing.assert_allclose(path.p[lane], p, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.nojit
+def test_velocity_of_a_first_order_path_is_the_force(random_field):
+    field, y0, _, inputs = case(3, 2, random_field, 6)
+    path = integrate(field, "euler", y0, None, 0.1, 6, inputs)
+    for i in range(7):
+        np.testing.assert_allclose(path.p[i], field.force(path.y[i], inputs[min(i, 5)]), rtol=1e-14)
