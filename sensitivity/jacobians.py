@@ -150,6 +150,7 @@ def jacobian_norm(
     *,
     method: Method = "auto",
     tol: float = 1e-10,
+    certified: bool = False,
     dtype: DTypeLike = np.float64,
     threads: int | None = None,
     progress: bool | None = None,
@@ -167,6 +168,9 @@ def jacobian_norm(
         iterations do not suffice or one trajectory needs more than 1 GiB.
     tol : float
         Relative accuracy asked of Lanczos; the full product is good to round-off.
+    certified : bool
+        Compute every norm in ball arithmetic instead (`certify`, extra ``certify``, `NeuralField` only): the
+        result is within one unit in the last place of the norm of the exact map, provably. Slow.
 
     Returns
     -------
@@ -182,6 +186,14 @@ def jacobian_norm(
     recurrence = OdeRecurrence(
         field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
+    if certified:
+        from .certification import certify
+
+        balls = [
+            certify(field, scheme, float(h), n_steps, y0, p0, inputs, block) for h in recurrence.problem.steps
+        ]
+        middle = [0.5 * ball.lower + 0.5 * ball.upper for ball in balls]
+        return np.array(middle).reshape(recurrence.shape)[()]
     norm, exponent = norm_and_exponent(recurrence, block, method, tol)
     with np.errstate(over="ignore", under="ignore"):
         return np.ldexp(norm, exponent)[()]

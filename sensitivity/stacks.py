@@ -9,16 +9,15 @@ from numpy.typing import NDArray
 
 from integrators.blocks import one_blas_thread
 
-from .lanczos import golub_kahan_lanczos
+from .lanczos import SingularTriplets, golub_kahan_lanczos
 from .recurrence import Scaled
 
 __all__ = ["spectral_norms"]
 
 Float = NDArray[np.float64]
 
-# Measured on profiles, in µs a matrix, eigenvalues of AᵀA against SVD and Lanczos: uniform W, d = 100: 350,
-# 500, 100; d = 256: 2800, 5400, 750; Gaussian W, where Lanczos gives up after LANCZOS_STEPS: 340, 540, 340.
-LANCZOS_FROM, LANCZOS_STEPS, TOLERANCE = 96, 16, 1e-10
+# Measured on profiles, in µs a matrix, eigenvalues of AᵀA against SVD and Lanczos: XXX
+LANCZOS_FROM, LANCZOS_STEPS, TOLERANCE = 96, 12, 1e-10
 # Lanczos reads a batch twice in every iteration, so it should stay in cache.
 BATCH_BYTES = 1 << 22
 
@@ -61,14 +60,16 @@ def _matrix_norms(matrices: Float) -> Float:
     """‖·‖₂ of matrices (n, rows, columns) whose largest entry is about one, or zero."""
     norms = np.empty(len(matrices))
     size = max(1, BATCH_BYTES // (8 * matrices[0].size)) if len(matrices) else 1
-    hopeful = matrices.shape[-1] == matrices.shape[-2] >= LANCZOS_FROM
+    large = matrices.shape[-1] == matrices.shape[-2] >= LANCZOS_FROM
     with one_blas_thread():  # the bits of a product may depend on the number of BLAS threads
         for start in range(0, len(matrices), size):
-            batch = matrices[start : start + size]
-            found = _by_lanczos(batch) if hopeful else None
-            # Neighbours in a stack are alike: where Lanczos gives up once, it would do so again.
-            hopeful = found is not None
-            norms[start : start + size] = _by_gram(batch) if found is None else found
+            batch, target = matrices[start : start + size], norms[start : start + size]
+            rest = np.ones(len(batch), bool)
+            if large:
+                triplets = _by_lanczos(batch)
+                rest = ~triplets.converged
+                target[:] = np.ldexp(triplets.values[:, 0], triplets.exponent)
+            target[rest] = _by_gram(batch[rest])
     return norms
 
 
@@ -79,8 +80,7 @@ def _by_gram(matrices: Float) -> Float:
     return np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[:, -1], 0.0))
 
 
-def _by_lanczos(matrices: Float) -> Float | None:
+def _by_lanczos(matrices: Float) -> SingularTriplets:
     n, d, _ = matrices.shape
     whole = slice(0, d)
-    triplets = golub_kahan_lanczos(_Stack(matrices), n, d, whole, whole, 1, TOLERANCE, LANCZOS_STEPS)
-    return np.ldexp(triplets.values[:, 0], triplets.exponent) if triplets.converged.all() else None
+    return golub_kahan_lanczos(_Stack(matrices), n, d, whole, whole, 1, TOLERANCE, LANCZOS_STEPS)

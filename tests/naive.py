@@ -1,7 +1,7 @@
 """Slow, obvious twins of the compiled code: plain Python over arrays of any number type.
 
-Nothing here imports the drivers. Weights come in as numbers, the force as a Python function ``F(y, x)`` and its
-derivative as ``DF(y, x)``; the arrays may hold floats, complex numbers, fractions or mpmath numbers.
+Nothing here imports the drivers. Weights come in as numbers, the force as a Python function ``F(y, x)`` and
+its derivative as ``DF(y, x)``; the arrays may hold floats, complex numbers, fractions or mpmath numbers.
 """
 
 import mpmath

@@ -1,13 +1,13 @@
-"""Every activation against mpmath: accuracy over the whole double range, special values, bounds, positions."""
+"""Every activation against mpmath over the whole double range: accuracy, special values, bounds, places."""
 
 import itertools
 import math
 
 import mpmath
-import naive
 import numpy as np
 import pytest
 
+import naive
 from integrators import ACTIVATIONS
 
 LN2 = math.log(2.0)
@@ -87,7 +87,7 @@ def test_tanh_is_odd_and_never_beyond_one(rng):
     assert slopes.max() <= 1.0 + 2.0**-52 and slopes.min() >= 0.0
 
 
-# Largest relative error in units of 2^-52, of σ and of σ'. That of erf' grows as x², the rounding of its exponent.
+# Largest errors of σ and of σ' in units in the last place. That of erf' grows as x², which its exponent rounds.
 ACCURACY = {
     "tanh": (2, 8),
     "logistic": (4, 8),
@@ -206,7 +206,7 @@ def test_shapes_are_kept():
 
 
 def test_an_unknown_name_suggests_the_nearest():
-    with pytest.raises(ValueError, match="activation 'tahn' is not known. Did you mean 'tanh'"):
+    with pytest.raises(ValueError, match=r"activation 'tahn' is not known\. Did you mean 'tanh'"):
         ACTIVATIONS["tahn"]
     with pytest.raises(KeyError):
         ACTIVATIONS[3]

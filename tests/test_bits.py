@@ -1,11 +1,11 @@
-"""Results have the same bits whatever runs beside them: tangents, other lanes, threads, records of the path."""
+"""Results have the same bits whatever runs beside them: tangents, other lanes, threads, a kept path."""
 
-import naive
 import numpy as np
 import pytest
 
 import integrators.blocks
 import integrators.problem
+import naive
 from integrators import SCHEMES, henon_heiles, integrate
 from integrators.problem import Problem
 from sensitivity import OdeRecurrence, jacobian, jacobian_norm, log_jacobian_norm

@@ -1,4 +1,4 @@
-"""The disk cache: what it keys on, that no damage to it ever reaches a run, and that other processes profit."""
+"""The disk cache: what it keys on, that no damage to it reaches a run, and that other processes profit."""
 
 import os
 import subprocess

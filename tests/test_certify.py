@@ -11,7 +11,7 @@ import pytest
 import naive
 from integrators import ACTIVATIONS, SCHEMES, NeuralField, Scheme, pendulum
 from integrators.problem import Problem
-from sensitivity import bounds, jacobian
+from sensitivity import bounds, jacobian, jacobian_norm
 from sensitivity.bounds.aposteriori import aposteriori, local_lipschitz, log_aposteriori
 from sensitivity.certification import certify
 
@@ -391,3 +391,12 @@ def test_the_stated_error_follows_the_drivers_kicks():
         problem = Problem(NeuralField.random(2, inputs=1), scheme, 0.1, 4, inputs=np.ones((4, 1)))
         kicks = [stage.kick for stage in _stages(problem, True) if stage.kick]
         assert math.fsum(kicks) == pytest.approx(0.4, rel=1e-13)
+
+
+# Catches: certified=True ignored, or lanes out of order.
+def test_certified_norms():
+    field, steps = NeuralField.random(3), [[0.1, 0.01], [0.3, 0.02]]
+    found = jacobian_norm(field, "leapfrog", steps, 50, certified=True)
+    np.testing.assert_allclose(found, jacobian_norm(field, "leapfrog", steps, 50), rtol=1e-13)
+    certificate = certify(field, "leapfrog", 0.3, 50)
+    assert certificate.lower <= found[1, 0] <= certificate.upper

@@ -3,12 +3,12 @@
 import math
 import pickle
 
-import naive
 import numpy as np
 import pytest
 import sympy
 from numba import njit
 
+import naive
 from integrators import (
     SCHEMES,
     Field,
@@ -38,7 +38,7 @@ POINT = {1: (np.array([0.7]), np.array([0.4])), 2: (np.array([0.8, -0.5]), np.ar
 
 @pytest.fixture(scope="module")
 def cubic():
-    """A user's field with coupling, a parameter in each component and an input: F = θ (y_0³ x, sin(y_0 y_1))."""
+    """A user's field, coupled, driven and with parameters: F = (θ_0 y_0³ x, θ_1 sin(y_0 y_1))."""
 
     @njit
     def kick(theta, y, x, c, p, dy, dp):
@@ -83,7 +83,9 @@ def check_all_derivatives(field, F, name, inputs=None, n_steps=12, h=0.1):
     size = d if scheme.form == "first_order" else 2 * d
 
     def end(state, theta):
-        force = lambda y, x: F(y, theta) if inputs is None else F(y, theta, x)
+        def force(y, x):
+            return F(y, theta) if inputs is None else F(y, theta, x)
+
         y, p = naive.trajectory(scheme, force, state[:d], state[d:], h, n_steps, inputs)[-1]
         return np.concatenate([y, p])[:size]
 
@@ -128,7 +130,8 @@ def test_force_is_minus_the_gradient_of_the_energy(field):
 
 @pytest.mark.nojit
 def test_harmonic_propagator_has_a_closed_form():
-    # Leapfrog on ÿ = −ω² y turns by φ with cos φ = 1 − (ωε)²/2: ∂y_N/∂y_0 = cos Nφ, ∂y_N/∂p_0 = sin Nφ/(ω√(1 − (ωε)²/4)).
+    # Leapfrog on ÿ = −ω² y turns by φ with cos φ = 1 − (ωε)²/2: ∂y_N/∂y_0 = cos Nφ and ∂y_N/∂p_0 = sin Nφ/Ω
+    # with Ω = ω √(1 − (ωε)²/4).
     omega, h, n = 1.3, 0.1, 100
     M = jacobian(harmonic(omega), "leapfrog", h, n, block="phase")
     angle, slant = n * math.acos(1 - (omega * h) ** 2 / 2), omega * math.sqrt(1 - (omega * h) ** 2 / 4)
@@ -357,7 +360,7 @@ def test_a_user_s_field_is_checked(cubic):
     def no_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
         pass
 
-    with pytest.raises(ValueError, match="no_tangent: the tangent of kick.* is 0 at index .0, 0. where"):
+    with pytest.raises(ValueError, match=r"no_tangent: the tangent of kick.* is 0 at index .0, 0. where"):
         Field(1, no_tangent, no_adjoint)
     with pytest.raises(TypeError, match=r"kick_adjoint .<lambda>. does not compile .*takes 1 arg"):
         Field(1, no_tangent, lambda theta: None)
@@ -422,5 +425,5 @@ def test_parameters_cannot_be_changed_from_outside():
 @pytest.mark.parametrize("make", [harmonic, pendulum, henon_heiles, kepler])
 def test_arguments_of_textbook_fields(make):
     for value, error in ((np.nan, ValueError), ([1.0, 2.0], ValueError), (1j, TypeError), ("one", TypeError)):
-        with pytest.raises(error, match="omega|coupling|mu"):
+        with pytest.raises(error, match=r"omega|coupling|mu"):
             make(value)

@@ -1,7 +1,7 @@
 """The order of every scheme, measured with `integrate` on nonlinear problems against references of 25 digits.
 
-The pendulum has a closed form; the other references are the naive twin in mpmath at a step where the tenth-order
-scheme is off by 1e-16.
+The pendulum has a closed form; the other references are the naive twin in mpmath at a step where the
+tenth-order scheme is off by 1e-16.
 """
 
 import functools
@@ -10,10 +10,10 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import mpmath
-import naive
 import numpy as np
 import pytest
 
+import naive
 from integrators import SCHEMES, NeuralField, TrajectoryOverflow, integrate
 from integrators.textbook import henon_heiles, pendulum
 
@@ -43,7 +43,8 @@ def driven_force(y, x):
     return np.array([mpmath.sin(mpmath.mpf(0.1) - y[0] + x[0])])
 
 
-# force, field, initial values; the times are for orders below and from 8: the error must leave round-off behind.
+# Force, field, initial values, drive, and the times for orders below and from 8: at short times the error of a
+# high order is round-off before its slope shows.
 PROBLEMS = {
     "pendulum": (pendulum_force, pendulum(), [0.3], [0.1], None, (4.0, 200.0)),
     "henon_heiles": (henon_heiles_force, henon_heiles(), [0.125, -0.1], [0.1, 0.15], None, (4.0, 40.0)),

@@ -4,10 +4,10 @@ import math
 import warnings
 
 import mpmath
-import naive
 import numpy as np
 import pytest
 
+import naive
 from integrators import SCHEMES, NeuralField, TrajectoryOverflow, henon_heiles, integrate, kepler
 from sensitivity import (
     OdeRecurrence,

@@ -3,10 +3,10 @@
 from fractions import Fraction
 
 import mpmath
-import naive
 import numpy as np
 import pytest
 
+import naive
 from integrators import NeuralField, integrate
 from sensitivity import jacobian
 

@@ -1,9 +1,9 @@
-"""What every scheme keeps: symplecticity, volume, reversibility, bounded energy; and that the control fails."""
+"""What every scheme keeps: symplectic form, volume, reversibility, bounded energy; and how the control fails."""
 
 import numpy as np
 import pytest
 
-from integrators import SCHEMES, NeuralField, henon_heiles, harmonic, integrate, kepler, pendulum
+from integrators import SCHEMES, NeuralField, harmonic, henon_heiles, integrate, kepler, pendulum
 from sensitivity import OdeRecurrence, jacobian
 
 SPLITTINGS = [name for name in SCHEMES if SCHEMES[name].form == "splitting"]
@@ -11,8 +11,8 @@ SYMMETRIC = [name for name in SPLITTINGS if SCHEMES[name].is_symmetric]
 N_STEPS = 10_000
 
 DIAGONAL = NeuralField(np.diag([-1.0, -0.5, -2.0]), [0.1, -0.3, 0.2])
-# Fields with symmetric DF on bounded orbits, with steps that keep ‖M‖ below 20 over 1e4 steps: round-off enters
-# MᵀΩM through ‖M‖², so that an absolute bound means something.
+# Fields with symmetric DF on bounded orbits, with steps that keep ‖M‖ below 20 over 1e4 steps: round-off
+# enters MᵀΩM through ‖M‖², so that an absolute bound means something.
 FIELDS = {
     "harmonic": (harmonic(1.3), [1.0], [0.5], 0.05),
     "pendulum": (pendulum(), [1.0], [0.5], 0.005),

@@ -1,10 +1,10 @@
 """The propagator: against mpmath, against a complex step, and forwards against backwards."""
 
 import mpmath
-import naive
 import numpy as np
 import pytest
 
+import naive
 from integrators import ACTIVATIONS, SCHEMES, NeuralField
 from sensitivity import OdeRecurrence, jacobian
 
