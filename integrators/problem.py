@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from .blocks import POOL_SECONDS, Ticker, default_threads, run_blocks
 from .compiled import Kernel
 from .fields import Field
-from .flow import Lanes, Record, Run, advance, retreat
+from .flow import Lanes, Record, Run, advance
 from .schedule import FIRST_ORDER, SPLITTING, Schedule
 from .schemes import Scheme, get_scheme
 from .simd import WIDTH
@@ -349,27 +349,6 @@ class Problem:
             progress=progress,
         )
         return y, p, out, lost
-
-    def backward(
-        self, run: Run, stations: Float, lam: tuple[Float, Float], gradient: bool
-    ) -> tuple[Columns, Float]:
-        """Pull cotangent columns (d, k) of one block from the end of the run to its start."""
-        n, k = run.step.size, lam[0].shape[1]
-        pad = WIDTH if self.field.vectorised and n == 1 else 1
-        lam_y, lam_p = (self.repeated(_padded(part, pad), n) for part in lam)
-        exponent = np.zeros(n, np.int64)
-        grad_theta = np.zeros(self.theta.size if gradient else 0, self.dtype)
-        Ticker.quiet().in_chunks(
-            lambda start, stop: retreat.for_dtype(self.dtype)(
-                self.leaf("kick_adjoint"), self.theta, run, stations, lam_y, lam_p, exponent,
-                grad_theta, self.n_steps - stop, self.n_steps - start,
-            ),
-            self.n_steps,
-            n,
-            self.seconds(k) * n,
-        )  # fmt: skip
-        y, p = (part.transpose(2, 0, 1)[:, :, :k] for part in (lam_y, lam_p))
-        return Columns(y, p, exponent), grad_theta
 
     def leaf(self, name: str) -> Kernel:
         """A leaf of the field, for the arithmetic of this problem."""

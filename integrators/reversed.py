@@ -164,6 +164,7 @@ def _reconstructed(
     stations = np.empty_like(found)
     for start in reversed(range(0, run.n_steps, length)):
         stop = min(start + length, run.n_steps)
+        # No columns go along on the way back, so that it may be cut anywhere.
         there, here = stretch(run, start, stop), stretch(back, run.n_steps - stop, run.n_steps - start)
         if back.opening != 0.0 and here.start > 0:
             # The kick at node `stop` is the last one that was undone before.

@@ -194,8 +194,7 @@ def gradient_profile(
 
     sweep = input_cotangents if of == "inputs" else node_cotangents
     lost = sweep(problem, columns, consume, memory_bytes=memory_bytes, threads=threads, progress=progress)
-    if not field.constant_jacobian:
-        recurrence._check(lost, mantissa)
+    recurrence.check_lost(lost, mantissa)
     with np.errstate(over="ignore", under="ignore"):
         norms = np.ldexp(mantissa, exponent)
     with np.errstate(divide="ignore"):

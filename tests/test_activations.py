@@ -87,7 +87,7 @@ def test_tanh_is_odd_and_never_beyond_one(rng):
     assert slopes.max() <= 1.0 + 2.0**-52 and slopes.min() >= 0.0
 
 
-# Largest errors of σ and of σ' in units in the last place. That of erf' grows as x², which its exponent rounds.
+# Largest errors of σ and of σ' in units in the last place. That of erf' grows with its exponent, as x².
 ACCURACY = {
     "tanh": (2, 8),
     "logistic": (4, 8),

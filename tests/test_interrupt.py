@@ -42,6 +42,7 @@ CALLS = {
     "norm_on_two_threads": 'jacobian_norm(field, "leapfrog", steps, 10_000_000, threads=2)',
     "norm_on_one_thread": 'jacobian_norm(field, "leapfrog", 0.001, 10_000_000, threads=1)',
     "cheap_steps": 'jacobian_norm(henon_heiles(), "leapfrog", 1e-4, 2_000_000_000, [0.1, 0.1])',
+    "pullback": 'OdeRecurrence(field, "leapfrog", steps, 2_000_000, threads=2).pullback(np.eye(200))',
     "run": 'OdeRecurrence(field, "leapfrog", steps, 100_000_000, threads=2).run()',
 }
 

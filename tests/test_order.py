@@ -43,8 +43,8 @@ def driven_force(y, x):
     return np.array([mpmath.sin(mpmath.mpf(0.1) - y[0] + x[0])])
 
 
-# Force, field, initial values, drive, and the times for orders below and from 8: at short times the error of a
-# high order is round-off before its slope shows.
+# Force, field, initial values, drive, and the times for orders below and from 8: at short times a high order
+# is at round-off before its slope shows.
 PROBLEMS = {
     "pendulum": (pendulum_force, pendulum(), [0.3], [0.1], None, (4.0, 200.0)),
     "henon_heiles": (henon_heiles_force, henon_heiles(), [0.125, -0.1], [0.1, 0.15], None, (4.0, 40.0)),

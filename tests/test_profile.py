@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import re
 
 import mpmath
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 
 import naive
 from integrators import SCHEMES, Field, NeuralField, checkpoint, integrate, sweeps
-from integrators.problem import TrajectoryOverflow
-from sensitivity import bounds, jacobian, jacobian_norm
+from integrators.checkpoint import Layout
+from integrators.problem import Problem, TrajectoryOverflow
+from integrators.schedule import Schedule
+from sensitivity import bounds, jacobian, jacobian_norm, stacks
 from sensitivity import profile as profile_module
 from sensitivity.cli import profile as command
 from sensitivity.cli.parser import build_parser
@@ -115,14 +118,33 @@ def test_inputs_against_a_complex_step(name, driven):
 def test_checkpoints_and_small_chunks_change_nothing(name, of, driven, monkeypatch):
     """Would catch the station or the input row of the kick where two stretches or two chunks meet."""
     field, start = driven
-    n_steps = 200
+    n_steps = 600
     start["inputs"] = np.random.default_rng(2).normal(size=(n_steps, 2))
-    for step in (0.05, np.geomspace(0.02, 0.1, 9)):
+    for step in (0.01, np.geomspace(0.005, 0.02, 9)):
         whole = gradient_profile(field, name, step, n_steps, **start, of=of)
+        with pytest.raises(ValueError, match="too small") as error:
+            gradient_profile(field, name, step, n_steps, **start, of=of, memory_bytes=1)
+        memory = min(8, np.size(step)) * int(re.search(r"need (\d+)", str(error.value))[1])
+        schedule = Schedule.of(SCHEMES[name], n_steps, close=False)
+        assert Layout.of(Problem(field, name, step, n_steps), schedule, 3, 1, memory).length < n_steps / 10
         monkeypatch.setattr(sweeps, "KEPT_BYTES", 3000)
-        found = gradient_profile(field, name, step, n_steps, **start, of=of, memory_bytes=60_000)
+        found = gradient_profile(field, name, step, n_steps, **start, of=of, memory_bytes=memory, threads=1)
         monkeypatch.undo()
         np.testing.assert_array_equal(found.norms, whole.norms)
+
+
+@pytest.mark.parametrize("name", VARIED)
+def test_every_index_is_handed_out_once(name, driven, monkeypatch):
+    field, start = driven
+    monkeypatch.setattr(sweeps, "KEPT_BYTES", 1000)
+    problem = Problem(field, name, STEP, N, **start)
+    for sweep, count in ((sweeps.node_cotangents, N + 1), (sweeps.input_cotangents, N)):
+        seen = []
+        sweep(
+            problem, np.eye(3), lambda kept, seen=seen: seen.append(kept.first + np.arange(len(kept.values)))
+        )
+        assert len(seen) > 2
+        assert sorted(np.concatenate(seen)) == list(range(N + 1 - count, N + 1))
 
 
 def test_times_of_inputs_that_are_a_function(driven):
@@ -137,7 +159,7 @@ def test_times_of_inputs_that_are_a_function(driven):
         assert found.norms[i] == pytest.approx(np.linalg.norm(later, 2), rel=1e-12)
 
 
-@pytest.mark.parametrize("d", [1, 2, 10, 50, 100])
+@pytest.mark.parametrize("d", [1, 2, 10, 50, 130])
 def test_every_size(d):
     field = NeuralField.random(d)
     found = gradient_profile(field, "leapfrog", 0.1, 50)
@@ -228,7 +250,7 @@ def test_a_lost_trajectory(random_field):
 
 
 @pytest.mark.parametrize(
-    "shape", [(1, 1), (1, 7), (7, 1), (2, 2), (3, 9), (9, 3), (60, 60), (100, 100), (5, 120)]
+    "shape", [(1, 1), (1, 7), (7, 1), (2, 2), (3, 9), (9, 3), (60, 60), (130, 130), (5, 140)]
 )
 def test_spectral_norms_of_stacks(shape, rng):
     """Gaussian matrices, on which Lanczos gives up, and rank one plus a little, on which it does not."""
@@ -243,10 +265,21 @@ def test_spectral_norms_of_stacks(shape, rng):
 
 def test_a_cluster_of_singular_values(rng):
     """The two largest differ by 1e-7, seen from a random start vector."""
-    left, right = (np.linalg.qr(rng.normal(size=(4, 100, 100)))[0] for _ in range(2))
-    sigma = np.concatenate([[1.0, 1.0 - 1e-7], np.linspace(0.9, 0.1, 98)])
+    left, right = (np.linalg.qr(rng.normal(size=(4, 140, 140)))[0] for _ in range(2))
+    sigma = np.concatenate([[1.0, 1.0 - 1e-7], np.linspace(0.9, 0.1, 138)])
     values, exponent = spectral_norms(Scaled(left * sigma @ right, np.zeros(4, np.int64)))
     np.testing.assert_allclose(np.ldexp(values, exponent), 1.0, rtol=1e-10)
+
+
+def test_a_norm_does_not_depend_on_its_neighbours(rng, monkeypatch):
+    """Some converge by Lanczos and some do not; batches of any size give the same bits."""
+    matrices = rng.normal(size=(6, 130, 130))
+    matrices[::2] += 30.0
+    together = spectral_norms(Scaled(matrices, np.zeros(6, np.int64)))[0]
+    monkeypatch.setattr(stacks, "BATCH_BYTES", 8 * 130 * 130 * 4)
+    np.testing.assert_array_equal(spectral_norms(Scaled(matrices, np.zeros(6, np.int64)))[0], together)
+    alone = [spectral_norms(Scaled(m[None], np.zeros(1, np.int64)))[0][0] for m in matrices]
+    np.testing.assert_array_equal(alone, together)
 
 
 def test_numbers_that_are_not_finite_stay(rng):

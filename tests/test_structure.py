@@ -1,4 +1,4 @@
-"""What every scheme keeps: symplectic form, volume, reversibility, bounded energy; and how the control fails."""
+"""What every scheme keeps: symplectic form, volume, reversibility, bounded energy; how the control fails."""
 
 import numpy as np
 import pytest

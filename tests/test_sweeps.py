@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import NOJIT
 
-from integrators import SCHEMES, NeuralField, checkpoint
+from integrators import SCHEMES, NeuralField, checkpoint, integrate
 from integrators.checkpoint import Layout, stretch
 from integrators.problem import Problem
 from integrators.pullback import checkpointed_pullback
@@ -261,6 +261,12 @@ def test_the_reported_round_off_is_what_it_says(random_field):
     error = np.sqrt(sum(np.sum((a * scale - b) ** 2, axis=(1, 2)) for a, b in pairs))
     size = np.sqrt(sum(np.sum(b**2, axis=(1, 2)) for _, b in pairs))
     np.testing.assert_allclose(sweep.deviation, error / size)
+    # The way back is the mirror image, bit by bit, of a run with the velocities reversed.
+    there = integrate(field, "leapfrog", problem.y0, problem.p0, problem.steps, 400)
+    for lane, step in enumerate(problem.steps):
+        back = integrate(field, "leapfrog", there.y[lane, -1], -there.p[lane, -1], step, 400)
+        error = np.concatenate([back.y[-1] - problem.y0, -back.p[-1] - problem.p0])
+        assert sweep.start_error[lane] == pytest.approx(np.linalg.norm(error), rel=1e-12)
     assert sweep.start_error[1] > 100.0 * sweep.start_error[0] > 0.0
     assert re.fullmatch(
         r"<ReversedSweep of 2 lanes: start off by \S+, cotangent by \S+ of its size>", repr(sweep)

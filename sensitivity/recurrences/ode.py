@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from integrators.fields import Field
-from integrators.flow import Lanes, Record, Run
+from integrators.flow import Lanes
 from integrators.linearisation import Linearisation
 from integrators.problem import Columns, Inputs, Problem, Segments
+from integrators.pullback import checkpointed_pullback
 from integrators.schedule import Schedule
 from integrators.schemes import Scheme
 from integrators.validation import as_array
@@ -87,7 +88,7 @@ class OdeRecurrence:
     def run(self) -> Float:
         """Final state (y_N, p_N), shape (*step.shape, D)."""
         y, p, _, lost = self.problem.forward(threads=self._threads, progress=self.progress)
-        self._check(lost, y, p)
+        self._mark_lost(lost, y, p)
         state = y if self.problem.first_order else np.concatenate([y, p], axis=1)
         return state.reshape(*self.shape, self.state_size)
 
@@ -102,30 +103,19 @@ class OdeRecurrence:
             threads=self._threads,
             progress=self.progress,
         )
-        if not self.problem.field.constant_jacobian:
-            self._check(lost, end.y, end.p)
+        self.check_lost(lost, end.y, end.p)
         return self._join(end, rows)
 
     def pullback(self, cotangents: ArrayLike) -> Scaled:
         """Jᵀ Λ for cotangent columns Λ of shape (D, k), by the transposed factors in reversed order.
 
-        Keeps y at every kick of a block of lanes: 8 · kicks · d bytes a lane.
+        Keeps y at every kick while that fits into half a GiB, else checkpoints (`checkpointed_pullback`).
         """
-        lam = self._split(cotangents, "cotangents")
-        d, m, k = self.problem.field.dim, self.problem.n_lanes, lam[0].shape[1]
-        start = Columns(np.empty((m, d, k)), np.empty((m, d, k)), np.zeros(m, np.int64))
-
-        def keep(block: slice, run: Run, record: Record, lanes: Lanes) -> None:
-            part, _ = self.problem.backward(run, record.stations, lam, gradient=False)
-            real = slice(0, block.stop - block.start)  # the block may be padded
-            start.y[block], start.p[block], start.exponent[block] = (
-                part.y[real],
-                part.p[real],
-                part.exponent[real],
-            )
-
-        self._forward_then(keep, start.y, start.p)
-        return self._join(start, None)
+        pulled = checkpointed_pullback(
+            self.problem, self._split(cotangents, "cotangents"), threads=self._threads, progress=self.progress
+        )
+        self.check_lost(pulled.lost, pulled.columns.y, pulled.columns.p)
+        return self._join(pulled.columns, None)
 
     def propagate(
         self, columns: ArrayLike, ends: Sequence[int], visit: Visit, rows: str | None = None
@@ -159,10 +149,7 @@ class OdeRecurrence:
             threads=self._threads,
             progress=self.progress,
         )
-        if self.problem.field.constant_jacobian:
-            return np.zeros(lost.shape, bool)
-        self._check(lost)
-        return lost >= 0
+        return self.check_lost(lost)
 
     @property
     def qr_interval(self) -> int:
@@ -184,26 +171,13 @@ class OdeRecurrence:
     def parameter_gradient(self, cotangent: ArrayLike) -> Float:
         """∂⟨λ, s_N⟩/∂θ for one cotangent λ of shape (D,), packed as ``field.theta``."""
         lam = self._split(np.asarray(cotangent, dtype=np.float64).reshape(-1, 1), "cotangent")
-        gradient = np.empty((self.problem.n_lanes, self.problem.field.packed.size))
-
-        def keep(block: slice, run: Run, record: Record, lanes: Lanes) -> None:
-            # The leaf sums over lanes, and each lane has a gradient of its own.
-            for q, lane in enumerate(range(self.problem.n_lanes)[block]):
-                alone = self.problem.one_lane(run, q)
-                stations = np.ascontiguousarray(record.stations[:, :, q : q + 1])
-                _, gradient[lane] = self.problem.backward(alone, stations, lam, gradient=True)
-
-        self._forward_then(keep, gradient)
-        return gradient.reshape(*self.shape, -1)
+        pulled = checkpointed_pullback(
+            self.problem, lam, gradient=True, threads=self._threads, progress=self.progress
+        )
+        self._mark_lost(pulled.lost, pulled.gradient)  # it contains the states themselves
+        return pulled.gradient.reshape(*self.shape, -1)
 
     # ------------------------------------------------------------------------------------------- inside
-
-    def _forward_then(self, keep, *results: Float) -> None:
-        _, _, _, lost = self.problem.forward(
-            keep=keep, stations=True, threads=self._threads, progress=self.progress
-        )
-        if not self.problem.field.constant_jacobian:
-            self._check(lost, *results)
 
     def _split(self, columns: ArrayLike, argument: str) -> tuple[Float, Float]:
         array = as_array(columns, argument, 2)
@@ -223,8 +197,17 @@ class OdeRecurrence:
             values = np.concatenate([part.y, part.p], axis=1)
         return Scaled(values.reshape(*self.shape, *values.shape[1:]), part.exponent.reshape(self.shape))
 
-    def _check(self, lost: NDArray[np.int64], *results: Float) -> None:
-        """Raise, or mark the lanes and warn, where the trajectory left the range of float64."""
+    def check_lost(self, lost: NDArray[np.int64], *tangents: Float) -> NDArray[np.bool_]:
+        """Raise, or make tangents NaN and warn, where they are those of a trajectory that overflowed.
+
+        Returns which lanes that concerns: none of a field whose DF is the same everywhere.
+        """
+        if self.problem.field.constant_jacobian:
+            return np.zeros(lost.shape, bool)
+        self._mark_lost(lost, *tangents)
+        return lost >= 0
+
+    def _mark_lost(self, lost: NDArray[np.int64], *results: Float) -> None:
         if not (lost >= 0).any():
             return
         first = self.problem.overflow(int(np.argmax(lost >= 0)))
@@ -240,7 +223,7 @@ class OdeRecurrence:
 
 
 def _level_of_caller() -> int:
-    """Stack level, as `warnings.warn` counts it from `_check`, of the first frame outside the package."""
+    """Stack level, as `warnings.warn` counts it from `_mark_lost`, of the first frame outside the package."""
     frame, level, package = sys._getframe(1), 1, __name__.partition(".")[0]
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == package:
         frame, level = frame.f_back, level + 1
