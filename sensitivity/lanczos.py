@@ -147,9 +147,7 @@ def golub_kahan_lanczos(
             V.append(v)
             tick()
     exponent = np.zeros(lanes, np.int64) if operator.exponent is None else operator.exponent
-    return SingularTriplets(
-        found.values, exponent, found.left, found.right, found.error, ~found.open, len(U)
-    )
+    return SingularTriplets(found.values, exponent, found.left, found.right, found.error, ~found.open, len(U))
 
 
 class _Found:
