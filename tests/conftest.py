@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from integrators import NeuralField
+from integrators import SCHEMES, NeuralField
 
 # Subprocesses and timings mean nothing without compiled kernels.
 NOJIT = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
@@ -16,6 +16,13 @@ def _plain_environment(monkeypatch):
     """No test depends on the variables that a developer may have set."""
     for name in ("LEAPGRAD_THREADS",):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _built_in_schemes_only(monkeypatch):
+    """What a test registers is gone after it."""
+    for name in ("_rows", "_owners"):
+        monkeypatch.setattr(SCHEMES, name, dict(getattr(SCHEMES, name)))
 
 
 @pytest.fixture

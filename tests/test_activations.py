@@ -9,6 +9,7 @@ import pytest
 
 import naive
 from integrators import ACTIVATIONS
+from integrators.arithmetic import exp_negative
 
 LN2 = math.log(2.0)
 TINY = 2.0**-1074
@@ -38,7 +39,9 @@ def whole_range(rng):
         np.nextafter(np.finfo(float).tiny, 0),
         np.finfo(float).max,
     ]
-    positive = np.concatenate([positive[np.isfinite(positive)], extremes, rng.uniform(0, 25, 1500)])
+    positive = np.concatenate(
+        [positive[np.isfinite(positive)], extremes, rng.uniform(0, 25, 1500), rng.uniform(0, 1, 9000)]
+    )
     return np.concatenate([positive, -positive])
 
 
@@ -59,6 +62,14 @@ def errors_in_ulp(function, exact, points):
 def test_tanh_is_within_two_ulp_over_the_whole_range(rng):
     points = np.concatenate([whole_range(rng), breakpoints()])
     assert max(errors_in_ulp(ACTIVATIONS["tanh"], mpmath.tanh, points)) <= 2.0
+
+
+def test_exponential_of_the_reduction_is_within_one_ulp(rng):
+    points = -np.concatenate([rng.uniform(0, 2, 6000), rng.uniform(0, 708, 2000), 2 * np.abs(breakpoints())])
+    points = points[points >= -708.0]
+    for part, exact in enumerate((lambda u: -mpmath.expm1(u), mpmath.exp)):
+        found = errors_in_ulp(np.vectorize(lambda u, part=part: exp_negative(u)[part]), exact, points)
+        assert max(found) <= 0.95
 
 
 def test_slope_of_tanh_keeps_its_relative_accuracy(rng):

@@ -139,8 +139,10 @@ def test_integrate_against_the_naive_twin(name, n_inputs, random_field):
     field, y0, p0, inputs = case(3, n_inputs, random_field, 11)
     F = naive.neural(field.W, field.b, field.V, "tanh")
     for given in (inputs, (lambda t: np.array([np.sin(t), t])) if n_inputs else None):
-        path = integrate(field, name, y0, p0, [0.1, 0.25], 11, given)
-        for lane, h in enumerate((0.1, 0.25)):
+        # Enough lanes for whole registers of them.
+        steps = [0.1, 0.25, 0.2, 0.15, 0.05, 0.3, 0.12, 0.22, 0.17]
+        path = integrate(field, name, y0, p0, steps, 11, given)
+        for lane, h in enumerate(steps):
             y, p = map(np.array, zip(*naive.trajectory(SCHEMES[name], F, y0, p0, h, 11, given), strict=True))
             np.testing.assert_allclose(path.y[lane], y, rtol=1e-13, atol=1e-14)
             if SCHEMES[name].form != "first_order":
