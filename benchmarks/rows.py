@@ -1,0 +1,92 @@
+"""The rows of the table, each a piece of work with what is asked of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .work import Work
+
+__all__ = ["JACOBIANS", "NORMS", "ROWS", "TRAINING", "Row", "quick", "select"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row.
+
+    Attributes
+    ----------
+    key : str
+        Names the row on the command line.
+    title : str
+    work : Work
+    most_bound : float, optional
+        Asked for: at most so many times the arithmetic bound.
+    least_faster : float, optional
+        Asked for: at least so many times faster than the best JAX formulation of the whole Jacobian.
+    rounds : int
+        How often every candidate has its turn.
+    peers : tuple of str
+        Libraries to compare with.
+    """
+
+    key: str
+    title: str
+    work: Work
+    most_bound: float | None = None
+    least_faster: float | None = None
+    rounds: int = 7
+    peers: tuple[str, ...] = ("JAX", "PyTorch", "autograd")
+
+
+def _jacobians() -> tuple[Row, ...]:
+    asked = {1: (3.0, 2.0, 15), 10: (2.0, 2.5, 11), 100: (1.25, 1.5, 5), 512: (1.25, 1.4, 3)}
+    rows = []
+    for d, (most, least, rounds) in asked.items():
+        for scheme in ("leapfrog", "euler"):
+            work = Work(scheme, d, lanes=4 if d == 512 else 100)
+            # At d = 512 autograd needs minutes for one step size.
+            peers = ("JAX", "PyTorch") if d == 512 else Row.peers
+            rows.append(Row(f"{scheme}-{d}", f"{scheme}, d = {d}", work, most, least, rounds, peers))
+    return tuple(rows)
+
+
+# ε up to 0.3 and not 1: beyond, one ulp in W moves the norm by more than 1e-10 at d = 512, and no two
+# programs agree.
+_GAUSSIAN = Work("leapfrog", 512, 200, 32, "norm", "gaussian", (1e-3, 0.3))
+
+JACOBIANS = _jacobians()
+NORMS = (
+    Row("norm-100", "norm, d = 100", Work("leapfrog", 100, what="norm"), None, 8.0, 5, ("JAX",)),
+    Row("norm-512", "norm, d = 512, Gaussian W", _GAUSSIAN, None, 4.0, 3, ("JAX",)),
+    Row("norm-1000", "norm, d = 1000, Gaussian W", replace(_GAUSSIAN, d=1000), None, 4.0, 3, ("JAX",)),
+)
+TRAINING: tuple[Row, ...] = ()
+"""One gradient step of the trainer; its rows come with the trainer."""
+
+ROWS = (*JACOBIANS, *NORMS, *TRAINING)
+
+
+def quick(row: Row) -> Row:
+    """A smaller row that shows whether everything runs and agrees; its times are not worth quoting."""
+    work = row.work
+    shrunk = replace(
+        work,
+        n_steps=max(10, min(work.n_steps // 2, 10 * 1000 // work.d)),
+        lanes=min(work.lanes, 8) if work.d >= 512 else work.lanes,
+    )
+    return replace(row, work=shrunk, rounds=2)
+
+
+def select(keys: list[str]) -> tuple[Row, ...]:
+    """The rows with these keys; all of them for an empty list.
+
+    Raises
+    ------
+    ValueError
+        For a key that is no row's.
+    """
+    known = [row.key for row in ROWS]
+    for key in keys:
+        if key not in known:
+            raise ValueError(f"there is no row {key!r}; the rows are {', '.join(known)}.")
+    return tuple(row for row in ROWS if not keys or row.key in keys)
