@@ -107,7 +107,7 @@ def _against(basis: Float, column: Float) -> Float:
 def lanczos(work: Work, cores: int) -> Run:
     """All lanes of a thread together, so that every sweep is N products (d, d) × (d, lanes).
 
-    Both bases are orthogonalised again in full; it ends when the residual of every lane is below the tolerance.
+    Both bases are orthogonalised again in full; it ends when the residual of every lane is below tol.
     """
     slopes_of, push, pull = (jax.jit(make(work)) for make in (_slopes, _push, _pull))
     W, b = (jax.device_put(part) for part in (work.W, work.b))
