@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -99,17 +98,12 @@ def _xor_lengths(tools: Tools) -> Finding:
 
 def _shock_threshold(tools: Tools) -> Finding:
     """Accuracy of the likelihood-ratio test on the five shocked entries, the best there can be."""
-    from scipy.stats import chi2
+    from ..training.tasks import shock_accuracy
 
-    found = {}
-    for name, variance in (("variance", 10.0), ("standard deviation", 100.0)):
-        # The ratio depends on S = Σ x_i² over the five; it crosses 1 where the two densities are equal.
-        cut = 5.0 * math.log(variance) / (1.0 - 1.0 / variance)
-        found[name] = 0.5 * (chi2.cdf(cut, 5) + chi2.sf(cut / variance, 5))
+    found = {"variance": shock_accuracy(10.0), "standard deviation": shock_accuracy(100.0)}
     said = tuple(f"best accuracy possible if 10 is the {name}: {100 * p:.2f} %" for name, p in found.items())
     reachable = all(p > 0.9 for p in found.values())
-    numbers = {name: float(p) for name, p in found.items()}
-    return Finding(Verdict.CONFIRMED if reachable else Verdict.REFUTED, said, numbers=numbers)
+    return Finding(Verdict.CONFIRMED if reachable else Verdict.REFUTED, said, numbers=found)
 
 
 def _list(values: Sequence[int]) -> str:
