@@ -112,9 +112,9 @@ class Activation:
     code : int
         Selects the compiled form in `activate`.
     lipschitz : float
-        L = sup |σ'|.
+        L = sup |σ'|; the next float64 above where it is none (erf), so that bounds made of it are bounds.
     bound : float
-        sup |σ|, possibly inf.
+        sup |σ|, possibly inf; rounded up likewise (arctan).
     symbolic : callable
         SymPy expression of σ for a SymPy argument.
     smooth : bool
@@ -177,9 +177,9 @@ _RECORDS = (
     Activation("relu", RELU, 1.0, math.inf, _symbolic_relu, smooth=False),
     Activation("identity", IDENTITY, 1.0, math.inf, lambda z: z),
     Activation("sin", SIN, 1.0, 1.0, _sympy("sin")),
-    Activation("arctan", ARCTAN, 1.0, math.pi / 2, _sympy("atan")),
+    Activation("arctan", ARCTAN, 1.0, math.nextafter(math.pi / 2, math.inf), _sympy("atan")),
     Activation("softsign", SOFTSIGN, 1.0, 1.0, lambda z: z / (1 + abs(z))),
-    Activation("erf", ERF, TWO_OVER_SQRT_PI, 1.0, _sympy("erf")),
+    Activation("erf", ERF, math.nextafter(TWO_OVER_SQRT_PI, math.inf), 1.0, _sympy("erf")),
 )
 
 

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from .compiled import Kernel, user_kernel
 from .validation import as_array, as_count, as_vector
 
-__all__ = ["CONDENSE", "KICK", "KICK_ADJOINT", "Field"]
+__all__ = ["CONDENSE", "KICK", "KICK_ADJOINT", "Field", "as_field"]
 
 Float = NDArray[np.float64]
 
@@ -141,3 +141,10 @@ class Field:
     def __repr__(self) -> str:
         driven = f", n_inputs={self.n_inputs}" if self.n_inputs else ""
         return f"{type(self).__name__}({self.name}, d={self.dim}{driven})"
+
+
+def as_field(value: Any) -> Field:
+    """The argument itself, or a TypeError that says what a field is."""
+    if not isinstance(value, Field):
+        raise TypeError(f"field must be a Field such as NeuralField, got {type(value).__name__}.")
+    return value

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .activations import ACTIVATIONS, activate
 from .arithmetic import fma
@@ -15,6 +17,9 @@ from .simd import flat, get, put
 from .validation import as_array, as_count
 
 __all__ = ["NeuralField"]
+
+Float = NDArray[np.float64]
+EPS = float(np.finfo(np.float64).eps)
 
 
 @helper
@@ -135,6 +140,15 @@ def neural_pull(theta, slopes, x, c, lam_p, lam_y, grad_theta):
     pull_columns(theta, d, scale, lam_p, lam_y, np.empty((d, k, m), theta.dtype))
 
 
+def _largest_slope(lipschitz: float, matrix: Float) -> float:
+    """A float64 that is at least L‖W‖₂: singular values err by some units of the largest, times d."""
+    with np.errstate(over="ignore"):
+        norm = float(np.linalg.norm(matrix, 2) * (1.0 + 4.0 * (len(matrix) - 1) * EPS))
+    product = lipschitz * norm
+    exact = math.frexp(lipschitz)[0] == 0.5 or product == 0.0  # a power of two rounds nothing
+    return product if exact else math.nextafter(product, math.inf)
+
+
 class NeuralField(Field):
     """F(y, x) = σ(W y + V x + b), applied componentwise.
 
@@ -153,7 +167,7 @@ class NeuralField(Field):
         Read-only copies.
     activation : Activation
     lipschitz : float
-        sup|σ'| ‖W‖₂, a bound on ‖DF‖₂.
+        sup|σ'| ‖W‖₂, a bound on ‖DF‖₂, rounded up.
 
     Raises
     ------
@@ -194,7 +208,7 @@ class NeuralField(Field):
             neural_kick_adjoint,
             np.concatenate([matrix.ravel(), weights.ravel(), bias, [self.activation.code]]),
             n_inputs=weights.shape[1],
-            lipschitz=self.activation.lipschitz * float(np.linalg.norm(matrix, 2)),
+            lipschitz=_largest_slope(self.activation.lipschitz, matrix),
             name=self.activation.name,
         )
         self.push, self.pull, self.condense = neural_push, neural_pull, neural_condense

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .blocks import POOL_SECONDS, Ticker, default_threads, run_blocks
 from .compiled import Kernel
-from .fields import Field
+from .fields import Field, as_field
 from .flow import Lanes, Record, Run, advance
 from .schedule import FIRST_ORDER, SPLITTING, Schedule
 from .schemes import Scheme, get_scheme
@@ -116,9 +116,7 @@ class Problem:
         inputs: Inputs = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        if not isinstance(field, Field):
-            raise TypeError(f"field must be a Field such as NeuralField, got {type(field).__name__}.")
-        self.field = field
+        self.field = as_field(field)
         self.dtype: Any = np.dtype(dtype)
         if self.dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
             raise ValueError(f"dtype must be float64 or float32, got {self.dtype}.")

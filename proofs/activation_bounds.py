@@ -93,8 +93,8 @@ def values(bound: Callable[[str], sp.Expr] = lambda name: BOUND.get(name, ONE)) 
     return all_of(decisions)
 
 
-def records(tolerance: int = 1) -> Decision:
-    """The float64 constants of the records are the exact ones, to one unit in the last place."""
+def records(tolerance: int = 1, rounding: int = 1) -> Decision:
+    """0 ≤ float64 − exact < one unit in the last place, for the constants of the records."""
     decisions = {}
     for name, record in ACTIVATIONS.items():
         for label, stored, exact in (
@@ -104,9 +104,15 @@ def records(tolerance: int = 1) -> Decision:
             if exact == sp.oo:
                 decisions[f"{name} {label}"] = fact(math.isinf(stored), stored, "infinite")
                 continue
-            error = abs(sp.Rational(stored) - sp.N(exact, 40))
-            decisions[f"{name} {label}"] = fact(
-                bool(error < tolerance * math.ulp(stored)), error, "|float64 − exact|"
+            excess = sp.sympify(rounding * (sp.Rational(stored) - exact))
+            size = sp.Integer(0) if excess == 0 else sp.N(excess, 40)
+            decisions[f"{name} {label}"] = all_of(
+                {
+                    "not below": fact(excess.is_nonnegative, size, "sign of float64 − exact"),
+                    "within a unit": fact(
+                        bool(abs(size) < tolerance * math.ulp(stored)), size, "float64 − exact"
+                    ),
+                }
             )
     return all_of(decisions)
 
@@ -123,7 +129,7 @@ PROPOSITION = Proposition(
         Step("slope_reached", "|σ'| → L at 0, so L is the supremum", slope_reached),
         Step("increasing", "σ' ≥ 0 (sin excepted)", increasing),
         Step("values", "sup|σ| is as recorded", values, ("increasing",), ("monotone",)),
-        Step("records", "the stored float64 values are these numbers, rounded", records,
+        Step("records", "the stored float64 values are these numbers, rounded up", records,
              ("slopes", "values")),
     ),
     mutants=(
@@ -134,5 +140,6 @@ PROPOSITION = Proposition(
         Mutant("low_arctan", "sup|arctan| = 1",
                {"bound": lambda name: ONE if name == "arctan" else BOUND.get(name, ONE)}),
         Mutant("no_rounding", "float64 constants said to be exact", {"tolerance": 0}),
+        Mutant("rounded_down", "float64 constants said to be rounded down", {"rounding": -1}),
     ),
 )  # fmt: skip

@@ -268,8 +268,11 @@ def _from_full(recurrence: Recurrence, block: str, k: int, smallest: bool) -> li
     """Values, exponents, left and right vectors from the full matrix, lanes flattened."""
     columns = scaled_jacobian(recurrence, block)
     matrices = columns.values.reshape(-1, *columns.values.shape[-2:])
+    finite = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))  # NaN where the trajectory left float64
     with one_blas_thread():
-        left, values, right = np.linalg.svd(matrices)
+        left, values, right = np.linalg.svd(np.where(finite[:, None, None], matrices, 0.0))
+    for part in (left, values, right):
+        part[~finite] = np.nan
     order = slice(None, -k - 1, -1) if smallest else slice(0, k)
     right = np.swapaxes(right, -1, -2)
     return [values[:, order], columns.exponent.reshape(-1), left[..., order], right[..., order]]

@@ -218,5 +218,6 @@ def gradient_profile(
 def _bound(recurrence: OdeRecurrence) -> Bound | None:
     """The theorem that bounds ‖∂y_N/∂y_0‖ of the recursion itself."""
     problem = recurrence.problem
-    found = applicable(problem.field, problem.scheme, problem.steps.reshape(problem.shape), problem.n_steps)
-    return next((bound for bound in found if bound.side == "upper" and bound.of == "recursion"), None)
+    steps = problem.steps.reshape(problem.shape)
+    found = applicable(problem.field, problem.scheme, steps, problem.n_steps, of=("recursion",))
+    return next((bound for bound in found if bound.side == "upper"), None)

@@ -8,7 +8,7 @@ import pytest
 from numba import njit
 
 from integrators import ACTIVATIONS, SCHEMES, Field, NeuralField
-from sensitivity import bounds, jacobian, log_jacobian_norm
+from sensitivity import bounds, jacobian, log_jacobian_norm, log_singular_values
 from sensitivity.bounds import growth
 
 EPS = 2.0**-52
@@ -209,7 +209,8 @@ def test_a_field_without_a_lipschitz_constant_says_how_to_give_one():
     field = Field(1, spring, spring_adjoint)
     with pytest.raises(ValueError, match=r"Field\(\.\.\., lipschitz=sup‖DF‖\)"):
         bounds.chebyshev(field, 0.1, 5)
-    assert bounds.applicable(field, "leapfrog", 0.1, 5) == []
+    assert [b.name for b in bounds.applicable(field, "leapfrog", 0.1, 5)] == ["aposteriori"]
+    assert bounds.aposteriori(field, "leapfrog", 0.1, 5, y0=[0.3]) > 1.0  # needs no constant
     assert "lipschitz" in bounds.inapplicable(field, "leapfrog", 0.1, 5)["chebyshev"]
     for bad in (math.inf, math.nan, -1.0):
         field.lipschitz = bad
@@ -258,7 +259,11 @@ def test_theorem_3_2_bounds_the_flow():
 @pytest.mark.parametrize(
     ("field", "p0", "message"),
     [
-        (scalar(1.0, activation="tanh"), None, r"p0 = 0 and T = 1"),
+        (
+            scalar(1.0, activation="tanh"),
+            None,
+            r"p0 = 0 and T = 1: from rest the conclusion itself is false.*cosh",
+        ),
         (scalar(1.0, activation="tanh"), [1.0], r"p0 = 1 and T = 1"),
         (scalar(1.0, activation="tanh"), [-3.0], "p0 = -3"),
         (scalar(1.0, activation="arctan"), [3.0], r"sup\|arctan\|"),
@@ -275,15 +280,89 @@ def test_theorem_3_2_says_which_hypothesis_fails(field, p0, message):
 def test_applicable_lists_what_holds_and_no_more():
     field = scalar(1.0, 0.5, "tanh")
     slow = {b.name: b for b in bounds.applicable(field, "leapfrog", 0.01, 100)}
-    assert set(slow) == {"chebyshev", "cosh", "majorant", "no_vanishing"}
+    assert set(slow) == {"chebyshev", "cosh", "majorant", "aposteriori", "no_vanishing"}
     fast = {b.name: b for b in bounds.applicable(field, "leapfrog", 0.01, 100, p0=[2.0])}
     assert set(fast) == {*slow, "theorem_3_2"}
     assert [name for name, b in fast.items() if b.of == "flow"] == ["theorem_3_2"]
+    assert [name for name, b in fast.items() if b.of == "trajectory"] == ["aposteriori"]
+    proved = bounds.applicable(field, "leapfrog", 0.01, 100, p0=[2.0], of=("recursion",))
+    assert {b.name for b in proved} == set(slow) - {"aposteriori"}
     assert [name for name, b in fast.items() if b.side == "lower"] == ["no_vanishing"]
-    every_scheme = {"majorant", "no_vanishing"}
+    every_scheme = {"majorant", "aposteriori", "no_vanishing"}
     assert {b.name for b in bounds.applicable(field, "euler", 0.01, 100)} == {"euler", *every_scheme}
     assert {b.name for b in bounds.applicable(field, "yoshida4", 0.01, 100)} == every_scheme
     assert slow["chebyshev"].value == bounds.chebyshev(field, 0.01, 100)
     assert "sup‖DF‖ ≤ 1" in repr(slow["chebyshev"]) and "1.54308" in repr(slow["cosh"])
     with pytest.raises(ValueError, match="p0"):
         bounds.applicable(field, "leapfrog", 0.01, 100, p0=[1.0, 2.0])
+
+
+def test_tightness_is_bound_over_norm_also_beyond_float64():
+    field, inputs = NeuralField.random(3, inputs=1), np.sin(np.arange(1000.0))[:, None]
+    steps = np.array([1e-3, 1.0])
+    found = {b.name: b for b in bounds.applicable(field, "leapfrog", steps, 1000, inputs=inputs)}
+    norm = log_jacobian_norm(field, "leapfrog", steps, 1000, inputs=inputs)
+    least = log_singular_values(field, "leapfrog", steps, 1000, inputs=inputs)[:, -1]
+    for bound in found.values():
+        about = norm if bound.side == "upper" else least
+        assert (bound.log_tightness(about) >= 0.0).all()
+    B = found["chebyshev"]
+    assert B.value[1] == math.inf and B.log_tightness(norm)[1] == B.log_value[1] - norm[1] > 700
+    assert B.tightness(norm)[0] == pytest.approx(B.value[0] / math.exp(norm[0]))
+    lower = found["no_vanishing"]
+    assert lower.tightness(least)[0] == pytest.approx(math.exp(least[0]) / lower.value[0])
+    assert lower.log_value[1] == -math.inf and lower.tightness(least)[1] == math.inf
+
+
+# Catches: the momentum entry of the majorant pushing the position entry below the smallest float64.
+def test_without_weights_the_bound_is_one_for_every_step():
+    field = NeuralField(np.zeros((2, 2)), np.ones(2))
+    for step in (1e-300, 1.0, 1e300, 1.7e308):
+        for name in ("chebyshev", "cosh", "euler"):
+            assert getattr(bounds, name)(field, step, 1000) == pytest.approx(1.0, abs=1e-11)
+            assert 0.0 <= getattr(bounds, f"log_{name}")(field, step, 1000) < 1e-11
+        assert bounds.aposteriori(field, "leapfrog", step, 1000) == 1.0
+        assert bounds.no_vanishing(field, step, 1000) == pytest.approx(1.0, abs=1e-11)
+
+
+@pytest.mark.parametrize("step", [5e-324, 1e-200, 1e150, 1e300])
+@pytest.mark.parametrize("norm", [5e-324, 1e-160, 1e160, 1e308])
+def test_extreme_steps_and_weights_give_a_number_or_inf_and_no_warning(step, norm, recwarn):
+    field = scalar(norm)
+    for name in ("chebyshev", "cosh", "euler"):
+        value, log_value = (
+            getattr(bounds, name)(field, step, 50),
+            getattr(bounds, f"log_{name}")(field, step, 50),
+        )
+        assert value >= 1.0 and log_value >= 0.0
+        assert math.isinf(value) or math.isclose(math.log(value), log_value, rel_tol=1e-9, abs_tol=1e-9)
+    assert not recwarn.list
+
+
+def test_lipschitz_is_never_below_the_exact_product():
+    rng = np.random.default_rng(0)
+    with mpmath.workdps(40):
+        exact = {"logistic": mpmath.mpf(1) / 4, "erf": 2 / mpmath.sqrt(mpmath.pi)}
+        for name in ACTIVATIONS:
+            for d in (1, 2, 5, 9):
+                W = rng.normal(size=(d, d)) * 10.0 ** rng.uniform(-3, 3)
+                norm = max(mpmath.svd_r(mpmath.matrix(W.tolist()), compute_uv=False))
+                product = exact.get(name, mpmath.mpf(1)) * norm
+                excess = mpmath.mpf(NeuralField(W, np.zeros(d), activation=name).lipschitz) / product - 1
+                assert 0 <= excess < 8 * d * EPS
+
+
+@pytest.mark.parametrize("other", [np.eye(2), [[1.0]], "tanh", None])
+def test_what_is_no_field_is_named(other):
+    for call in (
+        lambda: bounds.chebyshev(other, 0.1, 5),
+        lambda: bounds.cosh(other, 0.1, 5),
+        lambda: bounds.majorant(other, "leapfrog", 0.1, 5),
+        lambda: bounds.theorem_3_2(other, 0.1, 5),
+        lambda: bounds.aposteriori(other, "leapfrog", 0.1, 5),
+        lambda: bounds.applicable(other, "leapfrog", 0.1, 5),
+    ):
+        with pytest.raises(TypeError, match="field must be a Field such as NeuralField"):
+            call()
+    with pytest.raises(ValueError, match="local 'mean' is not known; it is 'norm' or 'slope'"):
+        bounds.aposteriori(scalar(1.0), "leapfrog", 0.1, 5, local="mean")

@@ -290,7 +290,66 @@ def test_arguments_are_checked():
         certify(field, "euler", 0.1, 5, block="phase")
     with pytest.raises(ValueError, match="width"):
         certify(field, "leapfrog", 0.1, 5, width=0.0)
-    assert certify(field, "leapfrog", 0.1, 0).lower == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="max_precision must be at least 128 bits, got 64"):
+        certify(field, "leapfrog", 0.1, 5, max_precision=64)
+
+
+# ------------------------------------------------------------------------------- singular and extreme cases
+
+
+@pytest.mark.parametrize(
+    ("field", "n"), [(NeuralField.random(3), 0), (NeuralField(np.zeros((2, 2)), [1, 2]), 9)]
+)
+def test_the_identity_is_enclosed_by_a_point(field, n):
+    found = certify(field, "leapfrog", 0.1, n)
+    assert found.norm_ball == 1 and found.smallest_ball == 1 and found.log_norm == (0.0, 0.0)
+    assert {bound.verdict for bound in found.bounds} == {"PROVED"}
+
+
+def test_a_jacobian_of_zeros():
+    for d in (1, 3):
+        found = certify(NeuralField(-np.eye(d), np.zeros(d), activation="identity"), "euler", 1.0, 5)
+        assert found.norm_ball == 0 and found.log_norm == (-math.inf, -math.inf) and found.width == 0.0
+        assert all(bound.holds for bound in found.bounds) and found.float64_within_stated_error
+        assert (
+            jacobian_norm(
+                NeuralField(-np.eye(d), np.zeros(d), activation="identity"), "euler", 1.0, 5, certified=True
+            )
+            == 0.0
+        )
+
+
+# Catches: a certificate that stops where float64 does.
+def test_balls_go_on_where_the_float64_trajectory_overflows():
+    field = NeuralField([[2.0]], [1.0], activation="relu")  # y = 3^n − …, J = 3^n
+    found = certify(field, "euler", 1.0, 1000)
+    with mpmath.workdps(DIGITS):
+        exact = 1000 * mpmath.log(3)
+        assert found.log_norm[0] <= exact <= found.log_norm[1]
+    assert np.isnan(found.float64).all() and found.log_error[1] == found.log_stated_error == math.inf
+    assert "leaves the range of float64" in repr(found) and all(bound.holds for bound in found.bounds)
+
+
+def test_an_overflow_of_the_state_does_not_blur_a_constant_jacobian():
+    field = NeuralField([[2.0]], [1.0], activation="identity")
+    found = certify(field, "leapfrog", 1.0, 2000)
+    assert found.log_error[1] <= found.log_stated_error < found.log_norm[0] - 20
+    assert all(bound.holds for bound in found.bounds)
+
+
+@pytest.mark.parametrize("block", ["position", "phase"])
+def test_any_relative_width_can_be_asked_for(block):
+    rng = np.random.default_rng(4)
+    field = NeuralField(rng.normal(size=(4, 4)), rng.normal(size=4))
+    for width, digits in ((1e-30, 60), (1e-60, 90)):
+        found = certify(field, "leapfrog", 0.1, 20, block=block, width=width)
+        assert found.width <= width
+        with mpmath.workdps(digits):
+            J = exact_jacobian(field, "leapfrog", 0.1, 20, block=block)
+            largest, smallest = exact_norm(J)
+            reach = mpmath.mpf(10) ** (8 - digits)
+            for ball, value in ((found.norm_ball, largest), (found.smallest_ball, smallest)):
+                assert ball.overlaps(flint.arb(mpmath.nstr(value, digits + 5), mpmath.nstr(reach, 5)))
 
 
 def test_without_python_flint_the_extra_is_named(monkeypatch):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 
 from integrators import SCHEMES, NeuralField
 from sensitivity import bounds, jacobian_norm, log_jacobian_norm, plan
+from sensitivity.bounds import applicability
 from sensitivity.cli import main
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import from_log, print_table
@@ -409,8 +411,36 @@ def test_bound_lists_values_and_reasons(leapgrad):
     assert values["chebyshev"] == [bounds.chebyshev(field, 1e-3, 1000)]
     assert values["no_vanishing"] == [bounds.no_vanishing(field, 1e-3, 1000)]
     assert "p0 = 0 and T = 1" in shown["do_not_hold"]["theorem_3_2"]
+    assert shown["log_norm"] == pytest.approx([np.log(jacobian_norm(field, "leapfrog", 1e-3, 1000))])
+    for bound in shown["bounds"]:
+        about = shown["log_norm"] if bound["side"] == "upper" else shown["log_smallest"]
+        ratio = bound["value"][0] / np.exp(about[0])
+        assert bound["tightness"] == pytest.approx([ratio if bound["side"] == "upper" else 1 / ratio])
+        assert bound["tightness"][0] >= 1.0
     table = leapgrad("bound", "--d", 1, "--step", "1e-3", "--p0", 2).out
-    assert "3.2: theorem_3_2" in table and "euler: it is about the scheme 'euler'" in table
+    assert "3.2      theorem_3_2" in table and "euler: it is about the scheme 'euler'" in table
+    assert "tightness" in table and f"{jacobian_norm(field, 'leapfrog', 1e-3, 1000, p0=[2]):.6g}" in table
+
+
+def test_bound_takes_inputs_and_outlives_an_overflow(leapgrad, tmp_path):
+    np.save("x.npy", np.sin(np.arange(50.0))[:, None])
+    driven = json.loads(leapgrad("bound", "--d", 2, "--inputs", "x.npy", "--n-steps", 50, "--json").out)
+    field = NeuralField.random(2, inputs=1)
+    norm = jacobian_norm(field, "leapfrog", [1e-3, 1e-2, 1e-1, 1], 50, inputs=np.load("x.npy"))
+    assert np.exp(driven["log_norm"]) == pytest.approx(norm) and driven["violations"] == 0
+    lost = leapgrad("bound", "--d", 2, "--activation", "relu", "--scheme", "euler", "--step", "1",
+                    "--n-steps", 3000)  # fmt: skip
+    assert lost.status == 0 and "overflowed at step" in lost.err and "e+387" in lost.out
+
+
+def test_bound_fails_if_a_bound_is_crossed(leapgrad, monkeypatch):
+    too_low = [
+        replace(row, log=lambda case: np.full(case.step.shape, -1.0)) if row.name == "majorant" else row
+        for row in applicability._TABLE
+    ]
+    monkeypatch.setattr(applicability, "_TABLE", too_low)
+    result = leapgrad("bound", "--d", 2, "--step", "1e-2")
+    assert result.status == 1 and "1 computed values cross a proved bound" in result.out
 
 
 def test_schemes_lists_every_scheme_and_shows_one(leapgrad):

@@ -13,9 +13,11 @@ function            theorem     bounds
 ==================  ==========  =======================================================================
 
 Here λ = ``field.lipschitz`` ≥ sup ‖DF‖₂, which is L‖W‖₂ with L = sup|σ'| for a `NeuralField`. No bound but
-the last two depends on initial values or inputs. Each is proved in the package `proofs`, in the module named
-after the theorem; equation numbers are those of Rusch, Pearson, Zygalakis (2019). `applicable` lists the
-bounds that hold for a given case, and `inapplicable` says why the others do not.
+the last two depends on initial values or inputs: A to E hold for driven recursions as they stand, F takes the
+inputs as an argument, and 3.2 has none. Each is proved in the package `proofs`, in the module named after the
+theorem; equation numbers are those of Rusch, Pearson, Zygalakis (2019). `applicable` lists the bounds that
+hold for a given case, each with its hypotheses, its logarithm and its `Bound.tightness` against a computed
+norm; `inapplicable` says why the others do not hold.
 
 Every function takes `step` as a number or an array, whose shape leads the result's, and returns float64; an
 upper bound beyond float64 is inf, and its ``log_`` twin still has it. All are rounded outwards by N times a
@@ -24,7 +26,8 @@ where the theorem holds with equality: σ = identity, W symmetric and positive s
 """
 
 from .aposteriori import aposteriori, local_lipschitz, log_aposteriori
-from .applicability import Bound, applicable, inapplicable
+from .applicability import applicable, inapplicable
+from .bound import Bound
 from .flow import theorem_3_2
 from .growth import (
     chebyshev,

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.fields import Field
+from integrators.fields import Field, as_field
 from integrators.flow import Lanes, Record
 from integrators.neural import NeuralField
 from integrators.problem import Inputs, Problem, Run
@@ -77,19 +77,21 @@ def log_aposteriori(
     local: Slope = "norm",
 ) -> Float:
     """Natural logarithm of `aposteriori`, which does not overflow with N."""
-    problem = Problem(field, scheme, step, n_steps, y0, p0, inputs)
+    problem = _problem(field, scheme, step, n_steps, y0, p0, inputs, local)
     values = np.empty(problem.n_lanes)
 
     def keep(block: slice, run: Run, record: Record, lanes: Lanes) -> None:
         slopes = _slopes(problem, run, record.stations, local)
         values[block] = _log_growth(run, slopes)[: block.stop - block.start]
 
-    problem.forward(close=False, keep=keep, stations=True, progress=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        problem.forward(close=False, keep=keep, stations=True, progress=False)
+    values[np.isnan(values)] = np.inf  # the recursion itself left float64
     # One more rounding a kick than the majorant's own: that of λ_k.
     slack = relative_slack(problem.scheme, problem.n_steps, field.dim)
-    found = log_upward(values.reshape(problem.shape), slack)
+    found = np.maximum(log_upward(values.reshape(problem.shape), slack), 0.0)  # s_N ≥ s_0 = 1
     if field.lipschitz is None or not math.isfinite(field.lipschitz):
-        return found
+        return found[()]
     return np.minimum(found, log_majorant(field, problem.scheme, step, n_steps))[()]
 
 
@@ -105,7 +107,7 @@ def local_lipschitz(
     local: Slope = "norm",
 ) -> Float:
     """The slopes λ_k of theorem F, in the order of the kicks that act on y_N: shape (kicks,)."""
-    problem = Problem(field, scheme, step, n_steps, y0, p0, inputs)
+    problem = _problem(field, scheme, step, n_steps, y0, p0, inputs, local)
     if problem.n_lanes != 1 or problem.shape:
         raise ValueError(f"local_lipschitz takes one step size, got an array of shape {problem.shape}.")
     found: list[Float] = []
@@ -115,6 +117,24 @@ def local_lipschitz(
 
     problem.forward(close=False, keep=keep, stations=True, progress=False)
     return found[0]
+
+
+def _problem(
+    field: Field,
+    scheme: str | Scheme,
+    step: ArrayLike,
+    n_steps: int,
+    y0: ArrayLike | None,
+    p0: ArrayLike | None,
+    inputs: Inputs,
+    local: Slope,
+) -> Problem:
+    """The arguments, checked."""
+    if local not in _LOCAL:
+        raise ValueError(f"local {local!r} is not known; it is {' or '.join(map(repr, _LOCAL))}.")
+    if local == "slope" and not isinstance(as_field(field), NeuralField):
+        raise ValueError(f"local='slope' needs a NeuralField, got {field.name!r}; take local='norm'.")
+    return Problem(field, scheme, step, n_steps, y0, p0, inputs)
 
 
 def _slopes(problem: Problem, run: Run, stations: Float, local: Slope) -> Float:
@@ -150,8 +170,7 @@ def _by_norm(field: Field, y: Float, x: Float) -> Float:
 
 def _by_slope(field: Field, y: Float, x: Float) -> Float:
     """max_j σ'(z_j) ‖W‖₂ at many places."""
-    if not isinstance(field, NeuralField):
-        raise ValueError(f"local='slope' needs a NeuralField, got {field.name!r}; take local='norm'.")
+    assert isinstance(field, NeuralField)
     slope = np.abs(field.activation.derivative(field.W @ y + field.V @ x + field.b[:, None]))
     return slope.max(axis=0) * np.linalg.norm(field.W, 2)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.fields import Field
+from integrators.fields import Field, as_field
 from integrators.neural import NeuralField
 from integrators.validation import as_count, as_steps, as_vector
 
@@ -45,7 +45,7 @@ def theorem_3_2(
         ∂y(t)/∂y(0) = cosh(√W t).
     """
     steps, n_steps = as_steps(step), as_count(n_steps, "n_steps")
-    if field.dim != 1:
+    if as_field(field).dim != 1:
         raise ValueError(f"theorem 3.2 needs d = 1; the field has d = {field.dim}.")
     if not isinstance(field, NeuralField) or field.n_inputs:
         raise ValueError("theorem 3.2 is about ÿ = σ(Wy + b): it needs a NeuralField without inputs.")
@@ -53,13 +53,20 @@ def theorem_3_2(
         bound = field.activation.bound
         raise ValueError(f"theorem 3.2 needs |σ| ≤ 1; sup|{field.activation.name}| = {bound:g}.")
     start, speed = (float(as_vector(v, name, 1)[0]) for v, name in ((y0, "y0"), (p0, "p0")))
-    T = n_steps * steps
+    with np.errstate(over="ignore"):
+        T = n_steps * steps
     if (T >= speed).any() or speed <= 0.0:
+        rest = (
+            "from rest the conclusion itself is false, since σ = tanh, b = 0, W > 0, y0 = 0 has "
+            "∂y(T)/∂y(0) = cosh(√W T)"
+        )
         raise ValueError(
             f"theorem 3.2 needs p0 = ẏ(0) > T = n_steps · step, but p0 = {speed:g} and T = "
-            f"{float(T.max(initial=0.0)):g}; take a larger p0, or theorem B, which needs no such hypothesis."
+            f"{float(T.max(initial=0.0)):g}: {rest if speed == 0.0 else 'take a larger p0'}; theorem B "
+            "(bounds.chebyshev) holds for every p0."
         )
-    force = float(np.abs(field.force([start])[0]))
+    z = abs(field.W[0, 0] * start) + abs(field.b[0])  # how far rounding Wy_0 + b can move it, in half units
+    force = float(np.abs(field.force([start])[0])) + 2.0 * EPS * field.activation.lipschitz * z
     # T and ẏ_0 − T are each rounded once, and the latter magnifies the rounding of T.
     slack = 16.0 * EPS * (1.0 + T / (speed - T))
     return upward(((T + speed) / speed + force * (T + speed) / (speed - T)) * (1.0 + slack))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from integrators.fields import Field
 from integrators.neural import NeuralField
-from integrators.problem import Inputs, Problem
+from integrators.problem import Inputs, Problem, TrajectoryOverflow
 from integrators.schemes import Scheme
+from integrators.validation import as_count
 
 from .. import bounds
 from ..jacobians import Block, scaled_jacobian
@@ -56,9 +56,9 @@ class Certificate:
     precision : int
         Bits that were needed.
     float64 : ndarray
-        The result of `jacobian`.
+        The result of `jacobian`; NaN if the trajectory leaves float64, where ball arithmetic goes on.
     log_error : tuple of float
-        Encloses log ‖float64 − J‖_F: the error that was made.
+        Encloses log ‖float64 − J‖_F: the error that was made; inf if there is no float64 result.
     log_stated_error : float
         What a running error analysis of the float64 recurrence states for it.
     """
@@ -101,9 +101,12 @@ class Certificate:
     def __repr__(self) -> str:
         within = "within" if self.float64_within_stated_error else "OUTSIDE"
         made, stated = number(self.log_error[1]), number(self.log_stated_error)
+        float64 = f"off by at most {made}, {within} its stated error of {stated}"
+        if self.log_error[1] == math.inf:
+            float64 = "none, since the trajectory leaves the range of float64"
         lines = [
             f"‖J‖₂ = {self.norm_ball.str(20)} ({self.precision} bits; relative width ≤ {self.width:.1e})",
-            f"float64 Jacobian: off by at most {made}, {within} its stated error of {stated}",
+            f"float64 Jacobian: {float64}",
             *(repr(bound) for bound in self.bounds),
         ]
         return "<Certificate " + "\n  ".join(lines) + ">"
@@ -163,12 +166,14 @@ def certify(
     recurrence = _recurrence(field, scheme, step, n_steps, y0, p0, inputs, block)
     if not width > 0.0:
         raise ValueError(f"width must be positive, got {width}; 1e-14 is about what float64 can show.")
+    if as_count(max_precision, "max_precision") < FIRST_PRECISION:
+        raise ValueError(f"max_precision must be at least {FIRST_PRECISION} bits, got {max_precision}.")
     bits, obstacle = FIRST_PRECISION, ""
     while bits <= max_precision:
         with precision(bits):
             try:
                 balls = ball_jacobian(recurrence.problem, block)
-                largest, smallest = singular_values(balls)
+                largest, smallest = singular_values(balls, width)
                 if _narrow(largest, width):
                     return _certificate(recurrence, block, balls, largest, smallest, bits)
                 obstacle = f"the norm was enclosed in {largest.str(5)} only"
@@ -230,21 +235,31 @@ def _certificate(
     offsets = [entry * unit - arb(float(v)) for entry, v in zip(balls.entries(), mid.ravel(), strict=True)]
     radius = np.array([up(float(o.abs_upper())) for o in offsets]).reshape(mid.shape)
 
-    computed = scaled_jacobian(recurrence, block)
-    unit = arb(2) ** int(computed.exponent)
-    pairs = zip(balls.entries(), computed.values.ravel(), strict=True)
-    error = sum(((exact - arb(float(value)) * unit) ** 2 for exact, value in pairs), arb(0)).sqrt()
+    float64, log_error = _float64(recurrence, block, balls)
     low = largest.lower()
     certificate = Certificate(
         mid, radius, exponent, balls, largest, smallest,
         lower=lower(largest), upper=upper(largest),
         log_norm=log_interval(largest), log_smallest=log_interval(smallest),
         width=upper((largest.upper() - low) / low) if low > 0 else 0.0,
-        bounds=(), precision=bits, float64=computed.unscaled(),
-        log_error=log_interval(error),
-        log_stated_error=stated_log_error(problem, block),
+        bounds=(), precision=bits, float64=float64, log_error=log_error,
+        log_stated_error=stated_log_error(problem, block) if log_error[1] < math.inf else math.inf,
     )  # fmt: skip
     return replace(certificate, bounds=tuple(certificate.check(*row) for row in _applicable(problem, block)))
+
+
+def _float64(recurrence: OdeRecurrence, block: Block, balls: arb_mat) -> tuple[Float, tuple[float, float]]:
+    """The float64 Jacobian, and an enclosure of the logarithm of its error."""
+    from flint import arb
+
+    try:
+        computed = scaled_jacobian(recurrence, block)
+    except TrajectoryOverflow:
+        return np.full((balls.nrows(), balls.ncols()), np.nan), (-math.inf, math.inf)
+    unit = arb(2) ** int(computed.exponent)
+    pairs = zip(balls.entries(), computed.values.ravel(), strict=True)
+    error = sum(((exact - arb(float(value)) * unit) ** 2 for exact, value in pairs), arb(0)).sqrt()
+    return computed.unscaled(), log_interval(error)
 
 
 def _applicable(problem: Problem, block: Block) -> list[tuple[float, str, Side]]:
@@ -254,22 +269,8 @@ def _applicable(problem: Problem, block: Block) -> list[tuple[float, str, Side]]
         value = float(bounds.majorant(field, scheme, step, n, block="phase"))
         log = float(bounds.log_majorant(field, scheme, step, n, block="phase"))
         return [(_log_of(value, "upper", log), "majorant", "upper")]
-    rows: list[tuple[float, str, Side]] = []
-    for bound in bounds.applicable(field, scheme, step, n, problem.y0, problem.p0):
-        if bound.of == "flow":
-            continue  # about the differential equation, not about the map that was enclosed
-        beyond = _LOGS[bound.name](field, scheme, step, n) if bound.name in _LOGS else math.inf
-        rows.append((_log_of(float(bound.value), bound.side, float(beyond)), bound.name, bound.side))
-    return rows
-
-
-_LOGS: dict[str, Callable[[Field, Scheme, float, int], Float]] = {
-    "majorant": bounds.log_majorant,
-    "chebyshev": lambda field, _, step, n: bounds.log_chebyshev(field, step, n),
-    "cosh": lambda field, _, step, n: bounds.log_cosh(field, step, n),
-    "euler": lambda field, _, step, n: bounds.log_euler(field, step, n),
-}
-"""Bounds that may leave float64, by their logarithms."""
+    found = bounds.applicable(field, scheme, step, n, problem.y0, problem.p0, of=("recursion",))
+    return [(_log_of(float(b.value), b.side, float(b.log_value)), b.name, b.side) for b in found]
 
 
 def _log_of(value: float, side: Side, log_value: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,10 +68,15 @@ def checked(log_bound: float, name: str, side: Side, enclosure: tuple[float, flo
         proved = side == "lower" or high == -math.inf
         margin = (math.inf, math.inf) if proved else (-math.inf, -math.inf)
     elif side == "upper":
-        margin = (down(log_bound - high), up(log_bound - low))
+        margin = (_difference(log_bound, high, down), _difference(log_bound, low, up))
     else:
-        margin = (down(low - log_bound), up(high - log_bound))
+        margin = (_difference(low, log_bound, down), _difference(high, log_bound, up))
     if side == "lower" and log_bound == -math.inf:
         return CheckedBound(name, log_bound, side, margin, "VACUOUS")
     verdict = "PROVED" if margin[0] >= 0.0 else "REFUSED" if margin[1] < 0.0 else "UNDECIDED"
     return CheckedBound(name, log_bound, side, margin, verdict)
+
+
+def _difference(left: float, right: float, outwards: Callable[[float], float]) -> float:
+    """left − right, rounded outwards; equal numbers differ by nothing."""
+    return 0.0 if left == right else outwards(left - right)

@@ -115,7 +115,8 @@ def stated_log_error(problem: Problem, block: str) -> float:
     assert isinstance(field, NeuralField)
     d, first_order, phase = field.dim, problem.first_order, block == "phase"
     size = d if first_order else 2 * d
-    y, p = problem.y0.copy(), problem.p0.copy()
+    frozen = field.constant_jacobian  # the tangents do not see the state: its errors do not matter
+    y, p = (np.zeros(d), np.zeros(d)) if frozen else (problem.y0.copy(), problem.p0.copy())
     T = np.eye(size, size if phase else d)
     Q, exponent, count = np.zeros((size, size)), 0, 0
     target = slice(0, d) if first_order else slice(d, 2 * d)
@@ -137,7 +138,7 @@ def stated_log_error(problem: Problem, block: str) -> float:
                 tangent += UNIT * 2.0 * (np.linalg.norm(T[:d]) + abs(stage.drift) * np.linalg.norm(T[d:]))
             if stage.kick:
                 drive = 0.0 if stage.x is None else field.V @ stage.x
-                z = field.W @ old_y + drive + field.b
+                z = np.zeros(d) if frozen else field.W @ old_y + drive + field.b
                 value, slope = field.activation.value_and_derivative(z)
                 bend = np.abs(CURVATURE[field.activation.name](z, value, slope))
                 size_z = absolute @ np.abs(old_y) + abs_b
@@ -161,6 +162,8 @@ def stated_log_error(problem: Problem, block: str) -> float:
                 else:
                     p = p + pushed
                 local += UNIT * 2.0 * np.linalg.norm(y if first_order else p)
+            if frozen:
+                local = 0.0
             factor = linear.factor(stage, slope)
             T = factor @ T
             tangent += 2.0 * UNIT * float(np.linalg.norm(T))

@@ -1,0 +1,76 @@
+"""What a bound that holds for a given case is: its value, what it is a bound of, and what was checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Bound", "Of", "Side"]
+
+Float = NDArray[np.float64]
+Side = Literal["upper", "lower"]
+Of = Literal["recursion", "trajectory", "flow"]
+
+
+@dataclass(frozen=True, repr=False)
+class Bound:
+    """A bound that holds for a given case.
+
+    Attributes
+    ----------
+    name : str
+        The function of this module that gives it.
+    theorem : str
+        "B", "D", …
+    value : ndarray, shape step.shape
+        inf beyond float64.
+    log_value : ndarray, shape step.shape
+        Its natural logarithm, which does not overflow with N; −inf where a lower bound is not positive.
+    statement : str
+        The formula.
+    side : {"upper", "lower"}
+        Of the norm ‖∂y_N/∂y_0‖₂, or of its smallest singular value.
+    of : {"recursion", "trajectory", "flow"}
+        Whether it bounds the map that runs, the product of Jacobians along this computed trajectory, or only
+        the differential equation behind it.
+    hypotheses : tuple of str
+        What was checked.
+    """
+
+    name: str
+    theorem: str
+    value: Float
+    log_value: Float
+    statement: str
+    side: Side
+    of: Of
+    hypotheses: tuple[str, ...]
+
+    def log_tightness(self, log_value: ArrayLike) -> Float:
+        """Natural logarithm of `tightness`, which does not overflow."""
+        gap = np.asarray(self.log_value, dtype=np.float64) - np.asarray(log_value, dtype=np.float64)
+        return (gap if self.side == "upper" else -gap)[()]
+
+    def tightness(self, log_value: ArrayLike) -> Float:
+        """How sharp the bound is: bound ÷ norm; for a lower bound, smallest singular value ÷ bound.
+
+        Parameters
+        ----------
+        log_value : array_like, shape step.shape
+            Natural logarithm of ‖∂y_N/∂y_0‖₂ (`log_jacobian_norm`), or of the smallest singular value.
+
+        Returns
+        -------
+        ndarray
+            1 or more; inf where a lower bound is not positive, and where the ratio leaves float64.
+        """
+        with np.errstate(over="ignore"):
+            return np.exp(self.log_tightness(log_value))[()]
+
+    def __repr__(self) -> str:
+        shown = f"{self.value:.6g}" if np.ndim(self.value) == 0 else f"{np.size(self.value)} values"
+        checked = ", ".join(self.hypotheses)
+        return f"<Bound {self.name} (theorem {self.theorem}): {shown} for the {self.of}; {checked}>"
