@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import sympy as sp
 
@@ -104,7 +105,7 @@ def records(tolerance: int = 1, rounding: int = 1) -> Decision:
             if exact == sp.oo:
                 decisions[f"{name} {label}"] = fact(math.isinf(stored), stored, "infinite")
                 continue
-            excess = sp.sympify(rounding * (sp.Rational(stored) - exact))
+            excess: Any = rounding * (sp.Rational(stored) - exact)
             size = sp.Integer(0) if excess == 0 else sp.N(excess, 40)
             decisions[f"{name} {label}"] = all_of(
                 {
