@@ -158,3 +158,17 @@ def relative(found, expected):
     """‖found − expected‖ / ‖expected‖ in the Frobenius norm, in the precision of `expected`."""
     difference = np.asarray(found, dtype=object) - np.asarray(expected, dtype=object)
     return float(mpmath.sqrt(sum(v * v for v in difference.ravel()) / sum(v * v for v in np.ravel(expected))))
+
+
+# ---------------------------------------------------------------------------------------- training
+
+
+def cross_entropy(scheme, F, R, r, h, sequences, labels):
+    """Mean of −ln softmax(R y_N + r)[label] from rest; sequences (lanes, N, inputs)."""
+    losses = []
+    for x, label in zip(sequences, labels, strict=True):
+        rest = 0 * r[:1] + np.zeros(R.shape[1])
+        y = trajectory(scheme, F, rest, rest, h, len(x), x)[-1][0]
+        scores = R @ y + r
+        losses.append(np.log(np.sum(np.exp(scores - scores.real.max()))) + scores.real.max() - scores[label])
+    return sum(losses) / len(losses)

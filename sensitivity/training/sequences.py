@@ -45,7 +45,8 @@ class Sequences:
 
     def batch(self, chosen: NDArray[np.intp] | slice) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Inputs (n_steps, n_inputs, chosen) in float64, contiguous, and their labels."""
-        picked = self.values[:, :, chosen]
+        whole = isinstance(chosen, slice)
+        picked = self.values[:, :, chosen] if whole else np.take(self.values, chosen, axis=2)
         if picked.dtype != np.float64 or self.scale != 1.0:
             picked = picked * np.float64(self.scale)
         return np.ascontiguousarray(picked), np.ascontiguousarray(self.labels[chosen])

@@ -1,0 +1,144 @@
+"""What a trainer asks of a network, and how a batch is cut into blocks of lanes and spread over threads."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integrators.simd import WIDTH
+
+__all__ = ["BatchGradient", "Blocks", "Network", "Workers"]
+
+Float = NDArray[np.float64]
+
+MOST_VECTORS = 4
+"""Registers of lanes in a block: enough for a product's tile, few enough for one step to stay in L1."""
+
+
+@dataclass(frozen=True)
+class BatchGradient:
+    """Loss, gradient and number of right answers of one batch.
+
+    Attributes
+    ----------
+    loss : float
+        Mean of −ln softmax(R y_N + r)[label].
+    right : int
+    gradient : ndarray, shape (n_parameters,)
+        ∂loss/∂θ.
+    """
+
+    loss: float
+    right: int
+    gradient: Float
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A batch of `n` cut into blocks: their widths, multiples of eight, and which thread does which.
+
+    The sums of a gradient are cut where the blocks are, so that its bits depend on `n` and on nothing else.
+    """
+
+    n: int
+    widths: tuple[int, ...]
+
+    @classmethod
+    def of(cls, n: int) -> Blocks:
+        vectors = -(-n // WIDTH)
+        count = min(vectors, 2 * -(-vectors // (2 * MOST_VECTORS)))
+        return cls(n, tuple(WIDTH * (vectors // count + (b < vectors % count)) for b in range(count)))
+
+    def members(self) -> list[tuple[int, int]]:
+        """(first lane, number of lanes) of each block."""
+        firsts = np.cumsum([0, *self.widths[:-1]]).tolist()
+        return [(first, min(width, self.n - first)) for first, width in zip(firsts, self.widths, strict=True)]
+
+    def shares(self, threads: int) -> list[list[int]]:
+        """The blocks of each thread, as even as can be."""
+        loads, shares = [0] * threads, [[] for _ in range(threads)]
+        for block in sorted(range(len(self.widths)), key=lambda b: -self.widths[b]):
+            thread = loads.index(min(loads))
+            loads[thread] += self.widths[block]
+            shares[thread].append(block)
+        return [share for share in shares if share]
+
+
+class Workers:
+    """Calls spread over threads; made when first needed, gone with their owner."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __call__(self, work: Callable[[int, list[int]], None], shares: list[list[int]]) -> None:
+        """``work(thread, blocks)`` for every share."""
+        if len(shares) == 1:
+            work(0, shares[0])
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="leapgrad-train")
+        waiting = [self._pool.submit(work, number, share) for number, share in enumerate(shares) if number]
+        work(0, shares[0])
+        for future in waiting:
+            future.result()
+
+
+class Network(ABC):
+    """A recurrent classifier: sequences of inputs → scores of the classes, with its exact gradient.
+
+    Attributes
+    ----------
+    n_steps, n_inputs, n_classes, d : int
+    step : float, optional
+        ε, where the network has one.
+    shapes : mapping
+        Name → shape of each parameter, in their order in θ.
+    """
+
+    n_steps: int
+    n_inputs: int
+    n_classes: int
+    d: int
+    step: float | None = None
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(int(np.prod(shape)) for shape in self.shapes.values())
+
+    @property
+    def recurrent_parameters(self) -> int:
+        """Free parameters of the hidden-to-hidden map, as the paper's tables count them."""
+        return int(np.prod(self.shapes["W"]))
+
+    def named(self, theta: Float) -> dict[str, Float]:
+        """Views of θ by name."""
+        parts, start = {}, 0
+        for name, shape in self.shapes.items():
+            stop = start + int(np.prod(shape))
+            parts[name] = theta[start:stop].reshape(shape)
+            start = stop
+        return parts
+
+    @abstractmethod
+    def gradient(self, theta: Float, inputs: Float, labels: NDArray[np.int64]) -> BatchGradient:
+        """Loss and gradient of a batch: inputs (n_steps, n_inputs, n), labels (n,)."""
+
+    @abstractmethod
+    def scores(self, theta: Float, inputs: Float) -> Float:
+        """R y_N + r for inputs (n_steps, n_inputs, n): shape (n_classes, n)."""
+
+    @abstractmethod
+    def weights(self, theta: Float) -> Float:
+        """W, the matrix on the hidden state inside σ (of a gated cell, that of all gates)."""
+
+    def describe(self) -> dict[str, Any]:
+        """What the network is, for manifests and checkpoints."""
+        return {"d": self.d, "n_steps": self.n_steps, "n_inputs": self.n_inputs, "n_classes": self.n_classes}

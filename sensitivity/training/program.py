@@ -1,0 +1,71 @@
+"""A scheme unrolled into the kicks and drifts of a training run, and the memory that a run needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from integrators.schedule import EXPLICIT, SPLITTING, Schedule
+from integrators.scheme import Scheme
+from integrators.simd import WIDTH
+
+from .sweep import HELD, Program, Room
+
+__all__ = ["Size", "unroll"]
+
+
+def unroll(scheme: Scheme, step: float, n_steps: int, activation: int) -> Program:
+    """The kicks of a run from rest to y_N, with ε multiplied into every weight.
+
+    Drifts before the first kick do nothing to a state at rest; those between two kicks are one drift.
+    """
+    schedule = Schedule.of(scheme, n_steps, close=False)
+    kicks, drifts = [], []
+    if schedule.opening != 0.0:
+        kicks.append(schedule.opening)
+        drifts.append(0.0)
+    last = len(schedule.kick) - 1
+    for i in range(n_steps):
+        for s, (a, b) in enumerate(zip(schedule.drift.tolist(), schedule.kick.tolist(), strict=True)):
+            if schedule.form == SPLITTING:
+                if drifts:
+                    drifts[-1] += a
+                if s == last:
+                    b = b + schedule.opening if i < n_steps - 1 else 0.0
+            if b != 0.0:
+                kicks.append(b)
+                drifts.append(a if schedule.form == EXPLICIT else 0.0)
+    return Program(
+        schedule.form, activation, np.array(kicks) * step, np.array(drifts) * step, schedule.kick_rows()
+    )
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the memory of a run depends on."""
+
+    kicks: int
+    d: int
+    n_inputs: int
+    n_classes: int
+
+    def ring(self) -> Size:
+        """The same where nothing is kept for the way back: two stations, used in turn."""
+        return replace(self, kicks=min(self.kicks, 2))
+
+    def room(self, w: int, buffer: np.ndarray | None = None) -> Room:
+        """The arrays of a block of `w` lanes; those that are kept for the way back lie in `buffer`."""
+        d, rows, k = self.d, self.d + self.n_inputs + 1, self.kicks
+        kept = np.empty(self.buffer_size(w)) if buffer is None else buffer
+        cut, end = k * rows * w, k * (rows + d) * w
+        stations, slopes = kept[:cut].reshape(k, rows, w), kept[cut:end].reshape(k, d, w)
+        shapes = {name: (d, w) for name in ("y", "p", "z", "s", "lam_y", "lam_p")}
+        shapes |= {"held": (d, HELD * w + WIDTH), "seen": (rows, HELD * w + WIDTH)}
+        shapes |= {"sums": (d, rows, WIDTH), "scores": (self.n_classes, w)}
+        others = {name: np.empty(shape) for name, shape in shapes.items()}
+        return Room(stations=stations, slopes=slopes, **others)
+
+    def buffer_size(self, w: int) -> int:
+        """Numbers kept for the way back."""
+        return self.kicks * (2 * self.d + self.n_inputs + 1) * w

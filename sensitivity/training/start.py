@@ -1,0 +1,81 @@
+"""Initial weights of a network."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integrators.naming import nearest
+
+from .network import Network
+
+__all__ = ["STARTS", "Start"]
+
+Float = NDArray[np.float64]
+
+STARTS = ("uniform", "paper", "oscillators")
+
+
+@dataclass(frozen=True)
+class Start:
+    """How W, V, b and the readout begin.
+
+    Attributes
+    ----------
+    kind : {"uniform", "paper", "oscillators"}
+        uniform: all on ±1/√d. paper: W, V, b on (0, 1/d), as in Examples 1 and 2. oscillators:
+        W = −diag(u) + noise on ±0.1/√d, so that every unit starts as an oscillator of its own: it turns by
+        Nε√u radians along the sequence.
+    weight_scale : float
+        Factor on W: s of theorem G.
+    input_scale : float
+        V is uniform on ± (or between 0 and) this, where it is given, instead of the kind's own limit.
+    readout_scale : float
+        Factor on R, which is uniform on ±1/√d.
+    turns : pair of float
+        oscillators: Nε√u is log-uniform between these, in radians.
+    """
+
+    kind: str = "uniform"
+    weight_scale: float = 1.0
+    input_scale: float | None = None
+    readout_scale: float = 1.0
+    turns: tuple[float, float] = (10.0, 40.0)
+
+    def __post_init__(self) -> None:
+        if self.kind not in STARTS:
+            raise nearest("start", self.kind, STARTS)
+
+    def draw(self, network: Network, seed: int) -> Float:
+        """θ for a network; the same seed gives the same bits.
+
+        Raises
+        ------
+        ValueError
+            If the network has no W (d, d) of its own, which oscillators need.
+        """
+        span = network.n_steps * (network.step or 0.0)
+        if self.kind == "oscillators" and not (span and network.shapes["W"] == (network.d, network.d)):
+            raise ValueError('start "oscillators" needs a step ε and a full W; take "uniform".')
+        rng = np.random.default_rng(seed)
+        d, theta = network.d, np.empty(network.n_parameters)
+        for name, view in network.named(theta).items():
+            limit = 1.0 / d if self.kind == "paper" and name in "WVb" else 1.0 / math.sqrt(d)
+            if name == "V" and self.input_scale is not None:
+                limit = self.input_scale
+            low = 0.0 if self.kind == "paper" and name in "WVb" else -limit
+            view[...] = rng.uniform(low, limit, view.shape)
+            if name == "W":
+                if self.kind == "oscillators":
+                    view *= 0.1
+                    low, high = np.log(self.turns)
+                    view[np.diag_indices(d)] -= (np.exp(rng.uniform(low, high, d)) / span) ** 2
+                view *= self.weight_scale
+            elif name == "R":
+                view *= self.readout_scale
+            elif name == "r":
+                view[...] = 0.0
+        return theta

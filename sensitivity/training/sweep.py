@@ -1,0 +1,218 @@
+"""The compiled gradient of a block of sequences: forward through all steps, readout, backward; no Python.
+
+A kick k sees the station Y_k = (y_k; x_k; 1), one row of lanes each, so that z_k = A Y_k with A = [W V b] is
+one product and ∂A = Σ_k G_k Y_kᵀ another. Stations and slopes σ'(z_k) are kept; the way back takes no tanh:
+
+    splitting     p += c_k σ(z_k), then y += a_k p      λ_p += a_k λ_y, G = c_k σ' λ_p, λ_y += Wᵀ G
+    first order   y += c_k σ(z_k)                       G = c_k σ' λ_y, λ_y += Wᵀ G
+    explicit      y += a_k p, then p += c_k σ(z_k)      G = c_k σ' λ_p, λ_p += a_k λ_y, λ_y += Wᵀ G
+
+(y_k on the right of A is that before the kick.) All lanes share the step: a_k and c_k are ε times the weights
+of the scheme. Leapfrog gives recursion (13) of Rusch, Pearson, Zygalakis (2019), Euler (12).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from integrators.activations import activate
+from integrators.arithmetic import fma
+from integrators.compiled import helper, kernel
+from integrators.schedule import EXPLICIT, FIRST_ORDER
+from integrators.simd import WIDTH, flat, get, put
+
+from .readout import read_out
+from .tile import add_multiplied, add_outer, multiply
+
+__all__ = ["HELD", "Program", "Room", "block_gradient", "block_scores"]
+
+Float = NDArray[np.float64]
+
+HELD = 16
+"""Kicks whose G is held before it is multiplied into ∂A: enough to pay for loading the sums."""
+
+
+class Program(NamedTuple):
+    """The run, the same for every lane."""
+
+    form: int
+    activation: int
+    kick: Float  # (K,): c_k
+    drift: Float  # (K,): a_k, that of the drift after the kick
+    rows: NDArray[np.int64]  # (K,): which step's input a kick sees
+
+
+class Room(NamedTuple):
+    """What one block of lanes needs, allocated once; w lanes, a multiple of 8."""
+
+    stations: Float  # (K, d + n_inputs + 1, w); two of them where nothing goes backwards
+    slopes: Float  # (K, d, w), likewise
+    y: Float  # (d, w), the last state
+    p: Float
+    z: Float
+    s: Float
+    lam_y: Float
+    lam_p: Float
+    held: Float  # (d, HELD·w + 8): G of the last kicks; eight more, or rows would meet in the cache
+    seen: Float  # (d + n_inputs + 1, HELD·w + 8): their stations
+    sums: Float  # (d, d + n_inputs + 1, 8)
+    scores: Float  # (n_classes, w)
+
+
+_VECTOR, _MATRIX, _COLUMNS = (types.Array(types.float64, n, "C") for n in (1, 2, 3))
+_COUNTS = types.Array(types.int64, 1, "C")
+_I, _F = types.int64, types.float64
+PROGRAM = types.NamedTuple((_I, _I, _VECTOR, _VECTOR, _COUNTS), Program)
+ROOM = types.NamedTuple((_COLUMNS, _COLUMNS, *[_MATRIX] * 8, _COLUMNS, _MATRIX), Room)
+
+
+@helper
+def place_inputs(station, d, row, first, lanes):
+    """The rows below y: the inputs of these lanes, zeros beside them, and the row of ones."""
+    n_inputs = row.shape[0]
+    w = station.shape[1]
+    for i in range(n_inputs):
+        for q in range(lanes):
+            station[d + i, q] = row[i, first + q]
+        for q in range(lanes, w):
+            station[d + i, q] = 0.0
+    for q in range(w):
+        station[d + n_inputs, q] = 1.0
+
+
+@helper
+def axpy(weight, source, a, target, t, base, b, n):
+    """target[t + f] = base[b + f] + weight · source[a + f] for f < n; all arrays flat."""
+    for f in range(n):
+        put(target, t + f, fma(weight, get(source, a + f), get(base, b + f)))
+
+
+@helper
+def forward(program, weights, inputs, first, lanes, room):
+    """Run the lanes [first, first + lanes) of `inputs` from y_0 = ẏ_0 = 0; y_N into room.y."""
+    stations, slopes = room.stations, room.slopes
+    ring, rows, w = stations.shape
+    d = slopes.shape[1]
+    n, size = d * w, rows * w
+    all_stations, y, p, z, s = flat(stations), flat(room.y), flat(room.p), flat(room.z), flat(room.s)
+    kicks = program.kick.size
+    for i in range(d):
+        for q in range(w):
+            stations[0, i, q] = 0.0
+            room.p[i, q] = 0.0
+    for k in range(kicks):
+        here = k % ring
+        at = here * size
+        target, to = (y, 0) if k == kicks - 1 else (all_stations, ((k + 1) % ring) * size)
+        place_inputs(stations[here], d, inputs[program.rows[k]], first, lanes)
+        multiply(weights, 0, rows, 1, d, rows, all_stations, at, w, z, w)
+        activate(program.activation, z, s, flat(slopes[here]))
+        c, a = program.kick[k], program.drift[k]
+        if program.form == FIRST_ORDER:
+            axpy(c, s, 0, target, to, all_stations, at, n)
+        elif program.form == EXPLICIT:
+            axpy(a, p, 0, target, to, all_stations, at, n)
+            axpy(c, s, 0, p, 0, p, 0, n)
+        else:
+            axpy(c, s, 0, p, 0, p, 0, n)
+            axpy(a, p, 0, target, to, all_stations, at, n)
+
+
+@helper
+def slope_times(c, slopes, start, lam, held, h, row, w):
+    """held[h + i·row + q] = c · slopes[start + i·w + q] · lam[i·w + q] for q < w."""
+    for i in range(lam.size // w):
+        for q in range(w):
+            f = i * w + q
+            put(held, h + i * row + q, (c * get(slopes, start + f)) * get(lam, f))
+
+
+@helper
+def gather_stations(stations, start, rows, w, count, seen, first, row):
+    """seen[j, first + t·w + q] = stations[t, j, q] for t < count: rows of time for the tile."""
+    for t in range(count):
+        for j in range(rows):
+            for q in range(w):
+                put(seen, j * row + first + t * w + q, get(stations, start + (t * rows + j) * w + q))
+
+
+@helper
+def backward(program, weights, room):
+    """From λ_y at the last state to that after the first kick; ∂A is left in room.sums."""
+    kicks, rows, w = room.stations.shape
+    d = room.slopes.shape[1]
+    n, size, row = d * w, rows * w, room.held.shape[1]
+    stations, slopes, lam_y, lam_p = (
+        flat(room.stations),
+        flat(room.slopes),
+        flat(room.lam_y),
+        flat(room.lam_p),
+    )
+    held, seen, sums = flat(room.held), flat(room.seen), flat(room.sums)
+    for f in range(n):
+        put(lam_p, f, 0.0)
+    for f in range(sums.size):
+        put(sums, f, 0.0)
+    count = 0
+    for back in range(kicks):
+        k = kicks - 1 - back
+        slot = (HELD - 1 - count) * w  # so that the held ones stand in the order of time
+        c, a = program.kick[k], program.drift[k]
+        if program.form == FIRST_ORDER:
+            slope_times(c, slopes, k * n, lam_y, held, slot, row, w)
+        elif program.form == EXPLICIT:
+            slope_times(c, slopes, k * n, lam_p, held, slot, row, w)
+            axpy(a, lam_y, 0, lam_p, 0, lam_p, 0, n)
+        else:
+            axpy(a, lam_y, 0, lam_p, 0, lam_p, 0, n)
+            slope_times(c, slopes, k * n, lam_p, held, slot, row, w)
+        count += 1
+        if k > 0:
+            add_multiplied(weights, 0, 1, rows, d, d, held, slot, row, lam_y, w)
+        if count == HELD or k == 0:
+            gather_stations(stations, k * size, rows, w, count, seen, slot, row)
+            add_outer(held, d, seen, rows, slot, row, count * w, sums)
+            count = 0
+
+
+@helper
+def add_parts(sums, gradient):
+    """gradient += the eight parts of every sum, added in pairs."""
+    for i in range(gradient.size):
+        s = i * WIDTH
+        left = (sums[s] + sums[s + 1]) + (sums[s + 2] + sums[s + 3])
+        gradient[i] += left + ((sums[s + 4] + sums[s + 5]) + (sums[s + 6] + sums[s + 7]))
+
+
+@kernel(types.void(PROGRAM, _VECTOR, _COLUMNS, _COUNTS, _I, _I, _F, ROOM, _VECTOR, _VECTOR))
+def block_gradient(program, theta, inputs, labels, first, lanes, weight, room, gradient, result):
+    """Gradient of weight · Σ cross-entropy over the lanes [first, first + lanes).
+
+    `theta` is A (d, d + n_inputs + 1) row by row, then the readout (n_classes, d + 1). The gradient is
+    written, not added to; `result` receives the loss (times the weight) and the number of right answers.
+    """
+    d, rows = room.slopes.shape[1], room.stations.shape[1]
+    forward(program, theta, inputs, first, lanes, room)
+    for i in range(gradient.size):
+        gradient[i] = 0.0
+    read_out(theta, d * rows, labels, first, lanes, weight, room, gradient, result)
+    backward(program, theta, room)
+    add_parts(flat(room.sums), gradient[: d * rows])
+
+
+@kernel(types.void(PROGRAM, _VECTOR, _COLUMNS, _I, _I, ROOM, _MATRIX))
+def block_scores(program, theta, inputs, first, lanes, room, scores):
+    """Scores R y_N + r of the lanes [first, first + lanes), into the columns of `scores` (n_classes, n)."""
+    d, rows = room.slopes.shape[1], room.stations.shape[1]
+    forward(program, theta, inputs, first, lanes, room)
+    start = d * rows
+    for c in range(scores.shape[0]):
+        for q in range(lanes):
+            total = theta[start + c * (d + 1) + d]
+            for i in range(d):
+                total = fma(theta[start + c * (d + 1) + i], room.y[i, q], total)
+            scores[c, first + q] = total

@@ -1,0 +1,317 @@
+"""The training loop: mini-batches, Adam, thresholds, divergence, checkpoints that resume to the same bits."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integrators.validation import as_count
+
+from .adam import Adam, AdamState, clipped
+from .checkpoint import load_checkpoint, save_checkpoint
+from .network import Network
+from .sequences import Sequences
+
+__all__ = ["Diverged", "Recipe", "Run", "Split", "Trace", "accuracy", "train"]
+
+Float = NDArray[np.float64]
+
+TOO_LARGE = 1e3
+"""A loss so many times that of guessing counts as diverged."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training and test sequences."""
+
+    train: Sequences
+    test: Sequences
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Attributes
+    ----------
+    rate : float
+        Learning rate of Adam.
+    batch, epochs : int
+        The last batch of an epoch is left out if it is not full.
+    seed : int
+        Of the order of the sequences; that of epoch e depends on (seed, e) only.
+    clip : float, optional
+        Largest norm of a gradient; off by default.
+    threshold : float, optional
+        Stop when this test accuracy is reached.
+    check_every : int, optional
+        Iterations between two looks at the test accuracy; once an epoch by default.
+    cosine : bool
+        Let the rate fall along half a cosine to a hundredth at the end.
+    """
+
+    rate: float = 1e-3
+    batch: int = 100
+    epochs: int = 20
+    seed: int = 0
+    clip: float | None = None
+    threshold: float | None = None
+    check_every: int | None = None
+    cosine: bool = False
+
+    def checked(self, n: int) -> Recipe:
+        """The same, once its entries are known to make sense for `n` training sequences.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the entry, its value and the mend.
+        """
+        for name, least in (("batch", 1), ("epochs", 1), ("seed", 0)):
+            as_count(getattr(self, name), name, least)
+        if self.check_every is not None:
+            as_count(self.check_every, "check_every", 1)
+        for name in ("rate", "clip"):
+            value = getattr(self, name)
+            if value is not None and not (value > 0.0 and math.isfinite(value)):
+                raise ValueError(f"{name} must be positive and finite, got {value}.")
+        if self.threshold is not None and not 0.0 < self.threshold <= 1.0:
+            raise ValueError(f"threshold must be an accuracy in (0, 1], got {self.threshold}.")
+        return replace(self, batch=min(self.batch, n))
+
+    def factor(self, iteration: int, total: int) -> float:
+        """Of the learning rate at an iteration."""
+        return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * iteration / total)) if self.cosine else 1.0
+
+
+@dataclass
+class Trace:
+    """What was seen along a run, one entry for each look.
+
+    Attributes
+    ----------
+    iteration : list of int
+    loss : list of float
+        Mean over the batches of this epoch since the last look.
+    accuracy : list of float
+        On the test set.
+    gradient_norm : list of float
+        Of the last batch.
+    more : list of dict
+        What a watcher returned.
+    """
+
+    iteration: list[int] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    gradient_norm: list[float] = field(default_factory=list)
+    more: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    theta : ndarray
+    trace : Trace
+    reached : int or None
+        The iteration of the first look at which the threshold was reached.
+    seconds : float
+    """
+
+    theta: Float
+    trace: Trace
+    reached: int | None
+    seconds: float
+
+    @property
+    def accuracy(self) -> float:
+        """At the last look."""
+        return self.trace.accuracy[-1]
+
+    @property
+    def best_accuracy(self) -> float:
+        return max(self.trace.accuracy)
+
+
+class Diverged(ArithmeticError):
+    """The loss left the range of sense; says where, and holds the last good parameters.
+
+    Attributes
+    ----------
+    epoch, iteration : int
+    loss, gradient_norm : float
+    theta : ndarray
+        The parameters before the step that failed.
+    """
+
+    def __init__(self, epoch: int, iteration: int, loss: float, norm: float, theta: Float) -> None:
+        super().__init__(
+            f"training diverged in epoch {epoch + 1}, iteration {iteration + 1}: loss {loss:.4g}, "
+            f"gradient norm {norm:.4g}; try a smaller step ε or learning rate, or clip the gradient"
+        )
+        self.epoch, self.iteration, self.loss, self.gradient_norm, self.theta = (
+            epoch,
+            iteration,
+            loss,
+            norm,
+            theta,
+        )
+
+
+def accuracy(network: Network, theta: Float, data: Sequences, chunk: int = 512) -> float:
+    """Fraction of `data` whose class has the largest score."""
+    right = 0
+    for start in range(0, len(data), chunk):
+        inputs, labels = data.batch(slice(start, start + chunk))
+        right += int((network.scores(theta, inputs).argmax(axis=0) == labels).sum())
+    return right / len(data)
+
+
+Watch = Callable[[Float], dict[str, Any]]
+
+
+def train(
+    network: Network,
+    data: Split,
+    recipe: Recipe,
+    theta: Float,
+    *,
+    watch: Watch | None = None,
+    checkpoint: str | Path | None = None,
+    progress: bool | None = False,
+) -> Run:
+    """Train from `theta`, or from the checkpoint where it exists.
+
+    Parameters
+    ----------
+    network : Network
+    data : Split
+    recipe : Recipe
+    theta : ndarray, shape (n_parameters,)
+        Not changed.
+    watch : callable, optional
+        θ → what to keep in the trace at each look.
+    checkpoint : path, optional
+        Written after every epoch, in one piece; a run that finds it goes on from there and ends with the bits
+        of one that was never stopped.
+    progress : bool, optional
+        Force or forbid the bar with loss and accuracy; None shows it on a terminal.
+
+    Raises
+    ------
+    Diverged
+        If the loss is not finite, or a thousand times that of guessing. The last checkpoint stays.
+    ValueError
+        If data, network and recipe do not fit together, or the checkpoint is of another run.
+    """
+    recipe = recipe.checked(len(data.train))
+    _check_fit(network, data)
+    state = _State(theta.copy(), AdamState.zero(theta.size))
+    identity = {"network": network.describe(), "recipe": asdict(recipe), "train": len(data.train)}
+    if checkpoint is not None and Path(checkpoint).exists():
+        state = _State(*load_checkpoint(Path(checkpoint), identity, Trace))
+    loop = _Loop(network, data, recipe, watch)
+    with _bar(recipe, progress) as bar:
+        for _ in loop.epochs(state, bar):
+            if checkpoint is not None:
+                save_checkpoint(Path(checkpoint), identity, *state.parts())
+    return Run(state.theta, state.trace, loop.reached(state.trace), state.seconds)
+
+
+@dataclass
+class _State:
+    """What a checkpoint holds."""
+
+    theta: Float
+    adam: AdamState
+    epoch: int = 0
+    trace: Trace = field(default_factory=Trace)
+    seconds: float = 0.0
+
+    def parts(self) -> tuple[Float, AdamState, int, Trace, float]:
+        return self.theta, self.adam, self.epoch, self.trace, self.seconds
+
+
+@dataclass(frozen=True)
+class _Loop:
+    network: Network
+    data: Split
+    recipe: Recipe
+    watch: Watch | None
+
+    def epochs(self, state: _State, bar: Any) -> Iterator[None]:
+        """Run the epochs that are left; yields after each."""
+        recipe, adam = self.recipe, Adam(self.recipe.rate)
+        n = len(self.data.train)
+        batches = n // recipe.batch
+        every = recipe.check_every or batches
+        if not state.trace.iteration:
+            self._look(state, math.nan, math.nan, 0, bar)
+        bar.update(state.epoch)
+        while state.epoch < recipe.epochs and self.reached(state.trace) is None:
+            began, losses = time.perf_counter(), []
+            order = np.random.default_rng((recipe.seed, state.epoch)).permutation(n)
+            for b in range(batches):
+                iteration = state.epoch * batches + b
+                chosen = order[b * recipe.batch : (b + 1) * recipe.batch]
+                result = self.network.gradient(state.theta, *self.data.train.batch(chosen))
+                norm = float(np.linalg.norm(result.gradient))
+                guess = math.log(self.network.n_classes)
+                if not (result.loss < TOO_LARGE * guess and math.isfinite(norm)):
+                    raise Diverged(state.epoch, iteration, result.loss, norm, state.theta)
+                factor = recipe.factor(iteration, recipe.epochs * batches)
+                adam.step(state.theta, clipped(result.gradient, norm, recipe.clip), state.adam, factor)
+                losses.append(result.loss)
+                if (iteration + 1) % every == 0:
+                    self._look(state, float(np.mean(losses)), norm, iteration + 1, bar)
+                    losses.clear()
+                    if self.reached(state.trace) is not None:
+                        break
+            state.epoch += 1
+            state.seconds += time.perf_counter() - began
+            bar.update(1)
+            yield
+
+    def _look(self, state: _State, loss: float, norm: float, iteration: int, bar: Any) -> None:
+        found, trace = accuracy(self.network, state.theta, self.data.test), state.trace
+        trace.iteration.append(iteration)
+        trace.loss.append(loss)
+        trace.accuracy.append(found)
+        trace.gradient_norm.append(norm)
+        trace.more.append(self.watch(state.theta) if self.watch is not None else {})
+        bar.set_postfix_str(f"loss {loss:.4f}, test accuracy {100 * found:.2f} %")
+
+    def reached(self, trace: Trace) -> int | None:
+        threshold = self.recipe.threshold
+        if threshold is None:
+            return None
+        looks = zip(trace.iteration, trace.accuracy, strict=True)
+        return next((iteration for iteration, found in looks if found >= threshold and iteration > 0), None)
+
+
+def _bar(recipe: Recipe, progress: bool | None) -> Any:
+    from tqdm import tqdm
+
+    disable = None if progress is None else not progress
+    return tqdm(total=recipe.epochs, desc="training", unit="epoch", disable=disable, leave=False)
+
+
+def _check_fit(network: Network, data: Split) -> None:
+    """Raise unless the sequences are what the network takes."""
+    for name, part in (("training", data.train), ("test", data.test)):
+        for what in ("n_steps", "n_inputs", "n_classes"):
+            have, wants = getattr(part, what), getattr(network, what)
+            if have != wants:
+                raise ValueError(f"the {name} sequences have {what} = {have}, the network has {wants}.")
+        if len(part) == 0:
+            raise ValueError(f"there are no {name} sequences.")
