@@ -8,16 +8,17 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = [
     "POOL_SECONDS",
     "Cancelled",
     "Ticker",
     "default_threads",
+    "interruptible",
     "one_blas_thread",
     "progress_bar",
     "run_blocks",
@@ -28,8 +29,15 @@ CALL_SECONDS = 0.02
 LARGEST_CHUNK = 10_000
 # Work shorter than this is over before a second thread has started.
 POOL_SECONDS = 1e-3
+# Work that is estimated to take longer leaves the main thread free to see Ctrl-C, even on one thread.
+INLINE_SECONDS = 0.03
+# After Ctrl-C workers get this long to end their call; one that needs more is left to end by itself.
+PATIENCE = 0.1
 # Seconds before a progress bar appears by itself.
 DELAY = 2.0
+
+
+T = TypeVar("T")
 
 
 class Cancelled(Exception):
@@ -102,10 +110,11 @@ class Ticker:
         shown = progress or (progress is None and seconds > DELAY / 4)
         self._bar: Any = _bar(total, label, "step", progress) if shown else None
 
-    @classmethod
-    def quiet(cls) -> Ticker:
-        """A ticker that shows nothing."""
-        return cls(0, 0.0, "", False)
+    def quiet(self) -> Ticker:
+        """A ticker that shows nothing and is cancelled with this one."""
+        silent = Ticker(0, 0.0, "", False)
+        silent._cancelled = self._cancelled
+        return silent
 
     def cancel(self) -> None:
         self._cancelled.set()
@@ -160,28 +169,52 @@ def run_blocks(
 
     `total`, `seconds`, `label` and `progress` are those of `Ticker`.
 
-    An exception in one block, or Ctrl-C, stops the others at their next tick and is raised here.
+    An exception in one block, or Ctrl-C, stops the others at their next tick and is raised here, after
+    PATIENCE at the latest: a worker in the middle of a very long call ends by itself.
     """
     threads = default_threads() if threads is None else threads
     blocks = [slice(s, min(s + width, n_lanes)) for s in range(0, n_lanes, width)]
     ticker = Ticker(total, seconds, label, progress)
     try:
-        if threads == 1 or len(blocks) <= 1:
+        if (threads == 1 or len(blocks) <= 1) and seconds < INLINE_SECONDS:
             for block in blocks:
                 work(block, ticker)
-            return
-        with ThreadPoolExecutor(min(threads, len(blocks)), thread_name_prefix="leapgrad") as pool:
-            futures = [pool.submit(work, block, ticker) for block in blocks]
-            try:
-                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-                for future in done:
-                    future.result()
-            except BaseException:
-                ticker.cancel()
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        elif blocks:
+            _on_threads([lambda block=block: work(block, ticker) for block in blocks], threads, ticker.cancel)
     finally:
         ticker.close()
+
+
+def interruptible(call: Callable[[], T]) -> T:
+    """``call()``, on a thread of its own if this is the main one, so that Ctrl-C acts at once.
+
+    For what cannot be cut into short pieces: compiling, LAPACK on one large matrix. An interrupted call is
+    left to end by itself; it must not change anything that others see.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return call()
+    return _on_threads([call], 1)[0]
+
+
+def _on_threads(
+    calls: Sequence[Callable[[], T]], threads: int, cancel: Callable[[], None] = lambda: None
+) -> list[T]:
+    """The results of all calls. An exception of one, or Ctrl-C, cancels the others and is raised here."""
+    pool = ThreadPoolExecutor(min(threads, len(calls)), thread_name_prefix="leapgrad")
+    futures: list[Future[T]] = []
+    try:
+        for call in calls:
+            futures.append(pool.submit(call))
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+    except BaseException:
+        cancel()
+        pool.shutdown(wait=False, cancel_futures=True)
+        wait([future for future in futures if not future.cancelled()], timeout=PATIENCE)
+        raise
+    pool.shutdown()
+    return [future.result() for future in futures]
 
 
 class _BlasLimit:

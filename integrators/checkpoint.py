@@ -213,11 +213,12 @@ def initial_lanes(problem: Problem, n: int) -> Lanes:
     )
 
 
-def block_run(problem: Problem, block: slice, schedule: Schedule, width: int) -> Run:
+def block_run(problem: Problem, block: slice, schedule: Schedule, width: int, ticker: Ticker) -> Run:
     """The run of a block of lanes, the last of them repeated to fill registers."""
     members = block.stop - block.start
     n = members + -members % _lane_padding(problem, width)
-    return problem.run(np.minimum(np.arange(block.start, block.start + n), problem.n_lanes - 1), schedule)
+    lanes = np.minimum(np.arange(block.start, block.start + n), problem.n_lanes - 1)
+    return problem.run(lanes, schedule, tick=ticker)
 
 
 class Cotangents(NamedTuple):

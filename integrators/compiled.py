@@ -44,6 +44,8 @@ from numba.core.serialize import dumps
 from numba.core.types.function_type import CompileResultWAP
 from numba.core.typing.templates import Signature
 
+from .blocks import interruptible
+
 __all__ = ["JIT_DISABLED", "Kernel", "helper", "kernel", "user_kernel"]
 
 # Numba makes these names when it is imported, out of a checker's sight.
@@ -90,6 +92,11 @@ class Kernel:
     @property
     def dispatcher(self) -> Any:
         """The Numba dispatcher, compiled (or the plain function under ``NUMBA_DISABLE_JIT=1``)."""
+        if self._dispatcher is None:
+            interruptible(self._compile)  # LLVM may take a second over one function
+        return self._dispatcher
+
+    def _compile(self) -> None:
         with _COMPILING:  # threads that need one kernel wait for one compilation
             if self._dispatcher is None:
                 dispatcher: Any = njit(**OPTIONS)(self.function)
@@ -99,7 +106,6 @@ class Kernel:
                     dispatcher.compile(self.signature)
                     dispatcher.disable_compile()
                 self._dispatcher = dispatcher
-            return self._dispatcher
 
     def for_dtype(self, dtype: Any) -> Kernel:
         """This kernel for arrays of another floating point type: the same code, compiled once more."""

@@ -52,11 +52,11 @@ class Linearisation:
         """Lanes of the widest block."""
         return max((b.run.step.size for b in self._blocks), default=1)
 
-    def _keep(self, lanes: slice, run: Run, record: Record, _: Lanes) -> None:
+    def _keep(self, lanes: slice, run: Run, record: Record, _: Lanes, ticker: Ticker) -> None:
         field = self.problem.field
         if field.condense is not None:
             n_kicks = record.stations.shape[0]
-            Ticker.quiet().in_chunks(
+            ticker.quiet().in_chunks(
                 lambda start, stop: self.problem.leaf("condense")(
                     self.problem.theta, run.inputs, run.rows, record.stations, start, stop
                 ),

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .activations import ACTIVATIONS, activate
 from .arithmetic import fma
+from .blocks import interruptible
 from .compiled import helper, kernel
 from .fields import CONDENSE, KICK, KICK_ADJOINT, Field
 from .memory import copy_into, fill_input
@@ -208,7 +209,7 @@ class NeuralField(Field):
             neural_kick_adjoint,
             np.concatenate([matrix.ravel(), weights.ravel(), bias, [self.activation.code]]),
             n_inputs=weights.shape[1],
-            lipschitz=_largest_slope(self.activation.lipschitz, matrix),
+            lipschitz=interruptible(lambda: _largest_slope(self.activation.lipschitz, matrix)),
             name=self.activation.name,
         )
         self.push, self.pull, self.condense = neural_push, neural_pull, neural_condense

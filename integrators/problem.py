@@ -24,6 +24,7 @@ __all__ = ["Columns", "Inputs", "Problem", "Run", "Segments", "TrajectoryOverflo
 
 Float = NDArray[np.float64]
 Inputs = ArrayLike | Callable[[float], ArrayLike] | None
+Keep = Callable[[slice, Run, Record, Lanes, Ticker], None]
 
 # Steps between two looks at the range of the columns: at most the first where growth and shrinking are
 # bounded, the second where they may shrink by 2^-53 in a step (1 + x with x next to -1), the third likewise
@@ -31,6 +32,8 @@ Inputs = ArrayLike | Callable[[float], ArrayLike] | None
 MOST_STEPS_UNCHECKED, STEPS_OF_UNKNOWN_RANGE, STEPS_IN_FLOAT32 = 64, 8, 2
 # What a visit between two segments takes, about, for a lane.
 SEGMENT_SECONDS = 3e-5
+# What a kick of somebody's own field may take: first calls are short and Ctrl-C acts, even if it is slow.
+SECONDS_OF_A_KICK = 5e-6
 # Tangent columns of one block should stay in a core's own cache.
 CACHE_BYTES = 1 << 17
 # From this dimension on one lane's columns fill the registers and the cache by themselves.
@@ -174,18 +177,26 @@ class Problem:
 
     # ------------------------------------------------------------------------------ one block of lanes
 
-    def run(self, lanes: NDArray[np.intp], schedule: Schedule, check_every: int | None = None) -> Run:
-        """The drivers' view of the run for some lanes."""
+    def run(
+        self,
+        lanes: NDArray[np.intp],
+        schedule: Schedule,
+        check_every: int | None = None,
+        tick: Callable[[int], object] = lambda amount: None,
+    ) -> Run:
+        """The drivers' view of the run for some lanes; calls `tick` between samples of inputs."""
         h = self.steps[lanes]
         rows = np.zeros(0, np.int64)
         inputs = np.zeros((1, 0, 1))
         if self.field.n_inputs:
             if callable(self.inputs):
-                times = schedule.kick_times()[:, None] * h[None, :]
+                times = schedule.kick_times()
                 rows = np.arange(schedule.n_kicks)
-                samples = [self._sample(self.inputs, float(t)) for t in times.flat]
-                inputs = np.array(samples).reshape(schedule.n_kicks, h.size, self.field.n_inputs)
-                inputs = np.ascontiguousarray(inputs.transpose(0, 2, 1))
+                inputs = np.empty((schedule.n_kicks, self.field.n_inputs, h.size))
+                for number, time in enumerate(times):
+                    for q, step in enumerate(h):
+                        inputs[number, :, q] = self._sample(self.inputs, float(time * step))
+                    tick(0)
             else:
                 rows = schedule.kick_rows()
                 given = np.zeros((self.n_steps, self.field.n_inputs)) if self.inputs is None else self.inputs
@@ -261,7 +272,7 @@ class Problem:
         columns: tuple[Float, Float] | None = None,
         *,
         close: bool = True,
-        keep: Callable[[slice, Run, Record, Lanes], None] | None = None,
+        keep: Keep | None = None,
         stations: bool = False,
         nodes: bool = False,
         segments: Segments | None = None,
@@ -277,7 +288,7 @@ class Problem:
         close : bool
             See `Schedule`.
         keep : callable
-            Receives each block's record when `stations` or `nodes` ask for one.
+            Receives each block's record when `stations` or `nodes` ask for one, and the ticker to report to.
         segments : Segments, optional
             Stops on the way, at each of which the columns may be replaced.
         """
@@ -300,7 +311,7 @@ class Problem:
         def work(block: slice, ticker: Ticker) -> None:
             members = block.stop - block.start
             n = members + -members % pad_lanes
-            run = self.run(np.minimum(np.arange(block.start, block.start + n), m - 1), schedule)
+            run = self.run(np.minimum(np.arange(block.start, block.start + n), m - 1), schedule, tick=ticker)
             lanes = Lanes(
                 self.repeated(self.y0, n),
                 self.repeated(self.p0, n),
@@ -334,7 +345,7 @@ class Problem:
             out.p[block] = lanes.dp.transpose(2, 0, 1)[real, :, :k]
             out.exponent[block], lost[block] = lanes.exponent[real], lanes.lost[real]
             if keep is not None:
-                keep(block, run, record, lanes)
+                keep(block, run, record, lanes, ticker)
 
         run_blocks(
             m,
@@ -359,7 +370,8 @@ class Problem:
     def seconds(self, k: int) -> float:
         """A rough estimate of the time of one kick of one lane, to size the first call and the pool."""
         d = self.field.dim
-        return 2.0 * d * d * (k + 1) / 2e10 + 4e-9 * d + 2e-9
+        unknown = 0.0 if self.field.vectorised else SECONDS_OF_A_KICK
+        return 2.0 * d * d * (k + 1) / 2e10 + 4e-9 * d + 2e-9 + unknown
 
     def one_lane(self, run: Run, lane: int) -> Run:
         """The run of one lane of a block."""

@@ -102,7 +102,7 @@ def checkpointed_pullback(
     lost, none = np.full(m, -1, np.int64), np.zeros(0, problem.dtype)
 
     def work(block: slice, ticker: Ticker) -> None:
-        run = block_run(problem, block, schedule, layout.width)
+        run = block_run(problem, block, schedule, layout.width, ticker)
         n, members = run.step.size, block.stop - block.start
         # A leaf sums its gradient over lanes, and each lane has one of its own.
         parts = [slice(q, q + 1) for q in range(members)] if gradient else [slice(0, n)]

@@ -113,7 +113,7 @@ def reversed_pullback(
     lost, start_error = np.full(m, -1, np.int64), np.zeros(m)
 
     def work(block: slice, ticker: Ticker) -> None:
-        run = block_run(problem, block, schedule, layout.width)
+        run = block_run(problem, block, schedule, layout.width, ticker)
         n, members = run.step.size, block.stop - block.start
         state = initial_lanes(problem, n)
         play(problem, run, state, None, 0, run.n_steps, ticker)

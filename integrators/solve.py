@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .blocks import Ticker
 from .fields import Field
 from .flow import Lanes, Record
 from .problem import Inputs, Problem, Run
@@ -104,7 +105,7 @@ def integrate(
     y, p = np.empty((m, nodes, d)), np.empty((m, nodes, d))
     y[:, 0], p[:, 0] = problem.y0, problem.p0
 
-    def keep(block: slice, run: Run, record: Record, lanes: Lanes) -> None:
+    def keep(block: slice, run: Run, record: Record, lanes: Lanes, _: Ticker) -> None:
         real = block.stop - block.start
         y[block, 1:] = record.nodes_y[1:].transpose(2, 0, 1)[:real]
         p[block, 1:] = record.nodes_p[1:].transpose(2, 0, 1)[:real]

@@ -179,12 +179,12 @@ def _sweep(
     lost = np.full(problem.n_lanes, -1, np.int64)
 
     def work(lanes: slice, ticker: Ticker) -> None:
-        run = block_run(problem, lanes, schedule, layout.width)
+        run = block_run(problem, lanes, schedule, layout.width, ticker)
         n = run.step.size
         state = initial_lanes(problem, n)
         pull = begin(lanes, run, Cotangents.start(problem, (columns, np.zeros_like(columns)), n), ticker)
         for stored in backwards(problem, run, state, layout.length, ticker):
-            _condense(problem, stretch(run, stored.start, stored.stop), stored, schedule)
+            _condense(problem, stretch(run, stored.start, stored.stop), stored, schedule, ticker)
             pull(stored)
         lost[lanes] = state.lost[: lanes.stop - lanes.start]
 
@@ -199,12 +199,12 @@ def _kicks(part: Stretch, stored: Stored, schedule: Schedule) -> slice:
     return slice(part.start * kicks, min(part.stop * kicks + opened, end))
 
 
-def _condense(problem: Problem, part: Stretch, stored: Stored, schedule: Schedule) -> None:
+def _condense(problem: Problem, part: Stretch, stored: Stored, schedule: Schedule, ticker: Ticker) -> None:
     """Turn the stations of a stretch into what the field's `pull` reads there."""
     field, run, kicks = problem.field, part.run, _kicks(part, stored, schedule)
     if field.condense is not None:
         condense, first = field.condense, kicks.start
-        Ticker.quiet().in_chunks(
+        ticker.quiet().in_chunks(
             lambda a, b: condense(field.packed, run.inputs, run.rows, stored.stations, first + a, first + b),
             kicks.stop - first,
             1,

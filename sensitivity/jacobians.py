@@ -8,12 +8,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from integrators.blocks import one_blas_thread
 from integrators.fields import Field
 from integrators.problem import Inputs
 from integrators.schemes import Scheme
 from integrators.validation import as_count
 
+from .lapack import svd
 from .recurrence import Recurrence
 from .recurrences.ode import OdeRecurrence
 from .singular import Method, SingularValues, leading, scaled_jacobian, spectral_norm
@@ -269,8 +269,7 @@ def _from_full(recurrence: Recurrence, block: str, k: int, smallest: bool) -> li
     columns = scaled_jacobian(recurrence, block)
     matrices = columns.values.reshape(-1, *columns.values.shape[-2:])
     finite = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))  # NaN where the trajectory left float64
-    with one_blas_thread():
-        left, values, right = np.linalg.svd(np.where(finite[:, None, None], matrices, 0.0))
+    left, values, right = svd(np.where(finite[:, None, None], matrices, 0.0))
     for part in (left, values, right):
         part[~finite] = np.nan
     order = slice(None, -k - 1, -1) if smallest else slice(0, k)

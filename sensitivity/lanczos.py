@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from integrators.blocks import one_blas_thread
 
+from .lapack import svd
 from .recurrence import Linearised, Scaled
 
 __all__ = ["SingularTriplets", "golub_kahan_lanczos"]
@@ -166,7 +167,7 @@ class _Found:
         # A lane whose trajectory overflowed is NaN for ever, and stays open.
         candidates = self.open & np.isfinite(alphas[-1]) & np.isfinite(betas[-1])
         lanes, k = np.flatnonzero(candidates), self._k
-        p, theta, q = np.linalg.svd(_bidiagonal([a[lanes] for a in alphas], [b[lanes] for b in betas[:-1]]))
+        p, theta, q = svd(_bidiagonal([a[lanes] for a in alphas], [b[lanes] for b in betas[:-1]]))
         error = np.zeros((lanes.size, k)) if whole else _relative_error(theta, betas[-1][lanes], p, k)
         taken = (error <= self._tol).all(axis=1)
         chosen = lanes[taken]

@@ -17,6 +17,7 @@ from integrators.validation import as_count
 from . import bounds
 from .bounds.growth import finite_lipschitz
 from .jacobians import jacobian
+from .lapack import svd_values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -163,7 +164,7 @@ def recommend_step(
     def singular(step: Float) -> tuple[Float, Float]:
         matrices = jacobian(field, record, step, n_steps, y0, p0, inputs, progress=False)
         finite = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))
-        values = np.linalg.svd(np.where(finite[:, None, None], matrices, 0.0), compute_uv=False)
+        values = svd_values(np.where(finite[:, None, None], matrices, 0.0))
         return np.where(finite, values[:, 0], np.inf), np.where(finite, values[:, -1], np.nan)
 
     scan = _first_outside(singular, guaranteed, lo, hi)

@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.blocks import one_blas_thread, progress_bar
+from integrators.blocks import progress_bar
 
 from .lanczos import SingularTriplets, golub_kahan_lanczos
+from .lapack import svd_values
 from .recurrence import Recurrence, Scaled
 
 __all__ = ["Method", "SingularValues", "leading", "scaled_jacobian", "spectral_norm"]
@@ -100,8 +101,7 @@ def spectral_norm(columns: Scaled) -> tuple[Float, NDArray[np.int64]]:
     if matrices.shape[-2:] == (1, 1):
         norms = np.abs(matrices[..., 0, 0])
     else:
-        with one_blas_thread():  # the bits of a product may depend on the number of BLAS threads
-            norms = np.linalg.svd(matrices, compute_uv=False)[..., 0]
+        norms = svd_values(matrices)[..., 0]
     return np.where(finite, norms, largest), columns.exponent + shift
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from integrators.blocks import Ticker
 from integrators.fields import Field, as_field
 from integrators.flow import Lanes, Record
 from integrators.neural import NeuralField
@@ -80,7 +81,7 @@ def log_aposteriori(
     problem = _problem(field, scheme, step, n_steps, y0, p0, inputs, local)
     values = np.empty(problem.n_lanes)
 
-    def keep(block: slice, run: Run, record: Record, lanes: Lanes) -> None:
+    def keep(block: slice, run: Run, record: Record, lanes: Lanes, _: Ticker) -> None:
         slopes = _slopes(problem, run, record.stations, local)
         values[block] = _log_growth(run, slopes)[: block.stop - block.start]
 
@@ -112,7 +113,7 @@ def local_lipschitz(
         raise ValueError(f"local_lipschitz takes one step size, got an array of shape {problem.shape}.")
     found: list[Float] = []
 
-    def keep(block: slice, run: Run, record: Record, lanes: Lanes) -> None:
+    def keep(block: slice, run: Run, record: Record, lanes: Lanes, _: Ticker) -> None:
         found.append(_slopes(problem, run, record.stations, local)[:, 0])
 
     problem.forward(close=False, keep=keep, stations=True, progress=False)
