@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import sympy as sp
 
@@ -105,11 +104,11 @@ def records(tolerance: int = 1, rounding: int = 1) -> Decision:
             if exact == sp.oo:
                 decisions[f"{name} {label}"] = fact(math.isinf(stored), stored, "infinite")
                 continue
-            excess: Any = rounding * (sp.Rational(stored) - exact)
+            excess = rounding * (sp.Rational(stored) - exact)
             size = sp.Integer(0) if excess == 0 else sp.N(excess, 40)
             decisions[f"{name} {label}"] = all_of(
                 {
-                    "not below": fact(excess.is_nonnegative, size, "sign of float64 − exact"),
+                    "not below": fact(sp.Ge(excess, 0), size, "sign of float64 − exact"),
                     "within a unit": fact(
                         bool(abs(size) < tolerance * math.ulp(stored)), size, "float64 − exact"
                     ),

@@ -81,7 +81,7 @@ def _asymmetry(W: sp.Matrix, point: tuple[sp.Expr, sp.Expr]) -> Decision:
         "W": W.tolist(),
         "y": list(point),
         "D(u)W": DW.tolist(),
-        "defect": defect,
+        "(D(u)W)_01 − (D(u)W)_10": defect,
     }
     return fact(defect != 0 and abs(sp.N(defect, 30)) > 0, defect, "(D(u)W)_01 − (D(u)W)_10", example)
 

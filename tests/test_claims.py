@@ -62,7 +62,7 @@ def test_what_does_not_depend_on_a_figure_comes_out_as_proved(verdicts):
         "theorem_3_2_solution": Verdict.PROVED,
         "theorem_3_2_integral": Verdict.PROVED,
         "theorem_3_2_bound": Verdict.PROVED,
-        "theorem_3_2_order": Verdict.HOLDS_ONLY_IF,
+        "theorem_3_2_order": Verdict.REFUTED,
         "theorem_3_2_covers_the_network": Verdict.REFUTED,
         "linear_growth": Verdict.REFUTED,
         "parameter_free": Verdict.REFUTED,

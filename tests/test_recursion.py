@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import naive
-from integrators import NeuralField, integrate
+from integrators import SCHEMES, NeuralField, integrate
 from sensitivity import jacobian
 
 pytestmark = pytest.mark.nojit
@@ -124,11 +124,17 @@ def test_the_two_step_form_loses_digits_that_ours_keeps():
     assert lost >= 30 * kept, (lost, kept)
 
 
-def test_scaling_step_and_weights_changes_no_bit():
-    # (ε, W) → (ε/κ, κ² W) with zero initial values, κ a power of two: mathematics.md, theorem G.
-    W3 = np.random.default_rng(0).normal(size=(3, 3))
-    b = np.array([0.3, -0.2, 0.5])
-    plain = jacobian(NeuralField(W3, b), "leapfrog", 0.25, 30)
+# Theorem G: (ε, W, y_0, ẏ_0) ↦ (ε/κ, κ²W, y_0/κ², ẏ_0/κ); for Euler (ε/κ, κW, y_0/κ).
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_scaling_step_and_weights_changes_no_bit(scheme):
+    rng = np.random.default_rng(0)
+    W3, b, V = rng.normal(size=(3, 3)), rng.normal(size=3), rng.normal(size=(3, 2))
+    y0, p0, inputs = rng.normal(size=3), rng.normal(size=3), rng.normal(size=(12, 2))
+    power = 1 if SCHEMES[scheme].form == "first_order" else 2
+    path = integrate(NeuralField(W3, b, V), scheme, y0, p0, 0.25, 12, inputs)
+    plain = jacobian(NeuralField(W3, b, V), scheme, 0.25, 12, y0, p0, inputs)
     for kappa in (0.5, 4.0):
-        scaled = jacobian(NeuralField(kappa**2 * W3, b), "leapfrog", 0.25 / kappa, 30)
-        np.testing.assert_array_equal(scaled, plain)
+        field, start, speed = NeuralField(kappa**power * W3, b, V), y0 / kappa**power, p0 / kappa
+        moved = integrate(field, scheme, start, speed, 0.25 / kappa, 12, inputs)
+        np.testing.assert_array_equal(moved.y * kappa**power, path.y)
+        np.testing.assert_array_equal(jacobian(field, scheme, 0.25 / kappa, 12, start, speed, inputs), plain)

@@ -192,11 +192,12 @@ def _verdict(report: ReportLike) -> Verdict:
 
 
 def proof_evidence(report: ReportLike) -> tuple[str, ...]:
-    """How many steps were decided, which step carries the verdict, and the counterexample."""
+    """How many steps were decided, which carry the verdict (all, if none stands out), the counterexample."""
     proved = sum(step.decision.proved for step in report.steps)
     said = [f"proposition {report.name}: {proved} of {len(report.steps)} steps proved by machine"]
     telling = ("necessity", "counterexample", "figure")
-    said += [step.step.claim for step in report.steps if str(step.step.role) in telling]
+    told = [step.step.claim for step in report.steps if str(step.step.role) in telling]
+    said += told or ["; ".join(step.step.claim for step in report.steps if step.decision.proved)]
     if report.counterexample is not None:
         said.append(f"counterexample: {_one_line(report.counterexample)}")
     return tuple(said)

@@ -73,7 +73,7 @@ def _antisymmetric(tools: Tools) -> Finding:
     printed = {d: FORMULAS[1][2](d) for d in (2, 20, 21)}
     counted = {d: antisymmetric_dimension(d) for d in printed}
     said = [
-        f"d = {d}: d(d + 1)/2 = {printed[d]}, but W − Wᵀ has {counted[d]} free parameters, d(d − 1)/2"
+        f"d = {d}: d(d + 1)/2 = {printed[d]}, but W − Wᵀ has only d(d − 1)/2 = {counted[d]} free parameters"
         for d in printed
     ]
     said.append(
@@ -122,9 +122,11 @@ def _training(name: str, place: str, text: str) -> Claim:
 
 
 ROWS = (
-    Claim("table_1_counts", "Table 1", "The printed parameter counts are those of whole hidden sizes.",
+    Claim("table_1_counts", "Table 1",
+          "The printed parameter counts are 4d² (LSTM), d(d + 1)/2 (antisymmetric) and d² (Hamiltonian).",
           _counts(TABLE_1), "leapgrad claims table_1_counts"),
-    Claim("table_2_counts", "Table 2", "The printed parameter counts are those of whole hidden sizes.",
+    Claim("table_2_counts", "Table 2",
+          "The printed parameter counts are 4d² (LSTM), d(d + 1)/2 (antisymmetric) and d² (Hamiltonian).",
           _counts(TABLE_2), "leapgrad claims table_2_counts"),
     Claim("antisymmetric_count", "Tables 1 and 2, the antisymmetric column",
           "The recurrent matrix of the antisymmetric network has d(d + 1)/2 free parameters.",

@@ -27,8 +27,10 @@ def to_markdown(judged: Sequence[Judged]) -> str:
         "page. The command under a claim shows its evidence, `leapgrad claims NAME` decides one claim again, "
         "and `leapgrad reproduce figures` draws the curves of Figures 1 to 3 on a finer grid of steps.",
         "y is the hidden state, W the recurrent matrix, b the bias, σ the activation (tanh where the paper "
-        "prints none), ε the step, N the sequence length, T = Nε, d the hidden dimension; ‖·‖ is the "
-        "spectral norm.",
+        "prints none), ε the step, N the sequence length, T = Nε the final time, d the hidden dimension; ‖·‖ "
+        "is the spectral norm. Further u = Wy + b, D(u) = diag(σ'(u)), F(y) = σ(u) with derivative "
+        "DF = D(u)W, S(t) = ∂y(t)/∂y(0), L = sup|σ'|, C_N the Chebyshev polynomial of the first kind, and "
+        "σ_0 the value of σ(u) at the start.",
         "",
         *(f"- **{verdict}**: {MEANING[verdict]}" for verdict in used),
         "",
