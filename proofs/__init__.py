@@ -9,6 +9,7 @@ A proposition is data (:mod:`proofs.proposition`), its steps are decided by exac
 """
 
 from proofs.catalogue import CATALOGUE, check, check_all, check_mutants
+from proofs.latex import standalone
 from proofs.proposition import Decision, Mutant, Outcome, Proposition, Role, Step, Verdict
 from proofs.report import Report, StepReport
 
@@ -26,4 +27,5 @@ __all__ = [
     "check",
     "check_all",
     "check_mutants",
+    "standalone",
 ]

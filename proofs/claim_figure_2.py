@@ -26,7 +26,9 @@ def moving(activation: str = "tanh") -> Decision:
     return all_of(
         {
             "not negative": at_least_zero(sp.simplify(value)),
-            "not zero": fact(sp.simplify(value) != 0, sp.simplify(value), "as a function of e^b = 1 + u"),
+            "not zero": fact(
+                sp.cancel(value).is_positive, sp.cancel(value), "as a function of e^b = 1 + u > 1"
+            ),
             "at most 1": at_least_zero(sp.simplify(1 - value)),
         }
     )

@@ -43,9 +43,21 @@ _RESERVED = {
     ">": "$>$", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
     "|": r"$\vert$",
 }  # fmt: skip
-_SYMBOLS = "|".join(map(re.escape, sorted(_MATH, key=len, reverse=True)))
+# Neighbouring raised (or lowered) characters are one superscript: TeX refuses two in a row.
+_RUNS = "|".join(
+    f"[{''.join(key for key, value in _MATH.items() if value.startswith(mark))}]+" for mark in ("^{", "_{")
+)
+_SYMBOLS = "|".join([_RUNS, *map(re.escape, sorted(_MATH, key=len, reverse=True))])
 _SUBSCRIPTED = rf"(?<![A-Za-z_])(?:{_SYMBOLS}|[A-Za-z])_(?:\{{[^{{}}]*\}}|[A-Za-z0-9](?![A-Za-z0-9_]))"
 _TOKEN = re.compile(f"{_SUBSCRIPTED}|{_SYMBOLS}|.", re.DOTALL)
+
+
+def _symbol(token: str) -> str:
+    """One symbol, or a run of raised or lowered ones, as mathematics."""
+    if token in _MATH:
+        return _MATH[token]
+    parts = [_MATH[character] for character in token]
+    return f"{parts[0][0]}{{{''.join(part[2:-1] for part in parts)}}}"
 
 
 def text(sentence: str) -> str:
@@ -53,10 +65,10 @@ def text(sentence: str) -> str:
 
     def convert(match: re.Match[str]) -> str:
         token = match.group()
-        if token in _MATH:
-            return f"${_MATH[token].strip()}$"
+        if re.fullmatch(_SYMBOLS, token):
+            return f"${_symbol(token).strip()}$"
         if "_" in token[1:]:
-            return f"${re.sub(_SYMBOLS, lambda found: _MATH[found.group()], token)}$"
+            return f"${re.sub(_SYMBOLS, lambda found: _symbol(found.group()), token)}$"
         token = _TEXT.get(token, _RESERVED.get(token, token))
         return token if token.isascii() else f"[U+{ord(token):04X}]"
 

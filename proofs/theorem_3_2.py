@@ -141,7 +141,7 @@ def free_of_length(exponent: int = 0) -> Decision:
 
 def finite_horizon(blow_up: sp.Expr = sp.oo) -> Decision:
     """For fixed ẏ(0) and σ_0 ≠ 0 the bound tends to ∞ already as t → ẏ(0): t → ∞ is never reached."""
-    return limit_is(PRINTED.subs({v0: 1, sigma0: 1}), t, sp.Integer(1), blow_up)
+    return limit_is(PRINTED.subs(sigma0, sp.Symbol("sigma0", positive=True)), t, v0, blow_up)
 
 
 def cannot_be_dropped(activation: str = "tanh", weight_sign: int = 1) -> Decision:
@@ -156,7 +156,7 @@ def cannot_be_dropped(activation: str = "tanh", weight_sign: int = 1) -> Decisio
             "S'' = W σ'(0) S": identity(sp.diff(S, t, 2), rate * S),
             "S(0)": identity(S.subs(t, 0), 1),
             "S'(0)": identity(sp.diff(S, t).subs(t, 0), 0),
-            "faster than linear": limit_is((S / (1 + t)).subs(W, 1), t, sp.oo, sp.oo),
+            "faster than linear": limit_is(S / (1 + t), t, sp.oo, sp.oo),
         }
     )
     example = {"σ": activation, "W": "any W > 0", "b": 0, "y(0)": 0, "ẏ(0)": 0, "y(t)": 0, "S(t)": S}

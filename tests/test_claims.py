@@ -281,7 +281,9 @@ def test_claims_fails_if_a_row_is_undecided(capsys, monkeypatch):
 def test_prove_prints_steps_latex_and_data(capsys, monkeypatch):
     status, out = run(capsys, "prove", "lemma_3_1")
     assert status == 0 and "Verdict: PROVED" in out and "0 of them undecided or wrong" in out
-    assert "\\" in run(capsys, "prove", "lemma_3_1", "--latex")[1]
+    latex = run(capsys, "prove", "lemma_3_1", "theorem_b", "--latex")[1]
+    assert latex.startswith("\\documentclass") and latex.endswith("\\end{document}\n")
+    assert latex.count("\\section*{") == 2
     data = json.loads(run(capsys, "prove", "theorem_d", "--json")[1])
     assert data["ok"] and data["propositions"][0]["name"] == "theorem_d"
     assert len(json.loads(run(capsys, "prove", "--list", "--json")[1])) == len(CATALOGUE)

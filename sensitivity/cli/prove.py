@@ -17,17 +17,21 @@ CHECK_FAILED = 1
 EXAMPLES = """\
   leapgrad prove
   leapgrad prove lemma_3_1 theorem_3_2
-  leapgrad prove theorem_b --latex"""
+  leapgrad prove theorem_b --latex > theorem_b.tex"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="propositions; all of them by default")
-    parser.add_argument("--latex", action="store_true", help="print LaTeX instead of text")
+    parser.add_argument("--latex", action="store_true", help="print a LaTeX file instead of text")
     parser.add_argument("--list", action="store_true", help="only list names and titles")
 
 
 def run(args: argparse.Namespace) -> int:
-    from proofs import CATALOGUE, check  # the command line is the one place that joins the two packages
+    from proofs import (
+        CATALOGUE,
+        check,
+        standalone,
+    )  # the command line is the one place that joins the two packages
 
     names = args.names or list(CATALOGUE)
     propositions = [CATALOGUE[name] for name in names]  # a wrong name fails before anything is checked
@@ -42,12 +46,14 @@ def run(args: argparse.Namespace) -> int:
     for name in names:
         report = check(name)
         reports.append(report)
-        if not args.json:
-            print(report.to_latex() if args.latex else report, end="\n\n")
+        if not (args.json or args.latex):
+            print(report, end="\n\n")
     failed = [report for report in reports if not report.ok]
     if args.json:
         print_json({"ok": not failed, "propositions": [report.to_dict() for report in reports]})
-    elif not args.latex:
+    elif args.latex:
+        print(standalone(reports), end="")
+    else:
         _summary(reports, failed)
     return CHECK_FAILED if failed else 0
 
