@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from . import bound, certify, claims, demo, falsify, norm, profile, prove, recommend, reproduce, schemes
+from . import (
+    bound,
+    certify,
+    claims,
+    demo,
+    falsify,
+    norm,
+    profile,
+    prove,
+    recommend,
+    reproduce,
+    schemes,
+    train,
+)
 from .command import Command
 
 __all__ = ["COMMANDS"]
@@ -17,6 +30,7 @@ COMMANDS: tuple[Command, ...] = (
     falsify.COMMAND,
     prove.COMMAND,
     claims.COMMAND,
+    train.COMMAND,
     reproduce.COMMAND,
     schemes.COMMAND,
 )

@@ -7,7 +7,7 @@ and disturbed XOR (Table 2, Figure 7). Classes are 0 and 1; both are equally lik
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -49,13 +49,13 @@ class Task:
     best: Callable[[int], float]
     shortest: int = 1
 
-    def sample(self, n: int, n_steps: int, rng: int | np.random.Generator = 0) -> Sequences:
+    def sample(self, n: int, n_steps: int, rng: int | Sequence[int] | np.random.Generator = 0) -> Sequences:
         """`n` labelled sequences of `n_steps` scalar inputs.
 
         Parameters
         ----------
         n, n_steps : int
-        rng : int or numpy.random.Generator
+        rng : int, sequence of int or numpy.random.Generator
             Seed, as for ``numpy.random.default_rng``; the same seed gives the same bits.
 
         Raises

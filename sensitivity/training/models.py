@@ -1,0 +1,110 @@
+"""The networks that can be trained, by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from integrators.naming import nearest
+
+from .network import Network
+from .ode_network import OdeNetwork
+
+__all__ = ["MODELS", "Model", "Shape", "make_network", "parse_step"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a network is to take and give.
+
+    Attributes
+    ----------
+    d, n_steps, n_inputs, n_classes : int
+    threads : int, optional
+    """
+
+    d: int
+    n_steps: int
+    n_inputs: int = 1
+    n_classes: int = 2
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A kind of network.
+
+    Attributes
+    ----------
+    about : str
+    build : callable
+        ``build(shape, **options)``.
+    options : tuple of str
+        Names of the options that it takes; "step" is among them where there is an ε.
+    """
+
+    about: str
+    build: Callable[..., Network]
+    options: tuple[str, ...]
+
+
+def _ode(scheme: str, antisymmetric: bool = False) -> Callable[..., Network]:
+    def build(shape: Shape, step: float, **options: object) -> Network:
+        if antisymmetric:
+            options.setdefault("gamma", 0.0)
+        options.setdefault("scheme", scheme)
+        size = {"n_inputs": shape.n_inputs, "n_classes": shape.n_classes, "threads": shape.threads}
+        return OdeNetwork(shape.d, shape.n_steps, step, **size, **options)  # type: ignore[arg-type]
+
+    return build
+
+
+_ODE = ("step", "scheme", "activation")
+MODELS: Mapping[str, Model] = MappingProxyType(
+    {
+        "hamiltonian": Model("ÿ = σ(W y + V x + b) by leapfrog or another scheme", _ode("leapfrog"), _ODE),
+        "euler": Model("ẏ = σ(W y + V x + b) by Euler's method", _ode("euler"), _ODE),
+        "antisymmetric": Model("Euler with W − Wᵀ − γ I", _ode("euler", True), (*_ODE, "gamma")),
+    }
+)
+"""Name → kind of network."""
+
+
+def make_network(model: str, shape: Shape, **options: object) -> Network:
+    """A network by name; options that are None are left to their defaults.
+
+    Raises
+    ------
+    ValueError
+        For an unknown model, an option that it does not take, or a missing ε.
+    """
+    if model not in MODELS:
+        raise nearest("model", model, MODELS)
+    kind, given = MODELS[model], {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if name not in kind.options:
+            takes = ", ".join(kind.options) or "none"
+            raise ValueError(f"model {model!r} has no option {name}; it takes {takes}.")
+    if "step" in kind.options and "step" not in given:
+        raise ValueError(f"model {model!r} needs a step ε: a number, or c/N as in 10/N.")
+    return kind.build(shape, **given)
+
+
+def parse_step(text: str | float, n_steps: int) -> float:
+    """ε from a number, or from "c/N" with a number c: "1/N" is 1/n_steps, "N" alone means nothing.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or not positive.
+    """
+    match = re.fullmatch(r"\s*([^/\s]+)\s*(/\s*N)?\s*", str(text))
+    try:
+        number = float(match[1]) if match else float("nan")
+    except ValueError:
+        number = float("nan")
+    if not 0.0 < number < float("inf"):
+        raise ValueError(f"step must be a positive number or c/N, as in 0.01 or 10/N; got {text!r}.")
+    return number / n_steps if match and match[2] else number
