@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .recommend import StepRecommendation, recommend_step
     from .recurrence import Recurrence, Scaled
     from .recurrences.ode import OdeRecurrence
+    from .studies import Results, Study, open_results
 
 __all__ = [
     "Certificate",
@@ -25,8 +26,10 @@ __all__ = [
     "GrowthExponents",
     "OdeRecurrence",
     "Recurrence",
+    "Results",
     "Scaled",
     "StepRecommendation",
+    "Study",
     "bounds",
     "certify",
     "float32_error",
@@ -36,6 +39,7 @@ __all__ = [
     "jacobian_norm",
     "log_jacobian_norm",
     "log_singular_values",
+    "open_results",
     "recommend_step",
     "singular_values",
 ]
@@ -50,6 +54,7 @@ _HOME = {
     ".jacobians": ("float32_error", "jacobian", "jacobian_norm", "log_jacobian_norm", "singular_values"),
     ".recurrence": ("Recurrence", "Scaled"),
     ".recurrences.ode": ("OdeRecurrence",),
+    ".studies": ("Results", "Study", "open_results"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

@@ -14,7 +14,9 @@ from . import (
     recommend,
     reproduce,
     schemes,
+    sweep,
     train,
+    verify,
 )
 from .command import Command
 
@@ -32,5 +34,7 @@ COMMANDS: tuple[Command, ...] = (
     claims.COMMAND,
     train.COMMAND,
     reproduce.COMMAND,
+    sweep.COMMAND,
+    verify.COMMAND,
     schemes.COMMAND,
 )

@@ -1,0 +1,13 @@
+"""Studies: grids of networks, computed anywhere, stored cell by cell, resumed and verified.
+
+>>> study = Study({"d": [2, 10], "seed": range(5), "step": [0.01, 0.1]}, ["log_norm", "bounds"])
+>>> results = study.run("widths")
+>>> results.to_xarray()
+"""
+
+from .results import Results, open_results
+from .runner import RunReport, WorkersLost
+from .study import Study
+from .verify import Verification, verify
+
+__all__ = ["Results", "RunReport", "Study", "Verification", "WorkersLost", "open_results", "verify"]

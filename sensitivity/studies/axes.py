@@ -1,0 +1,163 @@
+"""The axes of a study: what each may hold, and how a value, a list or a range of a file becomes numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from integrators.activations import ACTIVATIONS
+from integrators.schemes import get_scheme, is_built_in
+from integrators.validation import as_array, as_count
+
+__all__ = ["AXES", "NONE", "STEP", "Axis", "expanded"]
+
+STEP = "step"
+NONE = "none"
+"""How a file writes a γ of None: the network is not made antisymmetric."""
+MOST_VALUES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One parameter of a network that a study may vary.
+
+    Attributes
+    ----------
+    name : str
+    check : callable
+        Value → the value as it is kept: int, float, str or None. Raises ValueError or TypeError.
+    default : object
+        Where a study does not name the axis.
+    meaning : str
+        With its symbol; the label in tables and files.
+    whole : bool
+        Whether ranges count (`first`, `count`, `every`) or are spaced (`low`, `high`, `count`).
+    costs : bool
+        Whether time and memory of a cell depend on it.
+    """
+
+    name: str
+    check: Callable[[Any], Any]
+    default: Any
+    meaning: str
+    whole: bool = False
+    costs: bool = False
+
+
+def _count(name: str, least: int, value: Any) -> int:
+    return as_count(value, name, least)
+
+
+def _number(name: str, value: Any) -> float:
+    return float(as_array(value, name, 0)) + 0.0  # −0 and 0 are one value, and shall have one address
+
+
+def _number_or_none(name: str, value: Any) -> float | None:
+    return None if value is None or value == NONE else _number(name, value)
+
+
+def _step(value: Any) -> float:
+    step = _number(STEP, value)
+    if step <= 0.0:
+        raise ValueError(f"step must be positive, got {step:g}.")
+    return step
+
+
+def _scheme(value: Any) -> str:
+    scheme = get_scheme(value)
+    if not is_built_in(scheme.name):
+        raise ValueError(
+            f"scheme {scheme.name!r} was registered in this process, and the workers of a study do not know "
+            "it; take a built-in one (leapgrad schemes)."
+        )
+    return scheme.name
+
+
+def _activation(value: Any) -> str:
+    return ACTIVATIONS[value].name
+
+
+def _whole(name: str, default: int, meaning: str, least: int, costs: bool = False) -> Axis:
+    return Axis(name, partial(_count, name, least), default, meaning, True, costs)
+
+
+def _real(name: str, default: float, meaning: str) -> Axis:
+    return Axis(name, partial(_number, name), default, meaning)
+
+
+AXES = {
+    axis.name: axis
+    for axis in (
+        Axis("scheme", _scheme, "leapfrog", "time-stepping scheme", costs=True),
+        Axis("activation", _activation, "tanh", "σ"),
+        _whole("d", 10, "hidden dimension d", least=1, costs=True),
+        _whole("n_steps", 1000, "length N", least=0, costs=True),
+        _whole("seed", 0, "seed of the weights", least=0),
+        Axis("gamma", partial(_number_or_none, "gamma"), None, "γ of W − Wᵀ − γI; none: W itself"),
+        _real("weight_scale", 1.0, "factor on W"),
+        _real("y0", 0.0, "initial value of every component"),
+        _real("p0", 0.0, "initial velocity of every component"),
+        _whole("inputs", 0, "number of input components, drawn as N(0, 1)", least=0),
+        Axis(STEP, _step, 0.01, "step ε"),
+    )
+}
+
+
+def expanded(axis: Axis, given: Any) -> tuple[Any, ...]:
+    """The values of an axis: one value, a list or an array of them, or a range.
+
+    A range is a mapping: ``{first = 0, count = 20, every = 1}`` for whole numbers, and for the others
+    ``{low = 1e-3, high = 1, count = 100}``, spaced evenly in the logarithm, or with ``spacing = "linear"``
+    evenly; `low` and `high` are both in it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        With a message that names the axis.
+    """
+    if isinstance(given, Mapping):
+        values: Iterable[Any] = _range(axis, given)
+    elif isinstance(given, str) or not isinstance(given, Iterable):
+        values = (given,)
+    else:
+        values = given.tolist() if isinstance(given, np.ndarray) and given.ndim else given
+    found = tuple(axis.check(value) for value in values)
+    if not found:
+        raise ValueError(f"{axis.name} holds no values; give at least one.")
+    if len(set(found)) < len(found):
+        twice = next(value for value in found if found.count(value) > 1)
+        raise ValueError(f"{axis.name} holds {twice!r} twice; give every value once.")
+    return found
+
+
+def _range(axis: Axis, given: Mapping[str, Any]) -> Iterable[Any]:
+    known = {"first", "count", "every"} if axis.whole else {"low", "high", "count", "spacing"}
+    needed = known - {"every", "spacing"}
+    if not needed <= set(given) <= known:
+        raise ValueError(
+            f"{axis.name} = {dict(given)!r} is not a range; it takes {', '.join(sorted(needed))} "
+            f"and perhaps {', '.join(sorted(known - needed))}."
+        )
+    count = as_count(given["count"], f"count of {axis.name}", least=1)
+    if count > MOST_VALUES:
+        raise ValueError(f"{axis.name} asks for {count} values; take at most {MOST_VALUES}.")
+    if axis.whole:
+        first = as_count(given["first"], f"first of {axis.name}")
+        every = as_count(given.get("every", 1), f"every of {axis.name}", least=1)
+        return range(first, first + every * count, every)
+    low, high = (_number(f"{end} of {axis.name}", given[end]) for end in ("low", "high"))
+    spacing = given.get("spacing", "log")
+    if spacing == "linear":
+        return np.linspace(low, high, count).tolist()
+    if spacing != "log":
+        raise ValueError(f"spacing of {axis.name} is {spacing!r}; it is 'log' or 'linear'.")
+    if not 0.0 < low <= high:
+        raise ValueError(
+            f"{axis.name} from {low:g} to {high:g} cannot be spaced in the logarithm; "
+            'take 0 < low ≤ high, or spacing = "linear".'
+        )
+    return np.geomspace(low, high, count).tolist()

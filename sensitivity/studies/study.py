@@ -1,0 +1,273 @@
+"""A study: a grid over the parameters of networks, and what to compute at each of its points."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from integrators.naming import nearest
+from integrators.validation import as_count
+
+from .axes import AXES, STEP, expanded
+from .cell import Cell
+from .models import MODELS, Model
+from .quantities import QUANTITIES
+
+if TYPE_CHECKING:
+    from .results import Results
+
+__all__ = ["Study"]
+
+STEPS_PER_CELL = 128
+KEYS = ("name", "quantities", "steps_per_cell", "grid")
+
+
+@dataclass(frozen=True, init=False)
+class Study:
+    """A grid of networks and the quantities wanted of each.
+
+    Parameters
+    ----------
+    grid : mapping
+        Axis → a value, a list of values, an array, or a range (see `studies.axes.expanded`). The axes are
+        "model" and those of `studies.axes.AXES`; one that is left out has its default, and one that a
+        model does not take does not multiply its cells.
+    quantities : str or sequence of str
+        Names of `studies.quantities.QUANTITIES`.
+    name : str
+    steps_per_cell : int
+        Step sizes of one network are computed together, at most so many in a cell.
+
+    Attributes
+    ----------
+    grid : dict
+        Axis → tuple of its values, for the axes given, in one fixed order.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an axis, a value or a quantity that makes no sense; the message names it.
+
+    Examples
+    --------
+    >>> study = Study({"d": [2, 10], "seed": range(3), "step": [0.01, 0.1]}, ["log_norm", "bounds"])
+    >>> study.n_cells
+    6
+    """
+
+    grid: dict[str, tuple[Any, ...]]
+    quantities: tuple[str, ...]
+    name: str = "study"
+    steps_per_cell: int = field(default=STEPS_PER_CELL)
+
+    def __init__(
+        self,
+        grid: Mapping[str, Any],
+        quantities: str | Sequence[str] = ("norm", "log_norm", "bounds"),
+        *,
+        name: str = "study",
+        steps_per_cell: int = STEPS_PER_CELL,
+    ) -> None:
+        wanted = (quantities,) if isinstance(quantities, str) else tuple(quantities)
+        for quantity in wanted:
+            if quantity not in QUANTITIES:
+                raise nearest("quantity", quantity, QUANTITIES)
+        if not wanted:
+            raise ValueError("quantities is empty; name at least one, for example 'log_norm'.")
+        ordered = tuple(quantity for quantity in QUANTITIES if quantity in wanted)
+        for key, value in (
+            ("grid", _expanded(grid)),
+            ("quantities", ordered),
+            ("name", str(name)),
+            ("steps_per_cell", as_count(steps_per_cell, "steps_per_cell", least=1)),
+        ):
+            object.__setattr__(self, key, value)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Study:
+        """The study that a TOML file describes: `quantities`, `name`, `steps_per_cell`, and a table `grid`.
+
+        Raises
+        ------
+        OSError, ValueError, TypeError
+            With a message that names the file.
+        """
+        try:
+            data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is not a TOML file: {error}.") from None
+        try:
+            return cls.from_dict(data)
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"{path}: {error}") from None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Study:
+        """The inverse of `to_dict`."""
+        for key in data:
+            if key not in KEYS:
+                raise nearest("key", key, KEYS)
+        if not isinstance(data.get("grid"), Mapping):
+            raise ValueError("the table [grid] is missing; it names the axes and their values.")
+        options = {key: data[key] for key in KEYS if key in data and key != "grid"}
+        return cls(data["grid"], **options)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: the grid expanded, every value written out."""
+        return {
+            "name": self.name,
+            "quantities": list(self.quantities),
+            "steps_per_cell": self.steps_per_cell,
+            "grid": {name: list(values) for name, values in self.grid.items()},
+        }
+
+    # -------------------------------------------------------------------------------------------- cells
+
+    def values(self, axis: str) -> tuple[Any, ...]:
+        """The values of an axis, its default if the study does not name it."""
+        if axis == "model":
+            return self.grid.get("model", ("neural",))
+        return self.grid.get(axis, (AXES[axis].default,))
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the axes given, the step last."""
+        return (*(name for name in self.grid if name != STEP), STEP)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of values along `axes`."""
+        return tuple(len(self.values(axis)) for axis in self.axes)
+
+    @property
+    def n_points(self) -> int:
+        """Grid points, every step size counted."""
+        return math.prod(self.shape)
+
+    @property
+    def n_cells(self) -> int:
+        """Cells; several points share one where they differ in an axis that their model does not take."""
+        networks = sum(
+            math.prod(len(self.values(axis)) for axis in _networks_axes(MODELS[model]))
+            for model in self.values("model")
+        )
+        return networks * len(self.steps_of_cells())
+
+    def steps_of_cells(self) -> list[slice]:
+        """The step sizes of the cells of one network, as parts of their axis."""
+        count, size = len(self.values(STEP)), self.steps_per_cell
+        return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+    def cells(self) -> Iterator[Cell]:
+        """Every cell once."""
+        for name in self.values("model"):
+            axes = _networks_axes(MODELS[name])
+            for chosen in itertools.product(*(self.values(axis) for axis in axes)):
+                yield from self._cells_of(name, dict(zip(axes, chosen, strict=True)))
+
+    def kinds(self) -> Iterator[tuple[Cell, int]]:
+        """One cell for all that cost the same and have arrays of the same shape, and how many they are."""
+        for name in self.values("model"):
+            axes = _networks_axes(MODELS[name])
+            choices = [self.values(axis)[: None if AXES[axis].costs else 1] for axis in axes]
+            copies = math.prod(len(self.values(axis)) for axis in axes if not AXES[axis].costs)
+            for chosen in itertools.product(*choices):
+                for cell in self._cells_of(name, dict(zip(axes, chosen, strict=True))):
+                    yield cell, copies
+
+    def points(self) -> Iterator[tuple[tuple[int, ...], list[Cell]]]:
+        """Every point along `axes` but the last, as indices, with the cells of its network."""
+        names = self.axes[:-1]
+        for place in itertools.product(*(range(n) for n in self.shape[:-1])):
+            chosen = {name: self.values(name)[i] for name, i in zip(names, place, strict=True)}
+            model = MODELS[chosen.get("model", self.values("model")[0])]
+            parameters = {axis: chosen.get(axis, AXES[axis].default) for axis in _networks_axes(model)}
+            yield place, list(self._cells_of(model.name, parameters))
+
+    def _cells_of(self, model: str, parameters: Mapping[str, Any]) -> Iterator[Cell]:
+        steps = self.values(STEP)
+        for part in self.steps_of_cells():
+            yield Cell(model, parameters, steps[part], self.quantities)
+
+    # ---------------------------------------------------------------------------------------------- run
+
+    def run(
+        self,
+        folder: str | Path,
+        executor: Executor | str = "threads",
+        *,
+        workers: int | None = None,
+        memory_limit: float | None = None,
+        progress: bool | None = None,
+    ) -> Results:
+        """Compute what `folder` does not hold yet, and return all of it.
+
+        Parameters
+        ----------
+        folder : path
+            Made if need be. What it holds of this study is checked and kept; a cell that is damaged or of
+            another version is moved to ``set-aside`` in it and computed again.
+        executor : Executor or str
+            Any `concurrent.futures.Executor`, or what `executors.open_executor` understands: "threads",
+            "processes", "loky", "mpi", "dask://HOST:PORT". The results do not depend on it.
+        workers : int, optional
+            For an executor given by name: how many; by default one a processor, or all of a cluster. For an
+            `Executor`: how many cells it runs at a time.
+        memory_limit : float, optional
+            Bytes; half of the machine's memory by default.
+        progress : bool, optional
+            Force or forbid the progress bar; by default it shows on a terminal.
+
+        Returns
+        -------
+        Results
+            With the `report` of this run.
+
+        Raises
+        ------
+        OSError
+            If the folder cannot be written, or another run writes into it.
+        ValueError
+            If the executor is not known, or the run may need more memory than the limit: before anything
+            is computed or written.
+        WorkersLost
+            If the executor breaks down; what was finished is kept.
+        """
+        from .runner import run
+
+        return run(self, Path(folder), executor, workers, memory_limit, progress)
+
+
+def _networks_axes(model: Model) -> tuple[str, ...]:
+    """The axes that tell the networks of a model apart: all but the step."""
+    return tuple(axis for axis in model.axes if axis != STEP)
+
+
+def _expanded(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    known = ("model", *AXES)
+    for name in grid:
+        if name not in known:
+            raise nearest("axis", name, known)
+    models = grid.get("model", "neural")
+    models = (models,) if isinstance(models, str) else tuple(models)
+    for model in models:
+        if model not in MODELS:
+            raise nearest("model", model, MODELS)
+    if not models or len(set(models)) < len(models):
+        raise ValueError(f"model is {list(models)!r}; give at least one, and each once.")
+    taken = {axis for model in models for axis in MODELS[model].axes}
+    for name in grid:
+        if name != "model" and name not in taken:
+            raise ValueError(
+                f"axis {name!r} is none of {', '.join(models)}; "
+                f"known there: {', '.join(axis for axis in AXES if axis in taken)}."
+            )
+    found: dict[str, tuple[Any, ...]] = {"model": models} if "model" in grid else {}
+    found.update({name: expanded(axis, grid[name]) for name, axis in AXES.items() if name in grid})
+    return found
