@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import POOL_SECONDS, Ticker, default_threads, run_blocks
-from .flow import Lanes, Record, Run, advance
+from .flow import Lanes, Record, Run
 from .problem import MOST_STEPS_UNCHECKED, Columns, Problem
 from .schedule import Schedule
 from .simd import WIDTH
@@ -29,6 +29,7 @@ __all__ = [
     "Stored",
     "Stretch",
     "backwards",
+    "block_members",
     "block_run",
     "initial_lanes",
     "play",
@@ -189,23 +190,30 @@ def play(
     problem: Problem, run: Run, state: Lanes, stations: Float | None, start: int, stop: int, ticker: Ticker
 ) -> None:
     """Steps [start, stop) of the state, with or without keeping its stations."""
-    drive, leaf, n = advance.for_dtype(problem.dtype), problem.leaf("kick"), run.step.size
+    n = run.step.size
     empty = np.empty((0, problem.field.dim, n), problem.dtype)
     record = Record(empty if stations is None else stations, empty, empty)
     ticker.in_chunks(
-        lambda a, b: drive(leaf, problem.theta, run, state, record, start + a, start + b),
+        lambda a, b: problem.advance(run, state, record, start + a, start + b),
         stop - start,
         n,
         problem.seconds(0) * max(1, run.kicks_per_step) * n,
     )
 
 
-def initial_lanes(problem: Problem, n: int) -> Lanes:
-    """n lanes at the initial value, without tangent columns."""
+def block_members(problem: Problem, block: slice, width: int) -> NDArray[np.intp]:
+    """The lanes of a block, the last of them repeated to fill registers."""
+    members = block.stop - block.start
+    n = members + -members % _lane_padding(problem, width)
+    return np.minimum(np.arange(block.start, block.start + n), problem.n_lanes - 1)
+
+
+def initial_lanes(problem: Problem, members: NDArray[np.intp]) -> Lanes:
+    """Some lanes at the initial value, without tangent columns."""
+    n = members.size
     none = problem.repeated(np.zeros((problem.field.dim, 0)), n)
     return Lanes(
-        problem.repeated(problem.y0, n),
-        problem.repeated(problem.p0, n),
+        *problem.start(members),
         none,
         none,
         np.zeros(n, np.int64),
@@ -215,10 +223,7 @@ def initial_lanes(problem: Problem, n: int) -> Lanes:
 
 def block_run(problem: Problem, block: slice, schedule: Schedule, width: int, ticker: Ticker) -> Run:
     """The run of a block of lanes, the last of them repeated to fill registers."""
-    members = block.stop - block.start
-    n = members + -members % _lane_padding(problem, width)
-    lanes = np.minimum(np.arange(block.start, block.start + n), problem.n_lanes - 1)
-    return problem.run(lanes, schedule, tick=ticker)
+    return problem.run(block_members(problem, block, width), schedule, tick=ticker)
 
 
 class Cotangents(NamedTuple):
@@ -231,7 +236,7 @@ class Cotangents(NamedTuple):
     @classmethod
     def start(cls, problem: Problem, lam: tuple[Float, Float], n: int) -> Cotangents:
         """The columns (d, k) for n lanes; with zero columns added where one lane alone fills no register."""
-        pad = WIDTH if problem.field.vectorised and n == 1 else 1
+        pad = problem.column_padding(lam[0].shape[1], n)
         zeros = np.zeros((problem.field.dim, -lam[0].shape[1] % pad))
         y, p = (problem.repeated(np.concatenate([part, zeros], axis=1), n) for part in lam)
         return cls(y, p, np.zeros(n, np.int64))

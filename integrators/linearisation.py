@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Ticker, default_threads, run_blocks
-from .flow import Lanes, Record, Run, advance, retreat
+from .flow import Lanes, Record, Run
 from .problem import Columns, Problem
-from .simd import WIDTH
 
 __all__ = ["Linearisation"]
 
@@ -84,8 +83,7 @@ class Linearisation:
             for block in self._blocks[index]:
                 n = block.run.step.size
                 rows = np.minimum(np.arange(block.lanes.start, block.lanes.start + n), m - 1)
-                # One lane alone fills a register with columns.
-                padded = k + -k % WIDTH if n == 1 and self.problem.field.vectorised else k
+                padded = k + -k % self.problem.column_padding(k, n)
                 columns = [
                     np.zeros((part.shape[1], padded, n), self.problem.dtype) for part in (first, second)
                 ]
@@ -118,14 +116,12 @@ class Linearisation:
         state = [np.zeros((d, n), problem.dtype) for _ in range(2)]
         scratch = Lanes(state[0], state[1], dy, dp, exponent, np.zeros(n, np.int64))
         record = Record(block.stations, block.stations[:0], block.stations[:0])
-        drive, leaf = advance.for_dtype(problem.dtype), problem.leaf("push")
-        return lambda start, stop: drive(leaf, problem.theta, run, scratch, record, start, stop)
+        return lambda start, stop: problem.advance(run, scratch, record, start, stop, "push")
 
     def _pull_block(self, block: _Block, lam_y: Float, lam_p: Float, exponent: NDArray[np.int64]):
         problem, run = self.problem, block.run
-        drive, leaf = retreat.for_dtype(problem.dtype), problem.leaf("pull")
         none = np.zeros(0, problem.dtype)
-        return lambda start, stop: drive(
-            leaf, problem.theta, run, block.stations, lam_y, lam_p, exponent, none,
-            problem.n_steps - stop, problem.n_steps - start,
+        return lambda start, stop: problem.retreat(
+            run, block.stations, (lam_y, lam_p, exponent), none,
+            problem.n_steps - stop, problem.n_steps - start, "pull",
         )  # fmt: skip

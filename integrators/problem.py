@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from .blocks import POOL_SECONDS, Ticker, default_threads, run_blocks
 from .compiled import Kernel
 from .fields import Field, as_field
-from .flow import Lanes, Record, Run, advance
+from .flow import Lanes, Record, Run, advance, retreat
+from .keeping import retreat_keeping_nodes
 from .schedule import FIRST_ORDER, SPLITTING, Schedule
 from .schemes import Scheme, get_scheme
 from .simd import WIDTH
@@ -311,10 +312,10 @@ class Problem:
         def work(block: slice, ticker: Ticker) -> None:
             members = block.stop - block.start
             n = members + -members % pad_lanes
-            run = self.run(np.minimum(np.arange(block.start, block.start + n), m - 1), schedule, tick=ticker)
+            members_of = np.minimum(np.arange(block.start, block.start + n), m - 1)
+            run = self.run(members_of, schedule, tick=ticker)
             lanes = Lanes(
-                self.repeated(self.y0, n),
-                self.repeated(self.p0, n),
+                *self.start(members_of),
                 self.repeated(columns_0[0], n),
                 self.repeated(columns_0[1], n),
                 np.zeros(n, np.int64),
@@ -330,8 +331,8 @@ class Problem:
             done = 0
             for end in segments.ends if segments else (self.n_steps,):
                 ticker.in_chunks(
-                    lambda start, stop, done=done: advance.for_dtype(self.dtype)(
-                        self.leaf("kick"), self.theta, run, lanes, record, done + start, done + stop
+                    lambda start, stop, done=done: self.advance(
+                        run, lanes, record, done + start, done + stop
                     ),
                     end - done,
                     members,
@@ -358,6 +359,49 @@ class Problem:
             progress=progress,
         )
         return y, p, out, lost
+
+    def start(self, lanes: NDArray[np.intp]) -> tuple[NDArray, NDArray]:
+        """Initial (y, p) of some lanes, (d, n) each."""
+        return self.repeated(self.y0, lanes.size), self.repeated(self.p0, lanes.size)
+
+    def advance(
+        self, run: Run, lanes: Lanes, record: Record, start: int, stop: int, leaf: str = "kick"
+    ) -> None:
+        """The compiled driver for steps [start, stop) of a block of lanes, in place."""
+        drive = advance.for_dtype(self.dtype)
+        drive(self.leaf(leaf), self.theta, run, lanes, record, start, stop)
+
+    def retreat(
+        self,
+        run: Run,
+        stations: Float,
+        cotangents: Sequence[NDArray],
+        gradient: Float,
+        start: int,
+        stop: int,
+        leaf: str = "kick_adjoint",
+    ) -> None:
+        """The compiled driver backwards: (lam_y, lam_p, exponent) in place, and the parameter gradient."""
+        drive = retreat.for_dtype(self.dtype)
+        drive(self.leaf(leaf), self.theta, run, stations, *cotangents, gradient, start, stop)
+
+    def retreat_keeping_nodes(
+        self,
+        run: Run,
+        stations: Float,
+        cotangents: Sequence[NDArray],
+        kept: Float,
+        exponents: NDArray[np.int64],
+        start: int,
+        stop: int,
+    ) -> None:
+        """`retreat` from stored, condensed stations that keeps the cotangent of every y_i."""
+        drive, field = retreat_keeping_nodes, self.field
+        drive(field.pull, field.packed, run, stations, *cotangents, kept, exponents, start, stop)
+
+    def column_padding(self, k: int, lanes: int) -> int:
+        """Multiple to which k columns are padded in a block of so many lanes: one lane fills no register."""
+        return WIDTH if self.field.vectorised and lanes == 1 else 1
 
     def leaf(self, name: str) -> Kernel:
         """A leaf of the field, for the arithmetic of this problem."""
@@ -390,10 +434,10 @@ class Problem:
             """Steps [start, stop) in place; the one at which the state was lost, or −1."""
             lost = np.full(1, -1, np.int64)
             lanes = Lanes(y, p, none, none, np.zeros(1, np.int64), lost)
-            advance.for_dtype(self.dtype)(self.leaf("kick"), self.theta, run, lanes, record, start, stop)
+            self.advance(run, lanes, record, start, stop)
             return int(lost[0])
 
-        y, p = self.repeated(self.y0, 1), self.repeated(self.p0, 1)
+        y, p = self.start(np.array([lane]))
         start, index = 0, -1
         before = start, y, p
         while index < 0 and start < self.n_steps:

@@ -13,7 +13,7 @@ from .arithmetic import fma
 from .compiled import helper
 from .simd import WIDTH, get, product_tile, put
 
-__all__ = ["add_matrix_vector", "add_product"]
+__all__ = ["add_matrix", "add_matrix_vector", "add_outer", "add_product", "add_transposed"]
 
 
 # Rows of B lie n numbers apart; from this many rows on a strip is copied together first, or its lines would
@@ -131,3 +131,42 @@ def add_matrix_vector(A, start, rows, inner, x, out):
             s0 = fma(A[start + i * inner + j], x[j], s0)
         out[i] += s0
         i += 1
+
+
+@helper
+def add_matrix(A, start, rows, inner, B, out, n, ones):
+    """out += A B for n columns: the same sums for every n."""
+    if n == 1:
+        add_matrix_vector(A, start, rows, inner, B, out)
+    else:
+        add_product(A, start, inner, 1, rows, inner, B, out, n, n, ones, False)
+
+
+@helper
+def add_transposed(A, start, rows, inner, B, out, n, ones):
+    """out += Aᵀ B for n columns, A (rows, inner): the same sums for every n."""
+    if n > 1:
+        add_product(A, start, 1, inner, inner, rows, B, out, n, n, ones, False)
+        return
+    # One column: along the rows of A, whose entries lie side by side.
+    total = np.zeros(inner, out.dtype)
+    for i in range(rows):
+        factor = get(B, i)
+        for j in range(inner):
+            put(total, j, fma(get(A, start + i * inner + j), factor, get(total, j)))
+    for j in range(inner):
+        put(out, j, get(out, j) + get(total, j))
+
+
+@helper
+def add_outer(left, rows, right, inner, m, out, ones):
+    """out[i, j] += Σ_q left[i, q] right[j, q]: a weight gradient, summed over lanes in order.
+
+    The tile wants the columns of the result side by side, hence the transposed copy of `right`, which costs
+    inner·m moves beside rows·inner·m products.
+    """
+    turned = np.empty(m * inner, out.dtype)
+    for j in range(inner):
+        for q in range(m):
+            put(turned, q * inner + j, get(right, j * m + q))
+    add_product(left, 0, m, 1, rows, m, turned, out, inner, inner, ones, False)

@@ -14,11 +14,11 @@ from .checkpoint import (
     Layout,
     Stretch,
     backwards,
+    block_members,
     block_run,
     initial_lanes,
     stretch,
 )
-from .flow import retreat
 from .problem import Columns, Problem
 from .schedule import Schedule
 
@@ -49,11 +49,8 @@ def pull_stretch(
 ) -> None:
     """Pull cotangents in place over a stretch; add to the parameter gradient, if its size is not 0."""
     kicks = max(1, part.run.kicks_per_step)
-    drive, leaf = retreat.for_dtype(problem.dtype), problem.leaf("kick_adjoint")
     ticker.in_chunks(
-        lambda a, b: drive(
-            leaf, problem.theta, part.run, stations, *cotangents, gradient, part.stop - b, part.stop - a
-        ),
+        lambda a, b: problem.retreat(part.run, stations, cotangents, gradient, part.stop - b, part.stop - a),
         part.stop - part.start,
         part.run.step.size,
         problem.seconds(cotangents.y.shape[1]) * kicks * part.run.step.size,
@@ -108,7 +105,7 @@ def checkpointed_pullback(
         parts = [slice(q, q + 1) for q in range(members)] if gradient else [slice(0, n)]
         runs = [problem.one_lane(run, q) for q in range(members)] if gradient else [run]
         cotangents = [Cotangents.start(problem, lam, own.step.size) for own in runs]
-        lanes = initial_lanes(problem, n)
+        lanes = initial_lanes(problem, block_members(problem, block, layout.width))
         for start, stop, stations in backwards(problem, run, lanes, layout.length, ticker):
             for q, (part, own, cotangent) in enumerate(zip(parts, runs, cotangents, strict=True)):
                 kept = np.ascontiguousarray(stations[:, :, part])

@@ -14,7 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Ticker
-from .checkpoint import MEMORY_BYTES, Cotangents, Layout, block_run, initial_lanes, play, stretch
+from .checkpoint import (
+    MEMORY_BYTES,
+    Cotangents,
+    Layout,
+    block_members,
+    block_run,
+    initial_lanes,
+    play,
+    stretch,
+)
 from .flow import Lanes, Run
 from .problem import Columns, Problem
 from .pullback import checkpointed_pullback, pull_stretch
@@ -115,7 +124,7 @@ def reversed_pullback(
     def work(block: slice, ticker: Ticker) -> None:
         run = block_run(problem, block, schedule, layout.width, ticker)
         n, members = run.step.size, block.stop - block.start
-        state = initial_lanes(problem, n)
+        state = initial_lanes(problem, block_members(problem, block, layout.width))
         play(problem, run, state, None, 0, run.n_steps, ticker)
         lost[block] = state.lost[:members]
         # A leaf sums its gradient over lanes, and each lane has one of its own.

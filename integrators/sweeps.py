@@ -16,12 +16,13 @@ from .checkpoint import (
     Stored,
     Stretch,
     backwards,
+    block_members,
     block_run,
     initial_lanes,
     stretch,
 )
 from .flow import Run
-from .keeping import neural_pull_keeping, retreat_keeping_kicks, retreat_keeping_nodes
+from .keeping import neural_pull_keeping, retreat_keeping_kicks
 from .neural import NeuralField
 from .problem import Problem
 from .schedule import Schedule
@@ -52,6 +53,7 @@ class Kept(NamedTuple):
 
 
 Consumer = Callable[[Kept], None]
+Begin = Callable[[slice, Run, Cotangents, Ticker], Callable[[Stored], None]]
 
 
 def node_cotangents(problem: Problem, columns: Float, consume: Consumer, **options: Any) -> NDArray[np.int64]:
@@ -74,23 +76,39 @@ def node_cotangents(problem: Problem, columns: Float, consume: Consumer, **optio
         The check at which a lane's state was no longer finite, else −1.
     """
 
-    def begin(lanes: slice, run: Run, cotangents: Cotangents, ticker: Ticker) -> Callable[[Stored], None]:
+    def at_end(lanes: slice, cotangents: Cotangents) -> None:
         _hand_out(consume, lanes, problem.n_steps, cotangents.y[None], cotangents.exponent[None], columns)
 
+    begin = _keeping(problem, columns, consume, problem.retreat_keeping_nodes, problem.field.dim, 0, at_end)
+    return _sweep(problem, columns, begin, **options)
+
+
+def _keeping(
+    problem: Problem,
+    columns: Float,
+    consume: Consumer,
+    retreat: Callable[..., None],
+    rows: int,
+    shift: int,
+    at_end: Callable[[slice, Cotangents], None] = lambda lanes, cotangents: None,
+) -> Begin:
+    """What `_sweep` calls: backwards with a driver that keeps `rows` rows a step, as index i + shift."""
+
+    def begin(lanes: slice, run: Run, cotangents: Cotangents, ticker: Ticker) -> Callable[[Stored], None]:
+        at_end(lanes, cotangents)
+
         def pull(stored: Stored) -> None:
-            part, field = stretch(run, stored.start, stored.stop), problem.field
+            part = stretch(run, stored.start, stored.stop)
             for a, b in _chunks(part, cotangents):
-                kept = np.empty((b - a, *cotangents.y.shape))
+                kept = np.empty((b - a, rows, *cotangents.y.shape[1:]))
                 exponents = np.empty((b - a, run.step.size), np.int64)
-                retreat_keeping_nodes(
-                    field.pull, field.packed, part.run, stored.stations, *cotangents, kept, exponents, a, b
-                )
+                retreat(part.run, stored.stations, cotangents, kept, exponents, a, b)
                 ticker((b - a) * (lanes.stop - lanes.start))
-                _hand_out(consume, lanes, a + stored.start - part.start, kept, exponents, columns)
+                _hand_out(consume, lanes, a + stored.start - part.start + shift, kept, exponents, columns)
 
         return pull
 
-    return _sweep(problem, columns, begin, **options)
+    return begin
 
 
 def input_cotangents(
@@ -106,8 +124,13 @@ def input_cotangents(
         If the field is not a `NeuralField` with input weights, or the inputs are a function of time.
     """
     field = problem.field
+    keeps_inputs = getattr(problem, "retreat_keeping_inputs", None)
+    if keeps_inputs is not None and field.n_inputs > 0:
+        return _sweep(
+            problem, columns, _keeping(problem, columns, consume, keeps_inputs, field.n_inputs, 1), **options
+        )
     if not isinstance(field, NeuralField) or field.n_inputs == 0:
-        raise ValueError("the derivative by the inputs needs a NeuralField with input weights V.")
+        raise ValueError("the derivative by the inputs needs a NeuralField with input weights V, or a cell.")
     if callable(problem.inputs):
         raise ValueError(
             "the derivative by x_i needs inputs of shape (n_steps, n_inputs), not a function of time."
@@ -166,7 +189,7 @@ def input_cotangents(
 def _sweep(
     problem: Problem,
     columns: Float,
-    begin: Callable[[slice, Run, Cotangents, Ticker], Callable[[Stored], None]],
+    begin: Begin,
     *,
     memory_bytes: int = MEMORY_BYTES,
     threads: int | None = None,
@@ -181,7 +204,7 @@ def _sweep(
     def work(lanes: slice, ticker: Ticker) -> None:
         run = block_run(problem, lanes, schedule, layout.width, ticker)
         n = run.step.size
-        state = initial_lanes(problem, n)
+        state = initial_lanes(problem, block_members(problem, lanes, layout.width))
         pull = begin(lanes, run, Cotangents.start(problem, (columns, np.zeros_like(columns)), n), ticker)
         for stored in backwards(problem, run, state, layout.length, ticker):
             _condense(problem, stretch(run, stored.start, stored.stop), stored, schedule, ticker)

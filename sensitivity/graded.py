@@ -18,9 +18,10 @@ from integrators.fields import Field
 from integrators.problem import Inputs
 from integrators.schemes import Scheme
 
+from .arguments import as_recurrence
 from .growth import qr_segments
-from .recurrences.ode import OdeRecurrence
-from .singular import block_slice
+from .recurrence import Recurrence
+from .singular import block_rows, block_slice
 
 __all__ = ["graded_singular_values", "log_singular_values"]
 
@@ -38,14 +39,14 @@ DECOUPLED = 1e-10
 
 
 def log_singular_values(
-    field: Field,
-    scheme: str | Scheme,
-    step: ArrayLike,
-    n_steps: int,
+    field: Field | Recurrence,
+    scheme: str | Scheme | None = None,
+    step: ArrayLike | None = None,
+    n_steps: int | None = None,
     y0: ArrayLike | None = None,
     p0: ArrayLike | None = None,
     inputs: Inputs = None,
-    block: str = "position",
+    block: str | None = None,
     *,
     qr_every: int | None = None,
     threads: int | None = None,
@@ -57,13 +58,13 @@ def log_singular_values(
     depend on N. Values 10^±300 and more apart keep their relative accuracy, which those of the plain
     product lose below 2^-53 ‖J‖; a zero singular value gives −inf.
     """
-    recurrence = OdeRecurrence(
+    recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
     )
     part = block_slice(recurrence, block)
     width = part.stop - part.start
     lanes = int(np.prod(recurrence.shape))
-    n_steps = recurrence.problem.n_steps
+    n_steps = recurrence.n_steps
     if n_steps == 0 or lanes == 0:
         return np.zeros((*recurrence.shape, width))
     every = recurrence.qr_interval if qr_every is None else qr_every
@@ -74,7 +75,7 @@ def log_singular_values(
         np.eye(recurrence.state_size)[:, part],
         ends,
         product.multiply,
-        rows=block if block in recurrence.blocks else None,
+        rows=block_rows(recurrence, block),
     )
     logs = np.full((lanes, width), np.nan)
 

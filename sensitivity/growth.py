@@ -15,8 +15,8 @@ from integrators.problem import Inputs
 from integrators.schemes import Scheme
 from integrators.validation import as_count
 
+from .arguments import as_recurrence
 from .recurrence import Recurrence, Scaled
-from .recurrences.ode import OdeRecurrence
 
 __all__ = ["GrowthExponents", "growth_exponents", "qr_segments"]
 
@@ -110,10 +110,10 @@ def qr_segments(
 
 
 def growth_exponents(
-    field: Field,
-    scheme: str | Scheme,
-    step: ArrayLike,
-    n_steps: int,
+    field: Field | Recurrence,
+    scheme: str | Scheme | None = None,
+    step: ArrayLike | None = None,
+    n_steps: int | None = None,
     y0: ArrayLike | None = None,
     p0: ArrayLike | None = None,
     inputs: Inputs = None,
@@ -154,10 +154,10 @@ def growth_exponents(
     9–30; J.-P. Eckmann, D. Ruelle, *Rev. Mod. Phys.* 57 (1985) 617–656). These are time averages; the
     singular values of the finite product are those of `log_singular_values`.
     """
-    recurrence = OdeRecurrence(
+    recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
     )
-    n_steps = as_count(n_steps, "n_steps", least=1)
+    n_steps = as_count(recurrence.n_steps, "n_steps", least=1)
     size = recurrence.state_size
     k = size if k is None else as_count(k, "k", least=1)
     if k > size:
@@ -193,13 +193,12 @@ def growth_exponents(
     order = np.argsort(-sums[-1], axis=1, kind="stable")
     local, sums = (np.take_along_axis(part, order[None], axis=2) for part in (local, sums))
     exponents = (sums[-1] / steps[-1]).reshape(*shape, k)
-    h = np.asarray(step, dtype=np.float64)
     return GrowthExponents(
         exponents,
         _standard_error(local, lengths).reshape(*shape, k),
         np.moveaxis(sums[points] / steps[points, None, None], 0, 1).reshape(*shape, len(points), k),
         skip + steps[points],
-        exponents / h[..., None],
+        exponents / recurrence.step[..., None],
         n_steps,
         skip,
         every,

@@ -13,10 +13,11 @@ from integrators.problem import Inputs
 from integrators.schemes import Scheme
 from integrators.validation import as_count
 
+from .arguments import as_recurrence
 from .lapack import svd
 from .recurrence import Recurrence
 from .recurrences.ode import OdeRecurrence
-from .singular import Method, SingularValues, leading, scaled_jacobian, spectral_norm
+from .singular import Method, SingularValues, block_slice, leading, scaled_jacobian, spectral_norm
 
 __all__ = [
     "float32_error",
@@ -32,7 +33,7 @@ Block = Literal["position", "phase"]
 
 
 def norm_and_exponent(
-    recurrence: Recurrence, block: str, method: Method = "auto", tol: float = 1e-10
+    recurrence: Recurrence, block: str | None, method: Method = "auto", tol: float = 1e-10
 ) -> tuple[Float, NDArray[np.int64]]:
     """Spectral norm of a block of ∂s_N/∂s_0 as mantissa · 2^exponent, both of shape lanes."""
     triplets = leading(recurrence, block, 1, method, tol)
@@ -45,16 +46,16 @@ def norm_and_exponent(
 
 
 def jacobian(
-    field: Field,
-    scheme: str | Scheme,
-    step: ArrayLike,
-    n_steps: int,
+    field: Field | Recurrence,
+    scheme: str | Scheme | None = None,
+    step: ArrayLike | None = None,
+    n_steps: int | None = None,
     y0: ArrayLike | None = None,
     p0: ArrayLike | None = None,
     inputs: Inputs = None,
-    block: Block = "position",
+    block: str | None = None,
     *,
-    dtype: DTypeLike = np.float64,
+    dtype: DTypeLike | None = None,
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Float:
@@ -62,8 +63,9 @@ def jacobian(
 
     Parameters
     ----------
-    field : Field
-        F of ÿ = F(y, x) (or ẏ = F(y, x) for the scheme "euler"), for example a `NeuralField`.
+    field : Field or Recurrence
+        F of ÿ = F(y, x) (or ẏ = F(y, x) for the scheme "euler"), for example a `NeuralField`. Or a recurrence
+        as it is, such as ``unroll(lstm(64), 1000)``: then no argument up to `inputs` is given.
     scheme : str or Scheme
         A name of `SCHEMES` or a record of your own.
     step : float or array_like
@@ -74,8 +76,9 @@ def jacobian(
         Initial value and velocity ẏ(0); zero by default.
     inputs : array_like, shape (n_steps, n_inputs), or callable t → (n_inputs,), optional
         Row i is x_{i+1}; see `integrators.integrate`.
-    block : {"position", "phase"}
-        ∂y_N/∂y_0 at fixed ẏ_0, shape (d, d), or ∂(y_N, p_N)/∂(y_0, p_0), shape (2d, 2d).
+    block : str, optional
+        "position", the default with a field: ∂y_N/∂y_0 at fixed ẏ_0, shape (d, d); "phase" or "state": the
+        whole, ∂(y_N, p_N)/∂(y_0, p_0), shape (2d, 2d). Recurrences name their own blocks.
     dtype : {"float64", "float32"}
         Arithmetic of the recurrence; results are float64 either way. `float32_error` tells what it costs.
     threads : int, optional
@@ -101,25 +104,25 @@ def jacobian(
     (11) in Rusch, Pearson, Zygalakis (2019), carried in kick–drift–kick form. The relative error is about
     N units in the last place times the condition of the product.
     """
-    recurrence = OdeRecurrence(
+    recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
     return scaled_jacobian(recurrence, block).unscaled()
 
 
 def log_jacobian_norm(
-    field: Field,
-    scheme: str | Scheme,
-    step: ArrayLike,
-    n_steps: int,
+    field: Field | Recurrence,
+    scheme: str | Scheme | None = None,
+    step: ArrayLike | None = None,
+    n_steps: int | None = None,
     y0: ArrayLike | None = None,
     p0: ArrayLike | None = None,
     inputs: Inputs = None,
-    block: Block = "position",
+    block: str | None = None,
     *,
     method: Method = "auto",
     tol: float = 1e-10,
-    dtype: DTypeLike = np.float64,
+    dtype: DTypeLike | None = None,
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Float:
@@ -129,7 +132,7 @@ def log_jacobian_norm(
     in exact powers of two beside the columns, so the rescaled product has the same bits as the plain one
     wherever that is finite.
     """
-    recurrence = OdeRecurrence(
+    recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
     norm, exponent = norm_and_exponent(recurrence, block, method, tol)
@@ -139,19 +142,19 @@ def log_jacobian_norm(
 
 
 def jacobian_norm(
-    field: Field,
-    scheme: str | Scheme,
-    step: ArrayLike,
-    n_steps: int,
+    field: Field | Recurrence,
+    scheme: str | Scheme | None = None,
+    step: ArrayLike | None = None,
+    n_steps: int | None = None,
     y0: ArrayLike | None = None,
     p0: ArrayLike | None = None,
     inputs: Inputs = None,
-    block: Block = "position",
+    block: str | None = None,
     *,
     method: Method = "auto",
     tol: float = 1e-10,
     certified: bool = False,
-    dtype: DTypeLike = np.float64,
+    dtype: DTypeLike | None = None,
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Float:
@@ -183,14 +186,21 @@ def jacobian_norm(
     >>> jacobian_norm(field, "leapfrog", np.logspace(-3, 0, 100), n_steps=1000).shape
     (100,)
     """
-    recurrence = OdeRecurrence(
+    recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
     if certified:
+        if not isinstance(field, Field) or scheme is None or n_steps is None:
+            raise TypeError(
+                "certified=True needs a field, a scheme and a step; cells have no certificates yet."
+            )
         from .certification import certify
 
         balls = [
-            certify(field, scheme, float(h), n_steps, y0, p0, inputs, block) for h in recurrence.problem.steps
+            certify(
+                field, scheme, float(h), n_steps, y0, p0, inputs, "phase" if block == "phase" else "position"
+            )
+            for h in recurrence.step.reshape(-1)
         ]
         middle = [0.5 * ball.lower + 0.5 * ball.upper for ball in balls]
         return np.array(middle).reshape(recurrence.shape)[()]
@@ -200,20 +210,20 @@ def jacobian_norm(
 
 
 def singular_values(
-    field: Field,
-    scheme: str | Scheme,
-    step: ArrayLike,
-    n_steps: int,
+    field: Field | Recurrence,
+    scheme: str | Scheme | None = None,
+    step: ArrayLike | None = None,
+    n_steps: int | None = None,
     y0: ArrayLike | None = None,
     p0: ArrayLike | None = None,
     inputs: Inputs = None,
-    block: Block = "position",
+    block: str | None = None,
     *,
     k: int | None = None,
     smallest: bool = False,
     method: Method = "auto",
     tol: float = 1e-10,
-    dtype: DTypeLike = np.float64,
+    dtype: DTypeLike | None = None,
     threads: int | None = None,
     progress: bool | None = None,
 ) -> SingularValues:
@@ -237,34 +247,35 @@ def singular_values(
     -------
     SingularValues
     """
-    recurrence = OdeRecurrence(
+    recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
-    width = recurrence.state_size if block == "phase" else field.dim
-    k = width if k is None else as_count(k, "k", least=1)
-    if k > width:
-        raise ValueError(f"k must be at most {width}, the size of the block, got {k}.")
+    part = block_slice(recurrence, block)
+    width = part.stop - part.start
+    count = width if k is None else as_count(k, "k", least=1)
+    if count > width:
+        raise ValueError(f"k must be at most {width}, the size of the block, got {count}.")
     if smallest and method == "lanczos":
         raise ValueError(
             "method='lanczos' finds the largest singular values; use method='auto' for smallest."
         )
-    wanted = "full" if smallest or 2 * k > width else method
+    wanted = "full" if smallest or 2 * count > width else method
     shape = recurrence.shape
-    triplets = leading(recurrence, block, k, wanted, tol)
+    triplets = leading(recurrence, block, count, wanted, tol)
     if triplets is None:
-        found = _from_full(recurrence, block, k, smallest)
+        found = _from_full(recurrence, block, count, smallest)
     else:
         found = [triplets.values, triplets.exponent, triplets.left, triplets.right]
         if (rest := ~triplets.converged).any():
             for part, full in zip(
-                found, _from_full(recurrence.select(rest), block, k, smallest), strict=True
+                found, _from_full(recurrence.select(rest), block, count, smallest), strict=True
             ):
                 part[rest] = full
     values, exponent, left, right = (part.reshape((*shape, *part.shape[1:])) for part in found)
     return SingularValues(values, exponent, left, right)
 
 
-def _from_full(recurrence: Recurrence, block: str, k: int, smallest: bool) -> list[NDArray]:
+def _from_full(recurrence: Recurrence, block: str | None, k: int, smallest: bool) -> list[NDArray]:
     """Values, exponents, left and right vectors from the full matrix, lanes flattened."""
     columns = scaled_jacobian(recurrence, block)
     matrices = columns.values.reshape(-1, *columns.values.shape[-2:])

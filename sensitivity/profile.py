@@ -16,9 +16,11 @@ from integrators.schemes import Scheme
 from integrators.sweeps import Kept, input_cotangents, node_cotangents
 from integrators.validation import as_vector
 
+from .arguments import as_recurrence
 from .bounds import Bound, applicable, log_majorant
-from .recurrence import Scaled
+from .recurrence import Recurrence, Scaled
 from .recurrences.ode import OdeRecurrence
+from .singular import block_slice
 from .stacks import spectral_norms
 
 if TYPE_CHECKING:
@@ -123,16 +125,17 @@ def power_of_ten(log_value: float) -> str:
 
 
 def gradient_profile(
-    field: Field,
-    scheme: str | Scheme,
-    step: ArrayLike,
-    n_steps: int,
+    field: Field | Recurrence,
+    scheme: str | Scheme | None = None,
+    step: ArrayLike | None = None,
+    n_steps: int | None = None,
     y0: ArrayLike | None = None,
     p0: ArrayLike | None = None,
     inputs: Inputs = None,
     *,
     cotangent: ArrayLike | None = None,
     of: Of = "state",
+    block: str | None = None,
     memory_bytes: int = MEMORY_BYTES,
     threads: int | None = None,
     progress: bool | None = None,
@@ -148,6 +151,8 @@ def gradient_profile(
     of : {"state", "inputs"}
         "inputs": ‖∂y_N/∂x_i‖₂ (or ‖∂C/∂x_i‖₂) for i = 1 … N, where x_i is row i − 1 of `inputs`; for a
         `NeuralField` with input weights V.
+    block : str, optional
+        Which part of the states of a recurrence, "state" for the whole; y with a field.
     memory_bytes : int
         For trajectories; longer ones are run twice, a segment at a time.
 
@@ -176,11 +181,16 @@ def gradient_profile(
     """
     if of not in ("state", "inputs"):
         raise ValueError(f"of={of!r} is not known; use 'state' or 'inputs'.")
-    recurrence = OdeRecurrence(
+    recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
     )
-    problem, d = recurrence.problem, field.dim
-    columns = np.eye(d) if cotangent is None else as_vector(cotangent, "cotangent", d)[:, None]
+    if not isinstance(recurrence, OdeRecurrence):
+        raise TypeError(f"profiles are made of fields and cells, and {type(recurrence).__name__} is neither.")
+    problem, d = recurrence.problem, recurrence.problem.field.dim
+    part = _rows(recurrence, block)
+    unit = np.eye(d)[:, part]
+    columns = unit if cotangent is None else unit @ as_vector(cotangent, "cotangent", unit.shape[1])[:, None]
+    rows = slice(None) if of == "inputs" else part
     index = np.arange(1 if of == "inputs" else 0, problem.n_steps + 1)
     mantissa, exponent = (
         np.empty((problem.n_lanes, index.size)),
@@ -189,7 +199,7 @@ def gradient_profile(
 
     def consume(kept: Kept) -> None:
         entries = slice(kept.first - index[0], kept.first - index[0] + len(kept.values))
-        norms, powers = spectral_norms(Scaled(kept.values.transpose(3, 0, 1, 2), kept.exponents.T))
+        norms, powers = spectral_norms(Scaled(kept.values[:, rows].transpose(3, 0, 1, 2), kept.exponents.T))
         mantissa[kept.lanes, entries], exponent[kept.lanes, entries] = norms, powers
 
     sweep = input_cotangents if of == "inputs" else node_cotangents
@@ -200,19 +210,31 @@ def gradient_profile(
     with np.errstate(divide="ignore"):
         log_norms = np.asarray(np.log(mantissa) + math.log(2.0) * exponent, dtype=np.float64)
     shape = (*problem.shape, index.size)
-    below = "∂x_i" if of == "inputs" else "∂y_i"
+    last = "y" if problem.field is field else recurrence.default_block if block is None else block
+    last = {"state": "s"}.get(last, last)
+    below = "∂x_i" if of == "inputs" else f"∂{last}_i"
     return GradientProfile(
         norms.reshape(shape),
         log_norms.reshape(shape),
         index,
         problem.steps.reshape(problem.shape),
         problem.n_steps,
-        f"‖∂y_N/{below}‖" if cotangent is None else f"‖∂C/{below}‖",
-        field,
+        f"‖∂{last}_N/{below}‖" if cotangent is None else f"‖∂C/{below}‖",
+        problem.field,
         problem.scheme,
-        None if of == "inputs" else _bound(recurrence),
+        None if of == "inputs" or problem.field is not field else _bound(recurrence),
         1.0 if cotangent is None else float(np.linalg.norm(columns)),
     )
+
+
+def _rows(recurrence: OdeRecurrence, block: str | None) -> slice:
+    """Rows of the first half of the state, y or all there is, that belong to a block."""
+    part = block_slice(recurrence, block)
+    if part.stop > recurrence.problem.field.dim:
+        raise ValueError(
+            f"block={block!r}: profiles of second-order systems are of 'position', at fixed p_i."
+        )
+    return part
 
 
 def _bound(recurrence: OdeRecurrence) -> Bound | None:

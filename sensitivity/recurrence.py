@@ -87,6 +87,21 @@ class Recurrence(Protocol):
         """Named parts of the state."""
         ...
 
+    @property
+    def n_steps(self) -> int:
+        """N."""
+        ...
+
+    @property
+    def step(self) -> Float:
+        """Time that one step stands for, shape lanes; 1 where steps have no size."""
+        ...
+
+    @property
+    def default_block(self) -> str:
+        """The block that Jacobians show where none is named; "state" is the whole."""
+        ...
+
     def run(self) -> Float:
         """s_N, shape (*lanes, D)."""
         ...

@@ -61,8 +61,8 @@ class SingularValues:
         return f"SingularValues({np.array2string(self.unscaled(), precision=6, threshold=8)})"
 
 
-def block_slice(recurrence: Recurrence, block: str) -> slice:
-    """Rows and columns of the block that `block` names; "phase" is the whole state.
+def block_slice(recurrence: Recurrence, block: str | None) -> slice:
+    """Rows and columns of the block that `block` names; "phase" and "state" are the whole state.
 
     Raises
     ------
@@ -70,6 +70,9 @@ def block_slice(recurrence: Recurrence, block: str) -> slice:
         If the recurrence has no such block.
     """
     blocks = recurrence.blocks
+    block = recurrence.default_block if block is None else block
+    if block == "state" and "state" not in blocks:
+        return slice(0, recurrence.state_size)
     if block == "phase" and len(blocks) > 1:
         return slice(0, recurrence.state_size)
     if block in blocks:
@@ -84,11 +87,16 @@ def block_slice(recurrence: Recurrence, block: str) -> slice:
     raise ValueError(f"block {block!r} is not known; this recurrence has {known}.")
 
 
-def scaled_jacobian(recurrence: Recurrence, block: str) -> Scaled:
+def block_rows(recurrence: Recurrence, block: str | None) -> str | None:
+    """`block` as the verbs of a recurrence take it: the name of a part, or None for the whole state."""
+    block = recurrence.default_block if block is None else block
+    return block if block in recurrence.blocks else None
+
+
+def scaled_jacobian(recurrence: Recurrence, block: str | None) -> Scaled:
     """The block of ∂s_N/∂s_0 that `block` names, every lane with a power of two taken out."""
     part = block_slice(recurrence, block)
-    rows = block if block in recurrence.blocks else None
-    return recurrence.pushforward(np.eye(recurrence.state_size)[:, part], rows=rows)
+    return recurrence.pushforward(np.eye(recurrence.state_size)[:, part], rows=block_rows(recurrence, block))
 
 
 def spectral_norm(columns: Scaled) -> tuple[Float, NDArray[np.int64]]:
@@ -106,7 +114,7 @@ def spectral_norm(columns: Scaled) -> tuple[Float, NDArray[np.int64]]:
 
 
 def leading(
-    recurrence: Recurrence, block: str, k: int, method: Method, tol: float
+    recurrence: Recurrence, block: str | None, k: int, method: Method, tol: float
 ) -> SingularTriplets | None:
     """The k largest singular triplets by Lanczos, or None where the full matrix is the better way.
 
@@ -131,7 +139,7 @@ def leading(
     found: list[SingularTriplets] = []
     for start in range(0, lanes, group):
         chosen = recurrence.select(slice(start, min(start + group, lanes)))
-        linearised = chosen.linearised(block if block in recurrence.blocks else None)
+        linearised = chosen.linearised(block_rows(recurrence, block))
         with progress_bar(None, "Lanczos", "iteration", recurrence.progress) as tick:
             triplets = golub_kahan_lanczos(
                 linearised, min(group, lanes - start), recurrence.state_size, part, part, k, tol, limit, tick

@@ -146,7 +146,7 @@ def test_inputs_for_an_undriven_field(inputs):
             "momentun",
             "block 'momentun' is not known; this recurrence has 'position', 'momentum', 'phase'",
         ),
-        ("leapfrog", None, "block None is not known"),
+        ("leapfrog", 3, "block 3 is not known"),
         ("euler", "phase", "block='phase' asks for a second-order system"),
         ("euler", "momentum", "block 'momentum' is not known; this recurrence has 'position'"),
     ],

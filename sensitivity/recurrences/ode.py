@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from copy import copy
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -79,7 +80,19 @@ class OdeRecurrence:
             return {"position": slice(0, d)}
         return {"position": slice(0, d), "momentum": slice(d, 2 * d)}
 
-    def select(self, lanes: slice | NDArray[np.bool_]) -> OdeRecurrence:
+    @property
+    def n_steps(self) -> int:
+        return self.problem.n_steps
+
+    @property
+    def step(self) -> Float:
+        return self.problem.steps.reshape(self.shape)
+
+    @property
+    def default_block(self) -> str:
+        return "position"
+
+    def select(self, lanes: slice | NDArray[np.bool_]) -> Self:
         """The same recurrence on some of its lanes, flattened."""
         part = copy(self)
         part.problem = self.problem.select(lanes)
@@ -191,10 +204,11 @@ class OdeRecurrence:
         return array[:d].copy(), array[d:].copy()
 
     def _join(self, part: Columns, rows: str | None) -> Scaled:
-        if rows == "position" or self.problem.first_order:
+        if rows == "position" and not self.problem.first_order:
             values = part.y
         else:
-            values = np.concatenate([part.y, part.p], axis=1)
+            whole = part.y if self.problem.first_order else np.concatenate([part.y, part.p], axis=1)
+            values = whole if rows is None else whole[:, self.blocks[rows]]
         return Scaled(values.reshape(*self.shape, *values.shape[1:]), part.exponent.reshape(self.shape))
 
     def check_lost(self, lost: NDArray[np.int64], *tangents: Float) -> NDArray[np.bool_]:

@@ -1,0 +1,366 @@
+"""Recurrent cells s' = Φ(s, x): what one is, and how a new one is written.
+
+A *kind* of cell (`Kind`) is a table of names and one pointwise kernel (two for a two-stage cell); see
+`integrators.cell_algebra` for the step they stand for. The kernel
+
+``point(constants, v, out, slopes)``
+    fills out[b, f] = s'_b and slopes[b, l, f] = ∂s'_b/∂v_l for every neuron and lane, f < d·m, where the
+    rows of v are the *locals*: the pre-activations (first stage, then second), the state blocks, the
+    parameter vectors; and after them, without a slope, the lane's step size and the clock. Only the slopes
+    that the kind's table lists are read, and all of those must be filled.
+
+Everything else (products with the weights, tangents, adjoints, gradients by all parameters and by the
+input, layers, lanes, checkpoints) is common and compiled once. A `Cell` is a kind with numbers:
+
+>>> cell = ELMAN(W=W, V=V, b=b)          # parameters by name
+>>> cell.parameters["W"]                  # named views of the flat cell.theta
+>>> cell.step(s, x), cell.linearise(s, x) # one step, and its Jacobian
+
+Parameters of every kind, flat in this order, layer after layer: W (recurrent rows · d, source blocks · d),
+V (input rows · d, n_inputs), b, R (second-stage rows · d, hidden blocks · d), the vectors, the constants
+(which are part of theta so that kernels find them, but have no gradient).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .cell_flow import Taps, advance_cell, retreat_cell
+from .cell_plan import Plan, no_middle
+from .compiled import Kernel
+from .flow import Lanes, Record, Run
+from .schedule import FIRST_ORDER
+from .validation import as_array, as_count, as_steps, as_vector
+
+__all__ = ["Cell", "Kind"]
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """A family of cells: its rows, what depends on what, and its pointwise kernel.
+
+    Attributes
+    ----------
+    name : str
+    state : tuple of str
+        Names of the blocks s_b, d numbers each; W multiplies the first `source` of them.
+    rows : tuple of str
+        Names of the first-stage pre-activations; the first `recurrent` of them have a product with W.
+    point : Kernel
+        Compiled with the signature `POINT`.
+    depends : mapping
+        State block → names, separated by blanks, of the locals (rows, second rows, state blocks, vectors)
+        that it depends on after the step.
+    second, hidden, middle :
+        Two-stage cells: names of the second-stage rows; hidden blocks u with the locals that they depend on;
+        and the kernel, of the same signature, that fills u.
+    tied : bool
+        R is Wᵀ.
+    inputs, biases : tuple of int, optional
+        The rows [from, to), of both stages together, that V and b fill; all by default. (0, 0) means none.
+    vectors : tuple of str
+        Names of the parameter vectors of length d.
+    constants : mapping
+        Names and defaults of numbers that the pointwise kernel takes.
+    step : float, optional
+        Default of the step size, where the cell has one; lanes may have their own.
+    clock : callable, optional
+        ``clock(cell, n_steps)`` → (n_steps, n): numbers that change from step to step, rows after the step
+        size in v.
+    block : str
+        The block that Jacobians show by default ("state": the whole state).
+    reference : str
+        Where the cell comes from.
+    """
+
+    name: str
+    state: tuple[str, ...]
+    rows: tuple[str, ...]
+    point: Kernel
+    depends: Mapping[str, str]
+    recurrent: int
+    source: int = 1
+    second: tuple[str, ...] = ()
+    hidden: Mapping[str, str] | None = None
+    middle: Kernel = no_middle
+    tied: bool = False
+    inputs: tuple[int, int] | None = None
+    biases: tuple[int, int] | None = None
+    vectors: tuple[str, ...] = ()
+    constants: Mapping[str, float] | None = None
+    step: float | None = None
+    clock: Callable[[Cell, int], Float] | None = None
+    clock_rows: int = 0
+    block: str = "state"
+    reference: str = ""
+
+    @cached_property
+    def locals(self) -> tuple[str, ...]:
+        """Names of the locals, in the order of the rows of v."""
+        return (*self.rows, *self.second, *self.state, *self.vectors)
+
+    def plan(self, layers: int = 1) -> Plan:
+        """What the compiled code is told."""
+        rows = (0, len(self.rows) + len(self.second))
+        return Plan(
+            layers,
+            len(self.state),
+            self.source,
+            len(self.rows),
+            len(self.second),
+            self.recurrent,
+            self.tied,
+            *(self.inputs or rows),
+            *(self.biases or rows),
+            len(self.hidden or {}),
+            len(self.vectors),
+            len(self.constants or {}),
+            self.clock_rows,
+            self._pairs(self.state, self.depends),
+            self._pairs(tuple(self.hidden or {}), self.hidden or {}),
+        )
+
+    def _pairs(self, names: tuple[str, ...], depends: Mapping[str, str]) -> NDArray[np.int64]:
+        for name in names:
+            unknown = set(depends.get(name, "").split()) - set(self.locals)
+            if name not in depends or unknown:
+                raise ValueError(
+                    f"{self.name}: depends[{name!r}] must list some of {', '.join(self.locals)}; got "
+                    f"{depends.get(name)!r}."
+                )
+        pairs = [(b, self.locals.index(v)) for b, name in enumerate(names) for v in depends[name].split()]
+        return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+    def shapes(self, d: int, n_inputs: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of the parameters of one layer, in their order in theta; empty ones left out."""
+        plan = self.plan()
+        shapes: dict[str, tuple[int, ...]] = {
+            "W": (plan.recurrent * d, plan.source * d),
+            "V": ((plan.input_to - plan.input_from) * d, n_inputs),
+            "b": ((plan.bias_to - plan.bias_from) * d,),
+            "R": (0 if plan.tied else plan.second * d, plan.hidden * d),
+        }
+        shapes |= {name: (d,) for name in self.vectors}
+        shapes |= {name: () for name in self.constants or {}}
+        return {name: shape for name, shape in shapes.items() if 0 not in shape}
+
+    def __call__(
+        self, d: int, n_inputs: int = 0, *, step: ArrayLike | None = None, **parameters: ArrayLike
+    ) -> Cell:
+        """The cell with d neurons and the given parameters; others are zero, constants their default."""
+        return Cell(self, d, n_inputs, [parameters], step=step)
+
+    def layers(
+        self,
+        d: int,
+        n_inputs: int,
+        parameters: Sequence[Mapping[str, ArrayLike]],
+        *,
+        step: ArrayLike | None = None,
+    ) -> Cell:
+        """Layers of d neurons each; those above the first take the first state block below as their input."""
+        return Cell(self, d, n_inputs, parameters, step=step)
+
+    def __repr__(self) -> str:
+        return f"Kind({self.name}: {', '.join(self.state)})"
+
+
+class Cell:
+    """A recurrence s' = Φ(s, x; θ): a kind of cell with numbers.
+
+    Parameters
+    ----------
+    kind : Kind
+    d : int
+        Neurons of a layer.
+    n_inputs : int
+        Length of x; 0 for the autonomous cell.
+    layers : sequence of mappings
+        Parameters by name, layer by layer; see `Kind.shapes`. Layers above the first take the first state
+        block of the layer below as their input.
+    step : float, optional
+        Step size; the kind's by default. Cells without one ignore it.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (P,)
+        All parameters, read-only.
+    dim : int
+        D, the length of the full state.
+    blocks : mapping
+        Name → slice of the full state. With several layers the names end in the layer's number.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For unknown parameters and wrong shapes, naming them.
+    """
+
+    vectorised = True
+    constant_jacobian = False
+    lipschitz = None
+    condense = None
+
+    def __init__(
+        self,
+        kind: Kind,
+        d: int,
+        n_inputs: int,
+        layers: Sequence[Mapping[str, ArrayLike]],
+        *,
+        step: ArrayLike | None = None,
+    ) -> None:
+        self.kind, self.d = kind, as_count(d, "d", least=1)
+        self.n_inputs = as_count(n_inputs, "n_inputs")
+        self.plan = kind.plan(len(layers))
+        default = 1.0 if kind.step is None else kind.step
+        self.step_size = float(as_steps(default if step is None else as_array(step, "step", 0)))
+        self.name = kind.name
+        parts = [self._packed(given, layer) for layer, given in enumerate(layers)]
+        self.packed = np.concatenate([part.ravel() for layer in parts for part in layer.values()])
+        size = len(kind.state) * self.d
+        self.dim = len(layers) * size
+        self.default_block = kind.block if len(layers) == 1 else "state"
+        self.blocks = {
+            name + (str(layer) if len(layers) > 1 else ""): slice(start, start + self.d)
+            for layer in range(len(layers))
+            for name, start in zip(kind.state, range(layer * size, (layer + 1) * size, self.d), strict=True)
+        }
+
+    def _packed(self, given: Mapping[str, ArrayLike], layer: int) -> dict[str, Float]:
+        shapes = self.kind.shapes(self.d, self.n_inputs if layer == 0 else self.d)
+        unknown = sorted(set(given) - set(shapes))
+        if unknown:
+            raise ValueError(
+                f"{self.name} has no parameter {unknown[0]!r} with d = {self.d} and n_inputs = "
+                f"{self.n_inputs}; it has {', '.join(shapes)}."
+            )
+        parts = {}
+        for name, shape in shapes.items():
+            default = (self.kind.constants or {}).get(name, 0.0)
+            value = as_array(given[name], name, len(shape)) if name in given else np.full(shape, default)
+            if value.shape != shape:
+                raise ValueError(f"{name} has shape {value.shape}; {self.name} asks for {shape}.")
+            parts[name] = value
+        return parts
+
+    # ------------------------------------------------------------------------------------ parameters
+
+    @property
+    def theta(self) -> Float:
+        """The flat parameter vector, read-only."""
+        view = self.packed.view()
+        view.flags.writeable = False
+        return view
+
+    def unpack(self, flat: Float) -> list[dict[str, Float]]:
+        """Named views of a vector packed as theta, along its last axis; one mapping a layer."""
+        start, layers = 0, []
+        for layer in range(self.plan.layers):
+            parts = {}
+            for name, shape in self.kind.shapes(self.d, self.n_inputs if layer == 0 else self.d).items():
+                size = int(np.prod(shape))
+                parts[name] = flat[..., start : start + size].reshape((*flat.shape[:-1], *shape))
+                start += size
+            layers.append(parts)
+        return layers
+
+    @property
+    def parameters(self) -> dict[str, Float]:
+        """Named read-only views of theta (of the first layer; `unpack` has all)."""
+        return self.unpack(self.theta)[0]
+
+    @cached_property
+    def trainable(self) -> NDArray[np.bool_]:
+        """Which entries of theta are parameters, not constants; shape (P,)."""
+        marks = np.ones(self.packed.size)
+        for layer in self.unpack(marks):  # views
+            for name in self.kind.constants or {}:
+                layer[name][...] = 0.0
+        return marks.astype(bool)
+
+    def with_theta(self, theta: ArrayLike) -> Cell:
+        """The same cell with other parameters."""
+        other = object.__new__(type(self))
+        other.__dict__.update({k: v for k, v in self.__dict__.items() if k != "trainable"})
+        other.packed = as_vector(theta, "theta", self.packed.size).copy()
+        return other
+
+    def clock(self, n_steps: int) -> Float:
+        """What the pointwise rule is told about each step besides the input: (n_steps, clock rows)."""
+        return np.zeros((n_steps, 0)) if self.kind.clock is None else self.kind.clock(self, n_steps)
+
+    # ---------------------------------------------------------------------------------------- drivers
+
+    def advance(self, theta: Float, run: Run, lanes: Lanes, record: Record, start: int, stop: int) -> None:
+        """Steps [start, stop) of a block of lanes, in place; see `advance_cell`."""
+        kind = self.kind
+        advance_cell(kind.point, kind.middle, self.plan, theta, run, lanes, record, start, stop)
+
+    def retreat(
+        self,
+        theta: Float,
+        run: Run,
+        stations: Float,
+        lam: Float,
+        exponent: NDArray[np.int64],
+        gradient: Float,
+        start: int,
+        stop: int,
+        taps: Taps | None = None,
+    ) -> None:
+        """Steps [start, stop) backwards, in place; see `retreat_cell`."""
+        kind = self.kind
+        retreat_cell(
+            kind.point, kind.middle, self.plan, theta, run, stations, lam, exponent, gradient,
+            Taps.none() if taps is None else taps, start, stop,
+        )  # fmt: skip
+
+    # ---------------------------------------------------------------------------------------- one step
+
+    def step(self, s: ArrayLike, x: ArrayLike | None = None, index: int = 0) -> Float:
+        """Φ(s, x), shapes (D,), (n_inputs,) → (D,); `index` counts steps, where the cell has a clock."""
+        return self.linearise(s, x, index)[0]
+
+    def linearise(self, s: ArrayLike, x: ArrayLike | None = None, index: int = 0) -> tuple[Float, Float]:
+        """Φ(s, x) and the one-step Jacobian ∂Φ/∂s: shapes (D,) and (D, D)."""
+        run, state = self._one_step(s, x, index)
+        columns = np.eye(self.dim)[:, :, None].copy()
+        lanes = Lanes(state, np.zeros((0, 1)), columns, np.zeros((0, 0, 1)), np.zeros(1, np.int64),
+                      np.full(1, -1, np.int64))  # fmt: skip
+        nothing = np.zeros((0, self.dim, 1))
+        self.advance(self.packed, run, lanes, Record(nothing, nothing, nothing), 0, 1)
+        return state[:, 0], np.ldexp(columns[:, :, 0], lanes.exponent[0])
+
+    def adjoint(
+        self, s: ArrayLike, x: ArrayLike | None, cotangent: ArrayLike, index: int = 0
+    ) -> tuple[Float, Float, Float]:
+        """(∂Φ/∂s)ᵀλ, (∂Φ/∂x)ᵀλ and (∂Φ/∂θ)ᵀλ for λ of shape (D,): shapes (D,), (n_inputs,) and (P,)."""
+        run, state = self._one_step(s, x, index)
+        lam = as_vector(cotangent, "cotangent", self.dim)[:, None, None].copy()
+        gradient, by_input = np.zeros(self.packed.size), np.zeros((1, self.n_inputs, 1, 1))
+        taps = Taps.none()._replace(inputs=by_input)
+        self.retreat(self.packed, run, state[None], lam, np.zeros(1, np.int64), gradient, 0, 1, taps)
+        return lam[:, 0, 0], by_input[0, :, 0, 0], gradient
+
+    def _one_step(self, s: ArrayLike, x: ArrayLike | None, index: int) -> tuple[Run, Float]:
+        state = as_vector(s, "s", self.dim)[:, None].copy()
+        drive = np.concatenate([as_vector(x, "x", self.n_inputs), self.clock(index + 1)[index]])
+        step = np.full(1, self.step_size)
+        rows = np.zeros(1, np.int64)
+        one, none = np.ones(1), np.zeros(1)
+        # One step in the middle of a longer run: the range of the columns is not looked at.
+        return Run(FIRST_ORDER, none, one, 0.0, 2, True, 1, 1, step, drive[None, :, None].copy(), rows, 2,
+                   False), state  # fmt: skip
+
+    def __repr__(self) -> str:
+        driven = f", n_inputs={self.n_inputs}" if self.n_inputs else ""
+        layers = f", layers={self.plan.layers}" if self.plan.layers > 1 else ""
+        return f"Cell({self.name}, d={self.d}{driven}{layers})"

@@ -1,0 +1,26 @@
+"""Published starts that several cells share."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integrators.cells import Kind
+
+__all__ = ["uniform"]
+
+
+def uniform(
+    kind: Kind, d: int, n_inputs: int, rng: int | np.random.Generator, limit: float | None = None
+) -> dict[str, NDArray[np.float64]]:
+    """All parameters but the constants uniform on ±limit, 1/√d by default: PyTorch's start of its cells."""
+    generator = np.random.default_rng(rng)
+    bound = 1.0 / math.sqrt(d) if limit is None else limit
+    shapes = kind.shapes(d, n_inputs)
+    return {
+        name: generator.uniform(-bound, bound, shape)
+        for name, shape in shapes.items()
+        if name not in (kind.constants or {})
+    }

@@ -1,0 +1,47 @@
+"""Vanilla and identity-initialised RNN."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from integrators.activations import ACTIVATIONS, activate
+from integrators.cell_plan import POINT
+from integrators.cells import Cell, Kind
+from integrators.compiled import kernel
+
+from .initial import uniform
+
+__all__ = ["VANILLA", "irnn", "vanilla"]
+
+
+@kernel(POINT)
+def _point(constants, v, out, slopes):
+    activate(int(constants[0]), v[0], out[0], slopes[0, 0])
+
+
+VANILLA = Kind(
+    name="vanilla",
+    state=("h",),
+    rows=("a",),
+    point=_point,
+    depends={"h": "a"},
+    recurrent=1,
+    constants={"activation": ACTIVATIONS["tanh"].code},
+    reference="J. L. Elman, Cognitive Science 14 (1990) 179–211",
+)
+
+
+def vanilla(d: int, n_inputs: int = 0, rng: int | np.random.Generator = 0, activation: str = "tanh") -> Cell:
+    """h' = σ(W h + V x + b), J = D[σ'(a)] W; PyTorch's start, all uniform on ±1/√d.
+
+    Equation (1) of Rusch, Pearson, Zygalakis (2019).
+    """
+    code = ACTIVATIONS[activation].code
+    return VANILLA(d, n_inputs, **uniform(VANILLA, d, n_inputs, rng), activation=code)
+
+
+def irnn(d: int, n_inputs: int = 0, rng: int | np.random.Generator = 0, scale: float = 1.0) -> Cell:
+    """h' = relu(W h + V x + b) with W = scale · I, b = 0 and V ~ N(0, 0.001²): Le, Jaitly, Hinton (2015)."""
+    V = 1e-3 * np.random.default_rng(rng).normal(size=(d, n_inputs))
+    given = {"V": V} if n_inputs else {}
+    return VANILLA(d, n_inputs, W=scale * np.eye(d), activation=ACTIVATIONS["relu"].code, **given)
