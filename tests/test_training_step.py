@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import naive_cells
 import numpy as np
 import pytest
 
 import naive
 from integrators import SCHEMES
+from sensitivity.recurrences.gated import lstm
+from sensitivity.recurrences.vanilla import vanilla
+from sensitivity.training.cell_network import CellNetwork
 from sensitivity.training.network import Blocks
 from sensitivity.training.ode_network import OdeNetwork
 
@@ -115,6 +119,31 @@ def test_blocks_cover_a_batch_once(n):
     assert max(blocks.widths) - min(blocks.widths) <= 8
     for threads in (1, 2, 5):
         assert sorted(b for share in blocks.shares(threads) for b in share) == list(range(len(blocks.widths)))
+
+
+@pytest.mark.parametrize(("make", "step"), [(lstm, naive_cells.lstm), (vanilla, naive_cells.vanilla)])
+def test_gated_and_vanilla_networks_against_the_complex_step(make, step):
+    network = CellNetwork(make(3, 2), 6, n_classes=3, threads=2)
+    theta, inputs, labels = batch(network, 11)
+    found = network.gradient(theta, inputs, labels)
+
+    def loss(values):
+        parts = network.named(values)
+        losses = []
+        for x, label in zip(inputs.transpose(2, 0, 1), labels, strict=True):
+            state = np.zeros(network.cell.dim, values.dtype)
+            for row in x:
+                state = step(parts, state, row, 1.0, ())
+            scores = parts["R_out"] @ state[:3] + parts["r_out"]
+            losses.append(np.log(np.exp(scores).sum()) - scores[label])
+        return np.array([sum(losses) / len(losses)])
+
+    assert found.loss == pytest.approx(loss(theta)[0], rel=1e-13)
+    assert naive.relative(found.gradient, naive.complex_step(loss, theta)[0]) < 1e-13
+    scores = network.scores(theta, inputs)
+    assert found.right == int((scores.argmax(axis=0) == labels).sum())
+    alone = CellNetwork(make(3, 2), 6, n_classes=3, threads=1).gradient(theta, inputs, labels)
+    assert np.array_equal(alone.gradient, found.gradient)
 
 
 def test_bad_arguments_are_named():

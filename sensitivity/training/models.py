@@ -7,8 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from integrators.cells import Cell
 from integrators.naming import nearest
 
+from ..recurrences.gated import lstm
+from ..recurrences.vanilla import vanilla
+from .cell_network import CellNetwork
 from .network import Network
 from .ode_network import OdeNetwork
 
@@ -61,12 +65,22 @@ def _ode(scheme: str, antisymmetric: bool = False) -> Callable[..., Network]:
     return build
 
 
+def _cell(make: Callable[..., Cell]) -> Callable[..., Network]:
+    def build(shape: Shape, **options: object) -> Network:
+        cell = make(shape.d, shape.n_inputs, 0, **options)
+        return CellNetwork(cell, shape.n_steps, n_classes=shape.n_classes, threads=shape.threads)
+
+    return build
+
+
 _ODE = ("step", "scheme", "activation")
 MODELS: Mapping[str, Model] = MappingProxyType(
     {
         "hamiltonian": Model("ÿ = σ(W y + V x + b) by leapfrog or another scheme", _ode("leapfrog"), _ODE),
         "euler": Model("ẏ = σ(W y + V x + b) by Euler's method", _ode("euler"), _ODE),
         "antisymmetric": Model("Euler with W − Wᵀ − γ I", _ode("euler", True), (*_ODE, "gamma")),
+        "lstm": Model("long short-term memory with forget gate", _cell(lstm), ()),
+        "vanilla": Model("h' = σ(W h + V x + b), recursion (1)", _cell(vanilla), ("activation",)),
     }
 )
 """Name → kind of network."""

@@ -11,12 +11,12 @@ __all__ = ["read_out"]
 
 
 @helper
-def read_out(theta, start, labels, first, lanes, weight, room, gradient, result):
+def read_out(theta, start, labels, first, lanes, weight, y, scores, lam_y, gradient, result):
     """loss = −weight Σ_q ln softmax(R y_q + r)[label_q]; λ_y ← ∂loss/∂y, and ∂R, ∂r into the gradient.
 
-    ``theta[start:]`` holds [R r], (n_classes, d + 1) row by row. Lanes beyond `lanes` get λ = 0.
+    ``theta[start:]`` holds [R r], (n_classes, d + 1) row by row; y and λ_y are (d, w), and λ = 0 in lanes
+    beyond `lanes`.
     """
-    scores, y, lam_y = room.scores, room.y, room.lam_y
     n_classes = scores.shape[0]
     d, w = y.shape
     loss, right = 0.0, 0.0

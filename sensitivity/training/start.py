@@ -74,8 +74,8 @@ class Start:
                     low, high = np.log(self.turns)
                     view[np.diag_indices(d)] -= (np.exp(rng.uniform(low, high, d)) / span) ** 2
                 view *= self.weight_scale
-            elif name == "R":
+            elif name in ("R", "R_out"):
                 view *= self.readout_scale
-            elif name == "r":
+            elif name in ("r", "r_out"):
                 view[...] = 0.0
         return theta

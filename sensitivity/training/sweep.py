@@ -199,7 +199,7 @@ def block_gradient(program, theta, inputs, labels, first, lanes, weight, room, g
     forward(program, theta, inputs, first, lanes, room)
     for i in range(gradient.size):
         gradient[i] = 0.0
-    read_out(theta, d * rows, labels, first, lanes, weight, room, gradient, result)
+    read_out(theta, d * rows, labels, first, lanes, weight, room.y, room.scores, room.lam_y, gradient, result)
     backward(program, theta, room)
     add_parts(flat(room.sums), gradient[: d * rows])
 
