@@ -1,7 +1,8 @@
 """Any splitting scheme has a majorant made from its own weights.
 
 Run (s, u) → s + |a_s| ε u at a drift and u → u + |b_s| ε L‖W‖ s at a kick, N times from (1, 0). Then
-‖∂y_N/∂y_0‖ ≤ s. For leapfrog this is the bound of theorem B.
+‖∂y_N/∂y_0‖ ≤ s and ‖∂y_N/∂y_0 − I‖ ≤ s − 1, so every singular value is at least 2 − s. For leapfrog these are
+the bounds of theorems B and C.
 """
 
 from __future__ import annotations
@@ -52,6 +53,51 @@ def kick_step(kick_gain: sp.Expr = size * L * w) -> Decision:
     return follows((P_new, u + kick_gain * eps * s), premises, [ONE, size * eps * L * w, ONE])
 
 
+def deviation(offset: int = 1) -> Decision:
+    """‖T − I‖ ≤ s − 1 and ‖P‖ ≤ u imply ‖T + aεP − I‖ ≤ s + |a|εu − 1; at first both sides are 0."""
+    E, E_new = sp.symbols("E E_new", nonnegative=True)
+    premises = [(E_new, E + size * eps * P), (E, s - 1), (P, u)]
+    weight, top, bottom = sp.Symbol("weight", real=True), block("T"), block("P")
+    return all_of(
+        {
+            "split": identity((top + weight * eps * bottom) - 1, (top - 1) + weight * eps * bottom),
+            "drift": follows((E_new, s + size * eps * u - offset), premises, [ONE, ONE, size * eps]),
+        }
+    )
+
+
+def lower_end(lowest: int = 2) -> Decision:
+    """Every singular value is ≥ 1 − ‖T − I‖ ≥ 1 − (s − 1) = 2 − s."""
+    E, value = sp.symbols("E value", nonnegative=True)
+    return follows((lowest - s, value), [(1 - E, value), (E, s - 1)], [ONE, ONE])
+
+
+def both_at_once(old_state: int = 1) -> Decision:
+    """Drift and kick both from the old state (explicit Euler): T + aεP and P + bεG T, by the old (s, u)."""
+    more = old_state * s + (1 - old_state) * (s - eps * size * u)
+    return all_of(
+        {
+            "position": follows(
+                (T_new, s + size * eps * u),
+                [(T_new, T + size * eps * P), (T, s), (P, u)],
+                [ONE, ONE, size * eps],
+            ),
+            "momentum": follows(
+                (P_new, u + size * eps * L * w * more),
+                [(P_new, P + size * eps * L * w * T), (T, s), (P, u)],
+                [ONE, size * eps * L * w, ONE],
+            ),
+        }
+    )
+
+
+def whole_state(share: int = 1) -> Decision:
+    """Blocks of norms ≤ a, b, c, d: |(A x + B y, C x + D y)|² ≤ (a|x| + b|y|)² + (c|x| + d|y|)²."""
+    a, b, c, d, x, y, X, Y = sp.symbols("a b c d x y X Y", nonnegative=True)
+    top, bottom = a * x + b * y, c * x + d * y
+    return follows((X**2 + Y**2, top**2 + share * bottom**2), [(X, top), (Y, bottom)], [X + top, Y + bottom])
+
+
 def absolute_weights(absolute: Callable[[sp.Expr], sp.Expr] = sp.Abs) -> Decision:
     """The size used for every weight of every shipped scheme is non-negative and has the weight's square."""
     decisions = {}
@@ -100,7 +146,10 @@ PROPOSITION = Proposition(
     name="theorem_e",
     title="Theorem E: a majorant for every splitting scheme",
     statement="With drift weights a_s and kick weights b_s, the recursion (s, u) → s + |a_s|εu, u + "
-    "|b_s|εL‖W‖s run for N steps from (1, 0) bounds ‖∂y_N/∂y_0‖ by s and ‖∂p_N/∂y_0‖ by u.",
+    "|b_s|εL‖W‖s run for N steps from (1, 0) bounds ‖∂y_N/∂y_0‖ by s, ‖∂p_N/∂y_0‖ by u and ‖∂y_N/∂y_0 − I‖ "
+    "by s − 1, so every singular value of ∂y_N/∂y_0 lies in [2 − s, s]; run from (0, 1) as well, it bounds "
+    "the blocks of the Jacobian of the whole state, and the norm of the 2×2 matrix of these four bounds "
+    "bounds its norm.",
     hypotheses={"slope": "|σ'| ≤ L"},
     source="ours",
     rests_on=("theorem_b",),
@@ -111,6 +160,13 @@ PROPOSITION = Proposition(
              ("triangle", "submultiplicative")),
         Step("kick_step", "the majorant survives a kick", kick_step, ("tangents", "base"),
              ("triangle", "submultiplicative", "diagonal_norm", "induction")),
+        Step("deviation", "‖T − I‖ ≤ s − 1 survives a drift; a kick leaves T alone", deviation,
+             ("tangents", "base"), ("triangle", "submultiplicative", "induction")),
+        Step("lower_end", "every singular value is ≥ 2 − s", lower_end, ("deviation",), ("weyl",)),
+        Step("both_at_once", "explicit Euler, drift and kick from the old state, is majorised likewise",
+             both_at_once, ("base",), ("triangle", "submultiplicative", "diagonal_norm", "induction")),
+        Step("whole_state", "the norm of a block matrix is at most that of the matrix of its blocks' bounds",
+             whole_state, (), ("triangle", "submultiplicative")),
         Step("monotone", "the majorant recursion is monotone", monotone),
         Step("absolute_weights", "absolute values of the shipped weights dominate the weights",
              absolute_weights),
@@ -124,6 +180,10 @@ PROPOSITION = Proposition(
         Mutant("momentum_start", "start from (1, 1)", {"start": (1, 1)}),
         Mutant("half_drift", "drift gain |a|/2", {"drift_gain": size / 2}),
         Mutant("no_lipschitz", "kick gain |b|L without ‖W‖", {"kick_gain": size * L}),
+        Mutant("undiminished", "‖T − I‖ ≤ s − 2", {"offset": 2}),
+        Mutant("three_minus", "singular values ≥ 3 − s", {"lowest": 3}),
+        Mutant("newer_state", "explicit Euler with less than the old s in the kick", {"old_state": 0}),
+        Mutant("first_row", "the second row of blocks left out", {"share": 0}),
         Mutant("subtracted", "majorant with −|a|", {"gain_sign": -1}),
         Mutant("signed_weights", "signed weights instead of absolute values",
                {"absolute": lambda weight: weight}),

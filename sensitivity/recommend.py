@@ -30,6 +30,7 @@ REACH = 1e6
 PER_DECADE = 24
 LANES = 32
 RELATIVE_TOLERANCE = 1e-10
+LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,7 +40,7 @@ class StepRecommendation:
     Attributes
     ----------
     guaranteed : float
-        The largest ε for which theorem C proves it; inf if the field does not depend on y.
+        The largest ε for which theorem C proves it; inf if it does for all, as for a field free of y.
     observed : float
         The ε at which a computed singular value first leaves the band; inf if none does within reach.
     leaves : {"norm", "smallest", ""}
@@ -76,11 +77,11 @@ class StepRecommendation:
         return self.observed * self.n_steps
 
     def __repr__(self) -> str:
-        left = f"the {self.leaves} leaves the band" if self.leaves else "nothing leaves the band"
+        seen = f"the {self.leaves} leaves the band at ε = {self.observed:.6g} = {self.c_observed:.6g}/N"
         return (
             f"<StepRecommendation {self.scheme}, N = {self.n_steps}, singular values in [{self.lo:g}, "
             f"{self.hi:g}]: guaranteed for ε ≤ {self.guaranteed:.6g} = {self.c:.6g}/N (theorem C, λ = "
-            f"{self.lipschitz:.4g}); computed: {left} at ε = {self.observed:.6g} = {self.c_observed:.6g}/N>"
+            f"{self.lipschitz:.4g}); computed: {seen if self.leaves else 'nothing leaves the band'}>"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def recommend_step(
     decade at which a computed singular value is outside, refined by bisection.
     """
     n_steps = as_count(n_steps, "n_steps", least=1)
-    lo, hi = float(lo), float(hi)
+    lo, hi = _number(lo, "lo"), _number(hi, "hi")
     if not 0.0 <= lo < 1.0 < hi:
         raise ValueError(f"the band [lo, hi] = [{lo:g}, {hi:g}] must hold 1 inside: 0 ≤ lo < 1 < hi.")
     record, lipschitz = get_scheme(scheme), finite_lipschitz(field)
@@ -171,6 +172,13 @@ def recommend_step(
     return StepRecommendation(guaranteed, *scan[:2], lo, hi, n_steps, record.name, lipschitz, *scan[2:])
 
 
+def _number(value: float, name: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}.") from None
+
+
 def _guaranteed(field: Field, scheme: Scheme, n_steps: int, most: float) -> float:
     """The largest ε with majorant(ε) ≤ most, by bisection on the bound itself, which rounds outwards."""
 
@@ -182,11 +190,16 @@ def _guaranteed(field: Field, scheme: Scheme, n_steps: int, most: float) -> floa
     low, high = 0.0, math.acosh(most) / n_steps
     while holds(high):
         low, high = high, 2.0 * high
+        if math.isinf(high):
+            return high  # every step that float64 has
     while high - low > RELATIVE_TOLERANCE * high:
         middle = 0.5 * (low + high)
         low, high = (middle, high) if holds(middle) else (low, middle)
         if high < 1e-300:
-            raise ValueError(f"theorem C guarantees no step for the scheme {scheme.name!r} and this band.")
+            raise ValueError(
+                f"no step is guaranteed: 1 + {most - 1.0:.3g} is within the rounding of {n_steps} steps of "
+                f"{scheme.name!r}; take a wider band [lo, hi] or fewer steps."
+            )
     return low
 
 
@@ -196,9 +209,9 @@ def _first_outside(
     """Where a singular value first leaves [lo, hi], which one, and the curve up to a bit beyond."""
     seen: list[tuple[Float, Float, Float]] = []
     ratio = 10.0 ** (1.0 / PER_DECADE)
-    grid = start * ratio ** np.arange(LANES)
-    before = start
-    while grid[0] < start * REACH:
+    end = start * min(REACH, LARGEST / ratio ** (2 * LANES) / start)  # the last grid stays within float64
+    grid, before = start * ratio ** np.arange(LANES), start
+    while grid[0] < end:
         largest, smallest = singular(grid)
         seen.append((grid, largest, smallest))
         outside = ~((largest <= hi) & (smallest >= lo))

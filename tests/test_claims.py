@@ -273,6 +273,11 @@ def test_claims_writes_both_files(capsys, tmp_path):
     assert "lemma_3_1: " in run(capsys, "claims", "--list")[1]
 
 
+def test_an_unknown_claim_cannot_be_listed(capsys):
+    with pytest.raises(ValueError, match="theorem_3_2"):
+        run(capsys, "claims", "--list", "theorem_32")
+
+
 def test_claims_fails_if_a_row_is_undecided(capsys, monkeypatch):
     monkeypatch.setattr("proofs.check", doctored("lemma_3_1"))
     assert run(capsys, "claims", "lemma_3_1")[0] == 1

@@ -90,7 +90,18 @@ def test_a_band_without_one_inside_is_refused(lo, hi):
         recommend_step(NeuralField.random(2), 10, lo, hi)
 
 
+def test_extreme_weights_and_bands():
+    assert recommend_step(NeuralField([[1e-300]], [1.0]), 10).guaranteed > 1e149
+    free = recommend_step(NeuralField([[5e-324]], [1.0]), 10, scheme="euler")
+    assert free.guaranteed == free.observed == math.inf
+    assert recommend_step(NeuralField([[1.0]], [1.0]), 10, 0.0, math.inf).leaves == ""
+    with pytest.raises(ValueError, match="within the rounding of 1000 steps of 'leapfrog'"):
+        recommend_step(NeuralField([[1.0]], [1.0]), 1000, 1 - 1e-12, 1 + 1e-12)
+
+
 def test_other_arguments_are_checked():
+    with pytest.raises(TypeError, match="lo must be a number, got 'a'"):
+        recommend_step(NeuralField.random(2), 10, lo="a")
     with pytest.raises(ValueError, match="n_steps"):
         recommend_step(NeuralField.random(2), 0)
     with pytest.raises(ValueError, match="leapfrog"):

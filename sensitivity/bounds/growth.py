@@ -144,8 +144,8 @@ def no_vanishing(field: Field, step: ArrayLike, n_steps: int, scheme: str | Sche
 
     Notes
     -----
-    From ‖∂y_N/∂y_0 − I‖ ≤ C_N − 1. For another scheme C_N is replaced by its `majorant` s_N: multiplied out,
-    ∂y_N/∂y_0 − I is a sum of products of blocks, and s_N − 1 is the sum of their norms' bounds.
+    From ‖∂y_N/∂y_0 − I‖ ≤ C_N − 1. For another scheme C_N is replaced by its `majorant` s_N, which exceeds
+    ‖∂y_N/∂y_0 − I‖ + 1 likewise: every drift adds to s at least what it adds to the deviation.
     """
     return np.nextafter(2.0 - majorant(field, scheme, step, n_steps), -np.inf)[()]
 

@@ -5,7 +5,7 @@ Networks Using Hamiltonian Dynamics* (2019). A claim is a row of a table: a sent
 a function that decides it, and the command that shows it. To add one, add a row to one of the modules here.
 """
 
-from .ledger import LEDGER, evaluate
+from .ledger import LEDGER, chosen, evaluate
 from .row import Claim, Finding, Judged, Tools, Verdict
 from .writing import summary, to_json, to_markdown
 
@@ -16,6 +16,7 @@ __all__ = [
     "Judged",
     "Tools",
     "Verdict",
+    "chosen",
     "evaluate",
     "summary",
     "to_json",

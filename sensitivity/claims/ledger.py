@@ -10,7 +10,7 @@ from ..plan import Plan
 from . import dynamics, pictures, tables, theory
 from .row import Claim, Finding, Judged, ReportLike, Tools, Verdict
 
-__all__ = ["LEDGER", "PLAN", "evaluate"]
+__all__ = ["LEDGER", "PLAN", "chosen", "evaluate"]
 
 LEDGER: dict[str, Claim] = {
     claim.name: claim for claim in (*theory.ROWS, *pictures.ROWS, *dynamics.ROWS, *tables.ROWS)
@@ -21,6 +21,16 @@ LEDGER: dict[str, Claim] = {
 _HALF, _FIFTH = tuple(range(0, 31, 2)), tuple(range(0, 31, 5))
 PLAN = Plan({1: 7, 10: 7, 100: 1}, points=31, every={(1, 100): _HALF, (2, 100): _HALF, (3, 100): _FIFTH})
 """How much of Figures 1 to 3 the ledger runs: enough for every verdict, a fraction of `reproduce figures`."""
+
+
+def chosen(names: Iterable[str] = ()) -> list[Claim]:
+    """The claims of these names, or all of them; a ValueError names the nearest to one that is not known."""
+    found = []
+    for name in names or LEDGER:
+        if name not in LEDGER:
+            raise ValueError(str(nearest("claim", name, LEDGER)))
+        found.append(LEDGER[name])
+    return found
 
 
 def evaluate(
@@ -47,14 +57,9 @@ def evaluate(
     ValueError
         If a name is not in the ledger; the message says the nearest one.
     """
-    chosen = []
-    for name in names or LEDGER:
-        if name not in LEDGER:
-            raise ValueError(str(nearest("claim", name, LEDGER)))
-        chosen.append(LEDGER[name])
-    tools = Tools(check, plan)
+    claims, tools = chosen(names), Tools(check, plan)
     found = []
-    for claim in chosen:
+    for claim in claims:
         if tick is not None:
             tick(claim.name)
         found.append(Judged(claim, _decided(claim, tools)))

@@ -31,11 +31,11 @@ def run(args: argparse.Namespace) -> int:
 
     from proofs import check  # the command line is the one place that joins the two packages
 
-    from ..claims import LEDGER, Verdict, evaluate, summary, to_json, to_markdown
+    from ..claims import LEDGER, Verdict, chosen, evaluate, summary, to_json, to_markdown
     from ..files import replacing_folder
 
     if args.list:
-        listed = {name: LEDGER[name].text for name in args.names or LEDGER}
+        listed = {claim.name: claim.text for claim in chosen(args.names)}
         print_json(listed) if args.json else print("\n".join(f"{n}: {text}" for n, text in listed.items()))
         return 0
     with replacing_folder(args.out) if args.out else nullcontext() as folder:
