@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from sensitivity.cli import main
 from sensitivity.studies import Study, open_results, verify
 from sensitivity.studies.cell import Cell, UnusableCell, decode, encode
 from sensitivity.studies.compute import arrays_of
-from sensitivity.studies.cost import cost_of, plan_of
+from sensitivity.studies.cost import cost_of, gibibytes, plan_of
 from sensitivity.studies.quantities import QUANTITIES
 from sensitivity.studies.store import Store
 
@@ -565,3 +566,14 @@ def test_cells_are_hashable_descriptions_only():
     """A cell is pickled to workers: its parameters are plain values."""
     cell = cell_of(inputs=2)
     assert isinstance(cell, Cell) and pickle.loads(pickle.dumps(cell)).address == cell.address
+
+
+def test_the_plan_of_the_documentation_is_the_one_that_is_computed(tmp_path):
+    text = (Path(__file__).parents[1] / "docs" / "scaling.md").read_text(encoding="utf-8")
+    path = tmp_path / "million.toml"
+    path.write_text(text.split("```toml\n")[1].split("```")[0], encoding="utf-8")
+    study = Study.from_toml(path)
+    plan = plan_of(study)
+    assert (study.n_points, plan.cells) == (20_000_000, 1_000_000)
+    for figure in (gibibytes(plan.memory), gibibytes(plan.stored), f"{plan.seconds / 120:.1f} minutes"):
+        assert figure in text
