@@ -46,7 +46,7 @@ from numba.core.typing.templates import Signature
 
 from .blocks import interruptible
 
-__all__ = ["JIT_DISABLED", "Kernel", "helper", "kernel", "user_kernel"]
+__all__ = ["JIT_DISABLED", "Kernel", "helper", "inlined", "kernel", "shared", "user_kernel"]
 
 # Numba makes these names when it is imported, out of a checker's sight.
 _NUMBA: Any = numba
@@ -62,8 +62,15 @@ OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
 helper: Callable[..., Any] = njit(**OPTIONS)
 """Decorator for functions that only compiled code calls."""
 
+inlined: Callable[..., Any] = njit(inline="always", **OPTIONS)
+"""`helper`, copied into its callers before they are compiled: each level of helpers costs LLVM a pass over
+all that stands below it."""
+
 
 _COMPILING = threading.RLock()
+
+# Kernels whose machine code others refer to by symbol: they are loaded before any other (see `shared`).
+_SHARED: list[Kernel] = []
 
 
 class Kernel:
@@ -77,12 +84,17 @@ class Kernel:
         Its one signature; kernels write in place and return nothing.
     cached : bool
         Keep the machine code on disk.
+    dtype : dtype
+        float64, or float32 for a kernel that `for_dtype` made.
     """
 
-    def __init__(self, function: Callable[..., None], signature: Any, cached: bool = True) -> None:
+    def __init__(
+        self, function: Callable[..., None], signature: Any, cached: bool = True, dtype: Any = np.float64
+    ) -> None:
         self.function = function
         self.signature = signature
         self.cached = cached
+        self.dtype = np.dtype(dtype)
         self.__name__ = function.__name__
         self.__doc__ = function.__doc__
         self._dispatcher: Any = None
@@ -101,6 +113,9 @@ class Kernel:
             if self._dispatcher is None:
                 dispatcher: Any = njit(**OPTIONS)(self.function)
                 if not JIT_DISABLED:
+                    for other in _SHARED:
+                        if other.function is not self.function:
+                            other.for_dtype(self.dtype).dispatcher  # noqa: B018
                     if self.cached and (folder := cache_folder()) is not None:
                         dispatcher._cache = _CheckedCache(self.function, folder)
                     dispatcher.compile(self.signature)
@@ -109,10 +124,10 @@ class Kernel:
 
     def for_dtype(self, dtype: Any) -> Kernel:
         """This kernel for arrays of another floating point type: the same code, compiled once more."""
-        if np.dtype(dtype) == np.float64:
+        if np.dtype(dtype) == self.dtype:
             return self
         if self._narrow is None:
-            self._narrow = Kernel(self.function, _narrowed(self.signature), self.cached)
+            self._narrow = Kernel(self.function, _narrowed(self.signature), self.cached, np.float32)
         return self._narrow
 
     @property
@@ -154,6 +169,16 @@ def _narrowed(kind: Any) -> Any:
 def kernel(signature: Any) -> Callable[[Callable[..., None]], Kernel]:
     """Decorator: compile for exactly `signature`, on first use, through the disk cache."""
     return lambda function: Kernel(function, signature)
+
+
+def shared(made: Kernel) -> Kernel:
+    """Decorator above ``@kernel``: its code defines symbols that other kernels refer to.
+
+    Numba copies what a function calls into each of its callers and optimises it anew in every one, level by
+    level. What is large and called everywhere is compiled once instead.
+    """
+    _SHARED.append(made)
+    return made
 
 
 def user_kernel(function: Any, signature: Any, argument: str) -> Kernel:

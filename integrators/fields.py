@@ -113,6 +113,8 @@ class Field:
         # (see `NeuralField`), and then `condense` turns the one into the other.
         self.push, self.pull = self.kick, self.kick_adjoint
         self.condense: Kernel | None = None
+        # A field's own driver, where it can do better than to be called kick by kick (see `NeuralField`).
+        self.advance: Kernel | None = None
         if not ours:
             from .field_check import check_field
 

@@ -17,13 +17,13 @@ from numba import types
 from numpy.typing import NDArray
 
 from .arithmetic import fma
-from .compiled import helper, kernel
+from .compiled import helper, inlined, kernel
 from .fields import KICK, KICK_ADJOINT
 from .memory import copy_into, fill_input
 from .schedule import EXPLICIT, FIRST_ORDER, SPLITTING
 from .simd import flat, get, put
 
-__all__ = ["Lanes", "Record", "Run", "advance", "retreat"]
+__all__ = ["ADVANCE", "Lanes", "Record", "Run", "advance", "play", "retreat"]
 
 Float = NDArray[np.float64]
 
@@ -170,36 +170,70 @@ def mark_lost(y, step, lost):
             lost[q] = step
 
 
-@kernel(types.void(types.FunctionType(KICK), _VECTOR, RUN, LANES, RECORD, _I, _I))
-def advance(kick, theta, run, lanes, record, start, stop):
+@inlined
+def kick_and_drift(kick, theta, at, x, c, e, y, p, dy, dp, work):
+    """A kick by any field's leaf, then the drift by factors e, if any."""
+    kick(theta, at, x, c[: y.shape[1]], p, dy, dp)
+    if e.size > 0:
+        drift(e, flat(p), flat(y))
+        drift(e, flat(dp), flat(dy))
+
+
+@inlined
+def kick_in_place(kick, theta, at, x, c, y, dy, work):
+    """A kick of y by a force at y itself: explicit Euler on ẏ = F(y, x)."""
+    old, old_columns = at.copy(), dy.copy()
+    kick(theta, old, x, c[: y.shape[1]], y, old_columns, dy)
+
+
+@inlined
+def no_workspace(d, m, dtype):
+    return np.empty((3, 0), dtype)
+
+
+@inlined
+def play(forward, in_place, workspace, kick, theta, run, lanes, record, start, stop):
     """Steps [start, stop) of the run, in place: state (y, p) and its tangent columns (dy, dp).
 
     In a replay (y, p) are scratch and the kicks take what the record's stations hold, which is y or
     whatever a field's own `push` leaf reads there.
+
+    Parameters
+    ----------
+    forward, in_place, workspace : compiled functions
+        `kick_and_drift`, `kick_in_place` and the maker of their workspace; a field may have faster ones.
     """
     y, p, dy, dp, h = lanes.y, lanes.p, lanes.dy, lanes.dp, run.step
     a, b, opening = run.drift, run.kick, run.opening
     d, m = y.shape
     k = dy.shape[1]
     flat_y, flat_p, flat_dy, flat_dp = flat(y), flat(p), flat(dy), flat(dp)
-    x, c, factors = np.empty((run.inputs.shape[1], m), h.dtype), np.empty(m, h.dtype), lane_factors(h)
+    x, work = np.empty((run.inputs.shape[1], m), h.dtype), workspace(d, m, h.dtype)
+    c, e = lane_factors(h), lane_factors(h)
     keep_stations, keep_nodes = record.stations.size > 0, record.nodes_y.size > 0
     first, last = 0, run.n_steps - 1
     stages = a.size
-    old, old_columns = np.empty((d, m), h.dtype), np.empty((d, k, m), h.dtype)
+    explicit = run.form == EXPLICIT
+    old, old_columns = (
+        np.empty((d if explicit else 0, m), h.dtype),
+        np.empty((d if explicit else 0, k, m), h.dtype),
+    )
     number = start * run.kicks_per_step + (1 if opening != 0.0 and start > first else 0)
+    drifted = False
 
     for i in range(start, stop):
+        checked = (i + 1) % run.check_every == 0 or i == last
         # Stage -1 is the kick before the first drift of the whole run.
         for s in range(-1 if i == first else 0, stages):
             if s == -1:
                 weight = opening
             else:
                 weight = b[s]
-                if run.form == SPLITTING and a[s] != 0.0:
-                    times(a[s], h, factors)
-                    drift(factors, flat_p, flat_y)
-                    drift(factors, flat_dp, flat_dy)
+                if run.form == SPLITTING and a[s] != 0.0 and not drifted:
+                    times(a[s], h, e)
+                    drift(e, flat_p, flat_y)
+                    drift(e, flat_dp, flat_dy)
+                drifted = False
                 if s == stages - 1 and run.form == SPLITTING:
                     if keep_nodes:
                         record.nodes_y[i + 1] = y
@@ -217,26 +251,38 @@ def advance(kick, theta, run, lanes, record, start, stop):
             number += 1
             times(weight, h, c)
             if run.form == SPLITTING:
-                kick(theta, at, x, c, p, dy, dp)
+                # A kick takes the drift after it along, unless somebody looks at the state in between.
+                following = a[s + 1] if s + 1 < stages else a[0]
+                drifted = following != 0.0 and (s + 1 < stages or (i + 1 < stop and not checked))
+                if drifted:
+                    times(following, h, e)
+                forward(kick, theta, at, x, c, e if drifted else e[:0], y, p, dy, dp, work)
             elif run.form == FIRST_ORDER:
-                copy_into(flat(at), flat(old))
-                copy_into(flat_dy, flat(old_columns))
-                kick(theta, old, x, c, y, old_columns, dy)
+                in_place(kick, theta, at, x, c, y, dy, work)
             else:
                 copy_into(flat_p, flat(old))
                 copy_into(flat_dp, flat(old_columns))
-                kick(theta, at, x, c, p, dy, dp)
-                times(a[s], h, factors)
-                drift(factors, flat(old), flat_y)
-                drift(factors, flat(old_columns), flat_dy)
+                forward(kick, theta, at, x, c, e[:0], y, p, dy, dp, work)
+                times(a[s], h, e)
+                drift(e, flat(old), flat_y)
+                drift(e, flat(old_columns), flat_dy)
         if run.form != SPLITTING and keep_nodes:
             record.nodes_y[i + 1] = y
             record.nodes_p[i + 1] = p
-        if (i + 1) % run.check_every == 0 or i == last:
+        if checked:
             mark_lost(y, i + 1, lanes.lost)
             mark_lost(p, i + 1, lanes.lost)
             if k > 0:
                 rescale(flat_dy, flat_dp, lanes.exponent)
+
+
+ADVANCE = types.void(types.FunctionType(KICK), _VECTOR, RUN, LANES, RECORD, _I, _I)
+
+
+@kernel(ADVANCE)
+def advance(kick, theta, run, lanes, record, start, stop):
+    """`play` for any field."""
+    play(kick_and_drift, kick_in_place, no_workspace, kick, theta, run, lanes, record, start, stop)
 
 
 @kernel(

@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from .activations import ACTIVATIONS, activate
 from .arithmetic import fma
 from .blocks import interruptible
-from .compiled import helper, kernel
+from .compiled import helper, inlined, kernel
 from .fields import CONDENSE, KICK, KICK_ADJOINT, Field
-from .memory import copy_into, fill_input
-from .product import add_matrix_vector, add_product
+from .flow import ADVANCE, drift, play
+from .memory import aligned_empty, copy_into, fill_input
+from .product import add_matrix_vector, add_product, push_columns
 from .simd import flat, get, put
 from .validation import as_array, as_count
 
@@ -23,10 +24,18 @@ Float = NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
 
 
-@helper
-def linearise(theta, y, x, z, s, ds):
-    """Fill z = b + W y + V x, s = σ(z) and ds = σ'(z); z, s, ds flat of length d·m."""
+@inlined
+def workspace(d, m, dtype):
+    """Room for `linearise` and its callers: three rows of d·m numbers."""
+    room = aligned_empty(3 * d * m, dtype)
+    return room.reshape((3, d * m))
+
+
+@inlined
+def linearise(theta, y, x, work):
+    """Fill work with (s, ds, z): s = σ(z) and ds = σ'(z) at z = b + W y + V x, each flat of length d·m."""
     d, m = y.shape
+    s, ds, z = work[0], work[1], work[2]
     n_inputs = x.shape[0]
     v_start = d * d
     b_start = v_start + d * n_inputs
@@ -36,34 +45,82 @@ def linearise(theta, y, x, z, s, ds):
     if m == 1:
         add_matrix_vector(theta, 0, d, d, flat(y), z)
     else:
-        for i in range(d):
-            ds[i] = 1.0
+        ones(ds, d)
         add_product(theta, 0, d, 1, d, d, flat(y), z, m, m, ds, False)
-    for i in range(d if n_inputs > 0 else 0):
-        for q in range(m):
-            total = z.dtype.type(0.0)
-            for j in range(n_inputs):
-                total = fma(theta[v_start + i * n_inputs + j], x[j, q], total)
-            put(z, i * m + q, get(z, i * m + q) + total)
+    if n_inputs > 0:
+        ones(ds, d)
+        add_product(theta, v_start, n_inputs, 1, d, n_inputs, flat(x), z, m, m, ds, False)
     activate(int(theta[b_start + d]), z, s, ds)
+
+
+@inlined
+def ones(array, n):
+    for i in range(n):
+        array[i] = 1.0
+
+
+@inlined
+def add_force(c, s, ds, p):
+    """p += c s and ds ← c ds for flat arrays, lanes last; c as filled by `flow.times`."""
+    width = c.size
+    whole = p.size - p.size % width
+    for start in range(0, whole, width):
+        for q in range(width):
+            f = start + q
+            put(p, f, fma(c[q], get(s, f), get(p, f)))
+            put(ds, f, c[q] * get(ds, f))
+    for q in range(p.size - whole):
+        f = whole + q
+        put(p, f, fma(c[q], get(s, f), get(p, f)))
+        put(ds, f, c[q] * get(ds, f))
+
+
+@inlined
+def push_through(theta, x, c, e, y, p, dy, dp, work, in_place):
+    """p += c σ(z) and dp += c σ'(z) W dy, then, with factors e of a drift, dy += e dp.
+
+    Parameters
+    ----------
+    c, e : float64[::1]
+        As filled by `flow.times`, m numbers over and over; e may be empty.
+    in_place : bool
+        Whether p is y and dp is dy.
+    """
+    d, m = y.shape
+    k = dy.shape[1]
+    linearise(theta, y, x, work)
+    ds = work[1]
+    add_force(c, work[0], ds, flat(p))
+    if k > 0:
+        shift = e[: min(m, e.size)]
+        push_columns(theta, 0, d, 1, d, d, flat(dy), flat(dp), k * m, m, ds, m > 1, shift, in_place)
+
+
+@inlined
+def neural_kick_and_drift(kick, theta, at, x, c, e, y, p, dy, dp, work):
+    """`flow.kick_and_drift` in one pass over the columns."""
+    push_through(theta, x, c, e, y, p, dy, dp, work, False)
+    if e.size > 0:
+        drift(e, flat(p), flat(y))
+
+
+@inlined
+def neural_kick_in_place(kick, theta, at, x, c, y, dy, work):
+    """`flow.kick_in_place` without copies: z is complete before y changes."""
+    push_through(theta, x, c, c[:0], y, y, dy, dy, work, True)
+
+
+@kernel(ADVANCE)
+def neural_advance(kick, theta, run, lanes, record, start, stop):
+    """`flow.advance` for the neural field, which does not call its leaf `kick`."""
+    play(neural_kick_and_drift, neural_kick_in_place, workspace, kick, theta, run, lanes, record, start, stop)
 
 
 @kernel(KICK)
 def neural_kick(theta, y, x, c, p, dy, dp):
     """p += c σ(z); dp += c σ'(z) W dy, with z = W y + V x + b."""
-    d, m = y.shape
-    k = dy.shape[1]
-    work = np.empty((3, d * m), theta.dtype)
-    s, ds = work[0], work[1]
-    linearise(theta, y, x, work[2], s, ds)
-    flat_p = flat(p)
-    for i in range(d):
-        for q in range(m):
-            f = i * m + q
-            put(flat_p, f, fma(c[q], get(s, f), get(flat_p, f)))
-            put(ds, f, c[q] * get(ds, f))
-    if k > 0:
-        add_product(theta, 0, d, 1, d, d, flat(dy), flat(dp), k * m, m, ds, m > 1)
+    work = workspace(y.shape[0], y.shape[1], theta.dtype)
+    push_through(theta, x, c, c[:0], y, p, dy, dp, work, False)
 
 
 @helper
@@ -83,9 +140,9 @@ def neural_kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
     d, m = y.shape
     k = lam_p.shape[1]
     n_inputs = x.shape[0]
-    work = np.empty((3, d * m), theta.dtype)
-    s, ds = work[0], work[1]
-    linearise(theta, y, x, work[2], s, ds)
+    work = workspace(d, m, theta.dtype)
+    linearise(theta, y, x, work)
+    ds = work[1]
     g = np.empty((d, k, m), theta.dtype)
     for i in range(d):
         for q in range(m):
@@ -110,11 +167,11 @@ def neural_kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
 def neural_condense(theta, inputs, rows, stations, start, stop):
     """Replace y by σ'(W y + V x + b) at the stations [start, stop)."""
     _, d, m = stations.shape
-    work = np.empty((3, d * m), theta.dtype)
+    work = workspace(d, m, theta.dtype)
     x = np.empty((inputs.shape[1], m), theta.dtype)
     for number in range(start, stop):
         fill_input(inputs, rows, number, x)
-        linearise(theta, stations[number], x, work[2], work[0], work[1])
+        linearise(theta, stations[number], x, work)
         copy_into(work[1], flat(stations[number]))
 
 
@@ -213,6 +270,7 @@ class NeuralField(Field):
             name=self.activation.name,
         )
         self.push, self.pull, self.condense = neural_push, neural_pull, neural_condense
+        self.advance = neural_advance
 
     @classmethod
     def random(

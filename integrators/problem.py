@@ -16,6 +16,7 @@ from .compiled import Kernel
 from .fields import Field, as_field
 from .flow import Lanes, Record, Run, advance, retreat
 from .keeping import retreat_keeping_nodes
+from .memory import aligned_like
 from .schedule import FIRST_ORDER, SPLITTING, Schedule
 from .schemes import Scheme, get_scheme
 from .simd import WIDTH
@@ -368,7 +369,9 @@ class Problem:
         self, run: Run, lanes: Lanes, record: Record, start: int, stop: int, leaf: str = "kick"
     ) -> None:
         """The compiled driver for steps [start, stop) of a block of lanes, in place."""
-        drive = advance.for_dtype(self.dtype)
+        # A replay goes by another leaf, which a field's own driver does not know.
+        driver = self.field.advance if leaf == "kick" and self.field.advance else advance
+        drive = driver.for_dtype(self.dtype)
         drive(self.leaf(leaf), self.theta, run, lanes, record, start, stop)
 
     def retreat(
@@ -409,7 +412,7 @@ class Problem:
 
     def repeated(self, array: Float, lanes: int) -> NDArray:
         """A copy for every lane, along a new last axis, in the arithmetic of this problem."""
-        return np.repeat(array[..., None], lanes, axis=-1).astype(self.dtype, copy=False)
+        return aligned_like(np.broadcast_to(array[..., None].astype(self.dtype), (*array.shape, lanes)))
 
     def seconds(self, k: int) -> float:
         """A rough estimate of the time of one kick of one lane, to size the first call and the pool."""

@@ -10,6 +10,7 @@ target, which spares two passes over the columns.
 
 from __future__ import annotations
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -17,11 +18,12 @@ from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
-from .compiled import JIT_DISABLED
+from .compiled import JIT_DISABLED, kernel, shared
 
-__all__ = ["WIDTH", "flat", "get", "product_tile", "put"]
+__all__ = ["TILE_ROWS", "WIDTH", "copy_strip", "drift_tile", "flat", "get", "product_tile", "put"]
 
 WIDTH = 8  # float64 numbers in the widest register; LLVM splits them on narrower machines
+TILE_ROWS = 8  # with two registers of columns: 16 sums of the 32 registers
 
 if JIT_DISABLED:
 
@@ -47,6 +49,18 @@ if JIT_DISABLED:
                 for j in range(inner):
                     total += A[a + r * a_row + j * a_column] * B[b + j * b_row + v]
                 out[o + r * o_row + v] += scale[s + r * s_row + (v if s_lane else 0)] * total
+
+    def copy_strip(rows, width, source, s, s_row, target, t, t_row):
+        """The same in plain Python."""
+        for r in range(rows):
+            for v in range(width):
+                target[t + r * t_row + v] = source[s + r * s_row + v]
+
+    def drift_tile(rows, vectors, factor, f, by_lane, source, target, at, row):
+        """The same in plain Python."""
+        for r in range(rows):
+            for v in range(vectors * WIDTH):
+                target[at + r * row + v] += factor[f + (v if by_lane else 0)] * source[at + r * row + v]
 
 else:
 
@@ -98,79 +112,221 @@ else:
 
         return types.void(array, types.intp, array.dtype), codegen
 
-    @intrinsic(prefer_literal=True)
+    def _register(data):
+        return ir.VectorType(data.type.pointee, WIDTH)
+
+    def _place(builder, data, offset):
+        """The register's worth of numbers from data[offset] on, wherever they lie."""
+        return builder.bitcast(builder.gep(data, [offset]), _register(data).as_pointer())
+
+    def _size(data):
+        return 8 if isinstance(data.type.pointee, ir.DoubleType) else 4
+
+    def _load(builder, data, offset):
+        return builder.load(_place(builder, data, offset), align=_size(data))
+
+    def _load_everywhere(builder, data, offset):
+        """data[offset] in every place of a register."""
+        return _splat(builder, _register(data), builder.load(builder.gep(data, [offset])))
+
+    def _store(builder, vector, data, offset):
+        builder.store(vector, _place(builder, data, offset), align=_size(data))
+
+    def _fma(builder, data):
+        vector = _register(data)
+        kind = ir.FunctionType(vector, [vector] * 3)
+        return cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{WIDTH}f{8 * _size(data)}")
+
+    def _times(builder, count, stride):
+        return builder.mul(ir.Constant(stride.type, count), stride)
+
+    def _call_shared(builder, name, arguments):
+        number = next(argument.type.pointee for argument in arguments if argument.type.is_pointer)
+        tiles.for_dtype(np.float64 if isinstance(number, ir.DoubleType) else np.float32).dispatcher  # noqa: B018
+        kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
+        function = cgutils.get_or_insert_function(builder.module, kind, f"leapgrad.{name}.{number}")
+        builder.call(function, arguments)
+
+    def _emit_shape(
+        n_rows, n_vectors, builder, by_lane, a, a_row, a_column, inner, b, b_row, o, o_row, s, s_row
+    ):
+        """Code of a tile of one shape: the number of its sums is known here, so they stay in registers."""
+        fma, index = _fma(builder, o), inner.type
+        zero = ir.Constant(_register(o), [0.0] * WIDTH)
+        places = [(r, v) for r in range(n_rows) for v in range(n_vectors)]
+        lanes = [ir.Constant(index, v * WIDTH) for v in range(n_vectors)]
+        sums = {place: cgutils.alloca_once_value(builder, zero) for place in places}
+        with cgutils.for_range(builder, inner) as loop:
+            at_b, at_a = builder.mul(loop.index, b_row), builder.mul(loop.index, a_column)
+            columns = [_load(builder, b, builder.add(at_b, lane)) for lane in lanes]
+            for r in range(n_rows):
+                factor = _load_everywhere(builder, a, builder.add(at_a, _times(builder, r, a_row)))
+                for v in range(n_vectors):
+                    total = builder.call(fma, [factor, columns[v], builder.load(sums[r, v])])
+                    builder.store(total, sums[r, v])
+
+        def add_scaled(weight_of):
+            for r, v in places:
+                at = builder.add(_times(builder, r, o_row), lanes[v])
+                weight = weight_of(_times(builder, r, s_row), lanes[v])
+                total = builder.call(fma, [weight, builder.load(sums[r, v]), _load(builder, o, at)])
+                _store(builder, total, o, at)
+
+        with builder.if_else(by_lane) as (yes, no):
+            with yes:
+                add_scaled(lambda row, lane: _load(builder, s, builder.add(row, lane)))
+            with no:
+                add_scaled(lambda row, lane: _load_everywhere(builder, s, row))
+
+    def _emit_tiles(builder, rows, vectors, *rest):
+        """Code of every shape, and the choice between them."""
+        shape = builder.add(builder.add(rows, rows), vectors)
+        done = builder.append_basic_block("done")
+        switch = builder.switch(shape, done)
+        for n_rows in range(1, TILE_ROWS + 1):
+            for n_vectors in (1, 2):
+                block = builder.append_basic_block(f"tile.{n_rows}.{n_vectors}")
+                switch.add_case(ir.Constant(shape.type, 2 * n_rows + n_vectors), block)
+                builder.position_at_end(block)
+                _emit_shape(n_rows, n_vectors, builder, *rest)
+                builder.branch(done)
+        builder.position_at_end(done)
+
+    @intrinsic
     def product_tile(
         typingctx, rows, vectors, A, a, a_row, a_column, inner, B, b, b_row, out, o, o_row, scale, s, s_row,
         s_lane,
     ):  # fmt: skip
         """out[o + r·o_row + v] += scale · Σ_j A[a + r·a_row + j·a_column] B[b + j·b_row + v].
 
-        For r < rows and v < 8·vectors, all arrays flat and indices unchecked. The scale of an entry is
-        ``scale[s + r·s_row]``, or ``scale[s + r·s_row + v]`` with s_lane. `rows` and `vectors` are literals;
-        the sum over j < inner runs in order.
+        For r < rows ≤ TILE_ROWS and v < 8·vectors ≤ 16, all arrays flat and indices unchecked. The scale of
+        an entry is ``scale[s + r·s_row]``, or ``scale[s + r·s_row + v]`` with s_lane. The sum over j < inner
+        runs in order.
         """
-        n_rows, n_vectors = rows.literal_value, vectors.literal_value
 
         def codegen(context, builder, signature, arguments):
-            _, _, array_a, a, a_row, a_col, inner, array_b, b, b_row, array_o, o, o_row = arguments[:13]
-            array_s, s, s_row, by_lane = arguments[13:]
-            data = [
-                context.make_array(signature.args[position])(context, builder, array).data
-                for position, array in ((2, array_a), (7, array_b), (10, array_o), (13, array_s))
-            ]
-            data_a, data_b, data_o, data_s = data
-            index = inner.type
-            size = out.dtype.bitwidth // 8
-            vector = ir.VectorType(data_o.type.pointee, WIDTH)
-            fma = cgutils.get_or_insert_function(
-                builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{WIDTH}f{8 * size}"
+            rows, vectors, A, a, a_row, a_column, inner, B, b, b_row, out, o, o_row = arguments[:13]
+            scale, s, s_row, by_lane = arguments[13:]
+            data_a, data_b, data_o, data_s = (
+                builder.gep(context.make_array(signature.args[i])(context, builder, array).data, [start])
+                for i, array, start in ((2, A, a), (7, B, b), (10, out, o), (13, scale, s))
             )
-
-            def address(pointer_data, position):
-                return builder.bitcast(builder.gep(pointer_data, [position]), vector.as_pointer())
-
-            def load(pointer_data, position):
-                return builder.load(address(pointer_data, position), align=size)
-
-            def load_everywhere(pointer_data, position):
-                return _splat(builder, vector, builder.load(builder.gep(pointer_data, [position])))
-
-            def offset(base, count, stride):
-                return builder.add(base, builder.mul(ir.Constant(index, count), stride))
-
-            zero = ir.Constant(vector, [0.0] * WIDTH)
-            sums = [
-                [cgutils.alloca_once_value(builder, zero) for _ in range(n_vectors)] for _ in range(n_rows)
-            ]
-            with cgutils.for_range(builder, inner) as loop:
-                at_b = builder.add(b, builder.mul(loop.index, b_row))
-                at_a = builder.add(a, builder.mul(loop.index, a_col))
-                columns = [
-                    load(data_b, builder.add(at_b, ir.Constant(index, v * WIDTH))) for v in range(n_vectors)
-                ]
-                for r in range(n_rows):
-                    factor = load_everywhere(data_a, offset(at_a, r, a_row))
-                    for v in range(n_vectors):
-                        total = builder.call(fma, [factor, columns[v], builder.load(sums[r][v])])
-                        builder.store(total, sums[r][v])
-
-            def add_scaled(weight_of):
-                for r in range(n_rows):
-                    at_s, at_o = offset(s, r, s_row), offset(o, r, o_row)
-                    for v in range(n_vectors):
-                        lane = ir.Constant(index, v * WIDTH)
-                        at = builder.add(at_o, lane)
-                        weight = weight_of(builder.add(at_s, lane), at_s)
-                        total = builder.call(fma, [weight, builder.load(sums[r][v]), load(data_o, at)])
-                        builder.store(total, address(data_o, at), align=size)
-
-            with builder.if_else(by_lane) as (yes, no):
-                with yes:
-                    add_scaled(lambda lane, row: load(data_s, lane))
-                with no:
-                    add_scaled(lambda lane, row: load_everywhere(data_s, row))
+            numbers = [rows, vectors, by_lane, data_a, a_row, a_column, inner, data_b, b_row]
+            _call_shared(builder, "tile", [*numbers, data_o, o_row, data_s, s_row])
             return context.get_dummy_value()
 
         i = types.intp
-        signature = types.void(rows, vectors, A, i, i, i, i, B, i, i, out, i, i, scale, i, i, types.boolean)
+        signature = types.void(i, i, A, i, i, i, i, B, i, i, out, i, i, scale, i, i, types.boolean)
         return signature, codegen
+
+    def _emit_drift(builder, rows, vectors, by_lane, factor, source, target, row):
+        fma = _fma(builder, target)
+
+        def emit(n_vectors):
+            lanes = [ir.Constant(row.type, v * WIDTH) for v in range(n_vectors)]
+            weights = []
+            for lane in lanes:
+                weight = cgutils.alloca_once_value(builder, _load_everywhere(builder, factor, lanes[0]))
+                with builder.if_then(by_lane):
+                    builder.store(_load(builder, factor, lane), weight)
+                weights.append(builder.load(weight))
+            with cgutils.for_range(builder, rows) as loop:
+                start = builder.mul(loop.index, row)
+                for lane, weight in zip(lanes, weights, strict=True):
+                    at = builder.add(start, lane)
+                    moved, old = _load(builder, source, at), _load(builder, target, at)
+                    _store(builder, builder.call(fma, [weight, moved, old]), target, at)
+
+        with builder.if_else(builder.icmp_signed("==", vectors, ir.Constant(vectors.type, 2))) as (yes, no):
+            with yes:
+                emit(2)
+            with no:
+                emit(1)
+
+    @intrinsic
+    def drift_tile(typingctx, rows, vectors, factor, f, by_lane, source, target, at, row):
+        """target[at + r·row + v] += factor · source[at + r·row + v] for r < rows and v < 8·vectors ≤ 16.
+
+        All arrays flat. The factor is ``factor[f + v]`` with by_lane, else ``factor[f]``.
+        """
+
+        def codegen(context, builder, signature, arguments):
+            rows, vectors, factor, f, by_lane, source, target, at, row = arguments
+            pointers = [
+                builder.gep(context.make_array(signature.args[i])(context, builder, array).data, [start])
+                for i, array, start in ((2, factor, f), (5, source, at), (6, target, at))
+            ]
+            _call_shared(builder, "drift", [rows, vectors, by_lane, *pointers, row])
+            return context.get_dummy_value()
+
+        i = types.intp
+        return types.void(i, i, factor, i, types.boolean, source, target, i, i), codegen
+
+    def _emit_copy(builder, rows, width, source, s_row, target, t_row):
+        with cgutils.for_range(builder, rows) as row, cgutils.for_range(builder, width) as lane:
+            number = builder.gep(source, [builder.add(builder.mul(row.index, s_row), lane.index)])
+            place = builder.gep(target, [builder.add(builder.mul(row.index, t_row), lane.index)])
+            builder.store(builder.load(number), place)
+
+    @intrinsic
+    def copy_strip(typingctx, rows, width, source, s, s_row, target, t, t_row):
+        """target[t + r·t_row + v] = source[s + r·s_row + v] for r < rows and v < width, all arrays flat."""
+
+        def codegen(context, builder, signature, arguments):
+            rows, width, source, s, s_row, target, t, t_row = arguments
+            data_s, data_t = (
+                builder.gep(context.make_array(signature.args[i])(context, builder, array).data, [start])
+                for i, array, start in ((2, source, s), (5, target, t))
+            )
+            _call_shared(builder, "copy", [rows, width, data_s, s_row, data_t, t_row])
+            return context.get_dummy_value()
+
+        i = types.intp
+        return types.void(i, i, source, i, i, target, i, i), codegen
+
+    @intrinsic
+    def define_tiles(typingctx, array):
+        """Define the functions that `product_tile` and `drift_tile` call, for arrays of this type."""
+
+        def codegen(context, builder, signature, arguments):
+            data, number, yes = (
+                context.make_array(array)(context, builder).data.type,
+                ir.IntType(64),
+                ir.IntType(1),
+            )
+            tile = [
+                number,
+                number,
+                yes,
+                data,
+                number,
+                number,
+                number,
+                data,
+                number,
+                data,
+                number,
+                data,
+                number,
+            ]
+            drift = [number, number, yes, data, data, data, number]
+            copy = [number, number, data, number, data, number]
+            for name, kinds, emit in (
+                ("tile", tile, _emit_tiles),
+                ("drift", drift, _emit_drift),
+                ("copy", copy, _emit_copy),
+            ):
+                kind = ir.FunctionType(ir.VoidType(), kinds)
+                function = ir.Function(builder.module, kind, f"leapgrad.{name}.{data.pointee}")
+                inner = ir.IRBuilder(function.append_basic_block("entry"))
+                emit(inner, *function.args)
+                inner.ret_void()
+            return context.get_dummy_value()
+
+        return types.void(array), codegen
+
+    @shared
+    @kernel(types.void(types.Array(types.float64, 1, "C")))
+    def tiles(array):
+        """Holds the machine code of the tiles; calling it does nothing."""
+        define_tiles(array)
