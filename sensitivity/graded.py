@@ -17,9 +17,10 @@ from integrators.blocks import Ticker, one_blas_thread, run_blocks
 from integrators.fields import Field
 from integrators.problem import Inputs
 from integrators.schemes import Scheme
+from integrators.validation import as_count
 
 from .arguments import as_recurrence
-from .growth import qr_segments
+from .growth import Stops, qr_segments
 from .recurrence import Recurrence
 from .singular import block_rows, block_slice
 
@@ -67,13 +68,12 @@ def log_singular_values(
     n_steps = recurrence.n_steps
     if n_steps == 0 or lanes == 0:
         return np.zeros((*recurrence.shape, width))
-    every = recurrence.qr_interval if qr_every is None else qr_every
-    ends = [*range(every, n_steps, every), n_steps]
+    every = recurrence.qr_interval if qr_every is None else as_count(qr_every, "qr_every", least=1)
     product = _RowScaled(lanes, width)
     q = qr_segments(
         recurrence,
         np.eye(recurrence.state_size)[:, part],
-        ends,
+        Stops([n_steps], every),
         product.multiply,
         rows=block_rows(recurrence, block),
     )
@@ -106,7 +106,7 @@ class _RowScaled:
         self.mantissa = np.broadcast_to(np.eye(width), (lanes, width, width)).copy()
         self.exponent = np.zeros((lanes, width), np.int64)
 
-    def multiply(self, number: int, block: slice, factor: Float, factor_exponent: Counts) -> None:
+    def multiply(self, step: int, block: slice, factor: Float, factor_exponent: Counts) -> None:
         """product ← factor · 2^factor_exponent · product, for some lanes."""
         old, exponent = self.mantissa[block], self.exponent[block]
         # Row i of the new product mixes the old rows j ≥ i; their weights relative to the largest of them.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,14 +19,18 @@ from integrators.validation import as_count
 from .arguments import as_recurrence
 from .recurrence import Recurrence, Scaled
 
-__all__ = ["GrowthExponents", "growth_exponents", "qr_segments"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["GrowthExponents", "Stops", "growth_exponents", "qr_segments"]
 
 Float = NDArray[np.float64]
 Consumer = Callable[[int, slice, Float, NDArray[np.int64]], None]
 
 # Local growth rates are averaged over this many batches to estimate the standard error.
 BATCHES = 20
-# Points of the convergence series.
+# Growth is summed between so many marks, whatever N; of these the convergence series has some.
+MARKS = 1000
 SERIES = 200
 
 
@@ -44,6 +49,8 @@ class GrowthExponents:
     series_steps : ndarray of int, shape (points,)
     per_time : ndarray, shape (*lanes, k)
         Exponents divided by the step ε.
+    step : ndarray, shape lanes
+        ε.
     n_steps, burn_in, qr_every : int
         Steps in all, steps left out, steps between two factorisations.
     """
@@ -53,6 +60,7 @@ class GrowthExponents:
     series: Float
     series_steps: NDArray[np.int64]
     per_time: Float
+    step: Float
     n_steps: int
     burn_in: int
     qr_every: int
@@ -66,11 +74,40 @@ class GrowthExponents:
     def __len__(self) -> int:
         return len(self.exponents)
 
+    def plot(self) -> Figure:
+        """The spectrum with its standard errors, and how it converged."""
+        from .growth_figure import plot_growth
+
+        return plot_growth(self)
+
     def __repr__(self) -> str:
         flat, error = np.ravel(self.exponents), np.ravel(self.standard_error)
         shown = ", ".join(f"{v:.6g} ± {e:.1g}" for v, e in zip(flat[:4], error[:4], strict=True))
         more = ", …" if flat.size > 4 else ""
         return f"GrowthExponents({shown}{more} per step; {self.n_steps} steps, burn-in {self.burn_in})"
+
+
+class Stops(Sequence[int]):
+    """Steps at which to stop: every so many, anew after each of the `marks`, and at the marks themselves.
+
+    A sequence of N/every numbers that takes no memory.
+    """
+
+    def __init__(self, marks: Sequence[int], every: int) -> None:
+        starts = [0, *marks[:-1]]
+        self._parts = [range(a + every, b, every) for a, b in zip(starts, marks, strict=True)]
+        self._marks = marks
+
+    def __len__(self) -> int:
+        return sum(len(part) + 1 for part in self._parts)
+
+    def __iter__(self) -> Iterator[int]:
+        for part, mark in zip(self._parts, self._marks, strict=True):
+            yield from part
+            yield mark
+
+    def __getitem__(self, index: Any) -> Any:
+        return list(self)[index]
 
 
 def qr_segments(
@@ -87,20 +124,20 @@ def qr_segments(
     ends : sequence of int
         Last step of every segment.
     consume : callable
-        ``consume(number, lanes, R, exponent)`` receives each factor R · 2^exponent, R (lanes, k, k) upper
-        triangular with positive diagonal, exponent (lanes,); from several threads, for different lanes.
+        ``consume(step, lanes, R, exponent)`` receives the factor R · 2^exponent of the segment that ends at
+        `step`, R (lanes, k, k) upper triangular with positive diagonal, exponent (lanes,); from several
+        threads, for different lanes.
     rows : str, optional
         See `Recurrence.pushforward`.
     """
     last = np.zeros((int(np.prod(recurrence.shape)), *columns.shape))
-    number = {end: i for i, end in enumerate(ends)}
 
     def visit(lanes: slice, step: int, scaled: Scaled) -> Float:
         q, r = np.linalg.qr(scaled.values)
         # A positive diagonal makes the factorisation unique, and R_ii the growth.
         sign = np.where(np.diagonal(r, axis1=-2, axis2=-1) < 0.0, -1.0, 1.0)
         last[lanes] = q * sign[:, None, :]
-        consume(number[step], lanes, r * sign[:, :, None], scaled.exponent)
+        consume(step, lanes, r * sign[:, :, None], scaled.exponent)
         return last[lanes]
 
     with one_blas_thread():
@@ -150,6 +187,8 @@ def growth_exponents(
 
     Notes
     -----
+    Memory does not grow with N: at most 1000 sums, twice, for each lane and exponent, and the columns.
+
     With J_n … J_1 = Q R_n … R_1, λ_i = lim (1/N) Σ log (R_j)_ii (G. Benettin et al., *Meccanica* 15 (1980)
     9–30; J.-P. Eckmann, D. Ruelle, *Rev. Mod. Phys.* 57 (1985) 617–656). These are time averages; the
     singular values of the finite product are those of `log_singular_values`.
@@ -166,55 +205,56 @@ def growth_exponents(
     if skip >= n_steps:
         raise ValueError(f"burn_in must be less than n_steps = {n_steps}, got {skip}.")
     every = recurrence.qr_interval if qr_every is None else as_count(qr_every, "qr_every", least=1)
-    ends = [*range(every, skip, every), *([skip] if skip else [])]
-    counted = [*range(skip + every, n_steps, every), n_steps]
-
+    marks = _marks(skip, n_steps, every)
     lanes = int(np.prod(recurrence.shape))
-    local = np.zeros((len(counted), lanes, k))
+    local = np.zeros((marks.size, lanes, k))  # growth between one mark and the next
 
-    def consume(number: int, block: slice, r: Float, exponent: NDArray[np.int64]) -> None:
-        if number >= len(ends):
+    def consume(step: int, block: slice, r: Float, exponent: NDArray[np.int64]) -> None:
+        if step > skip:
             with np.errstate(divide="ignore"):
                 growth = np.log(np.diagonal(r, axis1=1, axis2=2))
-            local[number - len(ends), block] = growth + math.log(2.0) * exponent[:, None]
+            local[np.searchsorted(marks, step), block] += growth + math.log(2.0) * exponent[:, None]
 
     # All columns: the unit vectors, exact for diagonal maps. Fewer: a random frame, because a unit vector may
     # lie in an invariant subspace of slower growth.
     frame = np.eye(size)
     if k < size:
         frame = np.linalg.qr(np.random.default_rng(0).normal(size=(size, k)))[0]
-    last = qr_segments(recurrence, frame, ends + counted, consume)
+    stops = Stops([*([skip] if skip else []), *marks.tolist()], every)
+    last = qr_segments(recurrence, frame, stops, consume)
     local[:, np.isnan(last).any(axis=(1, 2))] = np.nan
-    lengths = np.diff([skip, *counted])
-    sums, steps = np.cumsum(local, axis=0), np.cumsum(lengths)
-    points = np.unique(np.linspace(0, len(counted) - 1, min(SERIES, len(counted))).astype(int))
+    sums, steps = np.cumsum(local, axis=0), marks - skip
+    points = np.unique(np.linspace(0, marks.size - 1, min(SERIES, marks.size)).astype(int))
     shape = recurrence.shape
     # A map that does not mix its columns leaves the growth rates in the order of the frame.
     order = np.argsort(-sums[-1], axis=1, kind="stable")
-    local, sums = (np.take_along_axis(part, order[None], axis=2) for part in (local, sums))
+    sums = np.take_along_axis(sums, order[None], axis=2)
     exponents = (sums[-1] / steps[-1]).reshape(*shape, k)
     return GrowthExponents(
         exponents,
-        _standard_error(local, lengths).reshape(*shape, k),
+        _standard_error(sums, steps).reshape(*shape, k),
         np.moveaxis(sums[points] / steps[points, None, None], 0, 1).reshape(*shape, len(points), k),
         skip + steps[points],
         exponents / recurrence.step[..., None],
+        recurrence.step,
         n_steps,
         skip,
         every,
     )
 
 
-def _standard_error(local: Float, lengths: NDArray[np.int64]) -> Float:
-    """Standard error of the mean growth per step from consecutive batches of segments."""
-    if len(local) < 2 * BATCHES:
-        return np.full(local.shape[1:], np.nan)
-    rates = np.array(
-        [
-            growth.sum(axis=0) / length.sum()
-            for growth, length in zip(
-                np.array_split(local, BATCHES), np.array_split(lengths, BATCHES), strict=True
-            )
-        ]
-    )
+def _marks(skip: int, n_steps: int, every: int) -> NDArray[np.int64]:
+    """Steps between which growth is summed: at most MARKS, evenly spread, the ends of whole segments."""
+    segments = -(-(n_steps - skip) // every)
+    chosen = np.arange(1, min(MARKS, segments) + 1) * segments // min(MARKS, segments)
+    return np.minimum(skip + chosen * every, n_steps)
+
+
+def _standard_error(sums: Float, steps: NDArray[np.int64]) -> Float:
+    """Standard error of the mean growth per step from consecutive batches of the cumulative sums."""
+    if len(sums) < 2 * BATCHES:
+        return np.full(sums.shape[1:], np.nan)
+    last = np.arange(1, BATCHES + 1) * len(sums) // BATCHES - 1
+    growth, length = (np.diff(part[last], axis=0, prepend=0) for part in (sums, steps))
+    rates = growth / length[:, None, None]
     return rates.std(axis=0, ddof=1) / math.sqrt(BATCHES)

@@ -11,6 +11,7 @@ from numba import njit
 
 from integrators import Field, NeuralField
 from sensitivity import growth_exponents, jacobian, log_jacobian_norm, log_singular_values
+from sensitivity.growth import Stops
 
 
 # Catches: log2 for ln, growth per segment for growth per step, exponents left unsorted.
@@ -83,6 +84,9 @@ def test_growth_rejects_impossible_requests() -> None:
         growth_exponents(field, "euler", 0.1, 10, k=3)
     with pytest.raises(ValueError, match="burn_in"):
         growth_exponents(field, "euler", 0.1, 10, burn_in=10)
+    for function in (growth_exponents, log_singular_values):
+        with pytest.raises(ValueError, match="qr_every must be at least 1, got 0"):
+            function(field, "euler", 0.1, 10, qr_every=0)
 
 
 def _mpmath_log_singular_values(field: NeuralField, h: float, n_steps: int) -> list[float]:
@@ -120,6 +124,43 @@ def test_singular_values_agree_with_the_plain_product(block: str) -> None:
     plain = np.linalg.svd(jacobian(field, "leapfrog", [0.01, 0.05], 200, block=block), compute_uv=False)
     found = log_singular_values(field, "leapfrog", [0.01, 0.05], 200, block=block)
     np.testing.assert_allclose(found, np.log(plain), atol=1e-10)
+
+
+# Catches: sums over other batches than the marks say, and memory that grows with the number of segments.
+def test_a_long_run_is_summed_between_marks() -> None:
+    field = NeuralField([[1.0]], [0.0], activation="identity")
+    found = growth_exponents(field, "euler", 1.0, 12_003, burn_in=5, qr_every=3)
+    assert found.exponents[0] == pytest.approx(math.log(2.0), rel=1e-14)
+    np.testing.assert_allclose(found.series[:, 0], math.log(2.0), rtol=1e-13)
+    assert found.series.shape == (200, 1)
+    assert found.series_steps[-1] == 12_003
+    assert (np.diff(found.series_steps) > 0).all()
+    assert found.standard_error[0] < 1e-13  # round-off of the sums
+
+
+# Catches: a batch that is counted twice or left out.
+def test_standard_error_is_that_of_twenty_batches() -> None:
+    field = Field(2, henon_kick, henon_kick_adjoint, theta=[1.4, 0.3])
+    found = growth_exponents(field, "euler", 1.0, 4400, y0=[0.1, 0.1], burn_in=400, qr_every=4)
+    at = dict(zip(found.series_steps.tolist(), found.series[:, 0], strict=True))
+    whole = growth_exponents(field, "euler", 1.0, 4400, y0=[0.1, 0.1], burn_in=400, qr_every=200)
+    sums = np.array([0.0, *(whole.series[:, 0] * (whole.series_steps - 400))])
+    assert sums.size == 21
+    assert found.standard_error[0] == pytest.approx(np.std(np.diff(sums) / 200, ddof=1) / 20**0.5, rel=1e-6)
+    assert at[4400] == found.exponents[0]
+
+
+def test_stops_are_a_list_without_memory() -> None:
+    for marks, every in (([7], 3), ([2, 9, 10], 4), ([8, 16], 8), ([1], 1)):
+        starts = [0, *marks]
+        expected = [
+            s for a, b in zip(starts[:-1], marks, strict=True) for s in [*range(a + every, b, every), b]
+        ]
+        stops = Stops(marks, every)
+        assert list(stops) == expected
+        assert len(stops) == len(expected)
+        assert stops[-1] == marks[-1]
+    assert len(Stops([10**12], 8)) == 10**12 // 8
 
 
 # The judged figure: growth of 2 per step for N = 1e6.

@@ -10,11 +10,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..files import replacing
+from ..files import check_writable, replacing
 
-__all__ = ["from_log", "number", "print_json", "print_table", "write_csv"]
+__all__ = ["check_picture", "from_log", "number", "print_json", "print_table", "write_csv"]
 
 LOG_10 = math.log(10.0)
+PICTURES = (".png", ".pdf", ".svg")
+
+
+def check_picture(name: str | None) -> Path | None:
+    """The path that ``--plot`` names, if it can be drawn to.
+
+    Raises
+    ------
+    ValueError, OSError
+        For another kind of file, or a folder that is not there.
+    """
+    if name is None:
+        return None
+    path = check_writable(name)
+    if path.suffix.lower() not in PICTURES:
+        raise ValueError(f"--plot {name!r} must end in {', '.join(PICTURES)}.")
+    return path
 
 
 def number(value: float, digits: int = 6) -> str:

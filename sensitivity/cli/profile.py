@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import problem
 from .command import Command
-from .output import from_log, number, print_json, print_table, write_csv
+from .output import check_picture, from_log, number, print_json, print_table, write_csv
 
 if TYPE_CHECKING:
     from ..profile import GradientProfile
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["COMMAND"]
 
 CHECK_FAILED = 1
-PICTURES = (".png", ".pdf", ".svg")
 EXAMPLES = """\
   leapgrad profile --d 10 --step 1e-2 --n-steps 1000 --plot profile.png
   leapgrad profile --scheme euler --step 1e-3,1e-2 --n-steps 500
@@ -46,9 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from ..files import check_writable, replacing
     from ..profile import gradient_profile
 
-    out, plot = (None if path is None else check_writable(path) for path in (args.out, args.plot))
-    if plot is not None and plot.suffix.lower() not in PICTURES:
-        raise ValueError(f"--plot {args.plot!r} must end in {', '.join(PICTURES)}.")
+    out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
     if args.rows < 2:
         raise ValueError(f"--rows must be at least 2, got {args.rows}.")
     asked = problem.build(args)
