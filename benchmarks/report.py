@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sensitivity.files import replacing
+
 from .candidate import PEERS
 from .growth import Curve, draw
 from .machine import Description
@@ -126,6 +128,8 @@ def write(report: Report, folder: Path) -> list[Path]:
     """Write performance.md and its picture into `folder`."""
     page, picture = folder / "performance.md", folder / PICTURE
     picture.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(text(report), encoding="utf-8")
-    draw(report.growth, picture)
+    with replacing(picture) as temporary:
+        draw(report.growth, temporary)
+    with replacing(page) as temporary:
+        temporary.write_text(text(report), encoding="utf-8")
     return [page, picture]

@@ -9,7 +9,7 @@ Computations*, 4th ed., section 10.4).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from integrators.blocks import one_blas_thread
 from .lapack import svd
 from .recurrence import Linearised, Scaled
 
-__all__ = ["SingularTriplets", "golub_kahan_lanczos"]
+__all__ = ["SingularTriplets", "golub_kahan_lanczos", "repeated_triplets"]
 
 Float = NDArray[np.float64]
 
@@ -94,6 +94,7 @@ def golub_kahan_lanczos(
     tol: float = 1e-10,
     max_iterations: int | None = None,
     tick: Callable[[], object] = lambda: None,
+    known: SingularTriplets | None = None,
 ) -> SingularTriplets:
     """The k largest singular values of the block J[rows, columns] of every lane.
 
@@ -112,8 +113,13 @@ def golub_kahan_lanczos(
         Leave lanes open after so many; by default the smaller dimension of the block, after which
         the factorisation is complete.
 
+    known : SingularTriplets, optional
+        Triplets that are left out: the largest values of what remains of J without them.
+
     Notes
     -----
+    One start vector sees each value once, however often it is repeated: for k > 1 take `repeated_triplets`.
+
     With J V = U B, some singular value lies within the residual r_i = β |e_kᵀ p_i| of the i-th Ritz value
     θ_i, and the iteration stops at r_i ≤ tol θ_i. The error r_i²/gap that one expects of a separated value
     would stop it in half the iterations, but the gap to a value that has not shown itself yet is not known:
@@ -121,11 +127,13 @@ def golub_kahan_lanczos(
     """
     operator = _Operator(linearised, lanes, size, rows, columns)
     n_rows, n_columns = operator.shape
-    limit = min(n_rows, n_columns)
+    left_out = [] if known is None else list(known.left.transpose(2, 0, 1))
+    right_out = [] if known is None else list(known.right.transpose(2, 0, 1))
+    limit = min(n_rows, n_columns) - len(left_out)
     allowed = limit if max_iterations is None else min(max_iterations, limit)
     found = _Found(lanes, n_rows, n_columns, k, tol)
-    v = np.broadcast_to(np.random.default_rng(0).normal(size=n_columns), (lanes, n_columns))
-    V, U = [_unit(v)[0]], []
+    v = np.broadcast_to(np.random.default_rng(len(left_out)).normal(size=n_columns), (lanes, n_columns))
+    V, U = [_unit(_orthogonal(v, right_out))[0]], []
     alphas: list[Float] = []
     betas: list[Float] = []
     next_look = k
@@ -135,11 +143,11 @@ def golub_kahan_lanczos(
             u = operator.forwards(V[step])
             if step:
                 u = u - betas[-1][:, None] * U[-1]
-            u, alpha = _unit(_orthogonal(u, U))
+            u, alpha = _unit(_orthogonal(u, left_out + U))
             U.append(u)
             alphas.append(alpha)
             v = operator.backwards(u) - alpha[:, None] * V[step]
-            v, beta = _unit(_orthogonal(v, V))
+            v, beta = _unit(_orthogonal(v, right_out + V))
             betas.append(beta)
             done = step + 1
             if done >= k and (done >= next_look or done == allowed):
@@ -149,6 +157,33 @@ def golub_kahan_lanczos(
             tick()
     exponent = np.zeros(lanes, np.int64) if operator.exponent is None else operator.exponent
     return SingularTriplets(found.values, exponent, found.left, found.right, found.error, ~found.open, len(U))
+
+
+def repeated_triplets(
+    linearised: Linearised,
+    lanes: int,
+    size: int,
+    rows: slice,
+    columns: slice,
+    k: int = 1,
+    tol: float = 1e-10,
+    max_iterations: int | None = None,
+    tick: Callable[[], object] = lambda: None,
+) -> SingularTriplets:
+    """`golub_kahan_lanczos`, where a lane with a repeated value among its k largest has not converged.
+
+    What remains of J without the triplets found has the norm σ_{k+1}: where a second iteration, from another
+    vector, finds more than σ_k, a copy of some value was missed.
+    """
+    block = (linearised, lanes, size, rows, columns)
+    found = golub_kahan_lanczos(*block, k, tol, max_iterations, tick)
+    if k == 1:
+        return found
+    rest = golub_kahan_lanczos(*block, 1, tol, max_iterations, tick, known=found)
+    with np.errstate(over="ignore", under="ignore"):
+        beyond = np.ldexp(rest.values[:, 0], rest.exponent - found.exponent)
+    complete = rest.converged & (beyond <= found.values[:, -1] * (1.0 + 10.0 * tol))
+    return replace(found, converged=found.converged & complete)
 
 
 class _Found:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from integrators.blocks import progress_bar
 
-from .lanczos import SingularTriplets, golub_kahan_lanczos
+from .lanczos import SingularTriplets, repeated_triplets
 from .lapack import svd_values
 from .recurrence import Recurrence, Scaled
 
@@ -141,7 +141,7 @@ def leading(
         chosen = recurrence.select(slice(start, min(start + group, lanes)))
         linearised = chosen.linearised(block_rows(recurrence, block))
         with progress_bar(None, "Lanczos", "iteration", recurrence.progress) as tick:
-            triplets = golub_kahan_lanczos(
+            triplets = repeated_triplets(
                 linearised, min(group, lanes - start), recurrence.state_size, part, part, k, tol, limit, tick
             )
         found.append(replace(triplets, converged=triplets.converged & ~linearised.lost))

@@ -4,11 +4,22 @@ import numpy as np
 import pytest
 
 import integrators.blocks
+import integrators.checkpoint
 import integrators.problem
 import naive
 from integrators import SCHEMES, henon_heiles, integrate
 from integrators.problem import Problem
-from sensitivity import OdeRecurrence, jacobian, jacobian_norm, log_jacobian_norm
+from sensitivity import (
+    OdeRecurrence,
+    float32_error,
+    gradient_profile,
+    growth_exponents,
+    jacobian,
+    jacobian_norm,
+    log_jacobian_norm,
+    log_singular_values,
+    singular_values,
+)
 
 DIMENSIONS = [1, 3, 10, 31, 32, 40, 100]
 SOME = ["euler", "explicit_euler", "symplectic_euler", "leapfrog", "position_verlet", "yoshida4"]
@@ -104,6 +115,31 @@ def test_threads_do_not_change_a_bit_of_other_results(random_field, pools):
     for other in results[1:]:
         for mine, first in zip(other, results[0], strict=True):
             np.testing.assert_array_equal(mine, first)
+    assert max(pools) > 1
+
+
+VERBS = {
+    "singular_values": lambda *given, **more: singular_values(*given, k=3, **more).unscaled(),
+    "smallest": lambda *given, **more: singular_values(*given, k=2, smallest=True, **more).unscaled(),
+    "log_singular_values": log_singular_values,
+    "growth_exponents": lambda *given, **more: growth_exponents(*given, **more).series,
+    "gradient_profile": lambda *given, **more: gradient_profile(*given, **more).log_norms,
+    "profile_of_inputs": lambda *given, **more: gradient_profile(*given, of="inputs", **more).log_norms,
+    "lanczos": lambda *given, **more: log_jacobian_norm(*given, method="lanczos", **more),
+    "float32_error": float32_error,
+}
+
+
+@pytest.mark.parametrize("d", [3, 50])
+@pytest.mark.parametrize("verb", VERBS)
+def test_threads_change_no_bit_of_any_public_verb(verb, d, random_field, pools, monkeypatch):
+    monkeypatch.setattr(integrators.checkpoint, "POOL_SECONDS", 0.0)
+    field, y0, p0, inputs = case(d, 1, random_field, 60)
+    steps = np.logspace(-2, -0.5, 19)
+    one, two = (
+        VERBS[verb](field, "leapfrog", steps, 60, y0, p0, inputs, threads=threads) for threads in (1, 2)
+    )
+    np.testing.assert_array_equal(one, two)
     assert max(pools) > 1
 
 

@@ -9,6 +9,7 @@ from integrators import NeuralField
 from sensitivity import OdeRecurrence, jacobian, jacobian_norm, log_jacobian_norm, singular_values
 from sensitivity.lanczos import golub_kahan_lanczos
 from sensitivity.recurrence import Scaled
+from sensitivity.singular import Method
 
 D = 60
 STEPS = np.array([0.02, 0.1, 0.3])
@@ -47,6 +48,42 @@ def test_triplets_are_singular_triplets(block: str) -> None:
     np.testing.assert_allclose(values, np.linalg.svd(J, compute_uv=False)[:, :3], rtol=1e-9)
     left = found.left * values[:, None, :]
     np.testing.assert_allclose(J @ found.right, left, atol=1e-4 * values.max())
+
+
+# Catches: a value that occurs several times and is counted once, because one start vector sees it once.
+@pytest.mark.parametrize("kind", ["orthogonal", "identity", "two equal blocks"])
+@pytest.mark.parametrize("n_steps", [0, 1, 20])
+@pytest.mark.parametrize("method", ["auto", "lanczos"])
+def test_repeated_values_are_all_found(kind: str, n_steps: int, method: Method) -> None:
+    field = _weights(kind)
+    J = jacobian(field, "leapfrog", STEPS, n_steps)
+    for k in (2, 5):
+        found = singular_values(field, "leapfrog", STEPS, n_steps, k=k, method=method)
+        expected = np.linalg.svd(J, compute_uv=False)[:, :k]
+        np.testing.assert_allclose(found.unscaled(), expected, rtol=1e-10)
+        gram = np.swapaxes(found.right, 1, 2) @ found.right
+        np.testing.assert_allclose(gram, np.broadcast_to(np.eye(k), gram.shape), atol=1e-10)
+
+
+# Catches: 0/0 and lost copies where J is singular, zero or the identity plus something nilpotent.
+@pytest.mark.parametrize("scheme", ["euler", "leapfrog"])
+@pytest.mark.parametrize("n_steps", [0, 1, 5])
+@pytest.mark.parametrize("d", [2, 7, 49])
+def test_singular_jacobians(scheme: str, n_steps: int, d: int) -> None:
+    almost = -np.eye(d)
+    almost[0, 0] = 0.0
+    nilpotent = np.triu(np.random.default_rng(d).normal(size=(d, d)), 1)
+    for W in (np.zeros((d, d)), -np.eye(d), almost, nilpotent):
+        field = NeuralField(W, np.zeros(d), activation="identity")
+        J = jacobian(field, scheme, [0.1, 1.0], n_steps)
+        every = np.linalg.svd(J, compute_uv=False)
+        for method in ("full", "lanczos", "auto"):
+            norms = jacobian_norm(field, scheme, [0.1, 1.0], n_steps, method=method)
+            np.testing.assert_allclose(norms, every[:, 0], rtol=1e-10, atol=0)
+        few = singular_values(field, scheme, [0.1, 1.0], n_steps, k=2).unscaled()
+        np.testing.assert_allclose(few, every[:, :2], rtol=1e-10, atol=1e-14 * every.max())
+        least = singular_values(field, scheme, [0.1, 1.0], n_steps, k=2, smallest=True).unscaled()
+        np.testing.assert_allclose(least, every[:, ::-1][:, :2], rtol=1e-8, atol=1e-13 * every.max())
 
 
 def test_smallest_are_the_tail_of_the_spectrum() -> None:
