@@ -154,13 +154,18 @@ def norms(
 # ------------------------------------------------------------------------------------------------- parts
 
 
+def wrapped(caption: str, characters: int) -> str:
+    """A caption in lines; no-break spaces keep a symbol and its value on one."""
+    joined = caption.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
+    return "\n".join(textwrap.wrap(joined, characters))
+
+
 def _panels(
     rows: int, columns: int, caption: str, setting: str, heights: Sequence[float], width: float = WIDTH
 ) -> tuple[Figure, Sequence[Sequence[Axes]]]:
     """A figure with panels that share their axes row by row, and room below for the caption."""
     characters = int(CHARACTERS * width / WIDTH)
-    # No-break spaces keep a symbol and its value on one line.
-    lines = textwrap.wrap(caption.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"), characters)
+    lines = wrapped(caption, characters).splitlines()
     foot = CAPTION_TOP + CAPTION_LINE * (len(lines) + bool(setting))
     top, gap = 0.35, 0.28
     height = foot + sum(heights) + gap * (rows - 1) + top

@@ -29,6 +29,9 @@ def test_a_seed_gives_the_same_bits_and_another_seed_others(name):
 def test_gaussian_mean_labels():
     data = TASKS["gaussian_mean"].sample(200, 30, 0)
     assert np.array_equal(data.labels, data.values.mean(axis=0)[0] >= 0)
+    recent = TASKS["recent_mean"].sample(200, 30, 0)
+    assert np.array_equal(recent.labels, recent.values[-10:].mean(axis=0)[0] >= 0)
+    assert not np.array_equal(recent.labels, recent.values.mean(axis=0)[0] >= 0)
 
 
 @pytest.mark.parametrize(("name", "variance"), [("shock", 10.0), ("shock_std", 100.0)])

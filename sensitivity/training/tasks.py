@@ -24,6 +24,7 @@ __all__ = ["SHOCKED", "TASKS", "Task", "get_task", "shock_accuracy"]
 Float = NDArray[np.float64]
 Draw = Callable[[int, int, np.random.Generator], tuple[Float, NDArray[np.int64]]]
 
+RECENT = 10
 SHOCKED = 5
 """k of shock preservation: how many entries at the start carry the class."""
 
@@ -74,6 +75,12 @@ def _gaussian_mean(n: int, n_steps: int, rng: np.random.Generator) -> tuple[Floa
     return x, (x.mean(axis=1) >= 0.0).astype(np.int64)
 
 
+def _recent_mean(n: int, n_steps: int, rng: np.random.Generator) -> tuple[Float, NDArray[np.int64]]:
+    """The same for the mean of the last ten alone: what is asked for does not grow with N."""
+    x = rng.normal(size=(n, n_steps))
+    return x, (x[:, -RECENT:].mean(axis=1) >= 0.0).astype(np.int64)
+
+
 def _shock(variance: float) -> Draw:
     """x_i ~ N(0, 1), but in class 1 the first five ~ N(0, variance)."""
 
@@ -109,6 +116,8 @@ def _xor(n: int, n_steps: int, rng: np.random.Generator) -> tuple[Float, NDArray
 _ROWS = (
     Task("gaussian_mean", "is the mean of N standard normal numbers at least 0?",
          _gaussian_mean, lambda n: 1.0),
+    Task("recent_mean", "is the mean of the last ten of N standard normal numbers at least 0? (a control)",
+         _recent_mean, lambda n: 1.0, RECENT),
     Task("shock", "do the first five entries have variance 10, or 1 as all others?", _shock(10.0),
          lambda n: shock_accuracy(10.0), SHOCKED),
     Task("shock_std", "the same with standard deviation 10", _shock(100.0),
