@@ -48,14 +48,15 @@ def use(kernel):
 
 
 def kernels(folder):
-    return sorted(path for path in folder.iterdir() if path.suffix == ".kernel")
+    """The cache files of kernels, without the tiles that every process loads before its first kernel."""
+    return sorted(p for p in folder.iterdir() if p.suffix == ".kernel" and ".simd.tiles." not in p.name)
 
 
 def test_a_kernel_is_compiled_once(folder):
     assert not use(fresh())
     assert len(kernels(folder)) == 1
     assert use(fresh())
-    assert [path.name for path in folder.iterdir()] == [path.name for path in kernels(folder)], "litter"
+    assert all(path.suffix == ".kernel" for path in folder.iterdir()), "litter"
 
 
 @pytest.mark.parametrize("word", ["off", "OFF", "0", "no", "none", "false"])
@@ -365,7 +366,7 @@ def test_processes_share_a_cache(tmp_path):
     together = [start(tmp_path), start(tmp_path)]
     assert [finish(process) for process in together] in ([0, 0], [0, 1], [1, 0])
     assert len(kernels(tmp_path)) == 1
-    assert [path.suffix for path in tmp_path.iterdir()] == [".kernel"], "litter"
+    assert all(path.suffix == ".kernel" for path in tmp_path.iterdir()), "litter"
     later = [start(tmp_path), start(tmp_path, increment=2.0)]
     assert [finish(process) for process in later] == [1, 0]
 
