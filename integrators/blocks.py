@@ -6,6 +6,7 @@ Results never depend on how lanes fall into blocks or blocks onto threads; only 
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 __all__ = [
     "POOL_SECONDS",
     "Cancelled",
+    "InterruptLater",
     "Ticker",
     "default_threads",
     "interruptible",
@@ -185,6 +187,32 @@ def run_blocks(
         ticker.close()
 
 
+class InterruptLater:
+    """Puts off Ctrl-C to the end of a short ``with`` block, on the main thread; others never see it.
+
+    C code that calls Python back, and weak reference callbacks, swallow a KeyboardInterrupt or turn it into
+    another error.
+    """
+
+    def __enter__(self) -> None:
+        self._came: tuple[int, Any] | None = None
+        self._handler: Any = None
+        if threading.current_thread() is threading.main_thread():
+            handler = signal.getsignal(signal.SIGINT)
+            if callable(handler):
+                self._handler = handler
+                signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, number: int, frame: Any) -> None:
+        self._came = number, frame
+
+    def __exit__(self, *_: object) -> None:
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+            if self._came is not None:
+                self._handler(*self._came)
+
+
 def interruptible(call: Callable[[], T]) -> T:
     """``call()``, on a thread of its own if this is the main one, so that Ctrl-C acts at once.
 
@@ -200,10 +228,14 @@ def _on_threads(
     calls: Sequence[Callable[[], T]], threads: int, cancel: Callable[[], None] = lambda: None
 ) -> list[T]:
     """The results of all calls. An exception of one, or Ctrl-C, cancels the others and is raised here."""
-    pool = ThreadPoolExecutor(min(threads, len(calls)), thread_name_prefix="leapgrad")
+    size = min(threads, len(calls))
+    pool = ThreadPoolExecutor(size, thread_name_prefix="leapgrad")
     futures: list[Future[T]] = []
     try:
-        for call in calls:
+        with InterruptLater():  # starting and ending threads runs callbacks, in which an exception is lost
+            for call in calls[:size]:
+                futures.append(pool.submit(call))
+        for call in calls[size:]:
             futures.append(pool.submit(call))
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         for future in done:
@@ -213,7 +245,8 @@ def _on_threads(
         pool.shutdown(wait=False, cancel_futures=True)
         wait([future for future in futures if not future.cancelled()], timeout=PATIENCE)
         raise
-    pool.shutdown()
+    with InterruptLater():
+        pool.shutdown()
     return [future.result() for future in futures]
 
 

@@ -44,7 +44,7 @@ from numba.core.serialize import dumps
 from numba.core.types.function_type import CompileResultWAP
 from numba.core.typing.templates import Signature
 
-from .blocks import interruptible
+from .blocks import InterruptLater, interruptible
 
 __all__ = ["JIT_DISABLED", "Kernel", "helper", "inlined", "kernel", "shared", "user_kernel"]
 
@@ -145,7 +145,10 @@ class Kernel:
         return self._pointer
 
     def __call__(self, *arguments: Any) -> None:
-        self.dispatcher(*[a.pointer if isinstance(a, Kernel) else a for a in arguments])
+        given = [a.pointer if isinstance(a, Kernel) else a for a in arguments]
+        dispatcher = self.dispatcher
+        with InterruptLater():  # Numba calls Python back for the address of a leaf
+            dispatcher(*given)
 
     def __repr__(self) -> str:
         return f"Kernel({self.function.__module__}.{self.__name__})"

@@ -22,6 +22,8 @@ __all__ = ["NeuralField"]
 
 Float = NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
+# From here on the singular values take so long that Ctrl-C should not wait for them.
+LONG_DIM = 256
 
 
 @inlined
@@ -200,8 +202,12 @@ def neural_pull(theta, slopes, x, c, lam_p, lam_y, grad_theta):
 
 def _largest_slope(lipschitz: float, matrix: Float) -> float:
     """A float64 that is at least L‖W‖₂: singular values err by some units of the largest, times d."""
-    with np.errstate(over="ignore"):
-        norm = float(np.linalg.norm(matrix, 2) * (1.0 + 4.0 * (len(matrix) - 1) * EPS))
+
+    def largest() -> float:
+        with np.errstate(over="ignore"):
+            return float(np.linalg.norm(matrix, 2) * (1.0 + 4.0 * (len(matrix) - 1) * EPS))
+
+    norm = largest() if len(matrix) < LONG_DIM else interruptible(largest)
     product = lipschitz * norm
     exact = math.frexp(lipschitz)[0] == 0.5 or product == 0.0  # a power of two rounds nothing
     return product if exact else math.nextafter(product, math.inf)
@@ -266,7 +272,7 @@ class NeuralField(Field):
             neural_kick_adjoint,
             np.concatenate([matrix.ravel(), weights.ravel(), bias, [self.activation.code]]),
             n_inputs=weights.shape[1],
-            lipschitz=interruptible(lambda: _largest_slope(self.activation.lipschitz, matrix)),
+            lipschitz=_largest_slope(self.activation.lipschitz, matrix),
             name=self.activation.name,
         )
         self.push, self.pull, self.condense = neural_push, neural_pull, neural_condense
