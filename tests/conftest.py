@@ -1,6 +1,7 @@
 """Shared small fields and settings."""
 
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -9,6 +10,10 @@ from integrators import SCHEMES, NeuralField
 
 # Subprocesses and timings mean nothing without compiled kernels.
 NOJIT = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+
+# A shell starts background jobs with Ctrl-C ignored, and every child inherits that; several tests press it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
