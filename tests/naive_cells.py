@@ -93,3 +93,139 @@ def in_mpmath(p, *arrays):
         return np.vectorize(mpmath.mpf, otypes=[object])(np.asarray(a, dtype=float))
 
     return {name: converted(value) for name, value in p.items()}, *map(converted, arrays)
+
+
+def euler(p, s, x, h, clock):
+    return s + h * tanh(p["W"] @ s + driven(p, x))
+
+
+residual = antisymmetric = euler
+
+
+def gated_antisymmetric(p, s, x, h, clock):
+    a, z = rows(driven(p, x) + np.zeros(2 * len(s)), 2)
+    return s + h * sigma(p["W"] @ s + z) * tanh(p["W"] @ s + a)
+
+
+def leaky(p, s, x, h, clock):
+    return (1 - h) * s + h * tanh(p["W"] @ s + driven(p, x))
+
+
+def cornn(p, s, x, h, clock):
+    y, z = rows(s, 2)
+    force = tanh(p["W"] @ s + driven(p, x)) - p["gamma"] * y
+    if p["imex"] != 0:
+        z = (z + h * force) / (1 + h * p["epsilon"])
+    else:
+        z = z + h * (force - p["epsilon"] * z)
+    return np.concatenate([y + h * z, z])
+
+
+cornn_imex = cornn
+
+
+def unicornn(p, s, x, h, clock):
+    y, z = rows(s, 2)
+    step = h * sigma(p["c"])
+    z = z - step * (tanh(p["w"] * y + driven(p, x)) + p["alpha"] * y)
+    return np.concatenate([y + step * z, z])
+
+
+def lem(p, s, x, h, clock):
+    y, z = rows(s, 2)
+    a_y, a_z, a_g, a_t = rows(driven(p, x), 4)
+    w_y, w_z, w_g = rows(p["W"], 3)
+    delta_y, delta_z = h * sigma(w_y @ y + a_y), h * sigma(w_z @ y + a_z)
+    z = (1 - delta_z) * z + delta_z * tanh(w_g @ y + a_g)
+    return np.concatenate([(1 - delta_y) * y + delta_y * tanh(p["R"] @ z + a_t), z])
+
+
+def scornn(p, s, x, h, clock):
+    a = p["W"] @ s + (p["V"] @ x if "V" in p else 0)
+    sign = np.sign(real(a))
+    return sign * relu(sign * a + p["b"])
+
+
+exprnn = enrnn = scornn
+
+
+def urnn(p, s, x, h, clock):
+    u, v = rows(p["W"] @ s + (p["V"] @ x if "V" in p else 0), 2)
+    size = sqrt(u * u + v * v + p["inside"])
+    factor = relu(size + p["b"]) / (size + p["outside"])
+    return np.concatenate([factor * u, factor * v])
+
+
+scurnn = urnn
+
+
+def momentum_rnn(p, s, x, h, clock):
+    hidden, v = rows(s, 2)
+    b_h, b_x = rows(p["b"], 2)
+    v = clock[0] * v + p["s"] * ((p["V"] @ x if "V" in p else 0) + b_x)
+    return np.concatenate([tanh(p["W"] @ hidden + v + b_h), v])
+
+
+nesterov_rnn = restart_rnn = momentum_rnn
+
+
+def nesterov_preactivation_rnn(p, s, x, h, clock):
+    hidden, old = rows(s, 2)
+    b_h, b_x = rows(p["b"], 2)
+    new = p["W"] @ hidden + b_h - p["s"] * ((p["V"] @ x if "V" in p else 0) + b_x)
+    return np.concatenate([tanh(new + clock[0] * (new - old)), new])
+
+
+def adam_rnn(p, s, x, h, clock):
+    hidden, v, m = rows(s, 3)
+    b_h, b_x = rows(p["b"], 2)
+    g = (p["V"] @ x if "V" in p else 0) + b_x
+    v, m = clock[0] * v + p["s"] * g, p["beta"] * m + (1 - p["beta"]) * g * g
+    return np.concatenate([tanh(p["W"] @ hidden + v / sqrt(m + 1e-16) + b_h), v, m])
+
+
+rmsprop_rnn = adam_rnn
+
+
+def _gates(a, c):
+    i, f, g, o = rows(a, 4)
+    c = sigma(f) * c + sigma(i) * tanh(g)
+    return sigma(o) * tanh(c), c
+
+
+def momentum_lstm(p, s, x, h, clock):
+    d = len(s) // 6
+    hidden, c, v = s[:d], s[d : 2 * d], s[2 * d :]
+    b_h, b_x = rows(p["b"], 2)
+    v = clock[0] * v + p["s"] * ((p["V"] @ x if "V" in p else 0) + b_x)
+    return np.concatenate([*_gates(v + p["W"] @ hidden + b_h, c), v])
+
+
+def nesterov_lstm(p, s, x, h, clock):
+    d = len(s) // 6
+    hidden, c, old = s[:d], s[d : 2 * d], s[2 * d :]
+    b_h, b_x = rows(p["b"], 2)
+    new = p["W"] @ hidden + b_h - p["s"] * ((p["V"] @ x if "V" in p else 0) + b_x)
+    return np.concatenate([*_gates(new + clock[0] * (new - old), c), new])
+
+
+def _descent(p, h, x):
+    pre = p["W"] @ h + driven(p, x)
+    r = p["alpha"] * h - relu(pre)
+    return p["alpha"] * r - p["W"].T @ np.where(real(pre) > 0, r, 0 * r)
+
+
+def sbo(p, s, x, h, clock):
+    return s - p["eta"] * _descent(p, s, x)
+
+
+def sbo_heavy_ball(p, s, x, h, clock):
+    hidden, v = rows(s, 2)
+    v = p["mu"] * v - p["eta"] * _descent(p, hidden, x)
+    return np.concatenate([hidden + v, v])
+
+
+def sbo_nesterov(p, s, x, h, clock):
+    hidden, old = rows(s, 2)
+    new = hidden - p["eta"] * _descent(p, hidden, x)
+    return np.concatenate([new + p["mu"] * (new - old), new])

@@ -7,31 +7,42 @@ import numpy as np
 from integrators.activations import LOGISTIC, TANH, activate
 from integrators.cell_plan import POINT
 from integrators.cells import Cell, Kind
-from integrators.compiled import kernel
+from integrators.compiled import helper, kernel
 
 from .initial import uniform
 
-__all__ = ["GRU", "GRU_BEFORE", "LSTM", "gru", "gru_before", "lstm"]
+__all__ = ["GRU", "GRU_BEFORE", "LSTM", "gru", "gru_before", "lstm", "lstm_rule"]
+
+
+@helper
+def lstm_rule(a, c, new_h, new_c, by):
+    """h' and c' from the pre-activations i, f, g, o (4, n) and c, with slopes by[h or c, i f g o c]."""
+    n = c.size
+    gates, dgates = np.empty((4, n)), np.empty((4, n))
+    for row in range(4):
+        activate(TANH if row == 2 else LOGISTIC, a[row], gates[row], dgates[row])
+    t, dt = np.empty(n), np.empty(n)
+    for f in range(n):
+        new_c[f] = gates[1, f] * c[f] + gates[0, f] * gates[2, f]
+    activate(TANH, new_c, t, dt)
+    for f in range(n):
+        w = gates[3, f] * dt[f]
+        new_h[f] = gates[3, f] * t[f]
+        by[1, 0, f], by[1, 1, f] = dgates[0, f] * gates[2, f], dgates[1, f] * c[f]
+        by[1, 2, f], by[1, 4, f] = gates[0, f] * dgates[2, f], gates[1, f]
+        by[0, 0, f], by[0, 1, f], by[0, 2, f] = w * by[1, 0, f], w * by[1, 1, f], w * by[1, 2, f]
+        by[0, 3, f], by[0, 4, f] = dgates[3, f] * t[f], w * gates[1, f]
 
 
 @kernel(POINT)
 def _lstm(constants, v, out, slopes):
-    n = v.shape[1]
-    gates, dgates = np.empty((4, n)), np.empty((4, n))
-    for row in range(4):
-        activate(TANH if row == 2 else LOGISTIC, v[row], gates[row], dgates[row])
-    t, dt = np.empty(n), np.empty(n)
-    for f in range(n):
-        out[1, f] = gates[1, f] * v[5, f] + gates[0, f] * gates[2, f]
-    activate(TANH, out[1], t, dt)
-    for f in range(n):
-        o, w = gates[3, f], gates[3, f] * dt[f]
-        by_i, by_f, by_g = dgates[0, f] * gates[2, f], dgates[1, f] * v[5, f], gates[0, f] * dgates[2, f]
-        out[0, f] = o * t[f]
-        slopes[0, 0, f], slopes[0, 1, f], slopes[0, 2, f] = w * by_i, w * by_f, w * by_g
-        slopes[0, 3, f], slopes[0, 5, f] = dgates[3, f] * t[f], w * gates[1, f]
-        slopes[1, 0, f], slopes[1, 1, f], slopes[1, 2, f] = by_i, by_f, by_g
-        slopes[1, 5, f] = gates[1, f]
+    by = np.empty((2, 5, v.shape[1]))
+    lstm_rule(v[:4], v[5], out[0], out[1], by)
+    for b in range(2):
+        for f in range(v.shape[1]):
+            for gate in range(4):
+                slopes[b, gate, f] = by[b, gate, f]
+            slopes[b, 5, f] = by[b, 4, f]
 
 
 LSTM = Kind(

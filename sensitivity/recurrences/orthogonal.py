@@ -1,0 +1,191 @@
+"""Orthogonal, unitary and eigenvalue-normalised cells: a modReLU cell each, and its matrix."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from integrators.cell_plan import POINT
+from integrators.cells import Cell, Kind
+from integrators.compiled import kernel
+
+__all__ = ["MODRELU", "MODRELU_COMPLEX", "cayley", "enrnn", "exprnn", "rotations", "scornn", "scurnn", "urnn"]
+
+Float = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+Rng = int | np.random.Generator
+
+
+@kernel(POINT)
+def _modrelu(constants, v, out, slopes):
+    for f in range(v.shape[1]):
+        a, b = v[0, f], v[2, f]
+        on = 1.0 if abs(a) + b > 0.0 else 0.0
+        sign = math.copysign(1.0, a) if a != 0.0 else 0.0
+        out[0, f] = on * (a + sign * b)
+        slopes[0, 0, f], slopes[0, 2, f] = on, on * sign
+
+
+MODRELU = Kind(
+    name="modrelu",
+    state=("h",),
+    rows=("a",),
+    point=_modrelu,
+    depends={"h": "a b"},
+    recurrent=1,
+    biases=(0, 0),
+    vectors=("b",),
+)
+
+
+@kernel(POINT)
+def _modrelu_complex(constants, v, out, slopes):
+    inside, outside = constants[0], constants[1]
+    for f in range(v.shape[1]):
+        x, y, b = v[0, f], v[1, f], v[4, f]
+        size = math.sqrt(x * x + y * y + inside)
+        on = size + b > 0.0 and size > 0.0
+        below = size + outside
+        s = (size + b) / below if on else 0.0
+        t = (outside - b) / (below * below * size) if on else 0.0
+        out[0, f], out[1, f] = s * x, s * y
+        slopes[0, 0, f], slopes[1, 1, f] = s + t * x * x, s + t * y * y
+        slopes[0, 1, f] = slopes[1, 0, f] = t * x * y
+        slopes[0, 4, f], slopes[1, 4, f] = (x / below, y / below) if on else (0.0, 0.0)
+
+
+MODRELU_COMPLEX = Kind(
+    name="modrelu_complex",
+    state=("re", "im"),
+    rows=("x", "y"),
+    point=_modrelu_complex,
+    depends={"re": "x y b", "im": "x y b"},
+    recurrent=2,
+    source=2,
+    biases=(0, 0),
+    vectors=("b",),
+    constants={"inside": 0.0, "outside": 0.0},
+)
+
+SCORNN = replace(MODRELU, name="scornn", reference="K. Helfrich, D. Willmott, Q. Ye, ICML 2018")
+EXPRNN = replace(MODRELU, name="exprnn", reference="M. Lezcano-Casado, D. Martínez-Rubio, ICML 2019")
+ENRNN = replace(MODRELU, name="enrnn", reference="K. Helfrich, Q. Ye, AAAI 2020")
+URNN = replace(MODRELU_COMPLEX, name="urnn", reference="M. Arjovsky, A. Shah, Y. Bengio, ICML 2016")
+SCURNN = replace(MODRELU_COMPLEX, name="scurnn", reference="K. Maduranga, K. Helfrich, Q. Ye, AAAI 2019")
+
+
+def cayley(A: Any, scale: Any) -> Any:
+    """(I + A)⁻¹ (I − A) diag(scale): orthogonal or unitary for A = −A* and entries of size one."""
+    unit = np.eye(len(A))
+    return np.linalg.solve(unit + A, unit - A) * scale
+
+
+def rotations(angles: Float, d: int, sign: float = 1.0) -> Float:
+    """Antisymmetric A of 2 × 2 blocks whose Cayley transform rotates each pair by its angle; shape (d, d)."""
+    A = np.zeros((d, d))
+    for j, angle in enumerate(angles[: d // 2]):
+        s = -sign * math.tan(angle / 2.0)
+        A[2 * j, 2 * j + 1], A[2 * j + 1, 2 * j] = s, -s
+    return A
+
+
+def _as_real(W: Complex) -> Float:
+    return np.block([[W.real, -W.imag], [W.imag, W.real]])
+
+
+def _inputs(generator: np.random.Generator, rows: int, n_inputs: int, limit: float) -> dict[str, Float]:
+    return {"V": generator.uniform(-limit, limit, (rows, n_inputs))} if n_inputs else {}
+
+
+def scornn(d: int, n_inputs: int = 0, rng: Rng = 0, negative: int | None = None) -> Cell:
+    """h' = modReLU_b(W h + V x), W = (I + A)⁻¹(I − A) diag(±1) orthogonal: ‖∂h_N/∂h_0‖₂ ≤ 1 for every b.
+
+    Start: A of rotations by t ~ U(0, π/2), `negative` signs −1 (d/2 by default), b = 0, V ~ U(±0.01).
+    """
+    generator = np.random.default_rng(rng)
+    signs = np.ones(d)
+    signs[d - (d // 2 if negative is None else negative) :] = -1.0
+    W = cayley(rotations(generator.uniform(0.0, math.pi / 2, d // 2), d), signs)
+    return SCORNN(d, n_inputs, W=W, **_inputs(generator, d, n_inputs, 0.01))
+
+
+def exprnn(d: int, n_inputs: int = 0, rng: Rng = 0) -> Cell:
+    """h' = modReLU_b(W h + V x), W = exp(A), A antisymmetric: ‖∂h_N/∂h_0‖₂ ≤ 1 for every b.
+
+    Start: A of 2 × 2 blocks ~ U(−π, π), b ~ U(±0.01), V Kaiming normal.
+    """
+    generator = np.random.default_rng(rng)
+    A = np.zeros((d, d))
+    for j, angle in enumerate(generator.uniform(-math.pi, math.pi, d // 2)):
+        A[2 * j, 2 * j + 1], A[2 * j + 1, 2 * j] = angle, -angle
+    b = generator.uniform(-0.01, 0.01, d)
+    V = generator.normal(size=(d, n_inputs)) * math.sqrt(2.0 / n_inputs) if n_inputs else None
+    given = {} if V is None else {"V": V}
+    return EXPRNN(d, n_inputs, W=scipy.linalg.expm(A), b=b, **given)
+
+
+def enrnn(d: int, n_inputs: int = 0, rng: Rng = 0, split: int | None = None) -> Cell:
+    """modReLU cell on (h¹, h²) with W = [[W₁, W₃], [0, W₂/ρ(W₂)]], W₁ orthogonal; only h¹–h¹ is bounded.
+
+    Start: W₁ as in `scornn` without signs, rotating the other way; W₂ of rotations times pairs ~ U(−1, 1),
+    W₃ Glorot, V ~ U(±0.01), b = 0. `split` is the length of h¹, d/2 by default. The blocks "h1" and "h2"
+    are named.
+    """
+    generator = np.random.default_rng(rng)
+    d1 = d // 2 if split is None else split
+    d2 = d - d1
+    W = np.zeros((d, d))
+    W[:d1, :d1] = cayley(rotations(generator.uniform(0.0, math.pi / 2, d1 // 2), d1, -1.0), np.ones(d1))
+    pairs = np.repeat(generator.uniform(-1.0, 1.0, d2 // 2 + d2 % 2), 2)[:d2]
+    W2 = cayley(rotations(generator.uniform(0.0, math.pi / 2, d2 // 2), d2, -1.0), pairs)
+    if d2:
+        W[d1:, d1:] = W2 / np.abs(np.linalg.eigvals(W2)).max()
+    limit = math.sqrt(6.0 / d)
+    W[:d1, d1:] = generator.uniform(-limit, limit, (d1, d2))
+    cell = ENRNN(d, n_inputs, W=W, **_inputs(generator, d, n_inputs, 0.01))
+    cell.blocks |= {"h1": slice(0, d1), "h2": slice(d1, d)}
+    return cell
+
+
+def urnn(d: int, n_inputs: int = 0, rng: Rng = 0) -> Cell:
+    """h' = modReLU_b(W h + V x) in ℂ^d, W = D₃ R₂ F⁻¹ D₂ Π R₁ F D₁ unitary; state (Re h, Im h).
+
+    ‖∂h_N/∂h_0‖₂ ≤ 1 if b ≤ 0. D diagonal of phases ~ U(−π, π), R reflections at vectors ~ Glorot, F the
+    unitary Fourier transform, Π a random permutation; b ~ U(±0.01), V Glorot. As in the authors' code |z|
+    is divided by |z| + 1e-5.
+    """
+    generator = np.random.default_rng(rng)
+    phases = np.exp(1j * generator.uniform(-math.pi, math.pi, (3, d)))
+    limit = math.sqrt(6.0 / (2 + 2 * d))
+    reflected = generator.uniform(-limit, limit, (2, d)) + 1j * generator.uniform(-limit, limit, (2, d))
+    permutation = generator.permutation(d)
+
+    def reflect(columns: Complex, u: Complex) -> Complex:
+        return columns - 2.0 * np.outer(u, u.conj() @ columns) / np.vdot(u, u).real
+
+    columns = np.fft.fft(np.diag(phases[0]), axis=0, norm="ortho")
+    columns = reflect(columns, reflected[0])[permutation]
+    columns = np.fft.ifft(phases[1][:, None] * columns, axis=0, norm="ortho")
+    W = phases[2][:, None] * reflect(columns, reflected[1])
+    b = generator.uniform(-0.01, 0.01, d)
+    given = _inputs(generator, 2 * d, n_inputs, math.sqrt(6.0 / (n_inputs + 2 * d)))
+    return URNN(d, n_inputs, W=_as_real(W), b=b, outside=1e-5, **given)
+
+
+def scurnn(d: int, n_inputs: int = 0, rng: Rng = 0) -> Cell:
+    """h' = modReLU_b(W h + V x) in ℂ^d, W = (I + A)⁻¹(I − A) diag(e^{iθ}), A = −A*; state (Re h, Im h).
+
+    Start: A of rotations by t ~ U(0, π/2), θ ~ U(0, 2π), b ~ U(±0.01), V Glorot. As in the authors' code
+    |z| is √(|z|² + 1e-5), divided by itself + 1e-5.
+    """
+    generator = np.random.default_rng(rng)
+    A = rotations(generator.uniform(0.0, math.pi / 2, d // 2), d)
+    W = cayley(A.astype(np.complex128), np.exp(1j * generator.uniform(0.0, 2.0 * math.pi, d)))
+    b = generator.uniform(-0.01, 0.01, d)
+    given = _inputs(generator, 2 * d, n_inputs, math.sqrt(6.0 / (n_inputs + 2 * d)))
+    return SCURNN(d, n_inputs, W=_as_real(W), b=b, inside=1e-5, outside=1e-5, **given)
