@@ -4,8 +4,11 @@
 VENV  := .venv
 PY    := $(VENV)/bin/python
 STAMP := $(VENV)/.leapgrad-installed
+DEV   := $(VENV)/.leapgrad-dev
 BENCH := $(VENV)/.leapgrad-bench
 LOCK  := constraints/lock.txt
+# Files of tests on all processors, up to four: beyond that compiling the same kernels side by side costs more.
+SPREAD := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # uv where it works, venv and pip where it does not. Neither may fetch an interpreter.
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
@@ -34,7 +37,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
 	  printf '  %-16s %s\n' "$$target" "$$text"; done
 
-setup: $(STAMP) ## make .venv with the locked development set-up
+setup: $(DEV) ## make .venv with the locked development set-up
 
 $(STAMP): pyproject.toml $(LOCK)
 	@[ "$$($(STAMPED))" = "$(CURDIR)" ] || rm -rf $(VENV)
@@ -50,14 +53,20 @@ $(STAMP): pyproject.toml $(LOCK)
 	    echo "leapgrad needs CPython 3.11 or newer with its venv module; tried: $$*; name one with PYTHON=/path/to/python3." >&2; \
 	    exit 1; \
 	  fi; \
-	  echo "Setting up $(VENV) with $$("$$python" --version) and $(if $(UV),uv,pip) (once, about a minute)" && \
+	  echo "Setting up $(VENV) with $$("$$python" --version) and $(if $(UV),uv,pip) (once, about half a minute)" && \
 	  $(MAKE_VENV); \
 	fi
 	@$(INSTALL) hatchling
-	@$(INSTALL) --no-build-isolation --editable '.[dev]'
+	@$(INSTALL) --no-build-isolation --editable '.[certify]'
 	@echo "$(CURDIR)" > $@
 
-$(BENCH): $(STAMP)
+# Half of the packages serve the tests only; the main job does not wait for them.
+$(DEV): $(STAMP)
+	@echo "Adding the packages of the tests (once, about half a minute)"
+	@$(INSTALL) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+$(BENCH): $(DEV)
 	@echo "Adding the packages that the benchmarks compare with (once)"
 	@$(INSTALL) --no-build-isolation --editable '.[dev,bench]'
 	@touch $@
@@ -66,33 +75,33 @@ reproduce: $(STAMP) ## draw Figures 1 to 3 into build/figures and check the pape
 	$(VENV)/bin/leapgrad reproduce figures --out build/figures
 	$(VENV)/bin/leapgrad claims --out build/claims
 
-test: $(STAMP) ## run the tests, then the nojit subset again without compilation
-	$(PY) -m pytest
+test: $(DEV) ## run the tests, then the nojit subset again without compilation
+	$(PY) -m pytest $(SPREAD)
 	NUMBA_DISABLE_JIT=1 $(PY) -m pytest -m "nojit and not slow"
 
-test-slow: $(STAMP) ## run the slow tests
+test-slow: $(DEV) ## run the slow tests
 	$(PY) -m pytest -m slow
 
-coverage: $(STAMP) ## run the tests and print the combined coverage
+coverage: $(DEV) ## run the tests and print the combined coverage
 	$(PY) -m pytest --cov --cov-report=
 	NUMBA_DISABLE_JIT=1 $(PY) -m pytest -m "nojit and not slow" --cov --cov-append
 
-lint: $(STAMP) ## check style and formatting
+lint: $(DEV) ## check style and formatting
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 
-format: $(STAMP) ## mend style and formatting
+format: $(DEV) ## mend style and formatting
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
 
 types: export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
-types: $(STAMP) ## check the types
+types: $(DEV) ## check the types
 	$(PY) -m pyright
 
 bench: $(BENCH) ## run the benchmarks
 	$(PY) -m benchmarks
 
-dist: $(STAMP) ## build the wheel and the source archive into dist
+dist: $(DEV) ## build the wheel and the source archive into dist
 	$(PY) -m hatchling build
 
 lock: ## renew constraints/lock.txt (needs uv)
