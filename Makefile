@@ -100,6 +100,7 @@ types: $(DEV) ## check the types
 
 bench: $(BENCH) ## run the benchmarks
 	$(PY) -m benchmarks
+	$(PY) -m benchmarks.check_cells
 
 dist: $(DEV) ## build the wheel and the source archive into dist
 	$(PY) -m hatchling build

@@ -25,7 +25,7 @@ from sensitivity import OdeRecurrence
 
 from .table import markdown
 
-__all__ = ["SCHEMES", "TOLERANCE", "Difference", "cases", "compare"]
+__all__ = ["SCHEMES", "TOLERANCE", "Difference", "cases", "compare", "relative"]
 
 jax.config.update("jax_enable_x64", True)
 
@@ -122,11 +122,11 @@ def compare(
     theirs["Jacobian"] = jax.jit(jax.jacrev(run, argnums=3))(*arguments)
     return Difference(
         f"{name}, {activation}, d = {d}, {n_inputs} inputs, N = {n_steps}",
-        {part: _relative(found, np.asarray(theirs[part])) for part, found in ours.items()},
+        {part: relative(found, np.asarray(theirs[part])) for part, found in ours.items()},
     )
 
 
-def _relative(found: Float, expected: Float) -> float:
+def relative(found: Float, expected: Float) -> float:
     if not (np.isfinite(found).all() and np.isfinite(expected).all()):
         return float("inf")
     return float(np.abs(found - expected).max() / np.abs(expected).max())

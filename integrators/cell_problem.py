@@ -78,7 +78,7 @@ class CellProblem(Problem):
         else:
             drive, clock = drive[None], clock[None]
         # (n_steps, rows, 1 or lanes): what a step reads lies together.
-        self._drive = np.ascontiguousarray(np.concatenate([drive, clock], axis=2).transpose(1, 2, 0))
+        self.drive = np.ascontiguousarray(np.concatenate([drive, clock], axis=2).transpose(1, 2, 0))
 
     def _check_drive(self, inputs: ArrayLike | None) -> Float:
         n_inputs = self.cell.n_inputs
@@ -101,8 +101,8 @@ class CellProblem(Problem):
         part = copy(self)
         part.steps, part.y0 = self.steps[lanes], self.y0[lanes]
         part.shape = part.steps.shape
-        if self._drive.shape[2] > 1:
-            part._drive = np.ascontiguousarray(self._drive[:, :, lanes])
+        if self.drive.shape[2] > 1:
+            part.drive = np.ascontiguousarray(self.drive[:, :, lanes])
         return part
 
     # ------------------------------------------------------------------------------ one block of lanes
@@ -117,7 +117,7 @@ class CellProblem(Problem):
         check_every: int | None = None,
         tick: Callable[[int], object] = lambda amount: None,
     ) -> Run:
-        inputs, rows = self._drive, np.arange(self.n_steps)
+        inputs, rows = self.drive, np.arange(self.n_steps)
         if inputs.shape[1] == 0 or self.n_steps == 0:
             inputs, rows = np.zeros((1, inputs.shape[1], 1)), np.zeros(self.n_steps, np.int64)
         elif inputs.shape[2] > 1:

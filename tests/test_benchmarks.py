@@ -333,3 +333,11 @@ def test_our_gradients_are_those_of_jax():
     from benchmarks.check import TOLERANCE, cases
 
     assert max(case.worst for case in cases()) <= TOLERANCE
+
+
+def test_our_cells_are_those_of_torch():
+    pytest.importorskip("torch", reason="the extra bench brings PyTorch")
+    pytest.importorskip("jax", reason="the extra bench brings JAX")
+    from benchmarks.check_cells import TOLERANCE, cases
+
+    assert max(case.worst for case in cases()) <= TOLERANCE

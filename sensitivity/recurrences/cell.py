@@ -58,6 +58,24 @@ class CellRecurrence(OdeRecurrence):
     def default_block(self) -> str:
         return self.cell.default_block
 
+    def drive(self) -> Float:
+        """The inputs, shape (lanes or 1, N, n_inputs)."""
+        return self.problem.drive.transpose(2, 0, 1)[:, :, : self.cell.n_inputs]
+
+    def piece(self, s0: ArrayLike, start: int, stop: int) -> CellRecurrence:
+        """Steps [start, stop) from other initial states, (*lanes, D)."""
+        drive = self.drive()[:, start:stop]
+        own = drive.reshape(*self.shape, *drive.shape[1:]) if len(drive) == self.problem.n_lanes else drive[0]
+        return CellRecurrence(
+            self.cell,
+            stop - start,
+            s0,
+            own if self.cell.n_inputs else None,
+            self.step if self.cell.kind.step is not None else None,
+            threads=self._threads,
+            progress=self.progress,
+        )
+
     def states(self) -> Float:
         """s_0 … s_N, shape (*lanes, N + 1, D)."""
         kept = trajectory(self.problem, threads=self._threads, progress=self.progress)
