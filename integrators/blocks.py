@@ -198,10 +198,11 @@ class InterruptLater:
         self._came: tuple[int, Any] | None = None
         self._handler: Any = None
         if threading.current_thread() is threading.main_thread():
-            handler = signal.getsignal(signal.SIGINT)
+            handler = signal.signal(signal.SIGINT, self._note)
             if callable(handler):
                 self._handler = handler
-                signal.signal(signal.SIGINT, self._note)
+            else:  # ignored, or left to the system
+                signal.signal(signal.SIGINT, handler)
 
     def _note(self, number: int, frame: Any) -> None:
         self._came = number, frame

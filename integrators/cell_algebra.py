@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from .access import flat, get, put
 from .arithmetic import fma
 from .cell_plan import places
 from .compiled import helper
 from .memory import copy_into
 from .product import add_matrix, add_outer, add_transposed
-from .simd import flat, get, put
 
 __all__ = ["add_gradient", "evaluate", "pull", "push"]
 

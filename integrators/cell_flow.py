@@ -8,12 +8,12 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from .access import flat, get, put
 from .cell_algebra import add_gradient, evaluate, pull, push
 from .cell_plan import COLUMNS, PLAN, POINT, VECTOR, layer_of, work_for
 from .compiled import helper, kernel
 from .flow import LANES, RECORD, RUN, mark_lost, rescale
 from .memory import copy_into, fill_input
-from .simd import flat, get, put
 
 __all__ = ["Taps", "advance_cell", "retreat_cell"]
 

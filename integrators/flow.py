@@ -16,12 +16,12 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from .access import borrowed, flat, get, hold, put
 from .arithmetic import fma
 from .compiled import helper, inlined, kernel
 from .fields import KICK, KICK_ADJOINT
 from .memory import copy_into, fill_input
 from .schedule import EXPLICIT, FIRST_ORDER, SPLITTING
-from .simd import flat, get, put
 
 __all__ = ["ADVANCE", "Lanes", "Record", "Run", "advance", "play", "retreat"]
 
@@ -95,6 +95,14 @@ def times(weight, h, c):
     for start in range(0, c.size, m):
         for q in range(m):
             put(c, start + q, weight * h[q])
+
+
+@inlined
+def times_anew(weight, before, h, c):
+    """`times`, unless c holds the factors of this weight already; the weight."""
+    if weight != before:
+        times(weight, h, c)
+    return weight
 
 
 @helper
@@ -203,14 +211,17 @@ def play(forward, in_place, workspace, kick, theta, run, lanes, record, start, s
     forward, in_place, workspace : compiled functions
         `kick_and_drift`, `kick_in_place` and the maker of their workspace; a field may have faster ones.
     """
-    y, p, dy, dp, h = lanes.y, lanes.p, lanes.dy, lanes.dp, run.step
-    a, b, opening = run.drift, run.kick, run.opening
+    y, p, dy, dp = borrowed(lanes.y), borrowed(lanes.p), borrowed(lanes.dy), borrowed(lanes.dp)
+    a, b, h, opening = borrowed(run.drift), borrowed(run.kick), borrowed(run.step), run.opening
+    inputs, rows = borrowed(run.inputs), borrowed(run.rows)
+    stations, nodes_y, nodes_p = borrowed(record.stations), borrowed(record.nodes_y), borrowed(record.nodes_p)
     d, m = y.shape
     k = dy.shape[1]
     flat_y, flat_p, flat_dy, flat_dp = flat(y), flat(p), flat(dy), flat(dp)
-    x, work = np.empty((run.inputs.shape[1], m), h.dtype), workspace(d, m, h.dtype)
-    c, e = lane_factors(h), lane_factors(h)
-    keep_stations, keep_nodes = record.stations.size > 0, record.nodes_y.size > 0
+    own_x, own_work = np.empty((run.inputs.shape[1], m), h.dtype), workspace(d, m, h.dtype)
+    own_c, own_e = lane_factors(h), lane_factors(h)
+    x, work, c, e = borrowed(own_x), borrowed(own_work), borrowed(own_c), borrowed(own_e)
+    keep_stations, keep_nodes = stations.size > 0, nodes_y.size > 0
     first, last = 0, run.n_steps - 1
     stages = a.size
     explicit = run.form == EXPLICIT
@@ -220,6 +231,7 @@ def play(forward, in_place, workspace, kick, theta, run, lanes, record, start, s
     )
     number = start * run.kicks_per_step + (1 if opening != 0.0 and start > first else 0)
     drifted = False
+    weight_c = weight_e = np.nan  # of the factors that c and e hold: most schemes have few different ones
 
     for i in range(start, stop):
         checked = (i + 1) % run.check_every == 0 or i == last
@@ -230,14 +242,14 @@ def play(forward, in_place, workspace, kick, theta, run, lanes, record, start, s
             else:
                 weight = b[s]
                 if run.form == SPLITTING and a[s] != 0.0 and not drifted:
-                    times(a[s], h, e)
+                    weight_e = times_anew(a[s], weight_e, h, e)
                     drift(e, flat_p, flat_y)
                     drift(e, flat_dp, flat_dy)
                 drifted = False
                 if s == stages - 1 and run.form == SPLITTING:
                     if keep_nodes:
-                        record.nodes_y[i + 1] = y
-                        record.nodes_p[i + 1] = p
+                        nodes_y[i + 1] = y
+                        nodes_p[i + 1] = p
                     if i < last:
                         weight += opening
                     elif not run.close:
@@ -245,17 +257,17 @@ def play(forward, in_place, workspace, kick, theta, run, lanes, record, start, s
             if weight == 0.0:
                 continue
             if keep_stations and not run.replay:
-                record.stations[number] = y
-            at = record.stations[number] if run.replay else y
-            fill_input(run.inputs, run.rows, number, x)
+                stations[number] = y
+            at = stations[number] if run.replay else y
+            fill_input(inputs, rows, number, x)
             number += 1
-            times(weight, h, c)
+            weight_c = times_anew(weight, weight_c, h, c)
             if run.form == SPLITTING:
                 # A kick takes the drift after it along, unless somebody looks at the state in between.
                 following = a[s + 1] if s + 1 < stages else a[0]
                 drifted = following != 0.0 and (s + 1 < stages or (i + 1 < stop and not checked))
                 if drifted:
-                    times(following, h, e)
+                    weight_e = times_anew(following, weight_e, h, e)
                 forward(kick, theta, at, x, c, e if drifted else e[:0], y, p, dy, dp, work)
             elif run.form == FIRST_ORDER:
                 in_place(kick, theta, at, x, c, y, dy, work)
@@ -263,17 +275,21 @@ def play(forward, in_place, workspace, kick, theta, run, lanes, record, start, s
                 copy_into(flat_p, flat(old))
                 copy_into(flat_dp, flat(old_columns))
                 forward(kick, theta, at, x, c, e[:0], y, p, dy, dp, work)
-                times(a[s], h, e)
+                weight_e = times_anew(a[s], weight_e, h, e)
                 drift(e, flat(old), flat_y)
                 drift(e, flat(old_columns), flat_dy)
         if run.form != SPLITTING and keep_nodes:
-            record.nodes_y[i + 1] = y
-            record.nodes_p[i + 1] = p
+            nodes_y[i + 1] = y
+            nodes_p[i + 1] = p
         if checked:
             mark_lost(y, i + 1, lanes.lost)
             mark_lost(p, i + 1, lanes.lost)
             if k > 0:
                 rescale(flat_dy, flat_dp, lanes.exponent)
+    hold(own_x)
+    hold(own_work)
+    hold(own_c)
+    hold(own_e)
 
 
 ADVANCE = types.void(types.FunctionType(KICK), _VECTOR, RUN, LANES, RECORD, _I, _I)
@@ -296,10 +312,13 @@ def retreat(kick_adjoint, theta, run, stations, lam_y, lam_p, exponent, grad_the
     (lam_y, lam_p) enter as the cotangent of (y, p) at step `stop` and leave as that at step `start`.
     With `grad_theta` the columns are not rescaled, because it sums over lanes.
     """
-    a, b, opening, h = run.drift, run.kick, run.opening, run.step
+    a, b, h, opening = borrowed(run.drift), borrowed(run.kick), borrowed(run.step), run.opening
+    inputs, rows = borrowed(run.inputs), borrowed(run.rows)
+    stations, lam_y, lam_p = borrowed(stations), borrowed(lam_y), borrowed(lam_p)
     d, k, m = lam_y.shape
     flat_y, flat_p = flat(lam_y), flat(lam_p)
-    x, c, factors = np.empty((run.inputs.shape[1], m), h.dtype), np.empty(m, h.dtype), lane_factors(h)
+    own_x, own_c, own_factors = np.empty((inputs.shape[1], m), h.dtype), np.empty(m, h.dtype), lane_factors(h)
+    x, c, factors = borrowed(own_x), borrowed(own_c), borrowed(own_factors)
     first, last = 0, run.n_steps - 1
     stages = a.size
     old = np.empty((d, k, m), h.dtype)
@@ -318,7 +337,7 @@ def retreat(kick_adjoint, theta, run, stations, lam_y, lam_p, exponent, grad_the
                 elif not run.close:
                     weight = 0.0
             if weight != 0.0:
-                fill_input(run.inputs, run.rows, number, x)
+                fill_input(inputs, rows, number, x)
                 times(weight, h, c)
                 if run.form == SPLITTING:
                     kick_adjoint(theta, stations[number], x, c, lam_p, lam_y, grad_theta)
@@ -335,3 +354,6 @@ def retreat(kick_adjoint, theta, run, stations, lam_y, lam_p, exponent, grad_the
                 drift(factors, flat_y, flat_p)
         if grad_theta.size == 0 and (i % run.check_every == 0 or i == first):
             rescale(flat_y, flat_p, exponent)
+    hold(own_x)
+    hold(own_c)
+    hold(own_factors)

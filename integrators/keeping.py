@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
+from .access import flat
 from .compiled import helper, kernel
 from .fields import KICK_ADJOINT
 from .flow import RUN, rescale, retreat, times
 from .memory import copy_into, fill_input
 from .neural import neural_pull
-from .simd import flat
 
 __all__ = ["neural_pull_keeping", "retreat_keeping_kicks", "retreat_keeping_nodes"]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .compiled import helper
 
-__all__ = ["aligned_empty", "aligned_like", "copy_into", "fill_input"]
+__all__ = ["aligned_array", "aligned_empty", "copy_into", "fill_input"]
 
 # A register as wide as a cache line takes two accesses where it lies across two lines: at d = 10 a product
 # whose columns start on a line is a third faster than one whose columns do not.
@@ -21,13 +23,12 @@ def aligned_empty(n, dtype):
     return room[first : first + n]
 
 
-def aligned_like(array):
-    """A contiguous copy of an array that starts on a cache line."""
-    flat = np.empty(array.nbytes + LINE_BYTES, np.uint8)
-    first = -flat.ctypes.data % LINE_BYTES
-    copy = flat[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
-    copy[...] = array
-    return copy
+def aligned_array(shape, dtype):
+    """A contiguous array, not initialised, that starts on a cache line."""
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    flat = np.empty(n_bytes + LINE_BYTES, np.uint8)
+    first = -flat.__array_interface__["data"][0] % LINE_BYTES
+    return flat[first : first + n_bytes].view(dtype).reshape(shape)
 
 
 @helper

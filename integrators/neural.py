@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .access import borrowed, flat, get, put
 from .activations import ACTIVATIONS, activate
 from .arithmetic import fma
 from .blocks import interruptible
@@ -15,7 +16,6 @@ from .fields import CONDENSE, KICK, KICK_ADJOINT, Field
 from .flow import ADVANCE, drift, play
 from .memory import aligned_empty, copy_into, fill_input
 from .product import add_matrix_vector, add_product, push_columns
-from .simd import flat, get, put
 from .validation import as_array, as_count
 
 __all__ = ["NeuralField"]
@@ -115,7 +115,18 @@ def neural_kick_in_place(kick, theta, at, x, c, y, dy, work):
 @kernel(ADVANCE)
 def neural_advance(kick, theta, run, lanes, record, start, stop):
     """`flow.advance` for the neural field, which does not call its leaf `kick`."""
-    play(neural_kick_and_drift, neural_kick_in_place, workspace, kick, theta, run, lanes, record, start, stop)
+    play(
+        neural_kick_and_drift,
+        neural_kick_in_place,
+        workspace,
+        kick,
+        borrowed(theta),
+        run,
+        lanes,
+        record,
+        start,
+        stop,
+    )
 
 
 @kernel(KICK)

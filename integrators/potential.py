@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .access import flat, get, put
 from .compiled import kernel
 from .fields import KICK, KICK_ADJOINT, Field
 from .neural import NeuralField, linearise, workspace
 from .product import add_outer, add_product
-from .simd import flat, get, put
 
 __all__ = ["PotentialField"]
 

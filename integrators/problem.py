@@ -16,7 +16,7 @@ from .compiled import Kernel
 from .fields import Field, as_field
 from .flow import Lanes, Record, Run, advance, retreat
 from .keeping import retreat_keeping_nodes
-from .memory import aligned_like
+from .memory import aligned_array
 from .schedule import FIRST_ORDER, SPLITTING, Schedule
 from .schemes import Scheme, get_scheme
 from .simd import WIDTH
@@ -236,12 +236,13 @@ class Problem:
             return math.inf, math.inf
         step = float(h.max(initial=0.0))
         if schedule.form == SPLITTING:
-            growth = np.eye(2)
-            with np.errstate(over="ignore"):
-                for a, b in zip(schedule.drift, schedule.kick, strict=True):
-                    growth[0] += abs(a) * step * growth[1]
-                    growth[1] += (abs(b) + abs(schedule.opening)) * step * lipschitz * growth[0]
-            bits = float(np.log2(growth.sum(axis=1).max()))
+            # Row sums of the majorant: how |y| and |p| grow from a start of (1, 1).
+            grown_y = grown_p = 1.0
+            opening = abs(schedule.opening)
+            for a, b in zip(schedule.drift.tolist(), schedule.kick.tolist(), strict=True):
+                grown_y += abs(a) * step * grown_p
+                grown_p += (abs(b) + opening) * step * lipschitz * grown_y
+            bits = math.log2(max(grown_y, grown_p))
             return bits, bits
         change = step * max(lipschitz, 0.0 if schedule.form == FIRST_ORDER else 1.0)
         return math.log2(1.0 + change), -math.log2(1.0 - change) if change < 1.0 else math.inf
@@ -412,7 +413,9 @@ class Problem:
 
     def repeated(self, array: Float, lanes: int) -> NDArray:
         """A copy for every lane, along a new last axis, in the arithmetic of this problem."""
-        return aligned_like(np.broadcast_to(array[..., None].astype(self.dtype), (*array.shape, lanes)))
+        copies = aligned_array((*array.shape, lanes), self.dtype)
+        copies[...] = array[..., None]
+        return copies
 
     def seconds(self, k: int) -> float:
         """A rough estimate of the time of one kick of one lane, to size the first call and the pool."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from .access import get, put
 from .arithmetic import fma
 from .compiled import helper, inlined
 from .memory import aligned_empty
-from .simd import TILE_ROWS, WIDTH, copy_strip, drift_tile, get, product_tile, put
+from .simd import TILE_ROWS, WIDTH, copy_strip, drift_tile, product_tile
 
 __all__ = ["add_matrix", "add_matrix_vector", "add_outer", "add_product", "add_transposed", "push_columns"]
 
@@ -21,6 +22,26 @@ __all__ = ["add_matrix", "add_matrix_vector", "add_outer", "add_product", "add_t
 # fall on the same few places of the cache. One core, GF/s without and with: d = 128: 53 and 54, d = 256: 50
 # and 52, d = 512: 27 and 53, d = 1000: 46 and 53.
 PACKED_DIM = 192
+
+
+@helper
+def push_one_row(a, B, out, n, m, scale, by_lane, drift, in_place):
+    """`push_columns` for a matrix of the single entry a: with nothing to sum, plain loops are faster."""
+    width = m if by_lane else n
+    zero = B.dtype.type(0.0)
+    for first in range(0, n, width):
+        for q in range(width):
+            f, r = first + q, q if by_lane else 0
+            if in_place:
+                old = get(out, f)
+                put(out, f, fma(get(scale, r), fma(a, old, zero), old))
+            elif drift.size == 0:
+                put(out, f, fma(get(scale, r), fma(a, get(B, f), zero), get(out, f)))
+            else:
+                old = get(B, f)
+                new = fma(get(scale, r), fma(a, old, zero), get(out, f))
+                put(out, f, new)
+                put(B, f, fma(get(drift, r), new, old))
 
 
 @helper
@@ -47,6 +68,9 @@ def push_columns(A, start, row, column, rows, inner, B, out, n, m, scale, by_lan
     in_place : bool
         Whether `out` is `B`; there is no drift then.
     """
+    if rows == 1 and inner == 1:
+        push_one_row(A[start], B, out, n, m, scale, by_lane, drift, in_place)
+        return
     s_row = m if by_lane else 1
     # Tiles of nearly one height: 5 + 5 rows are faster than 8 + 2.
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS

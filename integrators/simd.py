@@ -14,30 +14,16 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 
 from .compiled import JIT_DISABLED, kernel, shared
 
-__all__ = ["TILE_ROWS", "WIDTH", "copy_strip", "drift_tile", "flat", "get", "product_tile", "put"]
+__all__ = ["TILE_ROWS", "WIDTH", "copy_strip", "drift_tile", "product_tile"]
 
 WIDTH = 8  # float64 numbers in the widest register; LLVM splits them on narrower machines
 TILE_ROWS = 8  # with two registers of columns: 16 sums of the 32 registers
 
 if JIT_DISABLED:
-
-    def flat(array):
-        """A contiguous array as one row."""
-        return array.reshape(-1)
-
-    def get(array, index):
-        """array[index]."""
-        return array[index]
-
-    def put(array, index, value):
-        """array[index] = value."""
-        array[index] = value
 
     def product_tile(
         rows, vectors, A, a, a_row, a_column, inner, B, b, b_row, out, o, o_row, scale, s, s_row, s_lane
@@ -69,48 +55,6 @@ else:
         one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(lane, 0))
         zeros = ir.Constant(ir.VectorType(lane, WIDTH), [0] * WIDTH)
         return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
-
-    @intrinsic
-    def flat(typingctx, array):
-        """A contiguous array as one row, borrowed: ``reshape`` costs a call of some 30 ns, this nothing."""
-        row = types.Array(array.dtype, 1, "C")
-
-        def codegen(context, builder, signature, arguments):
-            source = context.make_array(array)(context, builder, arguments[0])
-            view = context.make_array(row)(context, builder)
-            populate_array(
-                view,
-                data=source.data,
-                shape=[source.nitems],
-                strides=[source.itemsize],
-                itemsize=source.itemsize,
-                meminfo=source.meminfo,
-                parent=source.parent,
-            )
-            return impl_ret_borrowed(context, builder, row, view._getvalue())
-
-        return row(array), codegen
-
-    @intrinsic
-    def get(typingctx, array, index):
-        """array[index] of a flat array, index ≥ 0: Numba's wrap-around of computed indices stops LLVM."""
-
-        def codegen(context, builder, signature, arguments):
-            data = context.make_array(array)(context, builder, arguments[0]).data
-            return builder.load(builder.gep(data, [arguments[1]]))
-
-        return array.dtype(array, types.intp), codegen
-
-    @intrinsic
-    def put(typingctx, array, index, value):
-        """array[index] = value of a flat array, index ≥ 0."""
-
-        def codegen(context, builder, signature, arguments):
-            data = context.make_array(array)(context, builder, arguments[0]).data
-            builder.store(arguments[2], builder.gep(data, [arguments[1]]))
-            return context.get_dummy_value()
-
-        return types.void(array, types.intp, array.dtype), codegen
 
     def _register(data):
         return ir.VectorType(data.type.pointee, WIDTH)

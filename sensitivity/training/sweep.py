@@ -19,11 +19,12 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from integrators.access import flat, get, put
 from integrators.activations import activate
 from integrators.arithmetic import fma
 from integrators.compiled import helper, kernel
 from integrators.schedule import EXPLICIT, FIRST_ORDER
-from integrators.simd import WIDTH, flat, get, put
+from integrators.simd import WIDTH
 
 from .readout import read_out
 from .tile import add_multiplied, add_outer, multiply
