@@ -1,4 +1,4 @@
-"""`leapgrad reproduce figures`: Figures 1 to 3 of the paper, with their numbers, captions and a manifest."""
+"""`leapgrad reproduce`: Figures 1 to 3 of the paper with numbers, captions and a manifest; other pictures."""
 
 from __future__ import annotations
 
@@ -98,9 +98,49 @@ def _at(curve: Curve, mark: float, log_mark: np.floating) -> str:
     return from_log(float(curve.log.median[index]), 3)
 
 
+PICTURE_FOLDER = "leapgrad-pictures"
+PICTURE_EXAMPLES = """\
+  leapgrad reproduce pictures
+  leapgrad reproduce pictures area closing --out pictures"""
+
+
+def add_picture_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="pictures to draw; all of them by default")
+    parser.add_argument(
+        "--out", default=PICTURE_FOLDER, metavar="DIR", help=f"folder to fill (default {PICTURE_FOLDER})"
+    )
+    parser.add_argument("--list", action="store_true", help="only list names and what is seen")
+
+
+def run_pictures(args: argparse.Namespace) -> int:
+    from integrators.naming import nearest
+
+    from ..files import replacing_folder
+    from ..pictures import PICTURES, draw_picture
+
+    for name in args.names:
+        if name not in PICTURES:
+            raise ValueError(str(nearest("picture", name, PICTURES)))
+    names = args.names or list(PICTURES)
+    about = {name: PICTURES[name].about for name in names}
+    files = {}
+    if not args.list:
+        with replacing_folder(args.out) as folder:
+            files = {name: draw_picture(name, folder) for name in names}
+    if args.json:
+        print_json({"pictures": about, "files": files, "folder": None if args.list else args.out})
+        return 0
+    for name, sentence in about.items():
+        made = f" ({', '.join(files[name])})" if name in files else ""
+        print(f"{name}{made}\n  {sentence}")
+    if files:
+        print(f"\n{sum(map(len, files.values()))} files in {args.out}")
+    return 0
+
+
 COMMAND = Command(
     "reproduce",
-    "the paper's figures",
+    "the paper's figures, and the pictures of the notebooks",
     subcommands=(
         Command(
             "figures",
@@ -108,6 +148,13 @@ COMMAND = Command(
             add_arguments,
             run,
             examples=EXAMPLES,
+        ),
+        Command(
+            "pictures",
+            "phase-space areas, sensitivity ellipses, bounds that close, orders",
+            add_picture_arguments,
+            run_pictures,
+            examples=PICTURE_EXAMPLES,
         ),
     ),
 )

@@ -1,0 +1,118 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 1 Vanishing and exploding gradients, from scratch
+#
+# A recurrent network is a map that is iterated: $h_n = \Phi(h_{n-1}, x_n)$. How strongly the last state depends
+# on the first is the product of the Jacobians of all steps,
+#
+# $$\frac{\partial h_N}{\partial h_0} = J_N J_{N-1} \cdots J_1 .$$
+#
+# If the product shrinks, the network cannot learn from what it saw long ago; if it grows, training is unstable.
+# This notebook looks at the product itself. Everything is computed by `integrators` and `sensitivity`; set
+# `LEAPGRAD_FAST=1` for a shorter run.
+
+# %%
+# %matplotlib inline
+import os
+
+import numpy as np
+
+from integrators import NeuralField
+from sensitivity import gradient_profile, jacobian_norm, log_jacobian_norm, singular_values
+from sensitivity.funnel_figure import plot_curves
+from sensitivity.recurrences.cell import unroll
+from sensitivity.recurrences.gated import lstm
+from sensitivity.recurrences.vanilla import VANILLA
+
+FAST = os.environ.get("LEAPGRAD_FAST") == "1"
+d, N = 16, 100 if FAST else 400
+rng = np.random.default_rng(0)
+W = rng.normal(size=(d, d)) / np.sqrt(d)  # eigenvalues inside a disc of radius about 1
+
+# %% [markdown]
+# ## One number decides: the scale of the weights
+#
+# The vanilla network $h_n = \tanh(W h_{n-1} + b)$ has $J_n = D_n W$ with $D_n = \mathrm{diag}(\tanh'(a_n))$.
+# Multiply $W$ by a factor and look at the logarithm of $\|\partial h_N/\partial h_0\|_2$. It is the logarithm because the
+# norm itself soon leaves every number format; `log_jacobian_norm` never overflows.
+
+# %%
+scales = np.linspace(0.5, 2.5, 9 if FAST else 41)
+networks = [unroll(VANILLA(d, W=s * W, b=0.1 * np.ones(d)), N) for s in scales]
+logs = [float(log_jacobian_norm(network)) for network in networks]
+plot_curves(
+    scales,
+    [(f"vanilla, d = {d}, N = {N}", logs)],
+    xlabel="scale of W",
+    ylabel=r"$\ln\|\partial h_N/\partial h_0\|_2$",
+    title="Vanishing on the left, exploding on the right",
+)
+
+# %% [markdown]
+# ## Where along the sequence it is lost
+#
+# The *profile* $\|\partial h_N/\partial h_i\|$ over $i$ is a straight line on logarithmic axes: every step back
+# multiplies by about the same factor. An LSTM with its forget gate wide open loses much less. (The full state of an LSTM is
+# $(h, c)$; its Jacobian includes the cell state, which is where the memory is.)
+
+# %%
+open_gate = lstm(d)
+bias = open_gate.parameters["b"].copy()
+bias[d : 2 * d] = 4.0  # rows i, f, g, o: the forget gate
+remembering = open_gate.kind(d, W=open_gate.parameters["W"], b=bias)
+profiles = {
+    "vanilla, scale 0.8": gradient_profile(unroll(VANILLA(d, W=0.8 * W), N)),
+    "vanilla, scale 1.6": gradient_profile(unroll(VANILLA(d, W=1.6 * W), N)),
+    "LSTM, default biases": gradient_profile(unroll(open_gate, N), block="state"),
+    "LSTM, forget bias 4": gradient_profile(unroll(remembering, N), block="state"),
+}
+plot_curves(
+    np.arange(N + 1),
+    [(name, profile.log_norms) for name, profile in profiles.items()],
+    xlabel="index $i$",
+    ylabel=r"$\ln\|\partial s_N/\partial s_i\|_2$",
+    title="How much each earlier state still matters",
+)
+
+# %% [markdown]
+# ## The norm is not the whole story
+#
+# A matrix of norm one can still kill most directions. The singular values say how many directions survive.
+
+# %%
+for name, network in {"vanilla, scale 1.6": unroll(VANILLA(d, W=1.6 * W), N), "LSTM": unroll(remembering, N)}.items():
+    values = singular_values(network, k=5)
+    print(f"{name:20s} ln σ_1 … ln σ_5 = {np.array2string(values.log, precision=2)}")
+
+# %% [markdown]
+# ## A network that cannot vanish, and a proof of it
+#
+# Rusch, Pearson and Zygalakis (2019) read the recursion as Störmer–Verlet steps of $\ddot y = \sigma(Wy + b)$.
+# Then the size of a step ε is a choice, and with $\varepsilon = c/N$ the gradient stays of order one for *every* N.
+# leapgrad prints the norm with the bound that is proved for it (theorem B) and with the bound from below on the smallest
+# singular value (theorem C).
+
+# %%
+from sensitivity import bounds
+
+field = NeuralField.random(d, rng=0)
+for n in (10, 100, 1000) if FAST else (10, 100, 1000, 10_000):
+    norm = jacobian_norm(field, "leapfrog", 1.0 / n, n)
+    upper, lower = bounds.chebyshev(field, 1.0 / n, n), bounds.no_vanishing(field, 1.0 / n, n)
+    smallest = float(np.asarray(singular_values(field, "leapfrog", 1.0 / n, n, k=1, smallest=True))[0])
+    print(f"N = {n:6d}: {lower:.4f} ≤ σ_min = {smallest:.4f}, ‖∂y_N/∂y_0‖ = {norm:.4f} ≤ {upper:.4f}")
+
+# %% [markdown]
+# Next: [2 Integrators](02_integrators.ipynb), where such recursions come from.

@@ -1,0 +1,57 @@
+"""Films: a figure, a function that draws frame after frame into it, and files that any browser plays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.animation import FuncAnimation, HTMLWriter, PillowWriter
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from .figures import house
+from .files import replacing
+
+__all__ = ["Film"]
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film that has not been drawn yet.
+
+    Attributes
+    ----------
+    figure : Figure
+    draw : callable
+        Changes the figure to the frame of this number.
+    frames : int
+    per_second : int
+    """
+
+    figure: Figure
+    draw: Callable[[int], None]
+    frames: int
+    per_second: int = 12
+
+    def save(self, path: str | Path) -> None:
+        """Write a .gif, or one .html file with buttons and every frame inside.
+
+        Raises
+        ------
+        ValueError
+            For another suffix.
+        """
+        target = Path(path)
+        writers = {
+            ".gif": lambda: PillowWriter(fps=self.per_second),
+            ".html": lambda: HTMLWriter(fps=self.per_second, embed_frames=True, default_mode="loop"),
+        }
+        if target.suffix not in writers:
+            raise ValueError(f"{target.name!r} must end in {' or '.join(writers)}.")
+        with house(), replacing(target) as temporary:
+            FigureCanvasAgg(self.figure)
+            film = FuncAnimation(
+                self.figure, lambda frame: self.draw(frame), frames=self.frames, init_func=lambda: None
+            )  # type: ignore[arg-type]
+            film.save(str(temporary), writer=writers[target.suffix](), dpi=self.figure.dpi)
