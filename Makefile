@@ -30,7 +30,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help setup reproduce test test-slow coverage lint format types bench dist lock clean
+.PHONY: FORCE help setup reproduce test test-slow notebooks coverage lint format types bench dist lock clean
 FORCE:
 
 help: ## list the targets

@@ -14,14 +14,14 @@
 # %% [markdown]
 # # 1 Vanishing and exploding gradients, from scratch
 #
-# A recurrent network is a map that is iterated: $h_n = \Phi(h_{n-1}, x_n)$. How strongly the last state depends
-# on the first is the product of the Jacobians of all steps,
+# A recurrent network is a map that is iterated: $h_n = \Phi(h_{n-1}, x_n)$. How strongly the last state
+# depends on the first is the product of the Jacobians of all steps,
 #
 # $$\frac{\partial h_N}{\partial h_0} = J_N J_{N-1} \cdots J_1 .$$
 #
-# If the product shrinks, the network cannot learn from what it saw long ago; if it grows, training is unstable.
-# This notebook looks at the product itself. Everything is computed by `integrators` and `sensitivity`; set
-# `LEAPGRAD_FAST=1` for a shorter run.
+# If the product shrinks, the network cannot learn from what it saw long ago; if it grows, training is
+# unstable. This notebook looks at the product itself. Everything is computed by `integrators` and
+# `sensitivity`; set `LEAPGRAD_FAST=1` for a shorter run.
 
 # %%
 # %matplotlib inline
@@ -44,12 +44,15 @@ W = rng.normal(size=(d, d)) / np.sqrt(d)  # eigenvalues inside a disc of radius 
 # %% [markdown]
 # ## One number decides: the scale of the weights
 #
-# The vanilla network $h_n = \tanh(W h_{n-1} + b)$ has $J_n = D_n W$ with $D_n = \mathrm{diag}(\tanh'(a_n))$.
-# Multiply $W$ by a factor and look at the logarithm of $\|\partial h_N/\partial h_0\|_2$. It is the logarithm because the
-# norm itself soon leaves every number format; `log_jacobian_norm` never overflows.
+# The vanilla network $h_n = \tanh(W h_{n-1} + b)$ has $J_n = D_n W$ with $D_n =
+# \mathrm{diag}(\tanh'(a_n))$. Multiply $W$ by a factor and look at the logarithm of $\|\partial
+# h_N/\partial h_0\|_2$. It is the logarithm because the norm itself soon leaves every number format;
+# `log_jacobian_norm` never overflows. Small weights contract. Large ones stretch, but they also saturate
+# tanh, whose slope then damps: without inputs the state settles on some orbit, and the product follows the
+# slopes met there. Hence the ragged right half.
 
 # %%
-scales = np.linspace(0.5, 2.5, 9 if FAST else 41)
+scales = np.linspace(0.5, 3.0, 9 if FAST else 41)
 networks = [unroll(VANILLA(d, W=s * W, b=0.1 * np.ones(d)), N) for s in scales]
 logs = [float(log_jacobian_norm(network)) for network in networks]
 plot_curves(
@@ -57,15 +60,15 @@ plot_curves(
     [(f"vanilla, d = {d}, N = {N}", logs)],
     xlabel="scale of W",
     ylabel=r"$\ln\|\partial h_N/\partial h_0\|_2$",
-    title="Vanishing on the left, exploding on the right",
+    title="Vanishing on the left; on the right it depends on the orbit",
 )
 
 # %% [markdown]
 # ## Where along the sequence it is lost
 #
-# The *profile* $\|\partial h_N/\partial h_i\|$ over $i$ is a straight line on logarithmic axes: every step back
-# multiplies by about the same factor. An LSTM with its forget gate wide open loses much less. (The full state of an LSTM is
-# $(h, c)$; its Jacobian includes the cell state, which is where the memory is.)
+# The *profile* $\|\partial h_N/\partial h_i\|$ over $i$ is a straight line on logarithmic axes: every step
+# back multiplies by about the same factor. An LSTM with its forget gate wide open loses much less. (The
+# full state of an LSTM is $(h, c)$; its Jacobian includes the cell state, which is where the memory is.)
 
 # %%
 open_gate = lstm(d)
@@ -92,17 +95,20 @@ plot_curves(
 # A matrix of norm one can still kill most directions. The singular values say how many directions survive.
 
 # %%
-for name, network in {"vanilla, scale 1.6": unroll(VANILLA(d, W=1.6 * W), N), "LSTM": unroll(remembering, N)}.items():
+for name, network in {
+    "vanilla, scale 1.6": unroll(VANILLA(d, W=1.6 * W), N),
+    "LSTM": unroll(remembering, N),
+}.items():
     values = singular_values(network, k=5)
     print(f"{name:20s} ln σ_1 … ln σ_5 = {np.array2string(values.log, precision=2)}")
 
 # %% [markdown]
 # ## A network that cannot vanish, and a proof of it
 #
-# Rusch, Pearson and Zygalakis (2019) read the recursion as Störmer–Verlet steps of $\ddot y = \sigma(Wy + b)$.
-# Then the size of a step ε is a choice, and with $\varepsilon = c/N$ the gradient stays of order one for *every* N.
-# leapgrad prints the norm with the bound that is proved for it (theorem B) and with the bound from below on the smallest
-# singular value (theorem C).
+# Rusch, Pearson and Zygalakis (2019) read the recursion as Störmer–Verlet steps of $\ddot y = \sigma(Wy +
+# b)$. Then the size of a step ε is a choice, and with $\varepsilon = c/N$ the gradient stays of order one
+# for *every* N. leapgrad prints the norm with the bound that is proved for it (theorem B) and with the
+# bound from below on the smallest singular value (theorem C).
 
 # %%
 from sensitivity import bounds

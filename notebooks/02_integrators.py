@@ -14,9 +14,9 @@
 # %% [markdown]
 # # 2 Integrators: order, symplecticity, and the shape of sensitivity
 #
-# A time-stepping scheme for $\ddot y = F(y)$ is a short list of *drifts* $y \leftarrow y + a_s \varepsilon p$ and *kicks*
-# $p \leftarrow p + b_s \varepsilon F(y)$. The list decides the order of the error, and whether areas of the phase plane
-# survive. With $F = \sigma(Wy + b)$ the same list is a recurrent network.
+# A time-stepping scheme for $\ddot y = F(y)$ is a short list of *drifts* $y \leftarrow y + a_s \varepsilon
+# p$ and *kicks* $p \leftarrow p + b_s \varepsilon F(y)$. The list decides the order of the error, and
+# whether areas of the phase plane survive. With $F = \sigma(Wy + b)$ the same list is a recurrent network.
 
 # %%
 # %matplotlib inline
@@ -42,8 +42,8 @@ print(f"{len(SCHEMES)} schemes in all: {', '.join(SCHEMES)}")
 # %% [markdown]
 # ## Order: claimed, measured, proved
 #
-# Halve the step, and the error of a scheme of order $p$ falls by $2^p$. The legend shows the measured slopes on the
-# nonlinear Hénon–Heiles system; the harmonic oscillator would flatter some of them.
+# Halve the step, and the error of a scheme of order $p$ falls by $2^p$. The legend shows the measured
+# slopes on the nonlinear Hénon–Heiles system; the harmonic oscillator would flatter some of them.
 
 # %%
 counts = (50, 100, 200) if FAST else (25, 50, 100, 200, 400)
@@ -63,8 +63,8 @@ for step in report.steps[:4]:
 # %% [markdown]
 # ## Phase-space area
 #
-# Take a disc of pendulums with slightly different starts and let all of them run. Explicit Euler inflates the disc;
-# symplectic Euler and leapfrog shear and bend it, but its area stays, for every step size.
+# Take a disc of pendulums with slightly different starts and let all of them run. Explicit Euler inflates
+# the disc; symplectic Euler and leapfrog shear and bend it, but its area stays, for every step size.
 
 # %%
 names, n_steps = ("explicit_euler", "symplectic_euler", "leapfrog"), 60 if FAST else 100
@@ -74,9 +74,10 @@ plot_areas(areas)
 # %% [markdown]
 # ## The sensitivity ellipse
 #
-# $\partial(y_i, p_i)/\partial(y_0, p_0)$ maps a small circle of perturbations to an ellipse. Its longer half axis is the norm of
-# the gradient, the quantity of this whole toolkit. Along the trajectory the ellipse turns and stretches: one direction is amplified,
-# another is forgotten, and under leapfrog their product stays exactly one.
+# $\partial(y_i, p_i)/\partial(y_0, p_0)$ maps a small circle of perturbations to an ellipse. Its longer
+# half axis is the norm of the gradient, the quantity of this whole toolkit. Along the trajectory the
+# ellipse turns and stretches: one direction is amplified, another is forgotten, and under leapfrog their
+# product stays exactly one.
 
 # %%
 runs = [
@@ -86,7 +87,9 @@ runs = [
 plot_ellipses(runs)
 
 # %%
-film = ellipse_film(sensitivity_ellipses(pendulum(), "leapfrog", 0.1, 120, [1.6], [0.0], frames=6 if FAST else 36))
+film = ellipse_film(
+    sensitivity_ellipses(pendulum(), "leapfrog", 0.1, 120, [1.6], [0.0], frames=6 if FAST else 24)
+)
 with tempfile.TemporaryDirectory() as folder:
     target = Path(folder) / "ellipse.gif"  # or "ellipse.html": with buttons to stop and step
     film.save(target)
@@ -96,11 +99,11 @@ picture
 # %% [markdown]
 # ## Energy over a long time
 #
-# Order says how small one step's error is; symplecticity says what becomes of it. Leapfrog's energy error oscillates and does
-# not drift, symplectic Euler's is larger but bounded as well; explicit Euler's grows.
+# Order says how small one step's error is; symplecticity says what becomes of it. Leapfrog's energy error
+# oscillates and does not drift, symplectic Euler's is larger but bounded as well; explicit Euler's grows.
 
 # %%
-n = 500 if FAST else 2000
+n = 300 if FAST else 500
 errors = {
     name: energy_error(pendulum(), integrate(pendulum(), name, [1.0], [0.0], 0.1, n))
     for name in ("symplectic_euler", "leapfrog", "yoshida4")
@@ -119,5 +122,6 @@ print(check("scheme_symplecticity").headline, "·", check("volume_and_reversibil
 print(check("hamiltonian").headline)
 
 # %% [markdown]
-# The last line matters for networks: for d ≥ 2 the system $\ddot y = \sigma(Wy + b)$ is Hamiltonian only for special W, but volume and
-# reversibility survive for every W. Next: [3 Theorem 3.2 under the microscope](03_theorem_3_2.ipynb).
+# The last line matters for networks: for d ≥ 2 the system $\ddot y = \sigma(Wy + b)$ is Hamiltonian only
+# for special W, but volume and reversibility survive for every W. Next: [3 Theorem 3.2 under the
+# microscope](03_theorem_3_2.ipynb).

@@ -14,9 +14,10 @@
 # %% [markdown]
 # # 4 The heuristic ε ∝ 1/N, as an experiment
 #
-# The paper recommends a step $\varepsilon = O(1/N)$ (equation 14) and shows it in Figure 4: the best ε of a network that tells the sign of the mean of N
-# numbers falls like 1/N. We run a small version: every ε on a grid, several seeds, the whole *set* of ε that are within one standard
-# error of the best, an interval for the exponent, and two controls.
+# The paper recommends a step $\varepsilon = O(1/N)$ (equation 14) and shows it in Figure 4: the best ε of a
+# network that tells the sign of the mean of N numbers falls like 1/N. We run a small version: every ε on a
+# grid, several seeds, the whole *set* of ε that are within one standard error of the best, an interval for
+# the exponent, and two controls.
 
 # %%
 # %matplotlib inline
@@ -44,7 +45,7 @@ usual = Plan(
     seeds=2,
     a_decade=4,
     window=(0.25, 20.0),
-    epochs=12,
+    epochs=8,
     scales=(1 / 16, 1.0, 16.0),
     collapse_length=20,
     story_length=40,
@@ -54,8 +55,8 @@ found = run_experiment("gaussian_mean", small if FAST else usual, progress=False
 # %% [markdown]
 # ## What came out
 #
-# The sentences are made from the numbers of this run. A class-room run is small: look at the intervals before you believe an exponent.
-# `leapgrad heuristic --full` is the real thing.
+# The sentences are made from the numbers of this run. A class-room run is small: look at the intervals
+# before you believe an exponent. `leapgrad heuristic --full` is the real thing.
 
 # %%
 for sentence in sentences(found):
@@ -67,11 +68,13 @@ figure_4(found, "A small run; see the sentences above for its numbers.")
 # %% [markdown]
 # ## What theory says
 #
-# Theorem C: with ε = c/N every singular value of $\partial y_N/\partial y_0$ lies within $2 - \cosh(c\sqrt{L\|W\|})$ and $\cosh(c\sqrt{L\|W\|})$ for every N, so the
-# heuristic keeps gradients of order one. It also does so for the Euler network (theorem D): at $T = N\varepsilon = O(1)$ it does not tell the two apart.
+# Theorem C: with ε = c/N every singular value of $\partial y_N/\partial y_0$ lies within $2 -
+# \cosh(c\sqrt{L\|W\|})$ and $\cosh(c\sqrt{L\|W\|})$ for every N, so the heuristic keeps gradients of order
+# one. It also does so for the Euler network (theorem D): at $T = N\varepsilon = O(1)$ it does not tell the
+# two apart.
 #
-# Theorem G: ε and the scale of W are one parameter. If the dynamics decide the best ε, it moves as $s^{-1/2}$ when W is scaled by s, which is what
-# the collapse panels test.
+# Theorem G: ε and the scale of W are one parameter. If the dynamics decide the best ε, it moves as
+# $s^{-1/2}$ when W is scaled by s, which is what the collapse panels test.
 
 # %%
 from proofs import check

@@ -109,7 +109,7 @@ def convergence(
             record,
             time / kicks,
             kicks * record.n_kicks,
-            np.array([np.linalg.norm(end(record, n) - exact) for n in counts]),
+            np.array([float(np.linalg.norm(end(record, n) - exact)) for n in counts]),
         )
         for record in records
     ]

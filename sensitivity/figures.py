@@ -11,7 +11,10 @@ from typing import ParamSpec
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.collections import Collection
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
@@ -42,9 +45,22 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     @wraps(draw)
     def inside(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with house():
-            return draw(*args, **kwargs)
+            figure = draw(*args, **kwargs)
+            _settle_colours(figure)
+            return figure
 
     return inside
+
+
+def _settle_colours(figure: Figure) -> None:
+    """Turn "C1" and its like into the house's colours: Matplotlib looks them up anew when it draws."""
+    for line in figure.findobj(Line2D):
+        assert isinstance(line, Line2D)
+        line.set_color(to_rgba(line.get_color()))
+    for part in figure.findobj(Collection):
+        assert isinstance(part, Collection)
+        if part.get_array() is None:
+            part.set(facecolor=part.get_facecolor(), edgecolor=part.get_edgecolor())
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .figures import GREY, styled
+from .figures import GREY, house, styled
 from .film import Film
 from .portraits import PhaseArea, SensitivityEllipses
 
@@ -61,9 +61,13 @@ def plot_ellipses(found: Sequence[SensitivityEllipses], radius: float = 0.15) ->
     return figure
 
 
-@styled
 def ellipse_film(found: SensitivityEllipses, radius: float = 0.15) -> Film:
     """The ellipse turning and stretching along the trajectory, one frame for each of its steps."""
+    with house():
+        return _ellipse_film(found, radius)
+
+
+def _ellipse_film(found: SensitivityEllipses, radius: float) -> Film:
     figure = Figure(figsize=(7.2, 3.3), layout="constrained", dpi=80)
     left, right = figure.subplots(1, 2, width_ratios=(1.5, 1.0))
     _trajectory(left, found)

@@ -133,12 +133,12 @@ class SensitivityEllipses:
     @property
     def axes(self) -> Float:
         """Half axes per unit of the circle's radius, the singular values; shape (frames, 2), descending."""
-        return np.linalg.svd(self.jacobians, compute_uv=False)
+        return np.asarray(np.linalg.svd(self.jacobians, compute_uv=False), dtype=np.float64)
 
     @property
     def areas(self) -> Float:
         """Area of each ellipse ÷ that of the circle, |det|; shape (frames,)."""
-        return np.abs(np.linalg.det(self.jacobians))
+        return np.asarray(np.abs(np.linalg.det(self.jacobians)), dtype=np.float64)
 
     def outlines(self, radius: float) -> Float:
         """Each ellipse around its state, for a circle of this radius: shape (frames, points, 2)."""

@@ -46,6 +46,7 @@ def source(tmp_path_factory):
     caches = shutil.ignore_patterns("__pycache__", "*.nbc", "*.nbi", "*.pyc")
     for package in PACKAGES:
         shutil.copytree(ROOT / package, root / package, ignore=caches)
+    shutil.copytree(ROOT / "notebooks", root / "notebooks")
     for name in (".gitignore", "LICENSE", "README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, root / name)
     return root
@@ -53,9 +54,11 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(source):
-    """The files of the three packages, data included, before any litter is added."""
+    """The files of the three packages, data and notebooks included, before any litter is added."""
     found = (path for package in PACKAGES for path in (source / package).rglob("*") if path.is_file())
-    return {path.relative_to(source).as_posix() for path in found}
+    books = {f"sensitivity/notebooks/{path.name}" for path in (source / "notebooks").glob("*.ipynb")}
+    assert books
+    return {path.relative_to(source).as_posix() for path in found} | books
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +123,9 @@ from sensitivity.cli import main
 sys.exit(main())
 """
     assert "reproduce" in run("-I", "-c", script, cwd=tmp_path)
+    copying = script.replace('"--help"', '"notebooks", "course"')
+    assert "6 notebooks in course" in run("-I", "-c", copying, cwd=tmp_path)
+    assert len(list((tmp_path / "course").glob("*.ipynb"))) == 6
 
 
 def test_lock_holds_one_exact_version_of_everything_the_project_asks_for(pins):

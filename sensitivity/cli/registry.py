@@ -11,6 +11,7 @@ from . import (
     growth,
     heuristic,
     norm,
+    notebooks,
     profile,
     prove,
     recommend,
@@ -40,5 +41,6 @@ COMMANDS: tuple[Command, ...] = (
     reproduce.COMMAND,
     sweep.COMMAND,
     verify.COMMAND,
+    notebooks.COMMAND,
     schemes.COMMAND,
 )
