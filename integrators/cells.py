@@ -78,6 +78,9 @@ class Kind:
         The block that Jacobians show by default ("state": the whole state).
     reference : str
         Where the cell comes from.
+    bound : callable, optional
+        ``bound(cell, h, n_steps)`` → ln of a proved bound on the norm of the default block of ∂s_N/∂s_0, for
+        step sizes h of shape (lanes,) and every state and input; where one is known.
     """
 
     name: str
@@ -100,6 +103,7 @@ class Kind:
     clock_rows: int = 0
     block: str = "state"
     reference: str = ""
+    bound: Callable[[Cell, Float, int], Float] | None = None
 
     @cached_property
     def locals(self) -> tuple[str, ...]:
@@ -292,6 +296,18 @@ class Cell:
         other.__dict__.update({k: v for k, v in self.__dict__.items() if k != "trainable"})
         other.packed = as_vector(theta, "theta", self.packed.size).copy()
         return other
+
+    def log_bound(self, step: ArrayLike, n_steps: int) -> Float:
+        """ln of the proved bound on the norm of the default block of ∂s_N/∂s_0, shape step.shape.
+
+        NaN where none is proved, as for gated cells. It is one for the product as computed: N (D + 8) D units
+        of round-off are added, which is what N products of D × D matrices can gain by rounding.
+        """
+        h = as_steps(step)
+        if self.kind.bound is None or self.plan.layers > 1:
+            return np.full(h.shape, np.nan)
+        slack = n_steps * (self.dim + 8) * self.dim * 2.0**-53
+        return np.broadcast_to(self.kind.bound(self, h, n_steps), h.shape) + slack
 
     def clock(self, n_steps: int) -> Float:
         """What the pointwise rule is told about each step besides the input: (n_steps, clock rows)."""

@@ -25,7 +25,6 @@ __all__ = ["figure_1", "figure_2", "figure_3", "norms", "save"]
 P = ParamSpec("P")
 STYLE = Path(__file__).with_name("house.mplstyle")
 NORM = r"$\|\partial y_N/\partial y_0\|_2$"
-PHASE_NORM = r"$\|\partial(y_N, p_N)/\partial(y_0, p_0)\|_2$"
 STEP = r"step $\varepsilon$ (dimensionless)"
 SLOPE = "local slope\n" r"$\mathrm{d}\log\|\cdot\|/\mathrm{d}\log\varepsilon$"
 GREY = "#777777"
@@ -132,7 +131,7 @@ def norms(
     lines: Sequence[tuple[str, NDArray, str, NDArray]],
     *,
     title: str,
-    block: str = "position",
+    gradient: str = "∂y_N/∂y_0",
     logarithmic: bool = False,
     caption: str = "",
     setting: str = "",
@@ -145,8 +144,8 @@ def norms(
     lines : sequence of (label, norms, label of the bound, bounds)
     title, caption, setting : str
         Above, below, and small at the very end.
-    block : {"position", "phase"}
-        Of which Jacobian.
+    gradient : str
+        What the norms are of.
     logarithmic : bool
         The values are natural logarithms already.
     """
@@ -159,7 +158,7 @@ def norms(
         bound = bound.clip(max=OFF_SCALE)
         axes.plot(step, bound, color=color, linestyle=broken, linewidth=1.2, label=bound_label)
     axes.set(xscale="log", xlabel=STEP, title=title)
-    norm = NORM if block == "position" else PHASE_NORM
+    norm = r"$\|" + gradient.replace("∂", r"\partial ") + r"\|_2$"
     axes.set_ylabel(rf"$\ln$ {norm}" if logarithmic else norm)
     axes.set_yscale("linear" if logarithmic else "log")
     _fit_values(axes, [values for _, values, _, _ in lines], logarithmic)

@@ -255,6 +255,7 @@ def _standard_error(sums: Float, steps: NDArray[np.int64]) -> Float:
     if len(sums) < 2 * BATCHES:
         return np.full(sums.shape[1:], np.nan)
     last = np.arange(1, BATCHES + 1) * len(sums) // BATCHES - 1
-    growth, length = (np.diff(part[last], axis=0, prepend=0) for part in (sums, steps))
-    rates = growth / length[:, None, None]
-    return rates.std(axis=0, ddof=1) / math.sqrt(BATCHES)
+    with np.errstate(invalid="ignore"):  # columns that vanished have grown by −∞; their error is NaN
+        growth, length = (np.diff(part[last], axis=0, prepend=0) for part in (sums, steps))
+        rates = growth / length[:, None, None]
+        return rates.std(axis=0, ddof=1) / math.sqrt(BATCHES)

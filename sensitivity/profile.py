@@ -136,6 +136,7 @@ def gradient_profile(
     cotangent: ArrayLike | None = None,
     of: Of = "state",
     block: str | None = None,
+    at: ArrayLike | None = None,
     memory_bytes: int = MEMORY_BYTES,
     threads: int | None = None,
     progress: bool | None = None,
@@ -153,6 +154,9 @@ def gradient_profile(
         `NeuralField` with input weights V.
     block : str, optional
         Which part of the states of a recurrence, "state" for the whole; y with a field.
+    at : array_like of int, optional
+        Which i, ascending; all by default. The sweeps are the same, but a spectral norm of a large matrix can
+        take longer than the steps between two.
     memory_bytes : int
         For trajectories; longer ones are run twice, a segment at a time.
 
@@ -191,15 +195,17 @@ def gradient_profile(
     unit = np.eye(d)[:, part]
     columns = unit if cotangent is None else unit @ as_vector(cotangent, "cotangent", unit.shape[1])[:, None]
     rows = slice(None) if of == "inputs" else part
-    index = np.arange(1 if of == "inputs" else 0, problem.n_steps + 1)
+    index = _index(at, 1 if of == "inputs" else 0, problem.n_steps)
     mantissa, exponent = (
         np.empty((problem.n_lanes, index.size)),
         np.zeros((problem.n_lanes, index.size), np.int64),
     )
 
     def consume(kept: Kept) -> None:
-        entries = slice(kept.first - index[0], kept.first - index[0] + len(kept.values))
-        norms, powers = spectral_norms(Scaled(kept.values[:, rows].transpose(3, 0, 1, 2), kept.exponents.T))
+        entries = slice(*np.searchsorted(index, (kept.first, kept.first + len(kept.values))))
+        here = index[entries] - kept.first
+        values = kept.values[here][:, rows] if len(here) < len(kept.values) else kept.values[:, rows]
+        norms, powers = spectral_norms(Scaled(values.transpose(3, 0, 1, 2), kept.exponents[here].T))
         mantissa[kept.lanes, entries], exponent[kept.lanes, entries] = norms, powers
 
     sweep = input_cotangents if of == "inputs" else node_cotangents
@@ -225,6 +231,18 @@ def gradient_profile(
         None if of == "inputs" or problem.field is not field else _bound(recurrence),
         1.0 if cotangent is None else float(np.linalg.norm(columns)),
     )
+
+
+def _index(at: ArrayLike | None, first: int, last: int) -> NDArray[np.int64]:
+    """The i that are asked for."""
+    if at is None:
+        return np.arange(first, last + 1)
+    index = np.atleast_1d(np.asarray(at))
+    if index.dtype.kind not in "iu" or index.ndim != 1 or (np.diff(index) <= 0).any():
+        raise ValueError(f"at must hold whole numbers, ascending; got {at!r}.")
+    if index.size and not first <= index[0] <= index[-1] <= last:
+        raise ValueError(f"at must lie between {first} and {last}; got {index[0]} to {index[-1]}.")
+    return index.astype(np.int64)
 
 
 def _rows(recurrence: OdeRecurrence, block: str | None) -> slice:

@@ -407,5 +407,5 @@ def test_norms_show_the_norms_though_the_bound_explodes():
     axes = figures.norms(step, lines, title="t").axes[0]
     assert axes.get_ylim()[0] < 1.0 and 1e4 < axes.get_ylim()[1] < 1e6
     lines = [("norm", np.log(norm), "bound", np.log(norm) + 1)]
-    axes = figures.norms(step, lines, title="t", logarithmic=True, block="phase").axes[0]
+    axes = figures.norms(step, lines, title="t", logarithmic=True, gradient="∂(y_N, p_N)/∂(y_0, p_0)").axes[0]
     assert axes.get_yscale() == "linear" and "ln" in axes.get_ylabel() and "p_N" in axes.get_ylabel()

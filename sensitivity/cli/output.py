@@ -64,13 +64,13 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], left: int
             print("  ".join("─" * width for width in widths))
 
 
-def write_csv(path: Path, columns: Mapping[str, Sequence[float]]) -> None:
-    """Columns of numbers in full precision; the file appears when it is complete."""
+def write_csv(path: Path, columns: Mapping[str, Any]) -> None:
+    """Columns of words, and of numbers in full precision; the file appears when it is complete."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     for row in zip(*columns.values(), strict=True):
-        writer.writerow([repr(float(value)) for value in row])
+        writer.writerow([value if isinstance(value, str) else repr(float(value)) for value in row])
     with replacing(path) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
 

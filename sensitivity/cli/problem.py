@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
     from integrators import NeuralField, Scheme
 
-__all__ = ["Problem", "add_arguments", "build", "parse_steps"]
+__all__ = [
+    "DEFAULT_D",
+    "Problem",
+    "add_arguments",
+    "build",
+    "load_inputs",
+    "parse_steps",
+    "refuse_with_weights",
+    "vector",
+]
 
 DEFAULT_D, MOST_STEP_SIZES = 10, 1_000_000
 
@@ -98,18 +107,14 @@ def build(args: argparse.Namespace) -> Problem:
     from integrators import NeuralField, get_scheme
 
     scheme, step = get_scheme(args.scheme), parse_steps(args.step)
-    inputs = None if args.inputs is None else _load(args.inputs, "--inputs")
-    if inputs is not None and inputs.ndim == 1:
-        inputs = inputs[:, None]
+    inputs = load_inputs(args)
     if args.weights is None:
         d, seed = DEFAULT_D if args.d is None else args.d, args.seed or 0
         n_inputs = 0 if inputs is None else inputs.shape[-1]
         field = NeuralField.random(d, seed, inputs=n_inputs, activation=args.activation)
         source = f"random, seed {seed}"
     else:
-        for option, value in (("--d", args.d), ("--seed", args.seed)):
-            if value is not None:
-                raise ValueError(f"{option} cannot go with --weights, which brings W and b; leave one out.")
+        refuse_with_weights(args)
         W, b, V = _load_weights(args.weights)
         field = NeuralField(W, b, V, args.activation)
         source = Path(args.weights).name
@@ -123,8 +128,8 @@ def build(args: argparse.Namespace) -> Problem:
         scheme,
         step,
         args.n_steps,
-        _vector(args.y0, "--y0", field.dim),
-        _vector(args.p0, "--p0", field.dim),
+        vector(args.y0, "--y0", field.dim),
+        vector(args.p0, "--p0", field.dim),
         inputs,
         {
             "weights": source,
@@ -161,7 +166,21 @@ def parse_steps(text: str) -> float | NDArray[np.float64]:
     return np.geomspace(*ends, number)
 
 
-def _vector(text: str | None, option: str, dim: int) -> NDArray[np.float64] | None:
+def refuse_with_weights(args: argparse.Namespace) -> None:
+    """Weights from a file leave nothing to draw."""
+    for option, value in (("--d", args.d), ("--seed", args.seed)):
+        if value is not None:
+            raise ValueError(f"{option} cannot go with --weights, which brings W and b; leave one out.")
+
+
+def load_inputs(args: argparse.Namespace) -> NDArray[np.float64] | None:
+    """What ``--inputs`` names, shape (N, inputs)."""
+    inputs = None if args.inputs is None else _load(args.inputs, "--inputs")
+    return inputs[:, None] if inputs is not None and inputs.ndim == 1 else inputs
+
+
+def vector(text: str | None, option: str, dim: int) -> NDArray[np.float64] | None:
+    """A vector from one number for all components, a comma list, or a .npy file."""
     import numpy as np
 
     if text is None:

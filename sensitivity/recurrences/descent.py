@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from integrators.cell_plan import POINT
 from integrators.cells import Cell, Kind
 from integrators.compiled import Kernel, helper, kernel
 
-from .initial import uniform
+from .initial import spectral, uniform
 
 __all__ = ["sbo", "sbo_heavy_ball", "sbo_nesterov"]
 
@@ -68,7 +69,14 @@ def _nesterov(constants, v, out, slopes):
         slopes[0, 3, f] = -mu
 
 
-def _kind(name: str, point: Kernel, depends: Mapping[str, str]) -> Kind:
+def _gradient_bound(cell, h, n_steps):
+    """max(1, η (α + ‖W‖₂)² − 1)^N: J = I − η Π Πᵀ is symmetric with 0 ≤ Π Πᵀ ≤ (α + ‖W‖₂)²."""
+    p = cell.parameters
+    lowest = 1.0 - float(p["eta"]) * (abs(float(p["alpha"])) + spectral(cell)) ** 2
+    return np.full(h.shape, n_steps * math.log(max(1.0, -lowest)))
+
+
+def _kind(name: str, point: Kernel, depends: Mapping[str, str], bound: Any = None) -> Kind:
     return Kind(
         name=name,
         state=tuple(depends),
@@ -84,10 +92,11 @@ def _kind(name: str, point: Kernel, depends: Mapping[str, str]) -> Kind:
         biases=(0, 1),
         constants={"alpha": 1.0, "eta": 1e-3, "mu": 0.5},
         reference="Z. Zhang, Y. Yue, G. Wu, Y. Li, H. Zhang, NeurIPS 2021",
+        bound=bound,
     )
 
 
-SBO = _kind("sbo", _gradient, {"h": "p Wu h"})
+SBO = _kind("sbo", _gradient, {"h": "p Wu h"}, _gradient_bound)
 HEAVY_BALL = _kind("sbo_heavy_ball", _heavy_ball, {"h": "p Wu h v", "v": "p Wu h v"})
 NESTEROV = _kind("sbo_nesterov", _nesterov, {"h": "p Wu h w", "w": "p Wu h"})
 

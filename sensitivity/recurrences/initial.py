@@ -1,4 +1,4 @@
-"""Published starts that several cells share."""
+"""Published starts that several cells share, and what their bounds need."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.cells import Kind
+from integrators.activations import ACTIVATIONS, Activation
+from integrators.cells import Cell, Kind
 
-__all__ = ["uniform"]
+__all__ = ["activation_of", "spectral", "uniform"]
 
 
 def uniform(
@@ -24,3 +25,14 @@ def uniform(
         for name, shape in shapes.items()
         if name not in (kind.constants or {})
     }
+
+
+def activation_of(cell: Cell) -> Activation:
+    """The activation that the constant of that name stands for."""
+    code = int(cell.parameters["activation"])
+    return next(record for record in ACTIVATIONS.values() if record.code == code)
+
+
+def spectral(cell: Cell) -> float:
+    """‖W‖₂."""
+    return float(np.linalg.norm(cell.parameters["W"], 2))

@@ -14,6 +14,8 @@ from integrators.cell_plan import POINT
 from integrators.cells import Cell, Kind
 from integrators.compiled import kernel
 
+from .initial import spectral
+
 __all__ = ["MODRELU", "MODRELU_COMPLEX", "cayley", "enrnn", "exprnn", "rotations", "scornn", "scurnn", "urnn"]
 
 Float = NDArray[np.float64]
@@ -31,6 +33,11 @@ def _modrelu(constants, v, out, slopes):
         slopes[0, 0, f], slopes[0, 2, f] = on, on * sign
 
 
+def _modrelu_bound(cell, h, n_steps):
+    """‖W‖₂^N, since every slope is 0 or 1."""
+    return np.full(h.shape, n_steps * math.log(spectral(cell)))
+
+
 MODRELU = Kind(
     name="modrelu",
     state=("h",),
@@ -40,6 +47,7 @@ MODRELU = Kind(
     recurrent=1,
     biases=(0, 0),
     vectors=("b",),
+    bound=_modrelu_bound,
 )
 
 
@@ -59,6 +67,19 @@ def _modrelu_complex(constants, v, out, slopes):
         slopes[0, 4, f], slopes[1, 4, f] = (x / below, y / below) if on else (0.0, 0.0)
 
 
+def _complex_bound(cell, h, n_steps):
+    """(g ‖W‖₂)^N; the slope of modReLU has the norm g = max(1, (m + b)/(m + e)) at most, m² = `inside`.
+
+    With z = |z| and m = √(z² + inside) its tangential gain is (m + b)/(m + e), which falls with m where b > e
+    and stays below 1 elsewhere; the radial gain is smaller where b > e, and at most (m² + 2em + be)/(m + e)²
+    ≤ 1 elsewhere. g is infinite for b > 0 where nothing keeps m + e away from 0.
+    """
+    p = cell.parameters
+    least, offset, b = math.sqrt(p["inside"]), float(p["outside"]), float(p["b"].max())
+    gain = 1.0 if b <= offset else math.inf if least + offset == 0.0 else (least + b) / (least + offset)
+    return np.full(h.shape, n_steps * math.log(gain * spectral(cell)) if n_steps else 0.0)
+
+
 MODRELU_COMPLEX = Kind(
     name="modrelu_complex",
     state=("re", "im"),
@@ -70,6 +91,7 @@ MODRELU_COMPLEX = Kind(
     biases=(0, 0),
     vectors=("b",),
     constants={"inside": 0.0, "outside": 0.0},
+    bound=_complex_bound,
 )
 
 SCORNN = replace(MODRELU, name="scornn", reference="K. Helfrich, D. Willmott, Q. Ye, ICML 2018")

@@ -71,6 +71,19 @@ def _unicornn(constants, v, out, slopes):
         slopes[0, 4, f] += ds * out[1, f]
 
 
+def _unicornn_bound(cell, h, n_steps):
+    """max over neurons of cosh((N + ½) θ)/cosh(θ/2), cosh θ = 1 + s² (|w| + α)/2, s = Δt σ̂(c).
+
+    By comparison: y_{n+1} = (2 − s² k_n) y_n − y_{n−1}, y_1 = (1 − s² k_0) y_0, and |k_n| ≤ |w| + α.
+    """
+    p = cell.parameters
+    s = h[..., None] / (1.0 + np.exp(-p["c"]))
+    # θ from sinh(θ/2) = s √K / 2, which keeps its digits for small s; ln cosh x = x + ln(1 + e^−2x) − ln 2.
+    theta = 2.0 * np.arcsinh(0.5 * s * np.sqrt(np.abs(p["w"]) + abs(float(p["alpha"]))))
+    growth = n_steps * theta + np.log1p(np.exp(-(2 * n_steps + 1) * theta)) - np.log1p(np.exp(-theta))
+    return growth.max(axis=-1)
+
+
 UNICORNN = Kind(
     name="unicornn",
     state=("y", "z"),
@@ -83,6 +96,7 @@ UNICORNN = Kind(
     step=0.1,
     block="y",
     reference="T. K. Rusch, S. Mishra, ICML 2021",
+    bound=_unicornn_bound,
 )
 
 

@@ -7,10 +7,26 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from integrators.cells import Cell
 from integrators.naming import nearest
+from integrators.validation import as_count
 
-__all__ = ["MODELS", "builder", "hyperparameters", "make"]
+from .cell import unroll
+from .ode import OdeRecurrence
+
+__all__ = [
+    "HAMILTONIAN",
+    "MODELS",
+    "builder",
+    "drawn_inputs",
+    "hyperparameters",
+    "make",
+    "make_recurrence",
+    "names",
+]
 
 MODELS = {
     "vanilla": "vanilla:vanilla",
@@ -45,6 +61,14 @@ MODELS = {
     "sbo_nesterov": "descent:sbo_nesterov",
 }
 """Every cell by name: ``module:function`` in this package; the function has the published start."""
+
+HAMILTONIAN = {"hamiltonian": "neural:NeuralField", "hamiltonian_potential": "potential:PotentialField"}
+"""Second-order systems by name: ``module:field`` in `integrators`, for any scheme."""
+
+
+def names() -> tuple[str, ...]:
+    """Everything that `make_recurrence` knows."""
+    return (*HAMILTONIAN, *MODELS)
 
 
 def builder(name: str) -> Callable[..., Cell]:
@@ -84,3 +108,45 @@ def make(name: str, d: int, n_inputs: int = 0, rng: Any = 0, **details: Any) -> 
         listed = ", ".join(known) or "none"
         raise ValueError(f"{name} has no hyperparameter {unknown[0]!r}; it has {listed}.")
     return builder(name)(d, n_inputs, rng, **details)
+
+
+def drawn_inputs(n_steps: int, n_inputs: int, seed: int) -> NDArray[np.float64]:
+    """Inputs N(0, 1), shape (n_steps, n_inputs), from a stream of their own: the same for every model."""
+    return np.random.default_rng([seed, 1]).standard_normal((n_steps, n_inputs))
+
+
+def make_recurrence(
+    name: str,
+    d: int,
+    n_steps: int,
+    seed: int = 0,
+    inputs: NDArray[np.float64] | None = None,
+    scheme: str = "leapfrog",
+    **options: Any,
+) -> OdeRecurrence:
+    """Any model by name at its published start, unrolled over N steps from the zero state.
+
+    Parameters
+    ----------
+    name : str
+        Of `MODELS`, or of `HAMILTONIAN` for ÿ = F(y, x) with `scheme` and the step 1/N of equation (14).
+    d, n_steps, seed : int
+    inputs : ndarray, shape (n_steps, n_inputs), optional
+        The autonomous model by default.
+    **options
+        ``threads``, ``progress``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, with the nearest known one.
+    """
+    n_steps, n_inputs = as_count(n_steps, "n_steps"), 0 if inputs is None else inputs.shape[-1]
+    if name in HAMILTONIAN:
+        module, field = HAMILTONIAN[name].split(":")
+        kind = getattr(importlib.import_module(f"integrators.{module}"), field)
+        step = 1.0 / max(n_steps, 1)
+        return OdeRecurrence(kind.random(d, seed, n_inputs), scheme, step, n_steps, inputs=inputs, **options)
+    if name not in MODELS:
+        raise nearest("model", name, names())
+    return unroll(make(name, as_count(d, "d", least=1), n_inputs, seed), n_steps, inputs=inputs, **options)

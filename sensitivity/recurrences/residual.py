@@ -12,7 +12,7 @@ from integrators.cell_plan import POINT
 from integrators.cells import Cell, Kind
 from integrators.compiled import kernel
 
-from .initial import uniform
+from .initial import activation_of, spectral, uniform
 
 __all__ = [
     "EULER",
@@ -37,6 +37,11 @@ def _euler(constants, v, out, slopes):
         slopes[0, 1, f] = 1.0
 
 
+def _euler_bound(cell, h, n_steps):
+    """(1 + ε sup|σ'| ‖W‖₂)^N."""
+    return n_steps * np.log1p(h * activation_of(cell).lipschitz * spectral(cell))
+
+
 EULER = Kind(
     name="euler",
     state=("h",),
@@ -47,6 +52,7 @@ EULER = Kind(
     constants={"activation": ACTIVATIONS["tanh"].code},
     step=1.0,
     reference="Rusch, Pearson, Zygalakis (2019), eqs. (3), (12)",
+    bound=_euler_bound,
 )
 
 
@@ -68,6 +74,11 @@ def _gated(constants, v, out, slopes):
         slopes[0, 3, f] = 1.0
 
 
+def _gated_bound(cell, h, n_steps):
+    """(1 + (5/4) ε ‖M‖₂)^N, since z σ' ≤ 1 and |tanh| σ̂' ≤ 1/4."""
+    return n_steps * np.log1p(1.25 * h * spectral(cell))
+
+
 GATED_ANTISYMMETRIC = Kind(
     name="gated_antisymmetric",
     state=("h",),
@@ -79,6 +90,7 @@ GATED_ANTISYMMETRIC = Kind(
     biases=(1, 3),
     step=1.0,
     reference="B. Chang, M. Chen, E. Haber, E. H. Chi, ICLR 2019",
+    bound=_gated_bound,
 )
 
 
@@ -91,6 +103,11 @@ def _leaky(constants, v, out, slopes):
         slopes[0, 1, f] = 1.0 - v[2, f]
 
 
+def _leaky_bound(cell, h, n_steps):
+    """(|1 − 1/τ| + sup|σ'| ‖W‖₂/τ)^N."""
+    return n_steps * np.log(np.abs(1.0 - h) + h * activation_of(cell).lipschitz * spectral(cell))
+
+
 LEAKY = Kind(
     name="leaky",
     state=("h",),
@@ -101,6 +118,7 @@ LEAKY = Kind(
     constants={"activation": ACTIVATIONS["tanh"].code},
     step=0.1,
     reference="J. M. Murray, eLife 8 (2019) e43299",
+    bound=_leaky_bound,
 )
 
 

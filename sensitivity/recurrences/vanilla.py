@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from integrators.activations import ACTIVATIONS, activate
@@ -9,7 +11,7 @@ from integrators.cell_plan import POINT
 from integrators.cells import Cell, Kind
 from integrators.compiled import kernel
 
-from .initial import uniform
+from .initial import activation_of, spectral, uniform
 
 __all__ = ["VANILLA", "irnn", "vanilla"]
 
@@ -17,6 +19,12 @@ __all__ = ["VANILLA", "irnn", "vanilla"]
 @kernel(POINT)
 def _point(constants, v, out, slopes):
     activate(int(constants[0]), v[0], out[0], slopes[0, 0])
+
+
+def _bound(cell, h, n_steps):
+    """(sup|σ'| ‖W‖₂)^N: the paper's bound below equation (1)."""
+    gain = activation_of(cell).lipschitz * spectral(cell)
+    return np.full(h.shape, n_steps * math.log(gain) if gain else -math.inf if n_steps else 0.0)
 
 
 VANILLA = Kind(
@@ -28,6 +36,7 @@ VANILLA = Kind(
     recurrent=1,
     constants={"activation": ACTIVATIONS["tanh"].code},
     reference="J. L. Elman, Cognitive Science 14 (1990) 179–211",
+    bound=_bound,
 )
 
 

@@ -27,6 +27,7 @@ from ..growth import GrowthExponents, growth_exponents
 from ..jacobians import norm_and_exponent
 from ..profile import gradient_profile
 from ..recurrences.ode import OdeRecurrence
+from . import recurrences
 
 __all__ = ["MODELS", "Case", "Model", "OdeCase", "Size"]
 
@@ -210,6 +211,13 @@ def _textbook(name: str, d: int) -> Model:
     return Model(name, ("scheme", "n_steps", "y0", "p0", "step"), build, partial(_ode_size, d))
 
 
+def _cell(name: str) -> Model:
+    def size(parameters: Mapping[str, Any]) -> Size:
+        return Size(**recurrences.size(name, parameters))
+
+    return Model(name, recurrences.AXES_OF_CELLS, partial(recurrences.build, name), size)
+
+
 _NEURAL_AXES = (
     "scheme", "activation", "d", "n_steps", "seed", "gamma", "weight_scale", "y0", "p0", "inputs", "step",
 )  # fmt: skip
@@ -222,6 +230,7 @@ MODELS = {
         _textbook("pendulum", 1),
         _textbook("henon_heiles", 2),
         _textbook("kepler", 2),
+        *map(_cell, recurrences.MODELS),
     )
 }
 """Every model by name."""
