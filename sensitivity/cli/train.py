@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..training.recipes import filled
 from .command import Command
 from .output import number, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..training.trainer import Split
+    from ..training.network import Network
+    from ..training.trainer import Run, Split
 
 __all__ = ["COMMAND"]
 
@@ -18,7 +21,7 @@ CHECK_FAILED = 1
 EXAMPLES = """\
   leapgrad train shock --n-steps 500 --step 10/N
   leapgrad train xor --model antisymmetric --gamma 0.01 --n-steps 50 --step 1/N --threshold 0.9
-  leapgrad train mnist --data DIR --d 64 --start oscillators --step 20/N --checkpoint run.npz
+  leapgrad train mnist --data DIR --recipe mnist --checkpoint run.npz --out result
   leapgrad train ECG5000_TRAIN.txt --step 10/N --epochs 100"""
 
 
@@ -36,35 +39,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--fetch", action="store_true", help="download MNIST into --data first; needs pooch")
     data.add_argument("--test-file", metavar="FILE", help="test series (default: TEST for TRAIN in the name)")
     network = parser.add_argument_group("network")
-    network.add_argument("--model", default="hamiltonian", metavar="NAME", help="default hamiltonian")
-    network.add_argument("--d", type=int, default=10, metavar="D", help="hidden dimension (default 10)")
+    network.add_argument("--model", metavar="NAME", help="default hamiltonian")
+    network.add_argument("--d", type=int, metavar="D", help="hidden dimension (default 10)")
     network.add_argument("--step", metavar="E", help="ε: a number, or c/N (default 10/N)")
     network.add_argument("--scheme", metavar="NAME", help="see leapgrad schemes (default: the model's own)")
     network.add_argument("--gamma", type=float, metavar="G", help="of the antisymmetric model (default 0)")
     network.add_argument("--activation", metavar="NAME", help="σ (default tanh)")
-    network.add_argument("--start", default="uniform", metavar="KIND", help="uniform, paper or oscillators")
+    network.add_argument("--start", metavar="KIND", help="uniform, paper or oscillators")
     network.add_argument("--input-scale", type=float, metavar="S", help="V uniform on ±S")
-    network.add_argument("--turns", default="10:40", metavar="A:B", help="of the oscillators, in radians")
+    network.add_argument("--turns", metavar="A:B", help="of the oscillators, in radians (default 10:40)")
+    network.add_argument("--coupling", type=float, metavar="S", help="of the oscillators (default 0.1)")
+    network.add_argument("--rows", type=int, metavar="R", help="of an image, for --harmonics (default 1)")
+    network.add_argument("--harmonics", type=int, metavar="K", help="of a row, that units see (default 1)")
     recipe = parser.add_argument_group("training")
-    recipe.add_argument("--rate", type=float, default=0.01, metavar="R", help="of Adam (default 0.01)")
-    recipe.add_argument("--batch", type=int, default=100, metavar="B", help="default 100")
-    recipe.add_argument("--epochs", type=int, default=20, metavar="E", help="default 20")
+    recipe.add_argument("--recipe", metavar="NAME", help="options that are known to work: mnist")
+    recipe.add_argument("--rate", type=float, metavar="R", help="of Adam (default 0.01)")
+    recipe.add_argument("--batch", type=int, metavar="B", help="default 100")
+    recipe.add_argument("--epochs", type=int, metavar="E", help="default 20")
     recipe.add_argument("--clip", type=float, metavar="G", help="largest gradient norm (default: any)")
-    recipe.add_argument("--cosine", action="store_true", help="let the rate fall along half a cosine")
+    recipe.add_argument("--factors", metavar="W=F,…", help="factors on the rate of single parameters")
+    recipe.add_argument("--cosine", action=argparse.BooleanOptionalAction, default=None,
+                        help="let the rate fall along half a cosine")  # fmt: skip
     recipe.add_argument("--threshold", type=float, metavar="A", help="stop at this test accuracy, as in 0.9")
-    recipe.add_argument("--seed", type=int, default=0, metavar="S", help="of data, weights and batches")
+    recipe.add_argument("--seed", type=int, metavar="S", help="of data, weights and batches")
     recipe.add_argument("--checkpoint", metavar="FILE.npz", help="written every epoch, resumed if there")
+    recipe.add_argument("--out", metavar="DIR", help="folder for the result with its manifest")
 
 
 def run(args: argparse.Namespace) -> int:
     from ..files import check_writable
     from ..training.models import Shape, make_network, parse_step
+    from ..training.report import write_run
     from ..training.start import Start
-    from ..training.tasks import TASKS
     from ..training.trainer import Diverged, Recipe, train
 
     if args.checkpoint:
         check_writable(args.checkpoint)
+    for name, value in filled(vars(args), args.recipe).items():
+        setattr(args, name, value)
     data, best = _data(args)
     sequences = data.train
     gated = args.model in ("lstm", "vanilla")
@@ -73,11 +85,15 @@ def run(args: argparse.Namespace) -> int:
     network = make_network(
         args.model, shape, step=step, scheme=args.scheme, gamma=args.gamma, activation=args.activation
     )
-    start = Start(args.start, input_scale=args.input_scale, turns=_turns(args.turns))
+    start = Start(
+        args.start, input_scale=args.input_scale, turns=_turns(args.turns), coupling=args.coupling,
+        rows=args.rows, harmonics=args.harmonics,
+    )  # fmt: skip
     every = max(1, len(sequences) // (5 * args.batch)) if args.threshold else None
     recipe = Recipe(
-        args.rate, args.batch, args.epochs, args.seed, args.clip, args.threshold, every, args.cosine
-    )
+        args.rate, args.batch, args.epochs, args.seed, args.clip, args.threshold, every, bool(args.cosine),
+        _factors(args.factors),
+    )  # fmt: skip
     theta = start.draw(network, args.seed)
     try:
         result = train(network, data, recipe, theta, checkpoint=args.checkpoint, progress=None)
@@ -90,23 +106,43 @@ def run(args: argparse.Namespace) -> int:
             print(f"{error}{kept}")
         return CHECK_FAILED
     trace = result.trace
-    if args.json:
-        print_json(
-            {
-                "task": args.task,
-                "model": args.model,
-                "network": network.describe(),
-                "hidden_parameters": network.recurrent_parameters,
-                "best_possible": best,
-                "reached": result.reached,
-                "iteration": trace.iteration,
-                "loss": trace.loss,
-                "accuracy": trace.accuracy,
-                "gradient_norm": trace.gradient_norm,
-                "seconds": result.seconds,
-            }
-        )
-        return 0
+    found = {
+        "task": args.task,
+        "model": args.model,
+        "network": network.describe(),
+        "hidden_parameters": network.recurrent_parameters,
+        "best_possible": best,
+        "reached": result.reached,
+        "iteration": trace.iteration,
+        "loss": trace.loss,
+        "accuracy": trace.accuracy,
+        "gradient_norm": trace.gradient_norm,
+        "seconds": result.seconds,
+    }
+    if args.out:
+        write_run(args.out, found, {"start": asdict(start), "recipe": asdict(recipe)}, _command(args))
+    print_json(found) if args.json else _show(args, network, result, best)
+    return 0
+
+
+def _command(args: argparse.Namespace) -> str:
+    """What to type to have the same again, without paths."""
+    paths = ("task", "recipe", "run", "json", "data", "out", "checkpoint", "fetch", "test_file")
+    base = filled(dict.fromkeys(vars(args)), args.recipe)
+    own = {
+        name: value for name, value in vars(args).items()
+        if name not in paths and value is not None and value != base[name]
+    }  # fmt: skip
+    words = {name.replace("_", "-"): "" if value is True else f" {value}" for name, value in own.items()}
+    options = [f"--{name}{value}" for name, value in words.items()]
+    recipe = [f"--recipe {args.recipe}"] if args.recipe else []
+    return " ".join(["leapgrad train", Path(args.task).name, *recipe, *options])
+
+
+def _show(args: argparse.Namespace, network: Network, result: Run, best: float | None) -> None:
+    from ..training.tasks import TASKS
+
+    trace = result.trace
     about = TASKS[args.task].about if args.task in TASKS else args.task
     eps = f", ε = {number(network.step, 4)}" if network.step is not None else ""
     print(
@@ -132,7 +168,6 @@ def run(args: argparse.Namespace) -> int:
         told = f"reached after {result.reached} iterations" if result.reached else "not reached"
         print(f"{100 * args.threshold:g} % {told}")
     print(f"{result.seconds:.1f} s")
-    return 0
 
 
 def _data(args: argparse.Namespace) -> tuple[Split, float | None]:
@@ -178,6 +213,20 @@ def _turns(text: str) -> tuple[float, float]:
     if not 0.0 < low <= high < float("inf"):
         raise ValueError(f"--turns must be two positive numbers low:high, got {text!r}.")
     return low, high
+
+
+def _factors(text: str) -> dict[str, float]:
+    """ "W=0.005,V=0.2" as a mapping."""
+    factors = {}
+    for part in filter(None, text.split(",")):
+        name, _, value = part.partition("=")
+        try:
+            factors[name.strip()] = float(value)
+        except ValueError:
+            raise ValueError(
+                f"--factors must be names and numbers, as in W=0.01,V=0.2; got {text!r}."
+            ) from None
+    return factors
 
 
 COMMAND = Command(

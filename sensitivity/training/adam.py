@@ -41,8 +41,8 @@ class Adam:
     beta_2: float = 0.999
     epsilon: float = 1e-8
 
-    def step(self, theta: Float, gradient: Float, state: AdamState, factor: float = 1.0) -> None:
-        """One step in place, at `factor` times the rate."""
+    def step(self, theta: Float, gradient: Float, state: AdamState, factor: Float | float = 1.0) -> None:
+        """One step in place, at `factor` times the rate: one number, or one for each entry."""
         state.steps += 1
         for moment, beta, target in (
             (state.first, self.beta_1, gradient),

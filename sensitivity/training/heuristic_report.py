@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import time
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from ..files import replacing_folder
 from ..manifest import manifest
 from .heuristic import CONTROL, QUICK, Experiment, Plan, Scan, run_experiment
 from .optimum import PowerLaw
+from .report import write_json
 
 __all__ = ["numbers", "sentences", "write_experiment"]
 
@@ -130,19 +130,15 @@ def write_experiment(
         for suffix in ("png", "pdf"):
             save(drawn, folder / f"figure_4.{suffix}")
         (folder / "accuracy.csv").write_text(_to_csv(found), encoding="utf-8", newline="")
-        _write_json(folder / "heuristic.json", data)
+        write_json(folder / "heuristic.json", data)
         (folder / "README.md").write_text(_readme(found, said, command), encoding="utf-8")
         seconds = time.perf_counter() - began
         files = {path.name: path for path in folder.iterdir()}
         setting = asdict(plan.setting(task))
-        _write_json(
+        write_json(
             folder / "manifest.json", manifest(command, {"setting": setting, **asdict(plan)}, seconds, files)
         )
     return found, data, seconds
-
-
-def _write_json(path: Path, data: Any) -> None:
-    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _readme(found: Experiment, said: list[str], command: str) -> str:

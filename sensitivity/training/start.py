@@ -27,8 +27,8 @@ class Start:
     ----------
     kind : {"uniform", "paper", "oscillators"}
         uniform: all on ±1/√d. paper: W, V, b on (0, 1/d), as in Examples 1 and 2. oscillators:
-        W = −diag(u) + noise on ±0.1/√d, so that every unit starts as an oscillator of its own: it turns by
-        Nε√u radians along the sequence.
+        W = −diag(u) + noise on ±coupling/√d, so that every unit starts as an oscillator of its own: it turns
+        by Nε√u radians along the sequence.
     weight_scale : float
         Factor on W: s of theorem G.
     input_scale : float
@@ -37,6 +37,11 @@ class Start:
         Factor on R, which is uniform on ±1/√d.
     turns : pair of float
         oscillators: Nε√u is log-uniform between these, in radians.
+    coupling : float
+        oscillators: the noise on W.
+    rows, harmonics : int
+        oscillators, for images read row by row: unit i turns harmonics · i // d times faster than once a row,
+        give or take the turns above, and sees where in a row something is; rows is the number of rows.
     """
 
     kind: str = "uniform"
@@ -44,6 +49,9 @@ class Start:
     input_scale: float | None = None
     readout_scale: float = 1.0
     turns: tuple[float, float] = (10.0, 40.0)
+    coupling: float = 0.1
+    rows: int = 1
+    harmonics: int = 1
 
     def __post_init__(self) -> None:
         if self.kind not in STARTS:
@@ -70,12 +78,20 @@ class Start:
             view[...] = rng.uniform(low, limit, view.shape)
             if name == "W":
                 if self.kind == "oscillators":
-                    view *= 0.1
-                    low, high = np.log(self.turns)
-                    view[np.diag_indices(d)] -= (np.exp(rng.uniform(low, high, d)) / span) ** 2
+                    view *= self.coupling
+                    view[np.diag_indices(d)] -= (self._turns(rng, d) / span) ** 2
                 view *= self.weight_scale
             elif name in ("R", "R_out"):
                 view *= self.readout_scale
             elif name in ("r", "r_out"):
                 view[...] = 0.0
         return theta
+
+    def _turns(self, rng: np.random.Generator, d: int) -> Float:
+        """Nε√u of each unit: above 2π · rows · k, or below it for half of the units of a harmonic k > 0."""
+        low, high = np.log(self.turns)
+        slow: Float = np.exp(rng.uniform(low, high, d))
+        harmonic = self.harmonics * np.arange(d) // d
+        if self.harmonics > 1:
+            slow = slow * np.where((harmonic > 0) & (rng.uniform(size=d) < 0.5), -1.0, 1.0)
+        return np.add(2.0 * math.pi * self.rows * harmonic, slow, dtype=np.float64)

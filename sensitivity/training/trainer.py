@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.naming import nearest
 from integrators.validation import as_count
 
 from .adam import Adam, AdamState, clipped
@@ -55,6 +56,9 @@ class Recipe:
         Iterations between two looks at the test accuracy; once an epoch by default.
     cosine : bool
         Let the rate fall along half a cosine to a hundredth at the end.
+    factors : mapping
+        Name of a parameter → factor on its rate. Where c = Nε is large, W wants a small one: a change
+        δu of an oscillator's square frequency u turns it by c δu / (2√u) radians along the sequence.
     """
 
     rate: float = 1e-3
@@ -65,6 +69,7 @@ class Recipe:
     threshold: float | None = None
     check_every: int | None = None
     cosine: bool = False
+    factors: Mapping[str, float] = field(default_factory=dict)
 
     def checked(self, n: int) -> Recipe:
         """The same, once its entries are known to make sense for `n` training sequences.
@@ -78,13 +83,32 @@ class Recipe:
             as_count(getattr(self, name), name, least)
         if self.check_every is not None:
             as_count(self.check_every, "check_every", 1)
-        for name in ("rate", "clip"):
-            value = getattr(self, name)
+        given = {"rate": self.rate, "clip": self.clip}
+        given |= {f"the factor on the rate of {name}": value for name, value in self.factors.items()}
+        for name, value in given.items():
             if value is not None and not (value > 0.0 and math.isfinite(value)):
                 raise ValueError(f"{name} must be positive and finite, got {value}.")
         if self.threshold is not None and not 0.0 < self.threshold <= 1.0:
             raise ValueError(f"threshold must be an accuracy in (0, 1], got {self.threshold}.")
         return replace(self, batch=min(self.batch, n))
+
+    def scale(self, network: Network) -> Float | float:
+        """The factors, entry by entry of θ.
+
+        Raises
+        ------
+        ValueError
+            If the network has no parameter of that name.
+        """
+        if not self.factors:
+            return 1.0
+        scale = np.ones(network.n_parameters)
+        parts = network.named(scale)
+        for name, value in self.factors.items():
+            if name not in parts:
+                raise nearest("parameter", name, parts)
+            parts[name][...] = value
+        return scale
 
     def factor(self, iteration: int, total: int) -> float:
         """Of the learning rate at an iteration."""
@@ -251,7 +275,7 @@ class _Loop:
 
     def epochs(self, state: _State, bar: Any) -> Iterator[None]:
         """Run the epochs that are left; yields after each."""
-        recipe, adam = self.recipe, Adam(self.recipe.rate)
+        recipe, adam, scale = self.recipe, Adam(self.recipe.rate), self.recipe.scale(self.network)
         n = len(self.data.train)
         batches = n // recipe.batch
         every = recipe.check_every or batches
@@ -269,7 +293,7 @@ class _Loop:
                 guess = math.log(self.network.n_classes)
                 if not (result.loss < TOO_LARGE * guess and math.isfinite(norm)):
                     raise Diverged(state.epoch, iteration, result.loss, norm, state.theta)
-                factor = recipe.factor(iteration, recipe.epochs * batches)
+                factor = recipe.factor(iteration, recipe.epochs * batches) * scale
                 adam.step(state.theta, clipped(result.gradient, norm, recipe.clip), state.adam, factor)
                 losses.append(result.loss)
                 if (iteration + 1) % every == 0:
