@@ -223,7 +223,7 @@ def run_experiment(task: str = "gaussian_mean", plan: Plan = QUICK, **options: A
         A name of `TASKS`.
     plan : Plan
     **options
-        `threads` and `progress` of `run_all`.
+        `threads`, `progress` and `kept` of `run_all`.
     """
     setting = plan.setting(task)
     scans = []
@@ -241,6 +241,7 @@ def run_experiment(task: str = "gaussian_mean", plan: Plan = QUICK, **options: A
         np.linalg.norm(network.weights(setting.start.draw(network, seed)), 2) for seed in range(plan.seeds)
     ]
     best = _best_step(main, plan.story_length)
+    options.pop("kept", None)
     stories = run_all(
         [1.0 / plan.story_length, best],
         lambda step: tell(setting, plan, step),

@@ -14,11 +14,14 @@ from typing import Any
 from ..files import replacing_folder
 from ..manifest import manifest
 from .heuristic import CONTROL, QUICK, Experiment, Plan, Scan, run_experiment
+from .kept import Kept
 from .optimum import PowerLaw
 from .report import write_json
 
 __all__ = ["numbers", "sentences", "write_experiment"]
 
+UNFINISHED = "unfinished.jsonl"
+"""Runs that are done, as long as others are not."""
 CLAIMED, PREDICTED = -1.0, -0.5
 
 
@@ -114,6 +117,8 @@ def write_experiment(
 ) -> tuple[Experiment, Mapping[str, Any], float]:
     """Run the experiment; write Figure 4, accuracies, numbers, README and manifest, all at the end or none.
 
+    Interrupted, it goes on from the runs that were finished when it is called again.
+
     Returns
     -------
     tuple
@@ -124,7 +129,8 @@ def write_experiment(
 
     began = time.perf_counter()
     with replacing_folder(out) as folder:
-        found = run_experiment(task, plan, **options)
+        kept = Kept(Path(out) / UNFINISHED)
+        found = run_experiment(task, plan, kept=kept, **options)
         said, data = sentences(found), numbers(found)
         drawn = figure_4(found, " ".join(said[:3]))
         for suffix in ("png", "pdf"):
@@ -138,6 +144,7 @@ def write_experiment(
         write_json(
             folder / "manifest.json", manifest(command, {"setting": setting, **asdict(plan)}, seconds, files)
         )
+    kept.remove()
     return found, data, seconds
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from integrators.blocks import default_threads
 
+from .kept import Kept
 from .ode_network import OdeNetwork
 from .start import Start
 from .tasks import get_task
@@ -65,6 +66,7 @@ def run_all(
     *,
     label: str,
     cost: Callable[[Job], float] = lambda job: 1.0,
+    kept: Kept | None = None,
     threads: int | None = None,
     progress: bool | None = None,
 ) -> list[Result]:
@@ -74,11 +76,14 @@ def run_all(
     ----------
     label : str
         Of the progress bar, which moves by `cost`.
+    kept : Kept, optional
+        Jobs that it knows are not done again; the others are added.
     """
     from tqdm import tqdm
 
     order = sorted(range(len(jobs)), key=lambda i: -cost(jobs[i]))
     results: list[Any] = [None] * len(jobs)
+    kept = kept or Kept()
     lock, stop = threading.Lock(), threading.Event()
     total = sum(map(cost, jobs))
     shape = "{desc}: {percentage:3.0f}%|{bar}| {elapsed} gone, {remaining} to go"
@@ -88,7 +93,11 @@ def run_all(
         def one(i: int) -> None:
             if stop.is_set():
                 return
-            results[i] = work(jobs[i])
+            if jobs[i] in kept:
+                results[i] = kept[jobs[i]]
+            else:
+                results[i] = work(jobs[i])
+                kept.add(jobs[i], results[i])
             with lock:
                 bar.update(cost(jobs[i]))
 
