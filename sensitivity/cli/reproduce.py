@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .command import Command
 from .output import from_log, print_json, print_table
+from .tables import COMMAND as TABLES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,7 +141,7 @@ def run_pictures(args: argparse.Namespace) -> int:
 
 COMMAND = Command(
     "reproduce",
-    "the paper's figures, and the pictures of the notebooks",
+    "the paper's figures and tables, and the pictures of the notebooks",
     subcommands=(
         Command(
             "figures",
@@ -149,6 +150,7 @@ COMMAND = Command(
             run,
             examples=EXAMPLES,
         ),
+        TABLES,
         Command(
             "pictures",
             "phase-space areas, sensitivity ellipses, bounds that close, orders",

@@ -33,7 +33,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         # Units that see up and down (harmonic 0) and left and right (harmonics 1, 2 of a row of 28 pixels),
         # nearly linear at first: with wide V the run is chaotic from the start, and nothing is learned.
         "mnist": {
-            "d": 128,
+            "d": 96,
             "step": "176/N",
             "start": "oscillators",
             "input_scale": 0.05,
@@ -44,7 +44,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "rate": 0.02,
             "factors": "W=0.01,V=0.1,b=0.1",
             "batch": 128,
-            "epochs": 15,
+            "epochs": 14,
             "clip": 1.0,
             "cosine": True,
         },

@@ -1,0 +1,50 @@
+"""Figures 6 and 7: iterations to the threshold over N. Nothing is computed here but axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+from ..figures import GREY, styled, wrapped
+from .contest import Cell, Plan
+from .tasks import get_task
+
+__all__ = ["iterations_figure"]
+
+
+@styled
+def iterations_figure(cells: Sequence[Cell], plan: Plan, number: int) -> Figure:
+    """Median and range over seeds for each network; what did not get there stands above the budget."""
+    figure = Figure(figsize=(7.5, 5.6))
+    axes = figure.add_axes((0.11, 0.24, 0.86, 0.69))
+    names = list(dict.fromkeys(cell.entrant for cell in cells))
+    lengths = sorted({cell.n_steps for cell in cells})
+    failed = 1.6 * plan.iterations
+    for i, name in enumerate(names):
+        # Side by side: several networks often need the same number.
+        shift = 1.0 + 0.05 * (i - 0.5 * (len(names) - 1))
+        mine = [cell for cell in cells if cell.entrant == name and cell.setting is not None]
+        there = [(cell.n_steps * shift, cell.median, *cell.span) for cell in mine
+                 if cell.median is not None and cell.span is not None]  # fmt: skip
+        color, marker = f"C{i}", "os^D"[i % 4]
+        axes.plot([x for x, *_ in there], [m for _, m, *_ in there], color=color, marker=marker, label=name)
+        for x, _, low, high in there:
+            axes.vlines(x, low, high, color=color, linewidth=1.2)
+        for cell in mine:
+            if cell.median is None:
+                axes.plot(cell.n_steps * shift, failed, marker=marker, color=color, fillstyle="none")
+    axes.axhline(plan.iterations, color=GREY, linestyle=":", linewidth=1.0)
+    axes.set(xscale="log", yscale="log", xlabel="N", ylabel=f"iterations to {100 * plan.threshold:g} %")
+    axes.set_title(f"Figure {number}: {get_task(cells[0].task).about}", fontsize=10)
+    axes.set_xticks(lengths, [f"{n}" for n in lengths])
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.legend(fontsize=8)
+    caption = (
+        f"Median over {plan.seeds} fresh seeds, bars from the fewest to the most iterations of runs that got "
+        f"there; hollow above the dotted line: most runs did not within {plan.iterations} iterations. Each "
+        "network at its best setting."
+    )
+    figure.text(0.02, 0.115, wrapped(caption, 105), fontsize=9, va="top", linespacing=1.25)
+    return figure

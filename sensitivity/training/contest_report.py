@@ -1,0 +1,151 @@
+"""The tables as files: a page, every run, Figures 6 and 7, and a manifest."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..files import replacing_folder
+from ..manifest import manifest
+from .contest import Cell, Outcome, Plan, Setting, run_contest
+from .contest_plans import FIGURES, QUICK, TABLES
+from .kept import Kept
+from .report import write_json
+from .tasks import get_task
+
+__all__ = ["page", "sentences", "table", "write_tables"]
+
+UNFINISHED = "unfinished.jsonl"
+"""Runs that are done, as long as others are not."""
+
+
+def of_task(cells: Sequence[Cell], task: str) -> list[Cell]:
+    return [cell for cell in cells if cell.task == task]
+
+
+def shown(cell: Cell) -> str:
+    """Iterations and hidden parameters of a cell, as the tables print them."""
+    if cell.setting is None:
+        return "not run"
+    hidden, runs = cell.outcomes[0].hidden, len(cell.outcomes)
+    if cell.median is None or cell.span is None:
+        best = max(one.best for one in cell.outcomes)
+        return f"/ ({cell.successes} of {runs}, best {100 * best:.0f} %)"
+    low, high = cell.span
+    few = f", {cell.successes} of {runs}" if cell.successes < runs else ""
+    return f"{hidden} in {cell.median:g} ({low}–{high}{few})"
+
+
+def table(cells: Sequence[Cell]) -> list[str]:
+    """One task as Markdown: a row for each length, a column for each network."""
+    names = list(dict.fromkeys(cell.entrant for cell in cells))
+    by_place = {(cell.n_steps, cell.entrant): cell for cell in cells}
+    lines = ["| N | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for n in sorted({cell.n_steps for cell in cells}):
+        lines.append(f"| {n} | " + " | ".join(shown(by_place[n, name]) for name in names) + " |")
+    return lines
+
+
+def sentences(cells: Sequence[Cell], plan: Plan) -> list[str]:
+    """For each task and network: where it got, with which settings."""
+    said = []
+    for task in plan.tasks:
+        mine = of_task(cells, task)
+        for name in dict.fromkeys(cell.entrant for cell in mine):
+            row = [cell for cell in mine if cell.entrant == name and cell.setting is not None]
+            there = [cell for cell in row if cell.median is not None]
+            chosen = "; ".join(f"N = {c.n_steps}: {c.setting.text()}" for c in row if c.setting is not None)
+            got = f"{100 * plan.threshold:g} % at {len(there)} of {len(row)} lengths"
+            said.append(f"{task}, {name}: {got} ({chosen}).")
+    return said
+
+
+def page(cells: Sequence[Cell], plan: Plan, command: str) -> str:
+    """README.md: set-up, tables, figures, settings."""
+    runs = sum(len(cell.outcomes) for cell in cells)
+    lines = [
+        "# Iterations to 90 %: Tables 1 and 2, Figures 6 and 7",
+        "",
+        f"Made by `{command}`: {runs} runs with fresh seeds, after a search with others.",
+        f"{plan.train} training and {plan.test} test sequences, Adam, batch {plan.batch:g},",
+        f"gradients clipped at {plan.clip:g}, at most {plan.iterations} iterations;",
+        f"a run stops at {100 * plan.threshold:g} % test accuracy, looked at every {plan.every} iterations.",
+        "The paper prints none of these.",
+        "",
+        "An entry is hidden parameters, median iterations and (fewest–most) over seeds; / where most seeds",
+        "did not get there.",
+    ]
+    for task in plan.tasks:
+        best = get_task(task).best(max(plan.tasks[task]))
+        lines += ["", f"## {TABLES[task]}: {get_task(task).about}", ""]
+        lines += [
+            f"Best accuracy that any rule can have: {100 * best:.1f} %.",
+            "",
+            *table(of_task(cells, task)),
+        ]
+        if task in FIGURES:
+            lines += ["", f"![Figure {FIGURES[task]}](figure_{FIGURES[task]}.png)"]
+    lines += ["", "## Settings found by the search", "", *[f"- {one}" for one in sentences(cells, plan)], ""]
+    lines += [
+        "The rows of the paper's Table 2 are headed 100 to 5000; its text and Figure 7 say 50 to 500,",
+        "as here.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def to_csv(cells: Sequence[Cell], plan: Plan) -> str:
+    """One row a run, of the search and of the fresh seeds."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    header = ("task", "n_steps", "entrant", "part", "seed", "model", "d", "rate", "c", "gamma")
+    writer.writerow((*header, "hidden", "reached", "best_accuracy"))
+
+    def write(cell: Cell, part: str, setting: Setting, outcomes: Sequence[Outcome], first: int) -> None:
+        for i, one in enumerate(outcomes):
+            where = (cell.task, cell.n_steps, cell.entrant, part, first + i)
+            writer.writerow((*where, *asdict(setting).values(), one.hidden, one.reached, repr(one.best)))
+
+    for cell in cells:
+        for setting, outcomes in cell.searched:
+            write(cell, "search", setting, outcomes, plan.seeds)
+        if cell.setting is not None:
+            write(cell, "fresh", cell.setting, cell.outcomes, 0)
+    return text.getvalue()
+
+
+def write_tables(
+    out: str | Path, plan: Plan = QUICK, *, command: str = "", **options: Any
+) -> tuple[list[Cell], float]:
+    """Run the contest and write its files, all at the end or none; interrupted, it goes on when called again.
+
+    Returns
+    -------
+    tuple
+        The cells and the seconds it took.
+    """
+    from ..figures import save
+    from .contest_figure import iterations_figure
+
+    began = time.perf_counter()
+    with replacing_folder(out) as folder:
+        kept = Kept(Path(out) / UNFINISHED)
+        cells = run_contest(plan, kept=kept, **options)
+        for task, number in FIGURES.items():
+            if task in plan.tasks:
+                drawn = iterations_figure(of_task(cells, task), plan, number)
+                for suffix in ("png", "pdf"):
+                    save(drawn, folder / f"figure_{number}.{suffix}")
+        (folder / "runs.csv").write_text(to_csv(cells, plan), encoding="utf-8", newline="")
+        write_json(folder / "tables.json", {"cells": [cell.data() for cell in cells]})
+        (folder / "README.md").write_text(page(cells, plan, command), encoding="utf-8")
+        seconds = time.perf_counter() - began
+        files = {path.name: path for path in folder.iterdir()}
+        write_json(folder / "manifest.json", manifest(command, asdict(plan), seconds, files))
+    kept.remove()
+    return cells, seconds
