@@ -1,5 +1,6 @@
 """The ledger: complete, computed when asked, and readable alone; and the commands around it."""
 
+import hashlib
 import json
 import math
 import shlex
@@ -9,7 +10,18 @@ import numpy as np
 import pytest
 
 from proofs import CATALOGUE, check
-from sensitivity.claims import LEDGER, Tools, Verdict, evaluate, summary, tables, to_json, to_markdown
+from sensitivity import results
+from sensitivity.claims import (
+    LEDGER,
+    Tools,
+    Verdict,
+    evaluate,
+    summary,
+    tables,
+    to_json,
+    to_markdown,
+    trained,
+)
 from sensitivity.claims.ledger import PLAN
 from sensitivity.claims.pictures import DIMENSIONS, GAMMAS
 from sensitivity.claims.row import MEANING
@@ -84,11 +96,84 @@ def test_every_figure_has_its_rows():
     assert set(PLAN.draws) == set(DIMENSIONS)
 
 
-def test_what_needs_training_says_so(verdicts):
-    waiting = {name for name, verdict in verdicts.items() if verdict is Verdict.NOT_MEASURED}
-    assert waiting == {
-        "figure_4", "table_1_training", "figure_6", "table_2_training", "figure_7", "sequential_mnist"
-    }  # fmt: skip
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """A folder in place of the kept results, and what writes into it."""
+    monkeypatch.setattr(results, "PLACES", (tmp_path,))
+
+    def write(folder, name, data):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        text = json.dumps(data).encode()
+        (tmp_path / folder / name).write_bytes(text)
+        record = {"command": "leapgrad made", "sha256": {name: hashlib.sha256(text).hexdigest()}}
+        (tmp_path / folder / "manifest.json").write_text(json.dumps(record))
+        return tmp_path / folder / name
+
+    return write
+
+
+def decided(name):
+    return evaluate(check, [name], plan=SMALL)[0].finding
+
+
+def cell(task, n, entrant, median):
+    run = {"reached": median, "best": 0.5, "hidden": 100}
+    span = [median, median] if median else None
+    return {"task": task, "n_steps": n, "entrant": entrant, "setting": {}, "outcomes": [run],
+            "median": median, "span": span}  # fmt: skip
+
+
+def test_what_needs_training_says_so_where_no_result_is_kept(kept):
+    for claim in trained.ROWS:
+        assert decided(claim.name).verdict is Verdict.NOT_MEASURED
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"), [((-1.1, -0.9), Verdict.CONFIRMED), ((-0.9, -0.7), Verdict.NOT_REPRODUCED)]
+)
+def test_figure_4_follows_the_interval(kept, interval, verdict):
+    said = {"main": {"law": {"interval": interval}}, "sentences": ["one", "two"]}
+    path = kept("heuristic", "heuristic.json", said)
+    found = decided("figure_4")
+    assert found.verdict is verdict and "one" in found.evidence and "leapgrad made" in found.evidence[-1]
+    path.write_text(path.read_text() + " ")
+    assert "not what its manifest was written for" in decided("figure_4").evidence[0]
+
+
+def test_tables_follow_the_kept_cells(kept):
+    """The paper's own pattern confirms all rows; one entry elsewhere, and they fall."""
+    own = trained.RULE
+    iterations = {
+        own: (100, 110, 90, 120),
+        "antisymmetric": (1000, 1500, 9000, None),
+        "LSTM": (9000, *[None] * 3),
+    }
+    cells = [cell("shock", n, name, found[i])
+             for name, found in iterations.items() for i, n in enumerate((100, 500, 2000, 5000))]  # fmt: skip
+    xor = {own: (100, 100, 100, 100), "antisymmetric": (300, 300, 300, 300), "LSTM": (300, 300, 410, 480)}
+    cells += [cell("xor", n, name, found[i])
+              for name, found in xor.items() for i, n in enumerate((50, 100, 200, 500))]  # fmt: skip
+    names = ("table_1_training", "figure_6", "table_2_training", "figure_7")
+    kept("tables", "tables.json", {"cells": cells})
+    assert {decided(name).verdict for name in names} == {Verdict.CONFIRMED}
+    for one in cells:
+        if one["entrant"] == own:
+            one.update(median=None, span=None)
+    kept("tables", "tables.json", {"cells": cells})
+    assert {decided(name).verdict for name in names} == {Verdict.NOT_REPRODUCED}
+    kept("tables", "tables.json", {"cells": [one for one in cells if one["n_steps"] < 200]})
+    assert decided("figure_7").verdict is decided("table_1_training").verdict is Verdict.NOT_MEASURED
+
+
+def test_mnist_follows_the_last_accuracy(kept):
+    run = {"accuracy": [None, 0.95, 0.93], "iteration": [0, 1, 2], "network": {"d": 8}}
+    kept("mnist-hamiltonian", "run.json", run)
+    found = decided("sequential_mnist_hamiltonian")
+    assert (
+        found.verdict is Verdict.NOT_REPRODUCED and "93.00 % at the end, 95.00 % at best" in found.evidence[0]
+    )
+    kept("mnist-hamiltonian", "run.json", {**run, "accuracy": [0.1, 0.94, 0.941]})
+    assert decided("sequential_mnist_hamiltonian").verdict is Verdict.CONFIRMED
 
 
 # ------------------------------------------------------------------------ verdicts follow from what is found

@@ -10,6 +10,7 @@ import pytest
 from sensitivity.cli import main
 from sensitivity.training.classifier import SequenceClassifier
 from sensitivity.training.models import MODELS, Shape, make_network, parse_step
+from sensitivity.training.recipes import DEFAULT, RECIPES, filled
 from sensitivity.training.tasks import TASKS
 
 QUICK = ["--n-steps", "10", "--train", "200", "--test", "100", "--epochs", "2", "--batch", "50", "--d", "4"]
@@ -47,9 +48,33 @@ def test_train_on_a_file(capsys, tmp_path):
     assert status == 0 and "80 % reached" in out
 
 
+def test_recipes_fill_in_what_is_not_given():
+    given = dict.fromkeys((*DEFAULT, *RECIPES["mnist"]))
+    assert filled(given, None)["d"] == DEFAULT["d"] and filled(given, None)["cosine"] is None
+    found = filled({**given, "d": 7}, "mnist")
+    assert found["d"] == 7 and found["rate"] == RECIPES["mnist"]["rate"] and found["seed"] == DEFAULT["seed"]
+    with pytest.raises(ValueError, match="Did you mean 'mnist'"):
+        filled(given, "mnits")
+
+
+def test_out_has_what_was_seen_and_the_command(capsys, tmp_path):
+    argv = ["xor", *QUICK, "--start", "oscillators", "--factors", "W=0.5,V=2", "--out", str(tmp_path / "run")]
+    assert run(capsys, *argv)[0] == 0
+    record, found = (
+        json.loads((tmp_path / "run" / f"{name}.json").read_text()) for name in ("manifest", "run")
+    )
+    words = ["leapgrad train xor", "--n-steps 10", "--start oscillators", "--factors W=0.5,V=2", "--d 4"]
+    assert all(word in record["command"] for word in words) and "--out" not in record["command"]
+    assert record["parameters"]["recipe"]["factors"] == {"W": 0.5, "V": 2.0}
+    assert found["loss"][0] is None and len(found["accuracy"]) == 3
+    assert run(capsys, *record["command"].split()[2:], "--json")[1] != ""
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
+        (["xor", "--factors", "W"], "--factors must be names and numbers"),
+        (["xor", "--recipe", "mnits"], "Did you mean 'mnist'"),
         (["xorr"], "Did you mean 'xor'"),
         (["xor", "--step", "N"], "step must be a positive number or c/N"),
         (["xor", "--model", "hamilton"], "Did you mean 'hamiltonian'"),

@@ -165,3 +165,33 @@ def test_oscillators_turn_as_often_as_asked():
         Start("unifrom")
     with pytest.raises(ValueError, match='take "uniform"'):
         Start("oscillators").draw(OdeNetwork(4, 5, 0.1, gamma=0.0, scheme="euler"), 0)
+
+
+def test_factors_slow_single_parameters():
+    """The first step of Adam is as long as the rate of each entry."""
+    data = Split(*(TASKS["xor"].sample(20, 5, seed) for seed in (0, 1)))
+    network = OdeNetwork(3, 5, 0.3, threads=1)
+    theta = Start().draw(network, 0)
+    run = train(network, data, Recipe(rate=1e-3, batch=20, epochs=1, factors={"W": 0.01, "b": 2.0}), theta)
+    moved = network.named(np.abs(run.theta - theta))
+    for name, factor in {"W": 0.01, "V": 1.0, "b": 2.0, "R": 1.0}.items():
+        assert moved[name].max() == pytest.approx(1e-3 * factor, rel=1e-3)
+    with pytest.raises(ValueError, match="parameter 'Q' is not known"):
+        train(network, data, Recipe(factors={"Q": 1.0}), theta)
+    with pytest.raises(ValueError, match="factor on the rate of W must be positive"):
+        train(network, data, Recipe(factors={"W": 0.0}), theta)
+
+
+def test_oscillators_see_rows_and_harmonics():
+    """Turns along the sequence: near 2π · rows · k for each third of the units."""
+    network = OdeNetwork(30, 784, 176 / 784, threads=1)
+    start = Start("oscillators", input_scale=0.05, turns=(8.0, 35.0), coupling=0.0, rows=28, harmonics=3)
+    parts = network.named(start.draw(network, 0))
+    W = parts["W"]
+    assert np.abs(W - np.diag(np.diag(W))).max() == 0.0 and np.abs(parts["V"]).max() <= 0.05
+    turns = 176.0 * np.sqrt(-np.diag(W))
+    for k in range(3):
+        off = turns[10 * k : 10 * k + 10] - 2.0 * np.pi * 28 * k
+        assert np.all((np.abs(off) > 7.99) & (np.abs(off) < 35.01)) and (
+            k == 0 or off.min() < 0.0 < off.max()
+        )

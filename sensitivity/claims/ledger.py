@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 from integrators.naming import nearest
 
 from ..plan import Plan
-from . import dynamics, pictures, tables, theory
+from . import dynamics, pictures, tables, theory, trained
 from .row import Claim, Finding, Judged, ReportLike, Tools, Verdict
 
 __all__ = ["LEDGER", "PLAN", "chosen", "evaluate"]
 
 LEDGER: dict[str, Claim] = {
-    claim.name: claim for claim in (*theory.ROWS, *pictures.ROWS, *dynamics.ROWS, *tables.ROWS)
+    claim.name: claim for claim in (*theory.ROWS, *pictures.ROWS, *dynamics.ROWS, *tables.ROWS, *trained.ROWS)
 }
 """Name → claim, in the order of the paper."""
 

@@ -1,8 +1,7 @@
-"""Claims that are arithmetic on printed numbers (Tables 1 and 2), and those that need the trainer."""
+"""Claims that are arithmetic on printed numbers: Tables 1 and 2."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -110,17 +109,6 @@ def _list(values: Sequence[int]) -> str:
     return ", ".join(map(str, values))
 
 
-def _trained(tools: Tools) -> Finding:
-    """A claim about trained networks: not measured as long as there is no trainer."""
-    if importlib.util.find_spec("sensitivity.training") is None:
-        return Finding(Verdict.NOT_MEASURED, ("not yet measured here: this version has no trainer",))
-    return Finding(Verdict.NOT_MEASURED, ("a trainer is present, but this row does not run it yet",))
-
-
-def _training(name: str, place: str, text: str) -> Claim:
-    return Claim(name, place, text, _trained, f"leapgrad claims {name}")
-
-
 ROWS = (
     Claim("table_1_counts", "Table 1",
           "The printed parameter counts are 4d² (LSTM), d(d + 1)/2 (antisymmetric) and d² (Hamiltonian).",
@@ -137,17 +125,4 @@ ROWS = (
     Claim("shock_threshold", "section 4, shock preservation",
           "A test accuracy of 90 %, at which training stops, can be reached on this task.",
           _shock_threshold, "leapgrad claims shock_threshold"),
-    _training("figure_4", "section 4 and Figure 4",
-              "On the Gaussian-mean task the best step is proportional to 1/N."),
-    _training("table_1_training", "Table 1",
-              "On shock preservation only the Hamiltonian network converges at N = 5000, with 100 weights."),
-    _training("figure_6", "Figure 6",
-              "At N = 100 the antisymmetric network needs about ten times the iterations of the Hamiltonian "
-              "one, and the LSTM ten times more again; the Hamiltonian number hardly depends on N."),
-    _training("table_2_training", "Table 2", "On disturbed XOR all three networks converge at every length."),
-    _training("figure_7", "Figure 7",
-              "On disturbed XOR the LSTM needs about four times the iterations of the Hamiltonian network at "
-              "N = 200, and five times at N = 500."),
-    _training("sequential_mnist", "section 4, sequential MNIST",
-              "The Hamiltonian network reaches 94 %, the antisymmetric one 87 % and the LSTM 66 %."),
 )  # fmt: skip

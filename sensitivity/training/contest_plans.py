@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from itertools import product
 
+from ..results import RULE
 from .contest import Entrant, Plan, Setting
 
-__all__ = ["FIGURES", "FULL", "QUICK", "RULE", "TABLES"]
+__all__ = ["FIGURES", "FULL", "QUICK", "TABLES"]
 
 SHOCK, XOR = (100, 500, 2000, 5000), (50, 100, 200, 500)
 TABLES = {"shock": "Table 1", "shock_std": "Table 1, 10 as standard deviation", "xor": "Table 2"}
 FIGURES = {"shock": 6, "xor": 7}
-RULE = "Hamiltonian, ε = 1/N"
 
 
 def _hamiltonian(name: str, c: tuple[float, ...], rates: tuple[float, ...]) -> Entrant:

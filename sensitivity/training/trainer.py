@@ -69,7 +69,7 @@ class Recipe:
     threshold: float | None = None
     check_every: int | None = None
     cosine: bool = False
-    factors: Mapping[str, float] = field(default_factory=dict)
+    factors: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def checked(self, n: int) -> Recipe:
         """The same, once its entries are known to make sense for `n` training sequences.

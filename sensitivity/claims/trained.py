@@ -1,0 +1,160 @@
+"""Claims about trained networks, decided by the results that are kept in docs/results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from ..results import RULE, committed
+from .row import Claim, Finding, Tools, Verdict
+
+__all__ = ["ROWS"]
+
+Cells = Mapping[tuple[int, str], Mapping[str, Any]]
+Judge = Callable[[Cells], tuple[bool, list[str]]]
+
+HIDDEN_WEIGHTS = 100
+TIMES = 2.0
+""" "About ten times" counts as confirmed from five to twenty."""
+NEARLY = 2.0
+""" "Nearly independent of N": no two lengths differ by more."""
+MNIST = {"hamiltonian": 0.94, "antisymmetric": 0.87, "lstm": 0.66}
+NAMES = {"hamiltonian": "Hamiltonian", "antisymmetric": "antisymmetric", "lstm": "LSTM"}
+
+
+def _missing(command: str) -> Finding:
+    return Finding(Verdict.NOT_MEASURED, (f"no result of `{command}` is kept with this version",))
+
+
+def _verdict(holds: bool) -> Verdict:
+    return Verdict.CONFIRMED if holds else Verdict.NOT_REPRODUCED
+
+
+def _source(kept: Mapping[str, Any]) -> str:
+    return f"kept result of `{kept['manifest']['command']}`"
+
+
+def _figure_4(tools: Tools) -> Finding:
+    """Is α = −1 in the interval, and is the interval narrow enough to say so?"""
+    kept = committed("heuristic", "heuristic.json")
+    if kept is None:
+        return _missing("leapgrad heuristic --full")
+    low, high = kept["main"]["law"]["interval"]
+    said = [*kept["sentences"][:5], _source(kept)]
+    return Finding(_verdict(low <= -1.0 <= high), tuple(said), numbers=kept["main"]["law"])
+
+
+def _by_table(task: str, needs: Sequence[int], judge: Judge) -> Callable[[Tools], Finding]:
+    def decide(tools: Tools) -> Finding:
+        kept = committed("tables", "tables.json")
+        command = "leapgrad reproduce tables"
+        if kept is None:
+            return _missing(command)
+        cells = {(c["n_steps"], c["entrant"]): c for c in kept["cells"] if c["task"] == task}
+        lengths = {n for n, _ in cells}
+        absent = [n for n in needs if n not in lengths]
+        if absent:
+            return Finding(
+                Verdict.NOT_MEASURED, (f"the kept result has no run at N = {', '.join(map(str, absent))}",)
+            )
+        holds, said = judge(cells)
+        return Finding(_verdict(holds), (*said, _source(kept)))
+
+    return decide
+
+
+def _told(cell: Mapping[str, Any]) -> str:
+    where = f"{cell['entrant']}, N = {cell['n_steps']}"
+    if cell["setting"] is None:
+        return f"{where}: not run"
+    if cell["median"] is None:
+        best = max(one["best"] for one in cell["outcomes"])
+        return f"{where}: 90 % not reached by most seeds, best accuracy {100 * best:.0f} %"
+    low, high = cell["span"]
+    return f"{where}: 90 % after {cell['median']:g} iterations (median; {low} to {high})"
+
+
+def _table_1(cells: Cells) -> tuple[bool, list[str]]:
+    last = [cell for (n, _), cell in cells.items() if n == 5000]
+    there = {cell["entrant"] for cell in last if cell["median"] is not None}
+    own = cells[5000, RULE]
+    weights = [one["hidden"] for one in own["outcomes"]]
+    holds = there == {RULE} and all(one <= HIDDEN_WEIGHTS for one in weights)
+    return holds, [_told(cell) for cell in last]
+
+
+def _figure_6(cells: Cells) -> tuple[bool, list[str]]:
+    names = (RULE, "antisymmetric", "LSTM")
+    first = [cells[100, name]["median"] for name in names]
+    own = [cell["median"] for (_, name), cell in sorted(cells.items()) if name == RULE]
+    said = [_told(cells[100, name]) for name in names]
+    said += [_told(cell) for (n, name), cell in sorted(cells.items()) if name == RULE and n != 100]
+    if None in first or None in own:
+        return False, said
+    tenfold = all(10 / TIMES <= b / a <= 10 * TIMES for a, b in pairwise(first))
+    return tenfold and max(own) <= NEARLY * min(own), said
+
+
+def _table_2(cells: Cells) -> tuple[bool, list[str]]:
+    names = (RULE, "antisymmetric", "LSTM")
+    mine = [cell for (_, name), cell in sorted(cells.items()) if name in names]
+    others = [cell for (_, name), cell in sorted(cells.items()) if name not in names]
+    return all(cell["median"] is not None for cell in mine), [_told(cell) for cell in (*mine, *others)]
+
+
+def _figure_7(cells: Cells) -> tuple[bool, list[str]]:
+    said, holds = [], True
+    for n, factor in ((200, 4.0), (500, 5.0)):
+        pair = [cells[n, name] for name in (RULE, "LSTM")]
+        said += [_told(cell) for cell in pair]
+        own, other = (cell["median"] for cell in pair)
+        near = None not in (own, other) and factor / TIMES <= other / own <= factor * TIMES
+        holds = holds and near
+    return holds, said
+
+
+def _mnist(model: str) -> Callable[[Tools], Finding]:
+    def decide(tools: Tools) -> Finding:
+        kept = committed(f"mnist-{model}", "run.json")
+        if kept is None:
+            return _missing(f"leapgrad train mnist --model {model}")
+        best, network = max(a for a in kept["accuracy"] if a is not None), kept["network"]
+        last = kept["accuracy"][-1]
+        said = (
+            f"test accuracy {100 * last:.2f} % at the end, {100 * best:.2f} % at best, d = {network['d']}, "
+            f"{kept['iteration'][-1]} iterations; the paper has {100 * MNIST[model]:.0f} %",
+            _source(kept),
+        )
+        return Finding(_verdict(last >= MNIST[model]), said, numbers={"last": last, "best": best})
+
+    return decide
+
+
+def _claim(name: str, place: str, text: str, decide: Callable[[Tools], Finding]) -> Claim:
+    return Claim(name, place, text, decide, f"leapgrad claims {name}")
+
+
+ROWS = (
+    _claim("figure_4", "section 4 and Figure 4",
+           "On the Gaussian-mean task the best step is proportional to 1/N.", _figure_4),
+    _claim("table_1_training", "Table 1",
+           "On shock preservation only the Hamiltonian network, with ε = 1/N, converges at N = 5000, with "
+           "100 weights.", _by_table("shock", (5000,), _table_1)),
+    _claim("figure_6", "Figure 6",
+           "At N = 100 the antisymmetric network needs about ten times the iterations of the Hamiltonian "
+           "one, and the LSTM ten times more again; the Hamiltonian number hardly depends on N.",
+           _by_table("shock", (100, 500, 2000, 5000), _figure_6)),
+    _claim("table_2_training", "Table 2",
+           "On disturbed XOR all three networks converge at every length.",
+           _by_table("xor", (50, 100, 200, 500), _table_2)),
+    _claim("figure_7", "Figure 7",
+           "On disturbed XOR the LSTM needs about four times the iterations of the Hamiltonian network at "
+           "N = 200, and five times at N = 500.", _by_table("xor", (200, 500), _figure_7)),
+    *(
+        _claim(f"sequential_mnist_{model}", "section 4, sequential MNIST",
+               f"On sequential MNIST the {name} network reaches {100 * MNIST[model]:.0f} % test accuracy.",
+               _mnist(model))
+        for model, name in NAMES.items()
+    ),
+)  # fmt: skip
