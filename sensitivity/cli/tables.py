@@ -16,9 +16,7 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--out", default=FOLDER, metavar="DIR", help=f"folder to fill (default {FOLDER})"
-    )
+    parser.add_argument("--out", default=FOLDER, metavar="DIR", help=f"folder to fill (default {FOLDER})")
     parser.add_argument(
         "--task", action="append", metavar="TASK", help="shock, shock_std or xor (default: all)"
     )
@@ -64,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 COMMAND = Command(
     "tables",
-    "Tables 1 and 2, Figures 6 and 7: iterations to 90 % test accuracy",
+    "Tables 1 and 2, Figures 6 and 7: iterations until a task is learned",
     add_arguments,
     run,
     examples=EXAMPLES,

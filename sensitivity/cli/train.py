@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..training.recipes import filled
 from .command import Command
 from .output import number, print_json, print_table
 
@@ -69,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from ..files import check_writable
     from ..training.models import Shape, make_network, parse_step
+    from ..training.recipes import filled
     from ..training.report import write_run
     from ..training.start import Start
     from ..training.trainer import Diverged, Recipe, train
@@ -127,6 +127,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _command(args: argparse.Namespace) -> str:
     """What to type to have the same again, without paths."""
+    from ..training.recipes import filled
+
     paths = ("task", "recipe", "run", "json", "data", "out", "checkpoint", "fetch", "test_file")
     base = filled(dict.fromkeys(vars(args)), args.recipe)
     own = {
