@@ -7,6 +7,7 @@
 from .activations import ACTIVATIONS, Activation
 from .fields import Field
 from .neural import NeuralField
+from .own_cell import own_cell, symbolic_cell
 from .problem import TrajectoryOverflow
 from .schemes import SCHEMES, Scheme, get_scheme, register
 from .solve import Trajectory, integrate
@@ -27,7 +28,9 @@ __all__ = [
     "henon_heiles",
     "integrate",
     "kepler",
+    "own_cell",
     "pendulum",
     "register",
+    "symbolic_cell",
     "symbolic_field",
 ]

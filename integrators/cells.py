@@ -81,6 +81,8 @@ class Kind:
     bound : callable, optional
         ``bound(cell, h, n_steps)`` → ln of a proved bound on the norm of the default block of ∂s_N/∂s_0, for
         step sizes h of shape (lanes,) and every state and input; where one is known.
+    fixed : tuple of str
+        Parameters that are not trained.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Kind:
     block: str = "state"
     reference: str = ""
     bound: Callable[[Cell, Float, int], Float] | None = None
+    fixed: tuple[str, ...] = ()
 
     @cached_property
     def locals(self) -> tuple[str, ...]:
@@ -151,9 +154,9 @@ class Kind:
             "b": ((plan.bias_to - plan.bias_from) * d,),
             "R": (0 if plan.tied else plan.second * d, plan.hidden * d),
         }
+        shapes = {name: shape for name, shape in shapes.items() if 0 not in shape}
         shapes |= {name: (d,) for name in self.vectors}
-        shapes |= {name: () for name in self.constants or {}}
-        return {name: shape for name, shape in shapes.items() if 0 not in shape}
+        return shapes | {name: () for name in self.constants or {}}
 
     def __call__(
         self, d: int, n_inputs: int = 0, *, step: ArrayLike | None = None, **parameters: ArrayLike
@@ -228,7 +231,8 @@ class Cell:
         self.step_size = float(as_steps(default if step is None else as_array(step, "step", 0)))
         self.name = kind.name
         parts = [self._packed(given, layer) for layer, given in enumerate(layers)]
-        self.packed = np.concatenate([part.ravel() for layer in parts for part in layer.values()])
+        values = [part.ravel() for layer in parts for part in layer.values()]
+        self.packed = np.concatenate([np.zeros(0), *values])
         size = len(kind.state) * self.d
         self.dim = len(layers) * size
         self.default_block = kind.block if len(layers) == 1 else "state"
@@ -286,7 +290,7 @@ class Cell:
         """Which entries of theta are parameters, not constants; shape (P,)."""
         marks = np.ones(self.packed.size)
         for layer in self.unpack(marks):  # views
-            for name in self.kind.constants or {}:
+            for name in {*(self.kind.constants or {}), *self.kind.fixed} & set(layer):
                 layer[name][...] = 0.0
         return marks.astype(bool)
 

@@ -13,7 +13,7 @@ from .validation import as_vector
 if TYPE_CHECKING:
     from .fields import Field
 
-__all__ = ["check_field"]
+__all__ = ["check_field", "differences"]
 
 Float = NDArray[np.float64]
 
@@ -38,11 +38,11 @@ def check_field(field: Field, at: ArrayLike | None = None) -> None:
             raise ValueError(
                 f"{field.name}: {what} is not finite at y = {y}; pass check_at=, a point of its domain."
             )
-    by_y = _differences(lambda v: _force(field, field.packed, v, x), y)
+    by_y = differences(lambda v: _force(field, field.packed, v, x), y)
     _compare(field, "the tangent of kick, ∂F_i/∂y_j,", found.dp[:, :, 0], 0.7 * by_y)
     _compare(field, "lam_y of kick_adjoint, ∂F_j/∂y_i,", found.lam_y[:, :, 0], 0.7 * by_y.T)
     if field.theta.size:
-        by_theta = _differences(lambda t: _force(field, t, y, x), field.packed)
+        by_theta = differences(lambda t: _force(field, t, y, x), field.packed)
         _compare(field, "grad_theta of kick_adjoint", found.grad_theta, 0.7 * by_theta.sum(axis=0))
     _compare(
         field,
@@ -108,7 +108,7 @@ def _force(field: Field, theta: Float, y: Float, x: Float) -> Float:
     return force[:, 0]
 
 
-def _differences(function: Callable[[Float], Float], point: Float) -> Float:
+def differences(function: Callable[[Float], Float], point: Float) -> Float:
     """Jacobian of `function` at `point` by central differences with one Richardson step."""
     columns = []
     for j in range(point.size):

@@ -78,11 +78,22 @@ def builder(name: str) -> Callable[..., Cell]:
     ------
     UnknownNameError
         With the nearest known name.
+    ValueError
+        If a module of yours or its function is not there.
+
+    Notes
+    -----
+    A model of your own goes by ``module:function``, and must be importable.
     """
-    if name not in MODELS:
+    if name not in MODELS and ":" not in name:
         raise nearest("model", name, MODELS)
-    module, function = MODELS[name].split(":")
-    return getattr(importlib.import_module(f".{module}", __package__), function)
+    module, function = MODELS.get(name, name).split(":", 1)
+    try:
+        return getattr(
+            importlib.import_module(f".{module}" if name in MODELS else module, __package__), function
+        )
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"model {name!r} cannot be had: {error}.") from None
 
 
 def hyperparameters(name: str) -> dict[str, Any]:
@@ -147,6 +158,6 @@ def make_recurrence(
         kind = getattr(importlib.import_module(f"integrators.{module}"), field)
         step = 1.0 / max(n_steps, 1)
         return OdeRecurrence(kind.random(d, seed, n_inputs), scheme, step, n_steps, inputs=inputs, **options)
-    if name not in MODELS:
+    if name not in MODELS and ":" not in name:
         raise nearest("model", name, names())
     return unroll(make(name, as_count(d, "d", least=1), n_inputs, seed), n_steps, inputs=inputs, **options)

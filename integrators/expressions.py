@@ -1,0 +1,249 @@
+"""SymPy expressions of a map, made ready to be compiled: checked, differentiated, printed as Python."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .compiled import helper
+from .validation import as_array
+
+if TYPE_CHECKING:
+    import sympy
+
+__all__ = ["Expressions", "compiled", "digest", "listed", "prepared", "source", "symbols"]
+
+# Functions that compile: SymPy's name for what Python's math module has.
+_COMPILABLE = frozenset(
+    "sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh exp log erf erfc".split()
+)
+# Rewritten piece by piece, since they are continuous and have a derivative on either side of the kink.
+_KINKED = "Abs", "Max", "Min"
+_JUMPING = "sign", "Heaviside", "floor", "ceiling", "frac", "DiracDelta", "Mod"
+
+
+@dataclass(frozen=True)
+class Expressions:
+    """The components of a map in symbols of our own, y_i, x_i and theta_i: real, the same in every process.
+
+    Attributes
+    ----------
+    values : list
+        The components.
+    state, drive, constants : list of Symbol
+    names : list of str
+        What was given for all three, in that order.
+    theta : list of float
+        Values of the constants.
+    """
+
+    values: list[Any]
+    state: list[Any]
+    drive: list[Any]
+    constants: list[Any]
+    names: list[str]
+    theta: list[float]
+    given: list[Any]
+
+    @property
+    def symbols(self) -> list[Any]:
+        """All of ours."""
+        return [*self.state, *self.drive, *self.constants]
+
+    def derivatives(self, by: Sequence[Any]) -> list[Any]:
+        """∂F_i/∂s_j row by row, all of them printable."""
+        return _derivatives(self.values, by, self.given)
+
+
+def prepared(
+    expressions: Any, y: Any, x: Any, parameters: Mapping[Any, float] | None, what: str
+) -> Expressions:
+    """The expressions after every check that they allow; `what` they make, for messages.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `symbolic_field`.
+    """
+    import sympy
+
+    state, drive = symbols(y, "y"), symbols(x, "x")
+    values = dict(parameters or {})
+    constants = symbols(values, "parameters")
+    theta = [float(as_array(values[s], f"parameters[{s}]", 0)) for s in constants]
+    every = [*state, *drive, *constants]
+    twice = sorted({str(s) for s in every if every.count(s) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} occurs more than once among y, x and parameters.")
+    if not state:
+        raise ValueError(f"y is empty; a {what} has at least one component.")
+
+    ours = {s: sympy.Symbol(f"y_{i}", real=True) for i, s in enumerate(state)}
+    ours |= {s: sympy.Symbol(f"x_{i}", real=True) for i, s in enumerate(drive)}
+    ours |= {s: sympy.Symbol(f"theta_{i}", real=True) for i, s in enumerate(constants)}
+    given = listed(expressions, "expressions", sympy.Expr)
+    if len(given) != len(state):
+        raise ValueError(
+            f"expressions has {len(given)} entries for {len(state)} of y; a {what} has one for each."
+        )
+    own = [[ours[s] for s in row] for row in (state, drive, constants)]
+    return Expressions(
+        [_prepared(e, f"expressions[{i}]", ours) for i, e in enumerate(given)],
+        own[0],
+        own[1],
+        own[2],
+        list(map(str, every)),
+        theta,
+        given,
+    )
+
+
+def digest(sources: Sequence[str]) -> str:
+    """Of the sources: two maps of one name each keep their own cache file."""
+    return hashlib.sha256("\n".join(sources).encode()).hexdigest()[:16]
+
+
+def listed(given: Any, argument: str, single: type) -> list[Any]:
+    if isinstance(given, single):
+        return [given]
+    try:
+        return list(given)
+    except TypeError:
+        raise TypeError(f"{argument} must be a sequence, got {given!r}.") from None
+
+
+def symbols(given: Any, argument: str) -> list[sympy.Symbol]:
+    import sympy
+
+    found = listed(given, argument, sympy.Symbol)
+    for symbol in found:
+        if not isinstance(symbol, sympy.Symbol):
+            raise TypeError(f"{argument} must hold SymPy symbols, got {symbol!r}.")
+    return found
+
+
+def _prepared(given: Any, where: str, ours: Mapping[sympy.Symbol, sympy.Symbol]) -> sympy.Expr:
+    """One component of F in our own real symbols, kinks spelled out, after every check that it allows."""
+    import sympy
+
+    if isinstance(given, str):
+        raise TypeError(f"{where} is the text {given!r}; pass a SymPy expression.")
+    try:
+        expression = sympy.sympify(given)
+    except sympy.SympifyError:
+        raise TypeError(f"{where} is {given!r}; pass a SymPy expression.") from None
+    if not isinstance(expression, sympy.Expr):
+        raise TypeError(f"{where} is {given!r}; pass a scalar SymPy expression.")
+    unknown = sorted(map(str, expression.free_symbols - set(ours)))
+    if unknown:
+        raise ValueError(
+            f"{where} holds {', '.join(unknown)}, which is neither in y nor in x nor in parameters."
+        )
+    expression = expression.xreplace(dict(ours)).doit()
+    for kinked in _KINKED:
+        expression = _spelled_out(expression, getattr(sympy, kinked))
+    unreal = sympy.I, sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.re, sympy.im, sympy.conjugate
+    if expression.has(*unreal) or expression.is_real is False:
+        raise ValueError(f"{where} is not a real, finite expression: {given}.")
+    for name in _JUMPING:
+        if expression.has(getattr(sympy, name)):
+            raise ValueError(
+                f"{where} holds {name}, which jumps, so that it has no derivative: {given}. Use a smooth "
+                "function such as tanh, or Piecewise for a force of several branches."
+            )
+    wrong = _not_compilable(expression)
+    if wrong:
+        raise ValueError(
+            f"{where} holds {wrong}, which cannot be compiled: {given}. Known "
+            f"functions: {', '.join(sorted((*_COMPILABLE, *_KINKED, 'Piecewise')))}."
+        )
+    return expression
+
+
+def _spelled_out(expression: Any, kinked: Any) -> Any:
+    """`expression` with every Abs, Max or Min written as a Piecewise, innermost first."""
+    import sympy
+
+    def pieces(*arguments: Any) -> Any:
+        if kinked is sympy.Abs:
+            (a,) = arguments
+            return sympy.Piecewise((a, a >= 0), (-a, True))
+        result, *rest = arguments
+        for a in rest:
+            better = result >= a if kinked is sympy.Max else result <= a
+            result = sympy.Piecewise((result, better), (a, True))
+        return result
+
+    return expression.replace(kinked, pieces)
+
+
+def _not_compilable(expression: Any) -> str:
+    """Names of what Python's math module does not have, separated by commas."""
+    import sympy
+
+    found = expression.atoms(
+        sympy.Function, sympy.Derivative, sympy.Integral, sympy.Sum, sympy.Product, sympy.Subs
+    )
+    return ", ".join(sorted({type(f).__name__ for f in found} - _COMPILABLE - {"Piecewise"}))
+
+
+def _derivatives(force: Sequence[Any], by: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+    """∂F_i/∂s_j row by row, all of them printable."""
+    import sympy
+
+    result = []
+    for i, component in enumerate(force):
+        for symbol in by:
+            derivative = sympy.diff(component, symbol)
+            wrong = _not_compilable(derivative)
+            if wrong:
+                raise ValueError(
+                    f"expressions[{i}] = {given[i]} cannot be differentiated in closed form: "
+                    f"its derivative holds {wrong}."
+                )
+            result.append(derivative)
+    return result
+
+
+def source(function: str, symbols: Sequence[Any], d: int, entries: Mapping[str, Sequence[Any]]) -> str:
+    """Python source that fills the arrays named in `entries` for every lane, common subexpressions once."""
+    import sympy
+    from sympy.printing.pycode import PythonCodePrinter
+
+    printer = PythonCodePrinter()
+    expressions = [_with_default(e) for row in entries.values() for e in row]
+    shared, finals = sympy.cse(expressions, symbols=sympy.numbered_symbols("t_", real=True))
+    lines = [f"def {function}(theta, y, x, {', '.join(entries)}):", "    for q in range(y.shape[1]):"]
+    for symbol in symbols:
+        array, index = str(symbol).split("_")
+        lines.append(f"        {symbol} = {array}[{index}{'' if array == 'theta' else ', q'}]")
+    lines += [f"        {symbol} = {printer.doprint(e)}" for symbol, e in shared]
+    remaining = iter(finals)
+    for array, row in entries.items():
+        for number in range(len(row)):
+            i, j = divmod(number, len(row) // d)
+            place = f"{i}, q" if array in ("force", "out") else f"{i}, {j}, q"
+            lines.append(f"        {array}[{place}] = {printer.doprint(next(remaining))}")
+    return "\n".join([*lines, "        pass", ""])
+
+
+def _with_default(expression: Any) -> Any:
+    """`expression` with NaN where no branch of a Piecewise applies (SymPy would print None)."""
+    import sympy
+
+    def total(*branches: Any) -> Any:
+        if branches[-1].cond != True:  # noqa: E712  SymPy's truth
+            branches = (*branches, (sympy.Symbol("math.nan"), True))
+        return sympy.Piecewise(*branches)
+
+    return expression.replace(sympy.Piecewise, total)
+
+
+def compiled(source: str) -> Any:
+    """The helper that `source` defines."""
+    namespace: dict[str, Any] = {"math": math, "__name__": __name__}
+    exec(compile(source, "<leapgrad expressions>", "exec"), namespace)
+    return helper(namespace[source.split("(")[0].removeprefix("def ")])

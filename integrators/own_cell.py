@@ -1,0 +1,309 @@
+"""A recurrence of your own: from compiled functions, or from SymPy expressions for one step.
+
+To the common algebra (`integrators.cell_algebra`) it is a cell of one neuron with D state blocks: its
+pointwise rule is the whole map, and its parameters are the cell's vectors. So it gets Jacobians, norms,
+profiles, spectra, gradients and lanes like any other, with a Jacobian of D × D entries a step.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numba.core.errors import NumbaError
+from numpy.typing import ArrayLike, NDArray
+
+from .cell_plan import POINT
+from .cells import Cell, Kind
+from .compiled import Kernel, first_reason, helper
+from .expressions import compiled, digest, prepared, source
+from .field_check import differences
+from .validation import as_count, as_vector
+
+__all__ = ["check_cell", "own_cell", "symbolic_cell"]
+
+Float = NDArray[np.float64]
+
+# Richardson-extrapolated differences are good to about 1e-10, complex steps to round-off.
+BY_DIFFERENCES, BY_COMPLEX_STEP = 1e-6, 1e-12
+STEP = 1e-30
+
+
+def own_cell(
+    step: Any,
+    slopes: Any,
+    dim: int,
+    theta: Mapping[str, float] | None = None,
+    *,
+    n_inputs: int = 0,
+    name: str = "own",
+    check_at: ArrayLike | None = None,
+) -> Cell:
+    """The recurrence s' = Φ(s, x; θ) of two functions, ``@njit`` or plain.
+
+    Parameters
+    ----------
+    step : callable
+        ``step(theta, s, x, out, by_state)`` fills Φ, shape (D, m), and ∂Φ_i/∂s_j, shape (D, D, m), for m
+        lanes: s (D, m), x (n_inputs, m), theta (P,).
+    slopes : callable
+        ``slopes(theta, s, x, by_theta, by_input)`` fills ∂Φ_i/∂θ_p, (D, P, m), and ∂Φ_i/∂x_j,
+        (D, n_inputs, m).
+    dim : int
+        D.
+    theta : mapping, optional
+        Parameters by name.
+    n_inputs : int
+    name : str
+    check_at : array_like, shape (D,), optional
+        A state inside the domain of Φ; a random one by default.
+
+    Returns
+    -------
+    Cell
+        With blocks s0 … s(D − 1), to be unrolled: ``unroll(cell, n_steps)``. Its parameter V is the identity,
+        by which the inputs come in.
+
+    Raises
+    ------
+    ValueError
+        If a slope is not that of `step`, naming the entry. Compared are complex steps through the Python
+        function where it takes complex numbers, else differences of the compiled one.
+    TypeError
+        If a function does not compile for these arguments.
+
+    Examples
+    --------
+    The logistic map s' = r s (1 − s)::
+
+        @njit
+        def step(theta, s, x, out, by_state):
+            for q in range(s.shape[1]):
+                out[0, q] = theta[0] * s[0, q] * (1 - s[0, q])
+                by_state[0, 0, q] = theta[0] * (1 - 2 * s[0, q])
+
+        @njit
+        def slopes(theta, s, x, by_theta, by_input):
+            for q in range(s.shape[1]):
+                by_theta[0, 0, q] = s[0, q] * (1 - s[0, q])
+
+        logistic = own_cell(step, slopes, 1, {"r": 3.9})
+    """
+    functions = [getattr(function, "py_func", function) for function in (step, slopes)]
+    for argument, function in zip(("step", "slopes"), functions, strict=True):
+        if not callable(function):
+            raise TypeError(f"{argument} must be a function (plain or @njit), got {type(function).__name__}.")
+    dim, values = as_count(dim, "dim", least=1), dict(theta or {})
+    state = [f"s{i}" for i in range(dim)]
+    leaves = [helper(function) for function in functions]
+    point = _point(leaves[0], leaves[1], dim, as_count(n_inputs, "n_inputs"), len(values))
+    everything = [f"input.{j}" for j in range(n_inputs)] + state + list(values)
+    depends = {block: " ".join(everything) for block in state}
+    cell = _cell(name, state, Kernel(point, POINT, cached=False), depends, values, n_inputs)
+    check_cell(cell, check_at, functions[0])
+    return cell
+
+
+def symbolic_cell(
+    expressions: Any,
+    y: Any,
+    x: Any = (),
+    parameters: Mapping[Any, float] | None = None,
+    *,
+    name: str = "symbolic",
+    check_at: ArrayLike | None = None,
+) -> Cell:
+    """The recurrence y' = Φ(y, x; θ) whose step is given by SymPy expressions.
+
+    Tangent, adjoint and the gradients by θ and x come from SymPy's differentiation and are compiled, and kept
+    in the cache; entries of the Jacobian that are zero everywhere cost nothing.
+
+    Parameters
+    ----------
+    expressions : sequence of SymPy expressions, length D
+    y, x : sequence of Symbol
+        Components of the state, in order, and of the input.
+    parameters : mapping Symbol → float, optional
+    name : str
+    check_at : array_like, shape (D,), optional
+        A state inside the domain of Φ.
+
+    Returns
+    -------
+    Cell
+        With a block for every component, of its name. Its parameter V is the identity, by which the inputs
+        come in.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `symbolic_field`.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> u, v, a, b = sympy.symbols("u v a b")
+    >>> henon = symbolic_cell([1 - a * u**2 + v, b * u], [u, v], parameters={a: 1.4, b: 0.3}, name="Hénon")
+    >>> henon.step([0.5, 0.1])
+    array([0.75, 0.15])
+    """
+    found = prepared(expressions, y, x, parameters, "recurrence")
+    dim, n_inputs = len(found.state), len(found.drive)
+    by_state, by_theta, by_input = map(found.derivatives, (found.state, found.constants, found.drive))
+    sources = (
+        source("step", found.symbols, dim, {"out": found.values, "by_state": by_state}),
+        source("slopes", found.symbols, dim, {"by_theta": by_theta, "by_input": by_input}),
+    )
+    state, constants = found.names[:dim], found.names[dim + n_inputs :]
+    step, slopes = map(compiled, sources)
+    point = _point(step, slopes, dim, n_inputs, len(constants))
+    point.__name__ = point.__qualname__ = f"{re.sub(r'[^0-9A-Za-z]+', '_', name)}_{digest(sources)}_point"
+    rows = zip(*(_rows(part, dim) for part in (by_input, by_state, by_theta)), strict=True)
+    locals_ = [f"input.{j}" for j in range(n_inputs)] + state + constants
+    depends = {
+        block: " ".join(
+            local
+            for local, slope in zip(locals_, [e for part in row for e in part], strict=True)
+            if slope != 0
+        )
+        for block, row in zip(state, rows, strict=True)
+    }
+    cell = _cell(
+        name,
+        state,
+        Kernel(point, POINT),
+        depends,
+        dict(zip(constants, found.theta, strict=True)),
+        n_inputs,
+    )
+    try:
+        check_cell(cell, check_at)
+    except NumbaError as error:
+        reason = first_reason(error)
+        raise ValueError(f"{name}: the expressions do not compile to real functions: {reason}") from error
+    return cell
+
+
+def _rows(entries: Sequence[Any], dim: int) -> list[Sequence[Any]]:
+    """D rows of entries that were listed row by row."""
+    width = len(entries) // dim
+    return [entries[i * width : (i + 1) * width] for i in range(dim)]
+
+
+def _point(step: Any, slopes: Any, D: int, n: int, P: int) -> Any:
+    """The pointwise kernel: locals are the inputs, the state, the parameters."""
+
+    def point(constants, v, out, by):
+        m = v.shape[1]
+        theta, x, s = np.empty(P), np.empty((n, m)), np.empty((D, m))
+        for p in range(P):
+            theta[p] = v[n + D + p, 0]
+        for q in range(m):
+            for j in range(n):
+                x[j, q] = v[j, q]
+            for j in range(D):
+                s[j, q] = v[n + j, q]
+        by_state, by_theta, by_input = np.zeros((D, D, m)), np.zeros((D, P, m)), np.zeros((D, n, m))
+        step(theta, s, x, out, by_state)
+        slopes(theta, s, x, by_theta, by_input)
+        for i in range(D):
+            for q in range(m):
+                for j in range(n):
+                    by[i, j, q] = by_input[i, j, q]
+                for j in range(D):
+                    by[i, n + j, q] = by_state[i, j, q]
+                for j in range(P):
+                    by[i, n + D + j, q] = by_theta[i, j, q]
+
+    return point
+
+
+def _cell(
+    name: str,
+    state: Sequence[str],
+    point: Kernel,
+    depends: Mapping[str, str],
+    theta: Mapping[str, float],
+    n_inputs: int,
+) -> Cell:
+    names = [*state, *theta, *(("V",) if n_inputs else ())]
+    wrong = next((n for n in names if names.count(n) > 1 or len(n.split()) != 1 or n[:6] == "input."), None)
+    if wrong is not None:
+        raise ValueError(f"{name}: the name {wrong!r} is taken or has blanks; rename that component.")
+    kind = Kind(
+        name=name,
+        state=tuple(state),
+        rows=tuple(f"input.{j}" for j in range(n_inputs)),
+        point=point,
+        depends=depends,
+        recurrent=0,
+        biases=(0, 0),
+        vectors=tuple(theta),
+        fixed=("V",),
+        reference="a recurrence of your own",
+    )
+    given: dict[str, ArrayLike] = {key: [float(value)] for key, value in theta.items()}
+    if n_inputs:
+        given["V"] = np.eye(n_inputs)
+    return Cell(kind, 1, n_inputs, [given])
+
+
+def check_cell(cell: Cell, at: ArrayLike | None = None, function: Any = None) -> None:
+    """Raise ValueError, naming the entry, unless tangent, adjoint and gradients are those of the step.
+
+    Parameters
+    ----------
+    cell : Cell
+    at : array_like, shape (D,), optional
+    function : callable, optional
+        The step as a Python function; where it takes complex numbers, complex steps through it are compared
+        too, to 1e-12.
+    """
+    rng = np.random.default_rng(2019)
+    s = rng.normal(size=cell.dim) if at is None else as_vector(at, "check_at", cell.dim)
+    x = rng.normal(size=cell.n_inputs)
+    value, J = cell.linearise(s, x)
+    if not (np.isfinite(value).all() and np.isfinite(J).all()):
+        raise ValueError(
+            f"{cell.name}: Φ or its slope is not finite at s = {s}; pass check_at=, a state of its domain."
+        )
+    by_state = differences(lambda v: cell.step(v, x), s)
+    _compare(cell, "∂Φ_i/∂s_j", J, by_state, BY_DIFFERENCES)
+    exact = None if function is None else _complex_steps(function, cell, s, x)
+    if exact is not None:
+        _compare(cell, "∂Φ_i/∂s_j, by a complex step,", J, exact, BY_COMPLEX_STEP)
+    by_input = differences(lambda v: cell.step(s, v), x) if x.size else np.zeros((cell.dim, 0))
+    by_theta = differences(lambda v: cell.with_theta(v).step(s, x), cell.theta.copy())
+    for i, lam in enumerate(np.eye(cell.dim)):
+        pulled = cell.adjoint(s, x, lam)
+        for what, found, expected in zip(
+            ("s", "x", "θ"), pulled, (by_state[i], by_input[i], by_theta[i]), strict=True
+        ):
+            _compare(cell, f"∂Φ_{i}/∂{what}_j of the adjoint", found, expected, BY_DIFFERENCES)
+
+
+def _complex_steps(function: Any, cell: Cell, s: Float, x: Float) -> Float | None:
+    """∂Φ/∂s through the Python function, or None where that does not take complex numbers."""
+    D, theta = cell.dim, np.array([cell.parameters[name][0] for name in cell.kind.vectors])
+    columns = np.repeat(s[:, None], D, axis=1) + 1j * STEP * np.eye(D)
+    out: NDArray[np.complex128] = np.zeros((D, D), np.complex128)
+    unused = np.zeros((D, D, D), np.complex128)
+    try:
+        function(theta, columns, np.repeat(x[:, None], D, axis=1), out, unused)
+    except (TypeError, ValueError):
+        return None
+    found = out.imag / STEP
+    return found if math.isfinite(found.sum()) else None
+
+
+def _compare(cell: Cell, what: str, found: Float, expected: Float, tolerance: float) -> None:
+    error = np.abs(found - expected)
+    if error.size and not error.max() <= tolerance * max(1.0, float(np.abs(expected).max())):
+        where = tuple(int(i) for i in np.unravel_index(np.argmax(error), error.shape))
+        raise ValueError(
+            f"{cell.name}: {what} is {found[where]:.6g} at index {where} where the step gives "
+            f"{expected[where]:.6g}; correct the slope, or pass check_at= away from a kink of Φ."
+        )
