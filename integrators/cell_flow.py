@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from .access import flat, get, put
 from .cell_algebra import add_gradient, evaluate, pull, push
 from .cell_plan import COLUMNS, PLAN, POINT, VECTOR, layer_of, work_for
-from .compiled import helper, kernel
+from .compiled import Leaf, helper, kernel
 from .flow import LANES, RECORD, RUN, mark_lost, rescale
 from .memory import copy_into, fill_input
 
 __all__ = ["Taps", "advance_cell", "retreat_cell"]
 
-_POINT, _I = types.FunctionType(POINT), types.int64
+_POINT, _I = Leaf(POINT), types.int64
 _COUNTS, _TABLE = (types.Array(types.int64, n, "C") for n in (1, 2))
 _STACK = types.Array(types.float64, 4, "C")
 

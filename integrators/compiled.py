@@ -5,8 +5,8 @@ Two kinds of function exist.
 ``@helper``
     An ordinary ``njit`` function that other compiled functions call. It is compiled into its callers.
 ``@kernel(signature)``
-    A function that Python calls, or that is handed to a kernel as an argument of
-    ``numba.types.FunctionType``. It is compiled (or loaded) on first use, for its one signature.
+    A function that Python calls, or that is handed to a kernel as an argument of type `Leaf`. It is compiled
+    (or loaded) on first use, for its one signature.
 
 Why not ``njit(cache=True)``: Numba's own cache notices a change only in the file that holds the kernel, not
 in the helpers it calls from elsewhere, and a damaged cache file stops the program. Here the key of a cache
@@ -36,17 +36,18 @@ from typing import Any
 import numba
 import numpy as np
 from numba import njit, types
-from numba.core import config
+from numba.core import cgutils, config
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.errors import NumbaError
 from numba.core.serialize import dumps
-from numba.core.types.function_type import CompileResultWAP
 from numba.core.typing.templates import Signature
+from numba.experimental.function_type import FunctionModel
+from numba.extending import NativeValue, register_model, unbox
 
-from .blocks import InterruptLater, interruptible
+from .blocks import interruptible
 
-__all__ = ["JIT_DISABLED", "Kernel", "helper", "inlined", "kernel", "shared", "user_kernel"]
+__all__ = ["JIT_DISABLED", "Kernel", "Leaf", "helper", "inlined", "kernel", "shared", "user_kernel"]
 
 # Numba makes these names when it is imported, out of a checker's sight.
 _NUMBA: Any = numba
@@ -68,6 +69,27 @@ all that stands below it."""
 
 
 _COMPILING = threading.RLock()
+
+
+class Leaf(types.FunctionType):
+    """Type of a compiled function as an argument, in Python the address of its code.
+
+    Numba's own type calls Python back for the address in every call: that takes longer than a short run, and
+    a Ctrl-C in the middle of it is lost.
+    """
+
+
+register_model(Leaf)(FunctionModel)
+
+
+@unbox(Leaf)
+def _unbox_leaf(kind, address, c):
+    value = cgutils.create_struct_proxy(kind)(c.context, c.builder)
+    value.c_addr = c.pyapi.long_as_voidptr(address)
+    value.py_addr = cgutils.get_null_value(value.py_addr.type)
+    value.jit_addr = cgutils.get_null_value(value.jit_addr.type)
+    return NativeValue(value._getvalue(), is_error=cgutils.is_not_null(c.builder, c.pyapi.err_occurred()))
+
 
 # Kernels whose machine code others refer to by symbol: they are loaded before any other (see `shared`).
 _SHARED: list[Kernel] = []
@@ -99,6 +121,7 @@ class Kernel:
         self.__doc__ = function.__doc__
         self._dispatcher: Any = None
         self._pointer: Any = None
+        self._called: Any = None
         self._narrow: Kernel | None = None
 
     @property
@@ -132,23 +155,34 @@ class Kernel:
 
     @property
     def pointer(self) -> Any:
-        """The compiled code as a function value, the form in which drivers take a leaf.
-
-        Handing over the dispatcher itself works too, but costs some 30 µs in every call.
-        """
+        """The form in which a driver takes a leaf: the address of its code."""
         if self._pointer is None:
             dispatcher = self.dispatcher
             if JIT_DISABLED:
                 self._pointer = dispatcher
             else:
-                self._pointer = CompileResultWAP(dispatcher.get_compile_result(self.signature))
+                compiled = dispatcher.get_compile_result(self.signature)
+                name = compiled.fndesc.llvm_cfunc_wrapper_name
+                self._pointer = compiled.library.get_pointer_to_function(name)
         return self._pointer
 
+    @property
+    def _entry(self) -> Any:
+        """What a call goes to: a driver's own code, or the dispatcher, which looks at all types first.
+
+        The drivers' arguments are made here, and what Numba would find out about them is known.
+        """
+        if self._called is None:
+            dispatcher = self.dispatcher
+            takes_leaf = any(isinstance(kind, Leaf) for kind in self.signature.args)
+            if takes_leaf and not JIT_DISABLED:
+                self._called = dispatcher.get_compile_result(self.signature).entry_point
+            else:
+                self._called = dispatcher
+        return self._called
+
     def __call__(self, *arguments: Any) -> None:
-        given = [a.pointer if isinstance(a, Kernel) else a for a in arguments]
-        dispatcher = self.dispatcher
-        with InterruptLater():  # Numba calls Python back for the address of a leaf
-            dispatcher(*given)
+        self._entry(*[a.pointer if isinstance(a, Kernel) else a for a in arguments])
 
     def __repr__(self) -> str:
         return f"Kernel({self.function.__module__}.{self.__name__})"
@@ -158,8 +192,8 @@ def _narrowed(kind: Any) -> Any:
     """A signature or type with float32 in place of the float64 of every array."""
     if isinstance(kind, Signature):
         return kind.return_type(*[_narrowed(argument) for argument in kind.args])
-    if isinstance(kind, types.FunctionType):
-        return types.FunctionType(_narrowed(kind.signature))
+    if isinstance(kind, Leaf):
+        return Leaf(_narrowed(kind.signature))
     if isinstance(kind, types.NamedUniTuple):
         return types.NamedUniTuple(_narrowed(kind.dtype), kind.count, kind.instance_class)
     if isinstance(kind, types.NamedTuple):

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from .access import borrowed, flat, get, hold, put
 from .arithmetic import fma
-from .compiled import helper, inlined, kernel
+from .compiled import Leaf, helper, inlined, kernel
 from .fields import KICK, KICK_ADJOINT
-from .memory import copy_into, fill_input
+from .memory import aligned_empty, copy_into, fill_input
 from .schedule import EXPLICIT, FIRST_ORDER, SPLITTING
 
 __all__ = ["ADVANCE", "Lanes", "Record", "Run", "advance", "play", "retreat"]
@@ -85,7 +85,7 @@ RECORD = types.NamedUniTuple(_COLUMNS, 3, Record)
 @helper
 def lane_factors(h):
     """Room for one factor per lane, repeated so that the loops over it are long enough to pay."""
-    return np.empty(h.size * max(1, 128 // h.size), h.dtype)
+    return aligned_empty(h.size * max(1, 128 // h.size), h.dtype)
 
 
 @helper
@@ -292,7 +292,7 @@ def play(forward, in_place, workspace, kick, theta, run, lanes, record, start, s
     hold(own_e)
 
 
-ADVANCE = types.void(types.FunctionType(KICK), _VECTOR, RUN, LANES, RECORD, _I, _I)
+ADVANCE = types.void(Leaf(KICK), _VECTOR, RUN, LANES, RECORD, _I, _I)
 
 
 @kernel(ADVANCE)
@@ -301,11 +301,7 @@ def advance(kick, theta, run, lanes, record, start, stop):
     play(kick_and_drift, kick_in_place, no_workspace, kick, theta, run, lanes, record, start, stop)
 
 
-@kernel(
-    types.void(
-        types.FunctionType(KICK_ADJOINT), _VECTOR, RUN, _COLUMNS, _COLUMNS, _COLUMNS, _COUNTS, _VECTOR, _I, _I
-    )
-)
+@kernel(types.void(Leaf(KICK_ADJOINT), _VECTOR, RUN, _COLUMNS, _COLUMNS, _COLUMNS, _COUNTS, _VECTOR, _I, _I))
 def retreat(kick_adjoint, theta, run, stations, lam_y, lam_p, exponent, grad_theta, start, stop):
     """Steps [start, stop) of the run backwards, in place: the transposed factors in reversed order.
 

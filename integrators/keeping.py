@@ -6,7 +6,7 @@ import numpy as np
 from numba import types
 
 from .access import flat
-from .compiled import helper, kernel
+from .compiled import Leaf, helper, kernel
 from .fields import KICK_ADJOINT
 from .flow import RUN, rescale, retreat, times
 from .memory import copy_into, fill_input
@@ -16,7 +16,7 @@ __all__ = ["neural_pull_keeping", "retreat_keeping_kicks", "retreat_keeping_node
 
 _VECTOR, _COLUMNS, _STACK = (types.Array(types.float64, n, "C") for n in (1, 3, 4))
 _COUNTS, _TABLE = (types.Array(types.int64, n, "C") for n in (1, 2))
-_PULL, _I = types.FunctionType(KICK_ADJOINT), types.int64
+_PULL, _I = Leaf(KICK_ADJOINT), types.int64
 
 _retreat, _neural_pull = helper(retreat.function), helper(neural_pull.function)
 

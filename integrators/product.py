@@ -30,18 +30,18 @@ def push_one_row(a, B, out, n, m, scale, by_lane, drift, in_place):
     width = m if by_lane else n
     zero = B.dtype.type(0.0)
     for first in range(0, n, width):
+        if in_place:
+            for q in range(width):
+                old = get(out, first + q)
+                put(out, first + q, fma(get(scale, q if by_lane else 0), fma(a, old, zero), old))
+            continue
         for q in range(width):
-            f, r = first + q, q if by_lane else 0
-            if in_place:
-                old = get(out, f)
-                put(out, f, fma(get(scale, r), fma(a, old, zero), old))
-            elif drift.size == 0:
-                put(out, f, fma(get(scale, r), fma(a, get(B, f), zero), get(out, f)))
-            else:
-                old = get(B, f)
-                new = fma(get(scale, r), fma(a, old, zero), get(out, f))
-                put(out, f, new)
-                put(B, f, fma(get(drift, r), new, old))
+            share = fma(a, get(B, first + q), zero)
+            put(out, first + q, fma(get(scale, q if by_lane else 0), share, get(out, first + q)))
+        if drift.size > 0:
+            for q in range(width):
+                moved = get(out, first + q)
+                put(B, first + q, fma(get(drift, q if by_lane else 0), moved, get(B, first + q)))
 
 
 @helper

@@ -10,9 +10,7 @@ from conftest import NOJIT
 
 import integrators.blocks as blocks
 from benchmarks.interrupt import CALLS, FROM_THE_START, measure
-from integrators import NeuralField
 from integrators.blocks import Cancelled, InterruptLater, Ticker, interruptible, run_blocks
-from sensitivity import jacobian
 
 POSIX = pytest.mark.skipif(not hasattr(signal, "SIGINT") or os.name == "nt", reason="needs POSIX signals")
 COMPILED = pytest.mark.skipif(NOJIT, reason="needs compiled kernels")
@@ -160,24 +158,6 @@ def test_ctrl_c_waits_for_the_end_of_a_block_that_puts_it_off():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     with InterruptLater():
         pass
-
-
-@POSIX
-@COMPILED
-def test_ctrl_c_within_a_kernel_is_raised_after_it(monkeypatch):
-    monkeypatch.setattr(blocks.InterruptLater, "__enter__", interrupt_after(blocks.InterruptLater.__enter__))
-    with pytest.raises(KeyboardInterrupt):
-        jacobian(NeuralField.random(2), "leapfrog", 0.1, 3)
-
-
-def interrupt_after(enter):
-    """`enter`, and Ctrl-C as soon as it has returned."""
-
-    def entered(self):
-        enter(self)
-        signal.raise_signal(signal.SIGINT)
-
-    return entered
 
 
 def test_short_work_stays_on_the_thread_that_asked():
