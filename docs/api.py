@@ -1,0 +1,124 @@
+"""The API pages: every public name of every public module, its docstring rendered by autodoc and numpydoc."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+
+__all__ = ["MODULES", "pages"]
+
+Write = Callable[[str, str], None]
+
+MODULES: Mapping[str, tuple[str, str]] = {
+    "integrators": (
+        "Fields, schemes, trajectories",
+        "integrators.solve integrators.neural integrators.fields integrators.textbook "
+        "integrators.symbolic integrators.scheme integrators.schemes integrators.composition "
+        "integrators.activations integrators.cells",
+    ),
+    "gradients": (
+        "Jacobians, norms, profiles, exponents",
+        "sensitivity.jacobians sensitivity.singular sensitivity.graded sensitivity.profile "
+        "sensitivity.growth sensitivity.recommend sensitivity.approximate",
+    ),
+    "bounds": (
+        "Bounds and certificates",
+        "sensitivity.bounds.growth sensitivity.bounds.flow sensitivity.bounds.aposteriori "
+        "sensitivity.bounds.applicability sensitivity.bounds.bound "
+        "sensitivity.certification.certificate",
+    ),
+    "recurrences": (
+        "Recurrent cells and your own weights",
+        "sensitivity.recurrence sensitivity.recurrences.cell sensitivity.recurrences.registry "
+        "sensitivity.recurrences.vanilla sensitivity.recurrences.gated "
+        "sensitivity.recurrences.residual sensitivity.recurrences.oscillators "
+        "sensitivity.recurrences.orthogonal sensitivity.recurrences.momentum "
+        "sensitivity.recurrences.descent sensitivity.recurrences.weights "
+        "sensitivity.recurrences.weight_files",
+    ),
+    "studies": (
+        "Studies",
+        "sensitivity.studies.study sensitivity.studies.results sensitivity.studies.runner "
+        "sensitivity.studies.verify sensitivity.studies.executors",
+    ),
+    "training": (
+        "Training",
+        "sensitivity.training.classifier sensitivity.training.tasks sensitivity.training.trainer "
+        "sensitivity.training.models sensitivity.training.heuristic",
+    ),
+    "pictures": (
+        "Pictures",
+        "sensitivity.portraits sensitivity.funnel sensitivity.convergence "
+        "sensitivity.portrait_figures sensitivity.funnel_figure sensitivity.film "
+        "sensitivity.figures",
+    ),
+    "proofs": (
+        "Proofs",
+        "proofs.catalogue proofs.proposition proofs.report proofs.latex",
+    ),
+}
+"""Page → (title, names of the modules)."""
+
+
+def pages(write: Write) -> None:
+    """Write one page a group, and their index."""
+    for name, (title, modules) in MODULES.items():
+        write(f"api/{name}.rst", page(title, modules.split()))
+    listed = "\n".join(MODULES)
+    write(
+        "api/index.md",
+        f"""\
+# API
+
+Arrays are float64. Quantities have the unit of the field's own equations, in which time, steps ε and weights
+are dimensionless; where a figure shows an angle or a time, its axis says so. Each page gives the formula, the
+shape of every array, the errors raised, and the source with its equation number.
+
+```{{toctree}}
+:maxdepth: 1
+
+{listed}
+```
+""",
+    )
+
+
+def page(title: str, modules: Sequence[str]) -> str:
+    """A page in reStructuredText: module by module, name by name."""
+    lines = [title, "=" * len(title), ""]
+    for module_name in modules:
+        module = importlib.import_module(module_name)
+        lines += [module_name, "-" * len(module_name), "", f".. py:module:: {module_name}", ""]
+        first = (inspect.getdoc(module) or "").split("\n\n")[0].replace("\n", " ")
+        lines += [_safe(first), ""]
+        for name in _public(module):
+            value = getattr(module, name)
+            kind = "class" if inspect.isclass(value) else "function" if callable(value) else "data"
+            lines += [f".. auto{kind}:: {module_name}.{name}"]
+            if kind == "class":
+                lines += ["   :members:"]
+            if kind == "data":
+                lines += ["   :no-value:"]
+            lines += [""]
+    return "\n".join(lines)
+
+
+def _public(module: ModuleType) -> list[str]:
+    """Names of __all__ that are made here, not handed on: classes, functions, tables in capitals."""
+
+    def own(name: str) -> bool:
+        value = getattr(module, name)
+        if inspect.isroutine(value) or inspect.isclass(value):
+            return value.__module__ == module.__name__
+        return name.isupper()
+
+    names = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
+    return [name for name in names if own(name)]
+
+
+def _safe(text: str) -> str:
+    for sign in "*|`":
+        text = text.replace(sign, f"\\{sign}")
+    return text

@@ -1,0 +1,59 @@
+"""Sphinx: what `make docs` builds into build/docs. Pages under _generated are written by generate.py."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path.insert(0, str(ROOT))
+
+project = "leapgrad"
+author = "leapgrad developers"
+release = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+version = release
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc"]
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
+exclude_patterns = ["_build", "performance.md"]  # the latter is included by a page of _generated
+nitpicky = False
+default_role = "literal"
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # the notebooks carry their outputs; tests execute them
+nb_merge_streams = True
+
+autodoc_typehints = "none"  # the docstrings have types, shapes and units
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+
+html_theme = "furo"
+html_title = f"leapgrad {release}"
+html_static_path = ["images"]
+html_theme_options = {"navigation_with_keys": True}
+
+
+def plain(_app: Any, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
+    """Let formulas stand in docstrings as they read: shapes (*lanes, D), norms |x|, names with an underscore.
+
+    Inside ``…``, `…` and examples nothing is touched.
+    """
+    for number, line in enumerate(lines):
+        if line.lstrip().startswith((">>>", "...", ".. ")) or ("`" in line and line.count("`") % 2):
+            continue
+        parts = re.split(r"(``[^`]*``|:\w+:`[^`]*`|`[^`]*`)", line)
+        for i in range(0, len(parts), 2):
+            if not re.fullmatch(r"\s*[-=*]+\s*", parts[i]):
+                parts[i] = re.sub(r"[*|]", r"\\\g<0>", parts[i])
+                parts[i] = re.sub(r"(?<=\w)_(?!\w)", r"\\_", parts[i])
+        lines[number] = "".join(parts)
+
+
+def setup(app: Any) -> None:
+    app.connect("autodoc-process-docstring", plain, priority=100)

@@ -1,0 +1,129 @@
+"""Write the pages that are made from the code: theory, claims, commands, API, gallery; copy the notebooks.
+
+``python docs/generate.py`` fills docs/_generated. What takes long (claims, figures, proofs) is kept until a
+source of the packages changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path.insert(0, str(ROOT))
+
+from docs import api, gallery, theory  # noqa: E402
+from sensitivity.cli import main as leapgrad  # noqa: E402
+from sensitivity.cli.registry import COMMANDS  # noqa: E402
+
+TARGET = HERE / "_generated"
+PACKAGES = ("integrators", "sensitivity", "proofs")
+
+
+def write(name: str, text: str) -> None:
+    """A page, only touched when it changes, so that Sphinx reads again what is new."""
+    path = TARGET / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def digest() -> str:
+    """Of all sources of the packages."""
+    found = hashlib.sha256()
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+def once(name: str, sources: str, make: Callable[[], None]) -> None:
+    """Make what takes long, unless the same sources made it already."""
+    stamp = TARGET / f".{name}"
+    if stamp.exists() and stamp.read_text() == sources:
+        return
+    stamp.unlink(missing_ok=True)
+    make()
+    stamp.write_text(sources)
+
+
+def output_of(*arguments: str) -> str:
+    """What a command prints; it must succeed."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        status = leapgrad(arguments)
+    if status:
+        raise RuntimeError(f"leapgrad {' '.join(arguments)} ended with status {status}")
+    return out.getvalue()
+
+
+def claims() -> None:
+    """The ledger with its verdicts, computed now."""
+    output_of("claims", "--out", str(TARGET))
+
+
+def commands() -> None:
+    """The help of every command, as it prints it."""
+    lines = [
+        "# The command `leapgrad`",
+        "",
+        "Every command has `--json`. The same texts: `leapgrad COMMAND --help`.",
+        "",
+    ]
+    lines += ["| exit status | meaning |", "|---|---|", "| 0 | done |", "| 1 | a check failed |"]
+    lines += [
+        "| 2 | wrong arguments, one line on standard error says which |",
+        "| 130 | interrupted with Ctrl-C |",
+    ]
+    lines += ["| 141 | the reader of our output went away |", ""]
+    for command in COMMANDS:
+        for path in [(command.name, child.name) for child in command.subcommands] or [(command.name,)]:
+            lines += [
+                f"## leapgrad {' '.join(path)}",
+                "",
+                "```text",
+                output_of(*path, "--help").rstrip(),
+                "```",
+                "",
+            ]
+    write("commands.md", "\n".join(lines))
+
+
+def performance() -> None:
+    """A place for the measurements, which are kept in docs/performance.md."""
+    there = (HERE / "performance.md").exists()
+    text = "```{include} ../performance.md\n```\n" if there else (
+        "# Performance\n\n`make bench` measures; this checkout holds no results.\n"
+    )  # fmt: skip
+    write("performance.md", text)
+
+
+def notebooks() -> None:
+    """Copies, because Sphinx reads only what lies below this folder."""
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        (TARGET / "notebooks").mkdir(exist_ok=True)
+        shutil.copy2(path, TARGET / "notebooks" / path.name)
+
+
+def main() -> int:
+    TARGET.mkdir(exist_ok=True)
+    sources = digest()
+    once("claims", sources, claims)
+    once("gallery", sources + gallery.digest(), lambda: gallery.draw(TARGET / "gallery"))
+    once("theory", sources, lambda: theory.pages(write))
+    api.pages(write)
+    write("gallery/index.md", gallery.page())
+    commands()
+    performance()
+    notebooks()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

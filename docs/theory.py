@@ -1,0 +1,97 @@
+"""One page for every proposition: statement, hypotheses, each step with what the machine found, mutants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from proofs import CATALOGUE, Report, check
+from proofs.report import computed_lines
+
+__all__ = ["pages"]
+
+Write = Callable[[str, str], None]
+
+GROUPS = {
+    "What the paper states": ("lemma_3_1", "theorem_3_2", "hamiltonian"),
+    "The repaired theorems": tuple(f"theorem_{letter}" for letter in "abcdefg"),
+    "Claims refuted": tuple(name for name in CATALOGUE if name.startswith("claim_")),
+}
+OTHERS = "Schemes, activations, further networks"
+MARKS = {"proved": "✓", "refuted": "✗", "undecided": "?"}
+
+
+def pages(write: Write) -> None:
+    """Check every proposition and write its page, and the page that lists them."""
+    reports = {name: check(name) for name in CATALOGUE}
+    for name, report in reports.items():
+        if not report.ok:
+            raise RuntimeError(f"proposition {name} was not established: {report.headline}")
+        write(f"theory/{name}.md", page(report))
+    write("theory/index.md", index(reports))
+
+
+def index(reports: dict[str, Report]) -> str:
+    steps = sum(len(report.steps) for report in reports.values())
+    lines = [
+        "# Theory",
+        "",
+        f"{len(reports)} propositions with {steps} steps, every step decided by computer algebra when this page "
+        "was built. A step is an identity or inequality with a function that can fail; every proposition has "
+        "*mutants*, twins with one sign, coefficient or hypothesis changed, which must come out refuted. "
+        "`leapgrad prove NAME` shows a proof on the command line.",
+        "",
+    ]
+    grouped = {name for names in GROUPS.values() for name in names}
+    groups = {**GROUPS, OTHERS: tuple(name for name in reports if name not in grouped)}
+    for title, names in groups.items():
+        lines += [f"## {title}", "", "| proposition | verdict | steps |", "|---|---|---|"]
+        for name in names:
+            report = reports[name]
+            title, verdict = report.proposition.title, _text(report.headline)
+            lines.append(f"| [{title}]({name}.md) | {verdict} | {len(report.steps)} |")
+        lines += ["", "```{toctree}", ":hidden:", "", *names, "```", ""]
+    return "\n".join(lines)
+
+
+def page(report: Report) -> str:
+    proposition = report.proposition
+    lines = [
+        f"# {proposition.title}",
+        "",
+        f"**{_text(report.headline)}**",
+        "",
+        f"> {_text(proposition.statement)}",
+        "",
+    ]
+    lines += [f"Source: {_text(proposition.source)}. Name: `{proposition.name}`.", ""]
+    if proposition.hypotheses:
+        lines += ["## Hypotheses", ""]
+        lines += [
+            f"- *{name.replace('_', ' ')}*: {_text(text)}" for name, text in proposition.hypotheses.items()
+        ]
+        lines += [""]
+    if proposition.rests_on:
+        lines += ["Rests on " + ", ".join(f"[{name}]({name}.md)" for name in proposition.rests_on) + ".", ""]
+    lines += ["## Steps", ""]
+    for number, one in enumerate(report.steps, start=1):
+        step, decision = one.step, one.decision
+        role = "" if str(step.role) == "argument" else f" *({step.role})*"
+        lines += [f"### {number}. {step.name.replace('_', ' ')}", ""]
+        lines += [f"{MARKS[str(decision.outcome)]} {_text(step.claim)}{role}", ""]
+        lines += [f"- decided: {_text(decision.note)}"]
+        if step.depends_on:
+            lines += [f"- uses: {', '.join(name.replace('_', ' ') for name in step.depends_on)}"]
+        if step.axioms:
+            lines += [f"- taken for granted: {', '.join(name.replace('_', ' ') for name in step.axioms)}"]
+        lines += ["", "```text", *(computed_lines(decision.computed) or ["nothing to show"]), "```", ""]
+    lines += ["## Mutants", "", "Each of these changes was made, and the proof was found wrong:", ""]
+    lines += [f"- {_text(mutant.description)}" for mutant in proposition.mutants]
+    lines += ["", "## See for yourself", "", "```sh", f"leapgrad prove {proposition.name}", "```", ""]
+    return "\n".join(lines)
+
+
+def _text(sentence: str) -> str:
+    """A sentence with formulas in plain letters, safe in Markdown."""
+    for sign in "\\*_$<>|#[]":
+        sentence = sentence.replace(sign, f"\\{sign}")
+    return sentence
