@@ -6,6 +6,7 @@ PY    := $(VENV)/bin/python
 STAMP := $(VENV)/.leapgrad-installed
 DEV   := $(VENV)/.leapgrad-dev
 BENCH := $(VENV)/.leapgrad-bench
+DOCS  := $(VENV)/.leapgrad-docs
 LOCK  := constraints/lock.txt
 # Files of tests on all processors, up to four: beyond that compiling the same kernels side by side costs more.
 SPREAD := --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -30,7 +31,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help setup reproduce test test-slow notebooks coverage lint format types bench dist lock clean
+.PHONY: FORCE help setup reproduce test test-slow notebooks coverage lint format types docs bench dist lock clean
 FORCE:
 
 help: ## list the targets
@@ -71,6 +72,11 @@ $(BENCH): $(DEV)
 	@$(INSTALL) --no-build-isolation --editable '.[dev,bench]'
 	@touch $@
 
+$(DOCS): $(STAMP)
+	@echo "Adding the packages that build the documentation (once)"
+	@$(INSTALL) --no-build-isolation --editable '.[dev,docs]'
+	@touch $@
+
 reproduce: $(STAMP) ## draw Figures 1 to 3 into build/figures and check the paper's claims into build/claims
 	$(VENV)/bin/leapgrad reproduce figures --out build/figures
 	$(VENV)/bin/leapgrad claims --out build/claims
@@ -97,6 +103,11 @@ format: $(DEV) ## mend style and formatting
 types: export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 types: $(DEV) ## check the types
 	$(PY) -m pyright
+
+docs: $(DOCS) ## build the documentation into build/docs; warnings and broken links are errors
+	$(PY) docs/generate.py
+	$(PY) -m sphinx -W --keep-going -q -d build/doctrees docs build/docs
+	$(PY) docs/links.py build/docs
 
 bench: $(BENCH) ## run the benchmarks
 	$(PY) -m benchmarks

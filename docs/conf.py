@@ -19,7 +19,9 @@ version = release
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc"]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
-exclude_patterns = ["_build", "performance.md"]  # the latter is included by a page of _generated
+# performance.md is included by a page of _generated.
+exclude_patterns = ["_build", "performance.md", "_generated/gallery/*/README.md"]
+smartquotes = False  # f'(y) is a derivative
 nitpicky = False
 default_role = "literal"
 

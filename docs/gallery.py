@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import os
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from sensitivity.cli import main as leapgrad
 from sensitivity.pictures import PICTURES
 
-__all__ = ["SHOWN", "digest", "draw", "page"]
+__all__ = ["SHOWN", "draw", "page"]
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,6 @@ SHOWN = (
 )
 
 
-def digest() -> str:
-    """Changes with the table above."""
-    return hashlib.sha256(repr(SHOWN).encode()).hexdigest()
-
-
 def draw(folder: Path) -> None:
     """Run every command in this folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -86,5 +80,8 @@ def page() -> str:
     for shown in SHOWN:
         for name, sentence in shown.pictures.items():
             lines += [f"```{{figure}} {name}", f":alt: {sentence}", ":width: 100%", "", sentence, "```", ""]
+            film = Path(name).with_suffix(".html")
+            if name.endswith(".gif"):
+                lines += [f"With buttons: {{download}}`{film.name} <{film}>`.", ""]
         lines += ["```sh", shown.command, "```", ""]
     return "\n".join(lines)

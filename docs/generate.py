@@ -35,10 +35,10 @@ def write(name: str, text: str) -> None:
 
 
 def digest() -> str:
-    """Of all sources of the packages."""
+    """Of all sources of the packages and of these scripts."""
     found = hashlib.sha256()
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
+    for folder in ("docs", *PACKAGES):
+        for path in sorted((ROOT / folder).rglob("*.py")):
             found.update(path.read_bytes())
     return found.hexdigest()
 
@@ -115,7 +115,7 @@ def main() -> int:
     TARGET.mkdir(exist_ok=True)
     sources = digest()
     once("claims", sources, claims)
-    once("gallery", sources + gallery.digest(), lambda: gallery.draw(TARGET / "gallery"))
+    once("gallery", sources, lambda: gallery.draw(TARGET / "gallery"))
     once("theory", sources, lambda: theory.pages(write))
     api.pages(write)
     write("gallery/index.md", gallery.page())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
-from proofs import CATALOGUE, Report, check
+from proofs import CATALOGUE, Report, check, check_mutants
 from proofs.report import computed_lines
 
 __all__ = ["pages"]
@@ -26,7 +26,10 @@ def pages(write: Write) -> None:
     for name, report in reports.items():
         if not report.ok:
             raise RuntimeError(f"proposition {name} was not established: {report.headline}")
-        write(f"theory/{name}.md", page(report))
+        refuted = check_mutants(name)
+        if not all(refuted.values()):
+            raise RuntimeError(f"a mutant of {name} was not refuted: {refuted}")
+        write(f"theory/{name}.md", page(report, refuted))
     write("theory/index.md", index(reports))
 
 
@@ -35,8 +38,8 @@ def index(reports: dict[str, Report]) -> str:
     lines = [
         "# Theory",
         "",
-        f"{len(reports)} propositions with {steps} steps, every step decided by computer algebra when this page "
-        "was built. A step is an identity or inequality with a function that can fail; every proposition has "
+        f"{len(reports)} propositions with {steps} steps, each decided by computer algebra for this page. "
+        "A step is an identity or inequality with a function that can fail; every proposition has "
         "*mutants*, twins with one sign, coefficient or hypothesis changed, which must come out refuted. "
         "`leapgrad prove NAME` shows a proof on the command line.",
         "",
@@ -53,7 +56,7 @@ def index(reports: dict[str, Report]) -> str:
     return "\n".join(lines)
 
 
-def page(report: Report) -> str:
+def page(report: Report, refuted: Mapping[str, Sequence[str]]) -> str:
     proposition = report.proposition
     lines = [
         f"# {proposition.title}",
@@ -84,8 +87,10 @@ def page(report: Report) -> str:
         if step.axioms:
             lines += [f"- taken for granted: {', '.join(name.replace('_', ' ') for name in step.axioms)}"]
         lines += ["", "```text", *(computed_lines(decision.computed) or ["nothing to show"]), "```", ""]
-    lines += ["## Mutants", "", "Each of these changes was made, and the proof was found wrong:", ""]
-    lines += [f"- {_text(mutant.description)}" for mutant in proposition.mutants]
+    lines += ["## Mutants", "", "Each of these changes was made, and a step came out refuted:", ""]
+    for mutant in proposition.mutants:
+        steps = ", ".join(name.replace("_", " ") for name in refuted[mutant.name])
+        lines += [f"- {_text(mutant.description)}: {steps}"]
     lines += ["", "## See for yourself", "", "```sh", f"leapgrad prove {proposition.name}", "```", ""]
     return "\n".join(lines)
 
