@@ -7,6 +7,7 @@ from . import (
     certify,
     claims,
     compare,
+    completion,
     demo,
     falsify,
     growth,
@@ -45,4 +46,5 @@ COMMANDS: tuple[Command, ...] = (
     verify.COMMAND,
     notebooks.COMMAND,
     schemes.COMMAND,
+    completion.COMMAND,
 )
