@@ -16,7 +16,7 @@ MODULES: Mapping[str, tuple[str, str]] = {
         "Fields, schemes, trajectories",
         "integrators.solve integrators.neural integrators.fields integrators.textbook "
         "integrators.symbolic integrators.scheme integrators.schemes integrators.composition "
-        "integrators.activations integrators.cells",
+        "integrators.activations integrators.cells integrators.own_cell",
     ),
     "gradients": (
         "Jacobians, norms, profiles, exponents",

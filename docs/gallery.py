@@ -52,6 +52,10 @@ SHOWN = (
         {"growth.png": "Lyapunov exponents with their standard errors, and how they converged."},
     ),
     Shown(
+        "leapgrad compare lstm gru cornn unicornn hamiltonian --d 16 --n-steps 300 --plot compare.png",
+        {"compare.png": "Many recurrent models side by side: norms, profiles and growth exponents."},
+    ),
+    Shown(
         "leapgrad heuristic --quick --seeds 2 --out heuristic",
         {"heuristic/figure_4.png": "Figure 4 with controls: does the best step follow 1/N?"},
     ),

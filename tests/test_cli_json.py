@@ -10,7 +10,7 @@ from sensitivity import plan
 from sensitivity.cli import main
 from sensitivity.cli.parser import build_parser
 from sensitivity.cli.registry import COMMANDS
-from sensitivity.training import heuristic
+from sensitivity.training import contest, contest_plans, heuristic
 
 TINY = ("--d", "2", "--step", "0.1", "--n-steps", "10")
 STUDY = 'quantities = ["log_norm"]\n[grid]\nd = 2\nn_steps = 10\nstep = [0.1, 0.2]\n'
@@ -28,6 +28,8 @@ CASES = {
     ("train",): ("xor", "--n-steps", "10", "--d", "2", "--epochs", "1", "--train", "100", "--test", "100"),
     ("heuristic",): ("--seeds", "2"),
     ("reproduce", "figures"): ("--quick", "--out", "figures"),
+    ("compare",): ("lstm", "hamiltonian", "--d", "4", "--n-steps", "10"),
+    ("reproduce", "tables"): ("--quick", "--task", "xor", "--out", "tables"),
     ("reproduce", "pictures"): ("closing", "--out", "pictures"),
     ("sweep",): ("study.toml", "--out", "widths"),
     ("verify",): ("widths",),
@@ -52,11 +54,17 @@ def test_every_command_has_a_row():
 
 @pytest.fixture
 def short(tmp_path, monkeypatch):
-    """An empty folder with a study in it, and small plans for the two long experiments."""
+    """An empty folder with a study in it, and small plans for the long experiments."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(plan, "QUICK", plan.Plan({1: 1}, points=3, n_steps=10))
     small = heuristic.Plan((10, 20), (10, 20), 2, 2, (0.5, 5.0), 1, (0.25, 1.0), 10, story_length=10)
     monkeypatch.setattr(heuristic, "QUICK", small)
+    settings = (contest.Setting("hamiltonian", 3, 1e-2, 10.0),)
+    contest_plan = contest.Plan(
+        {"xor": (4,)}, (contest.Entrant("mine", settings),), seeds=1, search_seeds=1, iterations=4,
+        train=100, test=50, every=2,
+    )  # fmt: skip
+    monkeypatch.setattr(contest_plans, "QUICK", contest_plan)
     (tmp_path / "study.toml").write_text(STUDY)
 
 
