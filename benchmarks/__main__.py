@@ -11,7 +11,7 @@ from pathlib import Path
 
 # The libraries' processes import this module again: what is slow to import waits for `main`.
 
-EXTRAS = ("flow", "growth")
+EXTRAS = ("flow", "growth", "training")
 QUICK_BUDGET = 0.5
 
 
@@ -58,6 +58,7 @@ def main(given: list[str] | None = None) -> int:
     from .measure import BUDGET, Disagreement, measure_row
     from .peers_ode import Flow
     from .rows import quick, select
+    from .training import BATCHES, measure_batch, training_table
     from .worker import Worker
 
     began = time.perf_counter()
@@ -110,6 +111,13 @@ def main(given: list[str] | None = None) -> int:
         with Worker(GROWTH, options.cores) as worker:
             curves = worker.ask("call", "measure", options.cores, *([64] if options.quick else []))
         print(table.growth_table(curves), end="\n\n", flush=True)
+    batches = []
+    if not wanted or "training" in wanted:
+        for batch in BATCHES:
+            batch = dataclasses.replace(batch, n_steps=batch.n_steps // 20) if options.quick else batch
+            say(f"one gradient step, {batch.title}")
+            rounds = options.repeats or (2 if options.quick else 7)
+            batches.append(measure_batch(batch, options.cores, rounds, lambda text: say(f"  {text}")))
 
     # Rates are best values, and the machine may have been busy the first time.
     rates = rates.best(measured_rates())
@@ -117,7 +125,9 @@ def main(given: list[str] | None = None) -> int:
     print(table.rates_table(rates), end="\n\n")
     if results:
         print(table.main_table(results), end="\n\n")
-    whole = report.Report(machine, rates, results, flow, curves, time.perf_counter() - began)
+    if batches:
+        print(training_table(batches, rates), end="\n\n")
+    whole = report.Report(machine, rates, results, flow, curves, time.perf_counter() - began, batches)
     if options.json:
         options.json.write_text(
             json.dumps(dataclasses.asdict(whole), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"

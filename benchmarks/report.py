@@ -15,6 +15,7 @@ from .measure import RowResult
 from .peers_ode import Flow, FlowResult
 from .rates import Rates
 from .table import details, flow_table, growth_table, main_table, rates_table
+from .training import BatchResult, training_table
 
 __all__ = ["Report", "describe_machine", "text", "write"]
 
@@ -31,6 +32,7 @@ class Report:
     flow: tuple[Flow, Sequence[FlowResult], Sequence[str]] | None
     growth: Sequence[Curve]
     seconds: float
+    training: Sequence[BatchResult] = ()
 
 
 def describe_machine(machine: Description) -> str:
@@ -74,6 +76,10 @@ which one unit in the last place of W moves the norm by more than the accuracy a
   written by hand in JAX, which no library offers; it shows how much is the method and how much the
   implementation."""
 
+TRAINING = """\
+Loss and gradient by all weights of the Hamiltonian network (leapfrog, one input a step) on one batch. The
+bound is that of three products a kick, A (y; x; 1), its adjoint and ∂A, and of one tanh."""
+
 CONTINUOUS_TIME = """\
 Above, the recurrence is the model and its derivative is exact at any ε. Who wants the sensitivity of the
 differential equation itself needs a solver with error control; heyoka's Taylor method is made for that and is
@@ -107,6 +113,12 @@ def text(report: Report) -> str:
         "## Every candidate",
         *[details(result) for result in report.rows],
     ]
+    if report.training:
+        parts += [
+            "## One gradient step of the trainer",
+            TRAINING,
+            training_table(report.training, report.rates),
+        ]
     if report.flow is not None:
         parts += [
             "## Another problem: continuous time",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from .work import Work
 
-__all__ = ["JACOBIANS", "NORMS", "ROWS", "TRAINING", "Row", "quick", "select"]
+__all__ = ["JACOBIANS", "NORMS", "ROWS", "Row", "quick", "select"]
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,7 @@ NORMS = (
     Row("norm-512", "norm, d = 512, Gaussian W", _GAUSSIAN, None, 4.0, 3, ("JAX",)),
     Row("norm-1000", "norm, d = 1000, Gaussian W", replace(_GAUSSIAN, d=1000), None, 4.0, 3, ("JAX",)),
 )
-TRAINING: tuple[Row, ...] = ()
-"""One gradient step of the trainer; its rows come with the trainer."""
-
-ROWS = (*JACOBIANS, *NORMS, *TRAINING)
+ROWS = (*JACOBIANS, *NORMS)
 
 
 def quick(row: Row) -> Row:

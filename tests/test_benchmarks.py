@@ -21,6 +21,7 @@ from benchmarks.measure import Disagreement, RowResult, Sample, deviation, shrin
 from benchmarks.memory import forget_peak, peak, resident
 from benchmarks.rates import Rates
 from benchmarks.rows import ROWS, quick, select
+from benchmarks.training import Batch, BatchResult, training_table
 from benchmarks.work import Work
 from benchmarks.worker import Timing
 
@@ -335,9 +336,36 @@ def test_our_gradients_are_those_of_jax():
     assert max(case.worst for case in cases()) <= TOLERANCE
 
 
+def test_the_gradients_of_the_trainer_are_those_of_jax():
+    pytest.importorskip("jax", reason="the extra bench brings JAX")
+    from benchmarks.check_training import TOLERANCE, cases
+
+    assert max(case.worst for case in cases()) <= TOLERANCE
+
+
 def test_our_cells_are_those_of_torch():
     pytest.importorskip("torch", reason="the extra bench brings PyTorch")
     pytest.importorskip("jax", reason="the extra bench brings JAX")
     from benchmarks.check_cells import TOLERANCE, cases
 
     assert max(case.worst for case in cases()) <= TOLERANCE
+
+
+# ------------------------------------------------------------------------------- a step of the trainer
+
+
+def test_the_bound_of_a_gradient_step_counts_three_products_a_kick():
+    batch = Batch(3, 5, 7, 2, 2.0, 3.0)
+    products = 0
+    for kick in range(5):
+        products += 2 * 2 * 3 * (3 + 2)  # A (y; x; 1), and ∂A
+        products += 2 * 3 * 3 if kick else 0  # Wᵀ λ: the first kick acts on a state at rest
+    assert batch.bound(RATES) == pytest.approx(7 * products / 1e11 + 7 * 5 * 3 / 2e9)
+
+
+def test_a_gradient_step_is_compared_round_by_round_with_the_best_of_a_library():
+    wall = {"leapgrad: own": (1.0, 2.0, 1.0), "JAX: scan": (4.0, 6.0, 5.0), "JAX: slow": (9.0, 9.0, 9.0)}
+    found = BatchResult(Batch(3, 5, 7, 2, 2.0, 5.0), wall, dict.fromkeys(wall, 1e-15), ("PyTorch: none",))
+    assert found.times_faster("JAX") == 4.0 and found.times_faster("PyTorch") is None
+    page = training_table([found], RATES)
+    assert "≥ 5: missed" in page and "JAX: slow" in page and "Not available: PyTorch: none." in page

@@ -1,0 +1,32 @@
+"""A gradient step by this package."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensitivity.training.ode_network import OdeNetwork
+
+from .training import Batch, Run, timed
+from .worker import Timing
+
+__all__ = ["names", "prepare", "time"]
+
+_RUNS: dict[str, Run] = {}
+
+
+def names() -> list[str]:
+    return ["OdeNetwork.gradient"]
+
+
+def prepare(name: str, batch: Batch, cores: int) -> NDArray[np.float64]:
+    """Make the call that is timed; what it returns."""
+    network = OdeNetwork(batch.d, batch.n_steps, batch.step, n_classes=batch.n_classes, threads=cores)
+    theta = np.concatenate([part.ravel() for part in batch.parts().values()])
+    inputs, labels = batch.data()
+    _RUNS[name] = lambda: network.gradient(theta, inputs, labels).gradient
+    return _RUNS[name]()
+
+
+def time(name: str) -> Timing:
+    return timed(_RUNS[name])
