@@ -83,6 +83,9 @@ class Kind:
         step sizes h of shape (lanes,) and every state and input; where one is known.
     fixed : tuple of str
         Parameters that are not trained.
+    inverse : callable, optional
+        Cell → the cell of one stage whose step undoes its step for the same input; see
+        `integrators.cell_reversed`.
     """
 
     name: str
@@ -107,6 +110,7 @@ class Kind:
     reference: str = ""
     bound: Callable[[Cell, Float, int], Float] | None = None
     fixed: tuple[str, ...] = ()
+    inverse: Callable[[Cell], Cell] | None = None
 
     @cached_property
     def locals(self) -> tuple[str, ...]:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Ticker
+from .cell_problem import CellProblem
+from .cell_reversed import check_reversible, reconstructed_cell
 from .checkpoint import (
     MEMORY_BYTES,
     Cotangents,
@@ -85,7 +88,7 @@ def reversed_pullback(
     Parameters
     ----------
     problem : Problem
-        With a symmetric scheme.
+        With a symmetric scheme; or of a cell with an inverse, which may also be exact (see `cell_reversed`).
     lam : pair of arrays, shape (d, k)
         Cotangent columns of y_N and p_N, the same for every lane.
     gradient : bool
@@ -102,14 +105,18 @@ def reversed_pullback(
     Raises
     ------
     ValueError
-        For a scheme that is not symmetric.
+        For a scheme that is not symmetric, or a cell without an inverse.
 
     Notes
     -----
     The kicks that are undone have the same weights and inputs as those that were done, merged ones included,
     and fused multiply-adds round p + c F and its undoing alike to within one unit each.
     """
-    if not problem.scheme.is_symmetric:
+    way_back: Any = _reconstructed
+    if isinstance(problem, CellProblem):
+        check_reversible(problem)
+        way_back = reconstructed_cell
+    elif not problem.scheme.is_symmetric:
         raise ValueError(
             "the reversed sweep needs a symmetric scheme, whose step with −ε undoes the step with ε; "
             f"{problem.scheme.name!r} is not symmetric: take checkpointed_pullback or 'leapfrog'."
@@ -125,6 +132,7 @@ def reversed_pullback(
         run = block_run(problem, block, schedule, layout.width, ticker)
         n, members = run.step.size, block.stop - block.start
         state = initial_lanes(problem, block_members(problem, block, layout.width))
+        beginning = state.y.copy(), state.p.copy()
         play(problem, run, state, None, 0, run.n_steps, ticker)
         lost[block] = state.lost[:members]
         # A leaf sums its gradient over lanes, and each lane has one of its own.
@@ -132,14 +140,14 @@ def reversed_pullback(
         runs = [problem.one_lane(run, q) for q in range(members)] if gradient else [run]
         cotangents = [Cotangents.start(problem, lam, own.step.size) for own in runs]
         none = np.zeros(0, problem.dtype)
-        for start, stop, stations in _reconstructed(problem, run, schedule.n_kicks, state, ticker):
+        for start, stop, stations in way_back(problem, run, schedule.n_kicks, state, ticker):
             for q, (part, own, cotangent) in enumerate(zip(parts, runs, cotangents, strict=True)):
                 kept = np.ascontiguousarray(stations[:, :, part])
                 total = gradients[block.start + q] if gradient else none
                 pull_stretch(problem, stretch(own, start, stop), kept, cotangent, total, ticker)
         for part, cotangent in zip(parts, cotangents, strict=True):
             cotangent.into(columns, block.start + part.start, min(block.start + part.stop, block.stop), k)
-        error = np.concatenate([state.y - problem.y0[:, None], state.p - problem.p0[:, None]])
+        error = np.concatenate([state.y - beginning[0], state.p - beginning[1]])
         start_error[block] = np.linalg.norm(error, axis=0)[:members]
 
     layout.blocks(problem, schedule, k, work, "reversed sweep", progress)

@@ -131,6 +131,12 @@ def unicornn(p, s, x, h, clock):
     return np.concatenate([y + step * z, z])
 
 
+def staggered(p, s, x, h, clock):
+    y, q = rows(s, 2)
+    y = y + h * q
+    return np.concatenate([y, q + h * tanh(p["R"] @ y + driven(p, x))])
+
+
 def lem(p, s, x, h, clock):
     y, z = rows(s, 2)
     a_y, a_z, a_g, a_t = rows(driven(p, x), 4)

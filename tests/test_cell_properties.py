@@ -35,6 +35,19 @@ def test_unicornn_preserves_volume(layers):
         assert np.linalg.det(J) == pytest.approx(1.0, abs=1e-13)
 
 
+def test_staggered_preserves_volume_for_every_matrix_and_areas_for_diagonal_ones():
+    rng, omega = (
+        np.random.default_rng(1),
+        np.block([[np.zeros((5, 5)), np.eye(5)], [-np.eye(5), np.zeros((5, 5))]]),
+    )
+    dense = rng.normal(size=(5, 5))
+    for R, symplectic in ((dense, False), (dense + dense.T, False), (np.diag(np.diag(dense)), True)):
+        for J in one_steps(changed(make("staggered", 5, 2, step=0.3), R=R)):
+            assert np.linalg.det(J) == pytest.approx(1.0, abs=1e-13)
+            defect = np.abs(J.T @ omega @ J - omega).max()
+            assert (defect <= 1e-14) if symplectic else (defect > 1e-3)
+
+
 @pytest.mark.parametrize("name", ("cornn", "lstm", "lem"))
 def test_damped_and_gated_cells_do_not(name):
     for J in one_steps(make(name, 5, 2)):
@@ -90,12 +103,12 @@ def test_sbo_is_symmetric_with_a_bounded_spectrum():
         assert np.abs(J - J.T).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", ("momentum_rnn", "nesterov_rnn", "restart_rnn"))
+@pytest.mark.parametrize("name", ("momentum_rnn", "nesterov_rnn", "restart_rnn", "adam_rnn", "rmsprop_rnn"))
 def test_momentum_does_not_reach_the_hidden_block(name):
     """The hidden block of the product is the plain product of D[σ'(a)] W."""
     cell, N = make(name, 4, 2), 50
     rng = np.random.default_rng(0)
-    s, inputs = rng.normal(size=8), rng.normal(size=(N, 2))
+    s, inputs = np.abs(rng.normal(size=cell.dim)), rng.normal(size=(N, 2))
     J = jacobian(unroll(cell, s0=s, inputs=inputs), block="state")
     assert not J[4:, :4].any()
     plain = np.eye(4)

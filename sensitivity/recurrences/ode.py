@@ -16,6 +16,7 @@ from integrators.flow import Lanes
 from integrators.linearisation import Linearisation
 from integrators.problem import Columns, Inputs, Problem, Segments
 from integrators.pullback import checkpointed_pullback
+from integrators.reversed import ReversedSweep, reversed_pullback
 from integrators.schedule import Schedule
 from integrators.schemes import Scheme
 from integrators.validation import as_array
@@ -189,6 +190,18 @@ class OdeRecurrence:
         )
         self._mark_lost(pulled.lost, pulled.gradient)  # it contains the states themselves
         return pulled.gradient.reshape(*self.shape, -1)
+
+    def reversed_pullback(
+        self, cotangents: ArrayLike, *, gradient: bool = False, compare: bool = True
+    ) -> ReversedSweep:
+        """`pullback` in O(D) memory whatever N is: the run finds its own way back (`integrators.reversed`).
+
+        For symmetric schemes and cells with an inverse; reports how far off the way back ended, and with
+        `compare` how far the cotangents are from those of `pullback`.
+        """
+        lam = self._split(cotangents, "cotangents")
+        options = {"threads": self._threads, "progress": self.progress}
+        return reversed_pullback(self.problem, lam, gradient=gradient, compare=compare, **options)
 
     # ------------------------------------------------------------------------------------------- inside
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from integrators.compiled import helper, kernel
 
 from .initial import uniform
 
-__all__ = ["CORNN", "LEM", "UNICORNN", "cornn", "cornn_imex", "lem", "unicornn"]
+__all__ = ["CORNN", "LEM", "UNICORNN", "as_grid", "cornn", "cornn_imex", "lem", "on_grid", "unicornn"]
 
 Rng = int | np.random.Generator
 
@@ -49,10 +50,16 @@ CORNN = Kind(
 )
 
 
+@helper
+def on_grid(value, grid):
+    """The nearest multiple of `grid`, a power of two; the value itself for 0."""
+    return value if grid == 0.0 else np.rint(value / grid) * grid
+
+
 @kernel(POINT)
 def _unicornn(constants, v, out, slopes):
     n = v.shape[1]
-    alpha = constants[0]
+    alpha, grid = constants[0], constants[1]
     pre, t, dt, c, dc = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     for f in range(n):
         pre[f] = v[3, f] * v[1, f] + v[0, f]
@@ -61,14 +68,35 @@ def _unicornn(constants, v, out, slopes):
     for f in range(n):
         y, s, ds = v[1, f], v[5, f] * c[f], v[5, f] * dc[f]
         force = t[f] + alpha * y
-        out[1, f] = v[2, f] - s * force
-        out[0, f] = y + s * out[1, f]
+        out[1, f] = v[2, f] - on_grid(s * force, grid)
+        out[0, f] = y + on_grid(s * out[1, f], grid)
         slopes[1, 0, f], slopes[1, 1, f], slopes[1, 2, f] = -s * dt[f], -s * (v[3, f] * dt[f] + alpha), 1.0
         slopes[1, 3, f], slopes[1, 4, f] = -s * dt[f] * y, -ds * force
         for local in range(5):
             slopes[0, local, f] = s * slopes[1, local, f]
         slopes[0, 1, f] += 1.0
         slopes[0, 4, f] += ds * out[1, f]
+
+
+@kernel(POINT)
+def _unicornn_back(constants, v, out, slopes):
+    n = v.shape[1]
+    alpha, grid = constants[0], constants[1]
+    pre, t, c, unused = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    activate(LOGISTIC, v[4], c, unused)
+    for f in range(n):
+        out[0, f] = v[1, f] - on_grid(v[5, f] * c[f] * v[2, f], grid)
+        pre[f] = v[3, f] * out[0, f] + v[0, f]
+    activate(TANH, pre, t, unused)
+    for f in range(n):
+        out[1, f] = v[2, f] + on_grid(v[5, f] * c[f] * (t[f] + alpha * out[0, f]), grid)
+
+
+def _unicornn_inverse(cell):
+    """The same parameters under the rule backwards."""
+    other = cell.with_theta(cell.theta)
+    other.kind = replace(cell.kind, point=_unicornn_back)
+    return other
 
 
 def _unicornn_bound(cell, h, n_steps):
@@ -92,11 +120,12 @@ UNICORNN = Kind(
     depends={"y": "a y z w c", "z": "a y z w c"},
     recurrent=0,
     vectors=("w", "c"),
-    constants={"alpha": 1.0},
+    constants={"alpha": 1.0, "grid": 0.0},
     step=0.1,
     block="y",
     reference="T. K. Rusch, S. Mishra, ICML 2021",
     bound=_unicornn_bound,
+    inverse=_unicornn_inverse,
 )
 
 
@@ -174,22 +203,49 @@ def cornn_imex(
 
 
 def unicornn(
-    d: int, n_inputs: int = 0, rng: Rng = 0, step: float = 0.1, alpha: float = 1.0, layers: int = 1
+    d: int,
+    n_inputs: int = 0,
+    rng: Rng = 0,
+    step: float = 0.1,
+    alpha: float = 1.0,
+    layers: int = 1,
+    grid: float = 0.0,
 ) -> Cell:
     """z' = z − s∘(tanh(w∘y + V x + b) + α y), y' = y + s∘z', s = Δt σ̂(c): det J = 1 for every w, c, V, x.
 
     Start: w ~ U(0, 1), c ~ U(−0.1, 0.1), V ~ U(±√(6/(65 n_inputs))), b = 0. Layers take the y below as input.
+
+    With `grid`, a power of two such as 2⁻⁴⁰, increments are rounded to its multiples, and the step can be
+    undone bit for bit (`integrators.cell_reversed`); slopes are those of the unrounded map.
     """
     generator = np.random.default_rng(rng)
     parts = []
     for layer in range(layers):
         width = d if layer else n_inputs
-        given = {"w": generator.uniform(0.0, 1.0, d), "c": generator.uniform(-0.1, 0.1, d), "alpha": alpha}
+        given = {
+            "w": generator.uniform(0.0, 1.0, d),
+            "c": generator.uniform(-0.1, 0.1, d),
+            "alpha": alpha,
+            "grid": as_grid(grid),
+        }
         if width:
             limit = math.sqrt(6.0 / (65.0 * width))
             given["V"] = generator.uniform(-limit, limit, (d, width))
         parts.append(given)
     return UNICORNN.layers(d, n_inputs, parts, step=step)
+
+
+def as_grid(grid: float) -> float:
+    """A grid that multiples can be rounded to: 0 for none, or a power of two.
+
+    Raises
+    ------
+    ValueError
+        For another number.
+    """
+    if grid and (grid < 0.0 or math.frexp(grid)[0] != 0.5):
+        raise ValueError(f"grid must be 0 or a power of two such as 2**-40, got {grid!r}.")
+    return float(grid)
 
 
 def lem(d: int, n_inputs: int = 0, rng: Rng = 0, step: float = 1.0) -> Cell:

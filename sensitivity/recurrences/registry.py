@@ -43,6 +43,7 @@ MODELS = {
     "cornn_imex": "oscillators:cornn_imex",
     "unicornn": "oscillators:unicornn",
     "lem": "oscillators:lem",
+    "staggered": "staggered:staggered",
     "scornn": "orthogonal:scornn",
     "exprnn": "orthogonal:exprnn",
     "enrnn": "orthogonal:enrnn",
