@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from types import ModuleType
 
 __all__ = ["MODULES", "pages"]
@@ -95,13 +97,12 @@ def page(title: str, modules: Sequence[str]) -> str:
         lines += [_safe(first), ""]
         for name in _public(module):
             value = getattr(module, name)
-            kind = "class" if inspect.isclass(value) else "function" if callable(value) else "data"
-            lines += [f".. auto{kind}:: {module_name}.{name}"]
-            if kind == "class":
-                lines += ["   :members:"]
-            if kind == "data":
-                lines += ["   :no-value:"]
-            lines += [""]
+            if inspect.isclass(value):
+                lines += [f".. autoclass:: {module_name}.{name}", "   :members:", ""]
+            elif inspect.isroutine(value):
+                lines += [f".. autofunction:: {module_name}.{name}", ""]
+            else:
+                lines += [f".. py:data:: {name}", "", f"   {_safe(_about(module, name))}", ""]
     return "\n".join(lines)
 
 
@@ -118,7 +119,21 @@ def _public(module: ModuleType) -> list[str]:
     return [name for name in names if own(name)]
 
 
+def _about(module: ModuleType, name: str) -> str:
+    """What a constant is: the string below its assignment, or where it comes from."""
+    body = ast.parse(inspect.getsource(module)).body
+    for statement, following in pairwise(body):
+        targets = (
+            statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        )
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+                return " ".join(str(following.value.value).split())
+    value = getattr(module, name)
+    return getattr(value, "reference", "") or f"{type(value).__name__}"
+
+
 def _safe(text: str) -> str:
-    for sign in "*|`":
+    for sign in "*|":
         text = text.replace(sign, f"\\{sign}")
     return text
