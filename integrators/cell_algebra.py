@@ -91,21 +91,48 @@ def add_scaled(slope, at, source, start, target, place, k, m):
 
 
 @helper
-def apply_slopes(pairs, slopes, rows, states, d, dz, ds, target, k, m):
-    """target_b = Σ_l slope_bl ∘ dv_l over the listed pairs; dv_l lies in dz or in ds."""
-    for f in range(target.size):
-        put(target, f, 0.0)
-    width, n_locals = k * m, slopes.shape[1]
+def set_scaled(slope, at, source, start, target, place, k, m):
+    """target = slope ∘ source, as `add_scaled` to zeros."""
+    if m == 1:
+        factor = get(slope, at)
+        for f in range(k):
+            put(target, place + f, factor * get(source, start + f))
+        return
+    for r in range(k):
+        for q in range(m):
+            f = r * m + q
+            put(target, place + f, get(slope, at + q) * get(source, start + f))
+
+
+@helper
+def apply_slopes(pairs, slopes, rows, states, still, d, dz, ds, target, k, m):
+    """target_b = Σ_l slope_bl ∘ dv_l over the listed pairs, block after block; dv_l lies in dz or in ds.
+
+    The rows `still`, [from, to), have no tangent.
+    """
+    width, n_locals, n_pairs = k * m, slopes.shape[1], pairs.shape[0]
+    blocks = target.size // (d * width)
     flat_slopes = flat(slopes)
     for i in range(d):
-        for p in range(pairs.shape[0]):
-            b, local = pairs[p, 0], pairs[p, 1]
-            at = ((b * n_locals + local) * d + i) * m
-            place = (b * d + i) * width
-            if local < rows:
-                add_scaled(flat_slopes, at, dz, (local * d + i) * width, target, place, k, m)
-            elif local < rows + states:
-                add_scaled(flat_slopes, at, ds, ((local - rows) * d + i) * width, target, place, k, m)
+        p = 0
+        for b in range(blocks):
+            place, empty = (b * d + i) * width, True
+            while p < n_pairs and pairs[p, 0] == b:
+                local = pairs[p, 1]
+                p += 1
+                if local >= rows + states or (still[0] <= local and local < still[1]):
+                    continue
+                at = ((b * n_locals + local) * d + i) * m
+                source = dz if local < rows else ds
+                start = ((local if local < rows else local - rows) * d + i) * width
+                if empty:
+                    set_scaled(flat_slopes, at, source, start, target, place, k, m)
+                    empty = False
+                else:
+                    add_scaled(flat_slopes, at, source, start, target, place, k, m)
+            if empty:
+                for f in range(width):
+                    put(target, place + f, 0.0)
 
 
 @helper
@@ -133,20 +160,24 @@ def push(plan, theta, n_in, ds, dx, dout, slopes, inner, dz, du, ones):
     at_v, _, at_r, _, _, _ = places(plan, d, n_in)
     rows = plan.first + plan.second
     flat_z, flat_s = flat(dz), flat(ds)
-    for f in range(flat_z.size):
+    # Without tangents of the input, rows of the first stage that W does not fill have none.
+    still = (plan.recurrent, plan.first) if dx.size == 0 else (0, 0)
+    for f in range(still[0] * d * n):
+        put(flat_z, f, 0.0)
+    for f in range(still[1] * d * n, flat_z.size):
         put(flat_z, f, 0.0)
     add_matrix(theta, 0, plan.recurrent * d, plan.source * d, flat_s, flat_z, n, ones)
     if dx.size > 0:
         driven = flat(dz[plan.input_from * d : plan.input_to * d])
         add_matrix(theta, at_v, (plan.input_to - plan.input_from) * d, n_in, flat(dx), driven, n, ones)
     if plan.second > 0:
-        apply_slopes(plan.hidden_pairs, inner, rows, plan.states, d, flat_z, flat_s, flat(du), k, m)
+        apply_slopes(plan.hidden_pairs, inner, rows, plan.states, still, d, flat_z, flat_s, flat(du), k, m)
         target = flat(dz[plan.first * d : rows * d])
         if plan.tied:
             add_transposed(theta, 0, plan.recurrent * d, plan.source * d, flat(du), target, n, ones)
         else:
             add_matrix(theta, at_r, plan.second * d, plan.hidden * d, flat(du), target, n, ones)
-    apply_slopes(plan.out_pairs, slopes, rows, plan.states, d, flat_z, flat_s, flat(dout), k, m)
+    apply_slopes(plan.out_pairs, slopes, rows, plan.states, still, d, flat_z, flat_s, flat(dout), k, m)
 
 
 @helper

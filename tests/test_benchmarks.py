@@ -343,6 +343,17 @@ def test_the_gradients_of_the_trainer_are_those_of_jax():
     assert max(case.worst for case in cases()) <= TOLERANCE
 
 
+def test_what_a_cell_takes_is_counted():
+    from benchmarks.cells import counted
+    from sensitivity.recurrences.registry import make
+
+    d = 5
+    assert counted(make("vanilla", d)) == (2 * d * d * (d + 1), 2 * d * d, d)
+    assert counted(make("lstm", d)) == (2 * 4 * d * d * (2 * d + 1), 2 * 9 * d * 2 * d, 4 * d)
+    assert counted(make("sbo", d))[0] == 2 * 2 * d * d * (d + 1)  # W and its transpose
+    assert counted(make("unicornn", d))[0] == 0
+
+
 def test_our_cells_are_those_of_torch():
     pytest.importorskip("torch", reason="the extra bench brings PyTorch")
     pytest.importorskip("jax", reason="the extra bench brings JAX")
