@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import bounds
     from .certification import Certificate, certify
+    from .comparison import Comparison, compare
     from .graded import log_singular_values
     from .growth import GrowthExponents, growth_exponents
     from .jacobians import float32_error, jacobian, jacobian_norm, log_jacobian_norm, singular_values
     from .profile import GradientProfile, gradient_profile
     from .recommend import StepRecommendation, recommend_step
     from .recurrence import Recurrence, Scaled
+    from .recurrences.cell import unroll
     from .recurrences.ode import OdeRecurrence
     from .studies import Results, Study, open_results
 
 __all__ = [
     "Certificate",
+    "Comparison",
     "GradientProfile",
     "GrowthExponents",
     "OdeRecurrence",
@@ -32,6 +35,7 @@ __all__ = [
     "Study",
     "bounds",
     "certify",
+    "compare",
     "float32_error",
     "gradient_profile",
     "growth_exponents",
@@ -42,17 +46,20 @@ __all__ = [
     "open_results",
     "recommend_step",
     "singular_values",
+    "unroll",
 ]
 
 # No module may share its name with a function here: importing it would put the module in its place.
 _HOME = {
     ".certification": ("Certificate", "certify"),
+    ".comparison": ("Comparison", "compare"),
     ".profile": ("GradientProfile", "gradient_profile"),
     ".recommend": ("StepRecommendation", "recommend_step"),
     ".graded": ("log_singular_values",),
     ".growth": ("GrowthExponents", "growth_exponents"),
     ".jacobians": ("float32_error", "jacobian", "jacobian_norm", "log_jacobian_norm", "singular_values"),
     ".recurrence": ("Recurrence", "Scaled"),
+    ".recurrences.cell": ("unroll",),
     ".recurrences.ode": ("OdeRecurrence",),
     ".studies": ("Results", "Study", "open_results"),
 }
