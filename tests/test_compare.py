@@ -47,17 +47,22 @@ def test_bounds_are_attained():
     """One state each in which the bound is the norm: a larger constant would show."""
     d = 3
     W = np.diag([2.0, 1.0, 0.5])
-    kinds = {name: make(name, d).kind for name in ("vanilla", "euler", "leaky", "scornn", "unicornn", "urnn")}
+    names = "vanilla euler leaky gated_antisymmetric scornn unicornn urnn sbo".split()
+    kinds = {name: make(name, d).kind for name in names}
     linear = {"activation": 1.0 * _code("identity")}
+    still, open_gate = np.zeros(d), np.repeat([0.0, 50.0], d)
     cases = [
-        kinds["vanilla"](d, W=W, **linear),
-        kinds["euler"](d, W=W, step=0.3, **linear),
-        kinds["leaky"](d, W=W, step=0.3, **linear),
-        kinds["unicornn"](d, w=[-3.0, 0.0, 0.0], alpha=0.0, step=0.4),  # k = w σ'(0) = −3 at rest
+        (kinds["vanilla"](d, W=W, **linear), 7),
+        (kinds["euler"](d, W=W, step=0.3, **linear), 7),
+        (kinds["leaky"](d, W=W, step=0.3, **linear), 7),
+        (kinds["gated_antisymmetric"](d, W=W, step=0.3, b=open_gate), 7),
+        (kinds["unicornn"](d, w=[-3.0, 0.0, 0.0], alpha=-1.0, step=0.4), 7),  # k = w σ'(0) + α at rest
+        (kinds["scornn"](d, W=W, b=still + 0.1), 7),
+        (kinds["sbo"](d, W=-2.0 * np.eye(d), b=still + 1.0, alpha=1.5, eta=1.0), 1),  # 1 − η (α + 2)²
     ]
-    for cell in cases:
-        run = unroll(cell, 7)
-        assert cell.log_bound(cell.step_size, 7) == pytest.approx(log_jacobian_norm(run), rel=1e-10)
+    for cell, n_steps in cases:
+        run = unroll(cell, n_steps)
+        assert cell.log_bound(cell.step_size, n_steps) == pytest.approx(log_jacobian_norm(run), rel=1e-10)
     # modReLU: the tangential gain (m + b)/(m + e) at m² = |z|² + inside.
     cell = kinds["urnn"](d, W=np.eye(2 * d), b=[0.5] * d, inside=0.04, outside=0.1)
     tight = np.linalg.norm(cell.linearise(np.zeros(2 * d))[1], 2)

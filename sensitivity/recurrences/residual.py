@@ -75,8 +75,11 @@ def _gated(constants, v, out, slopes):
 
 
 def _gated_bound(cell, h, n_steps):
-    """(1 + (5/4) ε ‖M‖₂)^N, since z σ' ≤ 1 and |tanh| σ̂' ≤ 1/4."""
-    return n_steps * np.log1p(1.25 * h * spectral(cell))
+    """(1 + ε ‖M‖₂)^N: with t = tanh(a) the slope is f = z (1 − t² + t (1 − z)), and |f| ≤ 1.
+
+    f ≤ z + z (1 − z)²/4, its value at t = (1 − z)/2, which grows with z to 1; and f ≥ −z (1 − z) ≥ −1/4.
+    """
+    return n_steps * np.log1p(h * spectral(cell))
 
 
 GATED_ANTISYMMETRIC = Kind(
