@@ -88,4 +88,6 @@ def page() -> str:
             if name.endswith(".gif"):
                 lines += [f"With buttons: {{download}}`{film.name} <{film}>`.", ""]
         lines += ["```sh", shown.command, "```", ""]
+    lines += ["Figures 6 and 7 take minutes to hours and are not drawn here:", ""]
+    lines += ["```sh", "leapgrad reproduce tables --quick", "```", ""]
     return "\n".join(lines)

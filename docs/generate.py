@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from docs import api, gallery, theory  # noqa: E402
 from sensitivity.cli import main as leapgrad  # noqa: E402
+from sensitivity.cli.command import leaves  # noqa: E402
 from sensitivity.cli.registry import COMMANDS  # noqa: E402
 
 TARGET = HERE / "_generated"
@@ -70,29 +71,11 @@ def claims() -> None:
 
 def commands() -> None:
     """The help of every command, as it prints it."""
-    lines = [
-        "# The command `leapgrad`",
-        "",
-        "Every command has `--json`. The same texts: `leapgrad COMMAND --help`.",
-        "",
-    ]
-    lines += ["| exit status | meaning |", "|---|---|", "| 0 | done |", "| 1 | a check failed |"]
-    lines += [
-        "| 2 | wrong arguments, one line on standard error says which |",
-        "| 130 | interrupted with Ctrl-C |",
-    ]
-    lines += ["| 141 | the reader of our output went away |", ""]
-    for command in COMMANDS:
-        for path in [(command.name, child.name) for child in command.subcommands] or [(command.name,)]:
-            lines += [
-                f"## leapgrad {' '.join(path)}",
-                "",
-                "```text",
-                output_of(*path, "--help").rstrip(),
-                "```",
-                "",
-            ]
-    write("commands.md", "\n".join(lines))
+    text = "# The command `leapgrad`\n\nThe same texts: `leapgrad COMMAND --help`. "
+    text += "Exit status, JSON and completion are the same for all: [Shell](../shell.md).\n"
+    for path in leaves(COMMANDS):
+        text += f"\n## leapgrad {' '.join(path)}\n\n```text\n{output_of(*path, '--help').rstrip()}\n```\n"
+    write("commands.md", text)
 
 
 def performance() -> None:

@@ -17,7 +17,7 @@ from integrators import SCHEMES, NeuralField
 from sensitivity import bounds, jacobian_norm, log_jacobian_norm, plan
 from sensitivity.bounds import applicability
 from sensitivity.cli import main
-from sensitivity.cli.command import Command
+from sensitivity.cli.command import Command, leaves
 from sensitivity.cli.output import from_log, print_table
 from sensitivity.cli.parser import build_parser
 from sensitivity.cli.problem import parse_steps
@@ -57,15 +57,7 @@ def process(*arguments, **options):
 # ------------------------------------------------------------------------------------------------ grammar
 
 
-def leaves(commands=COMMANDS, path=()):
-    for command in commands:
-        if command.subcommands:
-            yield from leaves(command.subcommands, (*path, command.name))
-        else:
-            yield (*path, command.name)
-
-
-@pytest.mark.parametrize("path", list(leaves()), ids=" ".join)
+@pytest.mark.parametrize("path", list(leaves(COMMANDS)), ids=" ".join)
 def test_every_command_has_help_and_json(path, leapgrad):
     result = leapgrad(*path, "--help")
     assert result.status == 0 and "--json" in result.out and result.err == ""

@@ -8,6 +8,7 @@ import pytest
 
 from sensitivity import plan
 from sensitivity.cli import main
+from sensitivity.cli.command import leaves
 from sensitivity.cli.parser import build_parser
 from sensitivity.cli.registry import COMMANDS
 from sensitivity.training import contest, contest_plans, heuristic
@@ -40,16 +41,8 @@ CASES = {
 """Arguments that make each command short. A command without a row fails the first test."""
 
 
-def leaves(commands=COMMANDS, path=()):
-    for command in commands:
-        if command.subcommands:
-            yield from leaves(command.subcommands, (*path, command.name))
-        else:
-            yield (*path, command.name)
-
-
 def test_every_command_has_a_row():
-    assert set(CASES) == set(leaves())
+    assert set(CASES) == set(leaves(COMMANDS))
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-__all__ = ["Command", "no_arguments"]
+__all__ = ["Command", "leaves", "no_arguments"]
 
 
 def no_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,3 +42,13 @@ class Command:
     run: Callable[[argparse.Namespace], int] = not_runnable
     subcommands: tuple[Command, ...] = ()
     examples: str = ""
+
+
+def leaves(commands: Iterable[Command], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words of every command that runs, such as ("reproduce", "figures")."""
+    for command in commands:
+        here = (*path, command.name)
+        if command.subcommands:
+            yield from leaves(command.subcommands, here)
+        else:
+            yield here
