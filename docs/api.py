@@ -18,12 +18,13 @@ MODULES: Mapping[str, tuple[str, str]] = {
         "Fields, schemes, trajectories",
         "integrators.solve integrators.neural integrators.fields integrators.textbook "
         "integrators.symbolic integrators.scheme integrators.schemes integrators.composition "
-        "integrators.activations integrators.cells integrators.own_cell",
+        "integrators.activations integrators.problem "
+        "integrators.cells integrators.kinds integrators.own_cell",
     ),
     "gradients": (
         "Jacobians, norms, profiles, exponents",
         "sensitivity.jacobians sensitivity.singular sensitivity.graded sensitivity.profile "
-        "sensitivity.growth sensitivity.recommend sensitivity.approximate",
+        "sensitivity.growth sensitivity.recommend sensitivity.approximate sensitivity.comparison",
     ),
     "bounds": (
         "Bounds and certificates",
@@ -33,7 +34,8 @@ MODULES: Mapping[str, tuple[str, str]] = {
     ),
     "recurrences": (
         "Recurrent cells and your own weights",
-        "sensitivity.recurrence sensitivity.recurrences.cell sensitivity.recurrences.registry "
+        "sensitivity.recurrence sensitivity.recurrences.ode "
+        "sensitivity.recurrences.cell sensitivity.recurrences.registry "
         "sensitivity.recurrences.vanilla sensitivity.recurrences.gated "
         "sensitivity.recurrences.residual sensitivity.recurrences.oscillators "
         "sensitivity.recurrences.orthogonal sensitivity.recurrences.momentum "

@@ -124,6 +124,20 @@ def test_every_public_module_of_the_api_pages_has_documented_names():
                 assert getattr(importlib.import_module(module), name).__doc__, f"{module}.{name}"
 
 
+def test_every_public_name_is_on_a_page():
+    import importlib
+    import inspect
+
+    from docs.api import MODULES
+
+    listed = {module for _, modules in MODULES.values() for module in modules.split()}
+    for package in ("integrators", "sensitivity", "proofs"):
+        for name in (module := importlib.import_module(package)).__all__:
+            value = getattr(module, name)
+            if inspect.isclass(value) or inspect.isroutine(value):
+                assert value.__module__ in listed, f"{package}.{name}: add {value.__module__} to docs/api.py"
+
+
 def test_docstrings_keep_their_formulas():
     """Stars, bars and trailing underscores are text, unless they stand inside quotes or examples."""
     spec = {}
