@@ -94,6 +94,23 @@ def test_other_models_are_kept_by_our_own_names(name, tmp_path):
         load_weights(path)
 
 
+def test_settings_that_come_with_weights():
+    euler = make("euler", 3)
+    assert (
+        from_arrays(euler.parameters, "euler", "relu").parameters["activation"]
+        != euler.parameters["activation"]
+    )
+    relu = make("vanilla", 3, activation="relu")
+    assert np.array_equal(from_arrays(relu.parameters, "vanilla").theta, relu.theta)
+    assert (
+        from_arrays(state_dict("vanilla", 3, 2), activation="relu").step(np.zeros(3), np.ones(2)).min() >= 0.0
+    )
+    with pytest.raises(ValueError, match="lem has no hyperparameter 'activation'"):
+        from_arrays(make("lem", 3).parameters, "lem", "relu")
+    with pytest.raises(ValueError, match="'gamma' is no setting of PyTorch's layout"):
+        from_arrays(state_dict("lstm", 3, 2), gamma=1.0)
+
+
 def test_files(tmp_path):
     weights = state_dict("lstm", 3, 2)
     path = tmp_path / "w.npz"

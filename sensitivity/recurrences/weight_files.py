@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.activations import ACTIVATIONS
 from integrators.cells import Cell
 
 from ..files import check_writable, replacing
@@ -24,7 +23,7 @@ _KERAS = ("kernel", "recurrent_kernel", "bias")
 
 
 def from_arrays(
-    arrays: Mapping[str, ArrayLike], model: str | None = None, activation: str = "tanh", **details: Any
+    arrays: Mapping[str, ArrayLike], model: str | None = None, activation: str | None = None, **details: Any
 ) -> Cell:
     """The cell with these weights, in PyTorch's layout, in Keras's, or by our own names.
 
@@ -35,8 +34,8 @@ def from_arrays(
         layer (`from_keras`); or the parameters of any model of the registry, as `save_weights` writes them.
     model : str, optional
         Of the registry; needed for our own names only.
-    activation : str
-        Of vanilla cells.
+    activation : str, optional
+        Of cells that have one; tanh, or what the arrays say, by default.
     **details
         ``reset_after`` for Keras; hyperparameters of the model for our own names.
 
@@ -46,27 +45,36 @@ def from_arrays(
         Naming what is missing or does not fit.
     """
     if any("weight_hh" in name for name in arrays):
-        return from_torch(arrays, model, activation, **details)
+        _refuse(details, (), "PyTorch's")
+        return from_torch(arrays, model, activation or "tanh")
     short = {name.rsplit("/", 1)[-1].removesuffix(":0"): value for name, value in arrays.items()}
     if "recurrent_kernel" in short:
         missing = [name for name in _KERAS[:2] if name not in short]
         if missing:
             raise ValueError(f"{missing[0]} is missing; a Keras layer has {', '.join(_KERAS)}.")
-        return from_keras(
-            [short[name] for name in _KERAS if name in short], model, activation=activation, **details
-        )
+        _refuse(details, ("reset_after",), "Keras's")
+        given = [short[name] for name in _KERAS if name in short]
+        return from_keras(given, model, activation=activation or "tanh", **details)
     if model is None:
         raise ValueError(
             f"{', '.join(arrays) or 'nothing'} is no layout of PyTorch or Keras; name the model that has "
             "these parameters."
         )
-    return _by_own_names(model, dict(arrays), activation, details)
+    own = dict(arrays)
+    if activation is not None:
+        own.pop("activation", None)
+        details["activation"] = activation
+    return _by_own_names(model, own, details)
 
 
-def _by_own_names(model: str, arrays: dict[str, Any], activation: str, details: Mapping[str, Any]) -> Cell:
+def _refuse(details: Mapping[str, Any], known: tuple[str, ...], layout: str) -> None:
+    for name in details:
+        if name not in known:
+            raise ValueError(f"{name!r} is no setting of {layout} layout; leave it out.")
+
+
+def _by_own_names(model: str, arrays: dict[str, Any], details: Mapping[str, Any]) -> Cell:
     """A model of the registry whose parameters are those given; others keep their start."""
-    if model == "vanilla":
-        arrays.setdefault("activation", float(ACTIVATIONS[activation].code))
     per_neuron = [name for name in ("w", "c", "b", "W") if name in arrays]
     if not per_neuron:
         raise ValueError(f"none of W, b, w, c is among {', '.join(arrays) or 'nothing'}: d is not known.")
@@ -106,7 +114,7 @@ def load_arrays(path: str | Path) -> dict[str, NDArray[np.float64]]:
 
 
 def load_weights(
-    path: str | Path, model: str | None = None, activation: str = "tanh", **details: Any
+    path: str | Path, model: str | None = None, activation: str | None = None, **details: Any
 ) -> Cell:
     """`from_arrays` of what a file holds."""
     return from_arrays(load_arrays(path), model, activation, **details)
