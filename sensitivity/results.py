@@ -7,10 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RULE", "committed"]
+__all__ = ["MNIST", "RULE", "committed"]
 
 RULE = "Hamiltonian, ε = 1/N"
 """The column of the tables that is the paper's network; here, so that the ledger need not import training."""
+
+MNIST = {"hamiltonian": 0.94, "antisymmetric": 0.87, "lstm": 0.66}
+"""Model → test accuracy on sequential MNIST that the paper prints."""
 
 _HERE = Path(__file__).resolve().parent
 PLACES = (_HERE / "results", _HERE.parent / "docs" / "results")

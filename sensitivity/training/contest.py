@@ -23,6 +23,9 @@ from .trainer import Diverged, Recipe, Split, train
 __all__ = ["Cell", "Entrant", "Outcome", "Plan", "Setting", "run_contest"]
 
 
+READOUT = 3.0
+
+
 @dataclass(frozen=True)
 class Setting:
     """One point of an entrant's grid.
@@ -33,7 +36,10 @@ class Setting:
     d : int
     rate : float
     c : float, optional
-        ε = c/N; None for gated networks.
+        ε = c/N.
+    step : float, optional
+        ε itself, the same for every N. y_N is then of the size of (Nε)², and the readout with its rate is
+        divided by that. Gated networks have neither.
     gamma : float, optional
         Of the antisymmetric network.
     """
@@ -43,10 +49,19 @@ class Setting:
     rate: float
     c: float | None = None
     gamma: float | None = None
+    step: float | None = None
+
+    def epsilon(self, n_steps: int) -> float | None:
+        return self.c / n_steps if self.c is not None else self.step
+
+    def readout(self, n_steps: int) -> float:
+        """Factor on the first R and on its rate."""
+        return 1.0 if self.step is None else READOUT / (n_steps * self.step) ** 2
 
     def text(self) -> str:
         parts = [f"d = {self.d}", f"rate {self.rate:g}"]
         parts += [f"ε = {self.c:g}/N"] if self.c is not None else []
+        parts += [f"ε = {self.step:g}"] if self.step is not None else []
         parts += [f"γ = {self.gamma:g}"] if self.gamma is not None else []
         return ", ".join(parts)
 
@@ -101,9 +116,12 @@ class Plan:
     clip: float = 1.0
     batch: int = 100
 
-    def recipe(self, setting: Setting, seed: int) -> Recipe:
+    def recipe(self, setting: Setting, n_steps: int, seed: int) -> Recipe:
         epochs = -(-self.iterations // (self.train // self.batch))
-        return Recipe(setting.rate, self.batch, epochs, seed, self.clip, self.threshold, self.every)
+        factors = {} if setting.step is None else {"R": setting.readout(n_steps)}
+        return Recipe(
+            setting.rate, self.batch, epochs, seed, self.clip, self.threshold, self.every, factors=factors
+        )
 
 
 @dataclass(frozen=True)
@@ -198,11 +216,9 @@ def _run(job: _Job) -> list[Any]:
     task, setting = get_task(job.task), job.setting
     rng = np.random.default_rng((job.seed, job.n_steps))
     data = Split(task.sample(job.train, job.n_steps, rng), task.sample(job.test, job.n_steps, rng))
-    step = None if setting.c is None else setting.c / job.n_steps
-    network = make_network(
-        setting.model, Shape(setting.d, job.n_steps, threads=1), step=step, gamma=setting.gamma
-    )
-    theta = Start().draw(network, job.seed)
+    shape = Shape(setting.d, job.n_steps, threads=1)
+    network = make_network(setting.model, shape, step=setting.epsilon(job.n_steps), gamma=setting.gamma)
+    theta = Start(readout_scale=setting.readout(job.n_steps)).draw(network, job.seed)
     try:
         run = train(network, data, job.recipe, theta)
     except Diverged:
@@ -254,7 +270,7 @@ def _outcomes(
 ) -> dict[tuple[str, int, str, Setting], tuple[Outcome, ...]]:
     """Runs of these settings for all seeds."""
     jobs = [
-        _Job(task, n, setting, seed, plan.train, plan.test, plan.recipe(setting, seed))
+        _Job(task, n, setting, seed, plan.train, plan.test, plan.recipe(setting, n, seed))
         for task, n, _, setting in asked
         for seed in seeds
     ]

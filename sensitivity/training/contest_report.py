@@ -6,12 +6,13 @@ import csv
 import io
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from ..files import replacing_folder
 from ..manifest import manifest
+from ..results import MNIST, committed
 from .contest import Cell, Outcome, Plan, Setting, run_contest
 from .contest_plans import FIGURES, QUICK, TABLES
 from .kept import Kept
@@ -90,6 +91,7 @@ def page(cells: Sequence[Cell], plan: Plan, command: str) -> str:
         ]
         if task in FIGURES:
             lines += ["", f"![Figure {FIGURES[task]}](figure_{FIGURES[task]}.png)"]
+    lines += ["", "## Sequential MNIST", "", *mnist()]
     lines += ["", "## Settings found by the search", "", *[f"- {one}" for one in sentences(cells, plan)], ""]
     lines += [
         "The rows of the paper's Table 2 are headed 100 to 5000; its text and Figure 7 say 50 to 500,",
@@ -99,11 +101,23 @@ def page(cells: Sequence[Cell], plan: Plan, command: str) -> str:
     return "\n".join(lines)
 
 
+def mnist() -> list[str]:
+    """The kept runs on sequential MNIST beside the paper's accuracies."""
+    lines = ["| network | the paper | here, at the end | command |", "|---|---|---|---|"]
+    for model, printed in MNIST.items():
+        kept = committed(f"mnist-{model}", "run.json")
+        found = "not run", ""
+        if kept is not None:
+            found = f"{100 * kept['accuracy'][-1]:.2f} %", f"`{kept['manifest']['command']}`"
+        lines.append(f"| {model} | {100 * printed:.0f} % | {found[0]} | {found[1]} |")
+    return lines
+
+
 def to_csv(cells: Sequence[Cell], plan: Plan) -> str:
     """One row a run, of the search and of the fresh seeds."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    header = ("task", "n_steps", "entrant", "part", "seed", "model", "d", "rate", "c", "gamma")
+    header = ("task", "n_steps", "entrant", "part", "seed", *(one.name for one in fields(Setting)))
     writer.writerow((*header, "hidden", "reached", "best_accuracy"))
 
     def write(cell: Cell, part: str, setting: Setting, outcomes: Sequence[Outcome], first: int) -> None:
