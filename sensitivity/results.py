@@ -16,7 +16,7 @@ MNIST = {"hamiltonian": 0.94, "antisymmetric": 0.87, "lstm": 0.66}
 """Model → test accuracy on sequential MNIST that the paper prints."""
 
 _HERE = Path(__file__).resolve().parent
-PLACES = (_HERE / "results", _HERE.parent / "docs" / "results")
+PLACES = (_HERE / "results_kept", _HERE.parent / "docs" / "results")
 """Inside an installed package, and in the repository."""
 
 

@@ -47,6 +47,7 @@ def source(tmp_path_factory):
     for package in PACKAGES:
         shutil.copytree(ROOT / package, root / package, ignore=caches)
     shutil.copytree(ROOT / "notebooks", root / "notebooks")
+    shutil.copytree(ROOT / "docs" / "results", root / "docs" / "results")
     for name in (".gitignore", "LICENSE", "README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, root / name)
     return root
@@ -54,11 +55,16 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(source):
-    """The files of the three packages, data and notebooks included, before any litter is added."""
+    """The files of the three packages with data, notebooks and kept results, before any litter is added."""
     found = (path for package in PACKAGES for path in (source / package).rglob("*") if path.is_file())
     books = {f"sensitivity/notebooks/{path.name}" for path in (source / "notebooks").glob("*.ipynb")}
-    assert books
-    return {path.relative_to(source).as_posix() for path in found} | books
+    results = source / "docs" / "results"
+    kept = {
+        f"sensitivity/results_kept/{path.relative_to(results).as_posix()}"
+        for path in results.glob("*/*.json")
+    }
+    assert books and kept
+    return {path.relative_to(source).as_posix() for path in found} | books | kept
 
 
 @pytest.fixture(scope="module")
