@@ -55,10 +55,10 @@ def _by_table(task: str, needs: Sequence[int], judge: Judge) -> Callable[[Tools]
         run = {key for key, cell in cells.items() if cell["setting"] is not None}
         absent = [n for n in needs if any((n, name) not in run for name in COMPARED)]
         if absent:
-            return Finding(
-                Verdict.NOT_MEASURED,
-                (f"the kept result does not have all networks at N = {', '.join(map(str, absent))}",),
-            )
+            lengths = ", ".join(map(str, absent))
+            lacks = f"the kept result does not have all three networks at N = {lengths}; what it has:"
+            said = [_told(cell) for _, cell in sorted(cells.items()) if cell["setting"] is not None]
+            return Finding(Verdict.NOT_MEASURED, (lacks, *said, _source(kept)))
         holds, said = judge(cells)
         return Finding(_verdict(holds), (*said, _source(kept)))
 

@@ -40,7 +40,7 @@ def iterations_figure(cells: Sequence[Cell], plan: Plan, number: int) -> Figure:
     axes.set_title(f"Figure {number}: {get_task(cells[0].task).about}", fontsize=10)
     axes.set_xticks(lengths, [f"{n}" for n in lengths])
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="lower right")
     caption = (
         f"Median over {plan.seeds} fresh seeds, bars from the fewest to the most iterations of runs that got "
         f"there; hollow above the dotted line: most runs did not within {plan.iterations} iterations. Each "
