@@ -134,6 +134,7 @@ MISTAKES = {
     "out is a folder": (["norm", *SMALL, "--out", "."], "this is a folder"),
     "plot as text": (["norm", *SMALL, "--plot", "a.txt"], "must end in .png"),
     "overflow": (["norm", *SMALL, "--activation", "relu", "--step", "1e160"], "overflowed at step"),
+    "demo without an ending": (["demo", "--out", "a"], "--out 'a' must end in .png, .pdf, .svg."),
     "demo in no folder": (["demo", "--out", "no/a.png"], "folder of this file does not exist"),
     "no draws": (["reproduce", "figures", "--draws", "0"], "--draws must be at least 1"),
     "unknown scheme shown": (["schemes", "verlett"], "Did you mean 'verlet'?"),

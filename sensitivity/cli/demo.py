@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from .command import Command
-from .output import number, print_json, print_table
+from .output import number, picture_path, print_json, print_table
 
 if TYPE_CHECKING:
     from ..curves import Curve
@@ -31,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from .. import figures
-    from ..files import check_writable, replacing
+    from ..files import replacing
 
-    path = check_writable(args.out)
+    path = picture_path("--out", args.out)
     leapfrog, euler = _curve("leapfrog", "B"), _curve("euler", "D")
     text = sentences(leapfrog, euler)
     figure = figures.norms(

@@ -12,26 +12,29 @@ from typing import Any
 
 from ..files import check_writable, replacing
 
-__all__ = ["check_picture", "from_log", "number", "print_json", "print_table", "write_csv"]
+__all__ = ["check_picture", "from_log", "number", "picture_path", "print_json", "print_table", "write_csv"]
 
 LOG_10 = math.log(10.0)
 PICTURES = (".png", ".pdf", ".svg")
 
 
-def check_picture(name: str | None) -> Path | None:
-    """The path that ``--plot`` names, if it can be drawn to.
+def picture_path(option: str, name: str) -> Path:
+    """The path that an option names, if it can be drawn to.
 
     Raises
     ------
     ValueError, OSError
         For another kind of file, or a folder that is not there.
     """
-    if name is None:
-        return None
     path = check_writable(name)
     if path.suffix.lower() not in PICTURES:
-        raise ValueError(f"--plot {name!r} must end in {', '.join(PICTURES)}.")
+        raise ValueError(f"{option} {name!r} must end in {', '.join(PICTURES)}.")
     return path
+
+
+def check_picture(name: str | None) -> Path | None:
+    """`picture_path` of ``--plot``, which need not be given."""
+    return None if name is None else picture_path("--plot", name)
 
 
 def number(value: float, digits: int = 6) -> str:
