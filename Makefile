@@ -16,10 +16,11 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 export UV_PYTHON_DOWNLOADS := never
 ifneq ($(UV),)
 MAKE_VENV = $(UV) venv --quiet --python "$$python" $(VENV)
-INSTALL   = $(UV) pip install --quiet --compile-bytecode --python $(PY) --constraint $(LOCK)
+INSTALL   = $(UV) pip install --quiet --python $(PY) --constraint $(LOCK)
 else
+# --no-compile: byte code is made for what is imported, when it is; for all of it, pip takes longer than to unpack.
 MAKE_VENV = "$$python" -m venv $(VENV)
-INSTALL   = $(PY) -m pip install --quiet --disable-pip-version-check --constraint $(LOCK)
+INSTALL   = $(PY) -m pip install --quiet --no-compile --disable-pip-version-check --constraint $(LOCK)
 endif
 
 # The stamp holds the folder it was made for: an environment that is unfinished, was moved, or has lost
@@ -54,7 +55,7 @@ $(STAMP): pyproject.toml $(LOCK)
 	    echo "leapgrad needs CPython 3.11 or newer with its venv module; tried: $$*; name one with PYTHON=/path/to/python3." >&2; \
 	    exit 1; \
 	  fi; \
-	  echo "Setting up $(VENV) with $$("$$python" --version) and $(if $(UV),uv,pip) (once, about half a minute)" && \
+	  echo "Setting up $(VENV) with $$("$$python" --version) and $(if $(UV),uv,pip) (once, some ten seconds)" && \
 	  $(MAKE_VENV); \
 	fi
 	@$(INSTALL) hatchling
