@@ -114,7 +114,7 @@ bench: $(BENCH) ## run the benchmarks
 	$(PY) -m benchmarks
 	$(PY) -m benchmarks.check_cells
 
-dist: $(DEV) ## build the wheel and the source archive into dist
+dist: $(STAMP) ## build the wheel and the source archive into dist
 	$(PY) -m hatchling build
 
 lock: ## renew constraints/lock.txt (needs uv)

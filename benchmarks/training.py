@@ -20,7 +20,8 @@ from .worker import ROUND_SECONDS, Timing, Worker, WorkerFailure
 __all__ = ["BATCHES", "Batch", "BatchResult", "measure_batch", "timed", "training_table"]
 
 Float = NDArray[np.float64]
-Run = Callable[[], Float]
+# Its value is not looked at: every library returns gradients in arrays of its own.
+Run = Callable[[], object]
 
 
 @dataclass(frozen=True)

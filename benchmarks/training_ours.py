@@ -24,8 +24,12 @@ def prepare(name: str, batch: Batch, cores: int) -> NDArray[np.float64]:
     network = OdeNetwork(batch.d, batch.n_steps, batch.step, n_classes=batch.n_classes, threads=cores)
     theta = np.concatenate([part.ravel() for part in batch.parts().values()])
     inputs, labels = batch.data()
-    _RUNS[name] = lambda: network.gradient(theta, inputs, labels).gradient
-    return _RUNS[name]()
+
+    def run() -> NDArray[np.float64]:
+        return network.gradient(theta, inputs, labels).gradient
+
+    _RUNS[name] = run
+    return run()
 
 
 def time(name: str) -> Timing:

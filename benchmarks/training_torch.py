@@ -47,7 +47,7 @@ def prepare(name: str, batch: Batch, cores: int) -> NDArray[np.float64]:
         torch.nn.functional.cross_entropy(torch.addmm(r, y, R.mT), labels).backward()
         return [part.grad for part in parts.values() if part.grad is not None]
 
-    _RUNS[name] = run  # type: ignore[assignment]
+    _RUNS[name] = run
     return np.concatenate([part.numpy().ravel() for part in run()])
 
 

@@ -130,7 +130,7 @@ def _serve(pipe: Connection, module: str, cores: int) -> None:
             reply: tuple[str, Any] = ("value", getattr(server, name)(*arguments))
         except (NotAvailable, ImportError) as error:
             reply = ("not available", str(error))
-        except Exception:
+        except Exception:  # a peer's failure of any kind is its row's result, and the others still run
             reply = ("failure", traceback.format_exc())
         pipe.send(reply)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+# The script runs by its path, so that its own package is not found without this; hence the late imports.
 sys.path.insert(0, str(ROOT))
 
 from docs import api, gallery, theory  # noqa: E402

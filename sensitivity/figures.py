@@ -19,6 +19,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
 from .curves import Band, Curve
+from .files import replacing
 
 __all__ = ["figure_1", "figure_2", "figure_3", "norms", "save"]
 
@@ -63,10 +64,10 @@ def _settle_colours(figure: Figure) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a picture; the same picture gives the same bytes, so no date goes into it."""
+    """Write a picture, whole or not at all; the same one gives the same bytes, so no date goes into it."""
     dated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}, ".ps": {"CreationDate": None}}
-    with house():
-        figure.savefig(path, metadata=dated.get(path.suffix.lower()))
+    with house(), replacing(path) as temporary:
+        figure.savefig(temporary, metadata=dated.get(path.suffix.lower()))
 
 
 @styled

@@ -14,7 +14,6 @@ from integrators import NeuralField, henon_heiles, pendulum
 
 from .convergence import convergence
 from .figures import save
-from .files import replacing
 from .film import Film
 from .funnel import funnel_in_length, funnel_in_step
 from .funnel_figure import plot_convergence, plot_funnel
@@ -122,6 +121,5 @@ def draw_picture(name: str, folder: Path) -> list[str]:
     for suffix in picture.suffixes:
         files.append(f"{name}{suffix}")
         write = drawn.save if isinstance(drawn, Film) else partial(save, drawn)
-        with replacing(folder / files[-1]) as temporary:
-            write(temporary)
+        write(folder / files[-1])
     return files

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from integrators.validation import as_count
 
     from ..comparison import compare
-    from ..files import check_writable, replacing
+    from ..files import check_writable
     from ..recurrences.registry import drawn_inputs, names
 
     out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
@@ -74,8 +74,7 @@ def run(args: argparse.Namespace) -> int:
     if plot is not None:
         from ..figures import save
 
-        with replacing(plot) as temporary:
-            save(found.plot(heading), temporary)
+        save(found.plot(heading), plot)
     if args.json:
         print_json(_json(found, args))
         return 0

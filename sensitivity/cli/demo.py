@@ -31,7 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from .. import figures
-    from ..files import replacing
 
     path = picture_path("--out", args.out)
     leapfrog, euler = _curve("leapfrog", "B"), _curve("euler", "D")
@@ -46,8 +45,7 @@ def run(args: argparse.Namespace) -> int:
         caption=text,
         setting=HEADING,
     )
-    with replacing(path) as temporary:
-        figures.save(figure, temporary)
+    figures.save(figure, path)
     columns = {
         "step": leapfrog.step[::ROWS],
         "leapfrog": leapfrog.norms[0, ::ROWS],

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from ..files import check_writable, replacing
+    from ..files import check_writable
     from ..growth import growth_exponents
 
     out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
@@ -66,8 +66,7 @@ def run(args: argparse.Namespace) -> int:
         from ..figures import save
         from ..growth_figure import plot_growth
 
-        with replacing(plot) as temporary:
-            save(plot_growth(found, asked.describe()), temporary)
+        save(plot_growth(found, asked.describe()), plot)
     violations = int(np.count_nonzero(found.exponents > bound[:, None]))
     if args.json:
         results = {

@@ -234,7 +234,6 @@ def _show(found: Found, args: argparse.Namespace) -> None:
 
 def _draw(path: Path, found: Found, args: argparse.Namespace) -> None:
     from .. import figures
-    from ..files import replacing
 
     columns, prefix = found.columns, "log_" if args.log else ""
     figure = figures.norms(
@@ -244,8 +243,7 @@ def _draw(path: Path, found: Found, args: argparse.Namespace) -> None:
         gradient=found.gradient,
         logarithmic=args.log,
     )
-    with replacing(path) as temporary:
-        figures.save(figure, temporary)
+    figures.save(figure, path)
 
 
 COMMAND = Command(

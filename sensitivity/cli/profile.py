@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from ..files import check_writable, replacing
+    from ..files import check_writable
     from ..profile import gradient_profile
 
     out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
@@ -65,8 +65,7 @@ def run(args: argparse.Namespace) -> int:
         from ..figures import save
         from ..profile_figure import plot_profile
 
-        with replacing(plot) as temporary:
-            save(plot_profile(profile, asked.describe()), temporary)
+        save(plot_profile(profile, asked.describe()), plot)
     count = profile.index.size
     places = (
         np.unique(np.linspace(0, count - 1, args.rows).round().astype(int)) if count else np.zeros(0, int)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from integrators.activations import ACTIVATIONS, Activation
 from integrators.cells import Cell, Kind
+from integrators.neural import NeuralField
 
-__all__ = ["activation_of", "spectral", "uniform"]
+__all__ = ["activation_of", "as_in_the_paper", "spectral", "uniform"]
 
 
 def uniform(
@@ -25,6 +26,14 @@ def uniform(
         for name, shape in shapes.items()
         if name not in (kind.constants or {})
     }
+
+
+def as_in_the_paper(
+    d: int, n_inputs: int, rng: int | np.random.Generator
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+    """W, and b and, for a driven cell, V by name: the weights of `NeuralField.random`."""
+    field = NeuralField.random(d, rng, n_inputs)
+    return field.W, {"b": field.b, "V": field.V} if n_inputs else {"b": field.b}
 
 
 def activation_of(cell: Cell) -> Activation:

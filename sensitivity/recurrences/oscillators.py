@@ -130,36 +130,28 @@ UNICORNN = Kind(
 
 
 @helper
-def _slow(v, u, slopes):
-    """u = z'."""
+def _towards(v, gate, target, state, out, slopes):
+    """out = s + δ (tanh(t) − s) with δ = Δt σ̂(g), where g, t, s are these rows of v, and its slopes."""
     n = v.shape[1]
-    gate, dgate, g, dg = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    activate(LOGISTIC, v[1], gate, dgate)
-    activate(TANH, v[2], g, dg)
+    open_, dopen, t, dt = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    activate(LOGISTIC, v[gate], open_, dopen)
+    activate(TANH, v[target], t, dt)
     for f in range(n):
-        z, h = v[5, f], v[6, f]
-        u[0, f] = z + h * gate[f] * (g[f] - z)
-        slopes[0, 1, f], slopes[0, 2, f] = h * dgate[f] * (g[f] - z), h * gate[f] * dg[f]
-        slopes[0, 5, f] = 1.0 - h * gate[f]
+        s, h = v[state, f], v[6, f]
+        out[f] = s + h * open_[f] * (t[f] - s)
+        slopes[gate, f], slopes[target, f] = h * dopen[f] * (t[f] - s), h * open_[f] * dt[f]
+        slopes[state, f] = 1.0 - h * open_[f]
 
 
 @kernel(POINT)
 def _lem_middle(constants, v, u, slopes):
-    _slow(v, u, slopes)
+    _towards(v, 1, 2, 5, u[0], slopes[0])
 
 
 @kernel(POINT)
 def _lem(constants, v, out, slopes):
-    n = v.shape[1]
-    _slow(v, out[1:], slopes[1:])
-    gate, dgate, t, dt = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    activate(LOGISTIC, v[0], gate, dgate)
-    activate(TANH, v[3], t, dt)
-    for f in range(n):
-        y, h = v[4, f], v[6, f]
-        out[0, f] = y + h * gate[f] * (t[f] - y)
-        slopes[0, 0, f], slopes[0, 3, f] = h * dgate[f] * (t[f] - y), h * gate[f] * dt[f]
-        slopes[0, 4, f] = 1.0 - h * gate[f]
+    _towards(v, 0, 3, 4, out[0], slopes[0])
+    _towards(v, 1, 2, 5, out[1], slopes[1])
 
 
 LEM = Kind(

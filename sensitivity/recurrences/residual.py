@@ -12,7 +12,7 @@ from integrators.cell_plan import POINT
 from integrators.cells import Cell, Kind
 from integrators.compiled import kernel
 
-from .initial import activation_of, spectral, uniform
+from .initial import activation_of, as_in_the_paper, spectral, uniform
 
 __all__ = [
     "EULER",
@@ -130,10 +130,8 @@ def euler(d: int, n_inputs: int = 0, rng: Rng = 0, step: float = 1.0, activation
 
     Start: all uniform on (0, 1/d), W, then b, then V, as in the paper's Example 1 and `NeuralField.random`.
     """
-    generator = np.random.default_rng(rng)
-    W, b = generator.uniform(0.0, 1.0 / d, (d, d)), generator.uniform(0.0, 1.0 / d, d)
-    given = {"V": generator.uniform(0.0, 1.0 / d, (d, n_inputs))} if n_inputs else {}
-    return EULER(d, n_inputs, step=step, W=W, b=b, activation=ACTIVATIONS[activation].code, **given)
+    W, given = as_in_the_paper(d, n_inputs, rng)
+    return EULER(d, n_inputs, step=step, W=W, activation=ACTIVATIONS[activation].code, **given)
 
 
 def residual(d: int, n_inputs: int = 0, rng: Rng = 0) -> Cell:

@@ -9,6 +9,7 @@ from integrators.cell_plan import POINT
 from integrators.cells import Cell, Kind
 from integrators.compiled import kernel
 
+from .initial import as_in_the_paper
 from .oscillators import as_grid, on_grid
 
 __all__ = ["STAGGERED", "staggered"]
@@ -94,8 +95,6 @@ def staggered(
     With q_0 = ẏ_0 + (ε/2) σ(W y_0 + b) the y_i are those of leapfrog, (11). Start: all uniform on (0, 1/d),
     W, then b, then V, as in the paper's Example 1. `grid` as for `unicornn`.
     """
-    generator = np.random.default_rng(rng)
-    W, b = generator.uniform(0.0, 1.0 / d, (d, d)), generator.uniform(0.0, 1.0 / d, d)
-    given = {"V": generator.uniform(0.0, 1.0 / d, (d, n_inputs))} if n_inputs else {}
+    W, given = as_in_the_paper(d, n_inputs, rng)
     code = ACTIVATIONS[activation].code
-    return STAGGERED(d, n_inputs, step=step, R=W, b=b, activation=code, grid=as_grid(grid), **given)
+    return STAGGERED(d, n_inputs, step=step, R=W, activation=code, grid=as_grid(grid), **given)
