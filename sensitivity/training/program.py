@@ -61,7 +61,7 @@ class Size:
         cut, end = k * rows * w, k * (rows + d) * w
         stations, slopes = kept[:cut].reshape(k, rows, w), kept[cut:end].reshape(k, d, w)
         shapes = {name: (d, w) for name in ("y", "p", "z", "s", "lam_y", "lam_p")}
-        shapes |= {"held": (d, HELD * w + WIDTH), "seen": (rows, HELD * w + WIDTH)}
+        shapes |= {"held": (HELD, d * w + WIDTH)}
         shapes |= {"sums": (d, rows, WIDTH), "scores": (self.n_classes, w)}
         others = {name: np.empty(shape) for name, shape in shapes.items()}
         return Room(stations=stations, slopes=slopes, **others)

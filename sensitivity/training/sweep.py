@@ -58,8 +58,7 @@ class Room(NamedTuple):
     s: Float
     lam_y: Float
     lam_p: Float
-    held: Float  # (d, HELD·w + 8): G of the last kicks; eight more, or rows would meet in the cache
-    seen: Float  # (d + n_inputs + 1, HELD·w + 8): their stations
+    held: Float  # (HELD, d·w + 8): G of the last kicks; eight more, or kicks would meet in the cache
     sums: Float  # (d, d + n_inputs + 1, 8)
     scores: Float  # (n_classes, w)
 
@@ -68,21 +67,20 @@ _VECTOR, _MATRIX, _COLUMNS = (types.Array(types.float64, n, "C") for n in (1, 2,
 _COUNTS = types.Array(types.int64, 1, "C")
 _I, _F = types.int64, types.float64
 PROGRAM = types.NamedTuple((_I, _I, _VECTOR, _VECTOR, _COUNTS), Program)
-ROOM = types.NamedTuple((_COLUMNS, _COLUMNS, *[_MATRIX] * 8, _COLUMNS, _MATRIX), Room)
+ROOM = types.NamedTuple((_COLUMNS, _COLUMNS, *[_MATRIX] * 7, _COLUMNS, _MATRIX), Room)
 
 
 @helper
-def place_inputs(station, d, row, first, lanes):
+def place_inputs(stations, start, n_inputs, w, inputs, source, row, lanes):
     """The rows below y: the inputs of these lanes, zeros beside them, and the row of ones."""
-    n_inputs = row.shape[0]
-    w = station.shape[1]
     for i in range(n_inputs):
+        to, here = start + i * w, source + i * row
         for q in range(lanes):
-            station[d + i, q] = row[i, first + q]
+            put(stations, to + q, get(inputs, here + q))
         for q in range(lanes, w):
-            station[d + i, q] = 0.0
+            put(stations, to + q, 0.0)
     for q in range(w):
-        station[d + n_inputs, q] = 1.0
+        put(stations, start + n_inputs * w + q, 1.0)
 
 
 @helper
@@ -93,6 +91,15 @@ def axpy(weight, source, a, target, t, base, b, n):
 
 
 @helper
+def kick_drift(c, s, p, a, target, t, base, b, n):
+    """p += c s, then target[t + f] = base[b + f] + a · p[f] for f < n: one pass."""
+    for f in range(n):
+        moved = fma(c, get(s, f), get(p, f))
+        put(p, f, moved)
+        put(target, t + f, fma(a, moved, get(base, b + f)))
+
+
+@helper
 def forward(program, weights, inputs, first, lanes, room):
     """Run the lanes [first, first + lanes) of `inputs` from y_0 = ẏ_0 = 0; y_N into room.y."""
     stations, slopes = room.stations, room.slopes
@@ -100,6 +107,7 @@ def forward(program, weights, inputs, first, lanes, room):
     d = slopes.shape[1]
     n, size = d * w, rows * w
     all_stations, y, p, z, s = flat(stations), flat(room.y), flat(room.p), flat(room.z), flat(room.s)
+    all_inputs, n_inputs, batch = flat(inputs), inputs.shape[1], inputs.shape[2]
     kicks = program.kick.size
     for i in range(d):
         for q in range(w):
@@ -109,7 +117,8 @@ def forward(program, weights, inputs, first, lanes, room):
         here = k % ring
         at = here * size
         target, to = (y, 0) if k == kicks - 1 else (all_stations, ((k + 1) % ring) * size)
-        place_inputs(stations[here], d, inputs[program.rows[k]], first, lanes)
+        source = program.rows[k] * n_inputs * batch + first
+        place_inputs(all_stations, at + n, n_inputs, w, all_inputs, source, batch, lanes)
         multiply(weights, 0, rows, 1, d, rows, all_stations, at, w, z, w)
         activate(program.activation, z, s, flat(slopes[here]))
         c, a = program.kick[k], program.drift[k]
@@ -119,26 +128,23 @@ def forward(program, weights, inputs, first, lanes, room):
             axpy(a, p, 0, target, to, all_stations, at, n)
             axpy(c, s, 0, p, 0, p, 0, n)
         else:
-            axpy(c, s, 0, p, 0, p, 0, n)
-            axpy(a, p, 0, target, to, all_stations, at, n)
+            kick_drift(c, s, p, a, target, to, all_stations, at, n)
 
 
 @helper
-def slope_times(c, slopes, start, lam, held, h, row, w):
-    """held[h + i·row + q] = c · slopes[start + i·w + q] · lam[i·w + q] for q < w."""
-    for i in range(lam.size // w):
-        for q in range(w):
-            f = i * w + q
-            put(held, h + i * row + q, (c * get(slopes, start + f)) * get(lam, f))
+def slope_times(c, slopes, start, lam, held, h, n):
+    """held[h + f] = c · slopes[start + f] · lam[f] for f < n."""
+    for f in range(n):
+        put(held, h + f, (c * get(slopes, start + f)) * get(lam, f))
 
 
 @helper
-def gather_stations(stations, start, rows, w, count, seen, first, row):
-    """seen[j, first + t·w + q] = stations[t, j, q] for t < count: rows of time for the tile."""
-    for t in range(count):
-        for j in range(rows):
-            for q in range(w):
-                put(seen, j * row + first + t * w + q, get(stations, start + (t * rows + j) * w + q))
+def drift_kick_back(a, lam_y, lam_p, c, slopes, start, held, h, n):
+    """lam_p += a lam_y, then `slope_times` of it: one pass."""
+    for f in range(n):
+        moved = fma(a, get(lam_y, f), get(lam_p, f))
+        put(lam_p, f, moved)
+        put(held, h + f, (c * get(slopes, start + f)) * moved)
 
 
 @helper
@@ -146,14 +152,14 @@ def backward(program, weights, room):
     """From λ_y at the last state to that after the first kick; ∂A is left in room.sums."""
     kicks, rows, w = room.stations.shape
     d = room.slopes.shape[1]
-    n, size, row = d * w, rows * w, room.held.shape[1]
+    n, size, place = d * w, rows * w, room.held.shape[1]
     stations, slopes, lam_y, lam_p = (
         flat(room.stations),
         flat(room.slopes),
         flat(room.lam_y),
         flat(room.lam_p),
     )
-    held, seen, sums = flat(room.held), flat(room.seen), flat(room.sums)
+    held, sums = flat(room.held), flat(room.sums)
     for f in range(n):
         put(lam_p, f, 0.0)
     for f in range(sums.size):
@@ -161,22 +167,20 @@ def backward(program, weights, room):
     count = 0
     for back in range(kicks):
         k = kicks - 1 - back
-        slot = (HELD - 1 - count) * w  # so that the held ones stand in the order of time
+        slot = (HELD - 1 - count) * place  # so that the held ones stand in the order of time
         c, a = program.kick[k], program.drift[k]
         if program.form == FIRST_ORDER:
-            slope_times(c, slopes, k * n, lam_y, held, slot, row, w)
+            slope_times(c, slopes, k * n, lam_y, held, slot, n)
         elif program.form == EXPLICIT:
-            slope_times(c, slopes, k * n, lam_p, held, slot, row, w)
+            slope_times(c, slopes, k * n, lam_p, held, slot, n)
             axpy(a, lam_y, 0, lam_p, 0, lam_p, 0, n)
         else:
-            axpy(a, lam_y, 0, lam_p, 0, lam_p, 0, n)
-            slope_times(c, slopes, k * n, lam_p, held, slot, row, w)
+            drift_kick_back(a, lam_y, lam_p, c, slopes, k * n, held, slot, n)
         count += 1
         if k > 0:
-            add_multiplied(weights, 0, 1, rows, d, d, held, slot, row, lam_y, w)
+            add_multiplied(weights, 0, 1, rows, d, d, held, slot, w, lam_y, w)
         if count == HELD or k == 0:
-            gather_stations(stations, k * size, rows, w, count, seen, slot, row)
-            add_outer(held, d, seen, rows, slot, row, count * w, sums)
+            add_outer(held, slot, place, d, stations, k * size, size, rows, count, w, sums)
             count = 0
 
 

@@ -32,14 +32,16 @@ if JIT_DISABLED:
                     total += A[a + r * a_row + j * a_column] * B[b + j * b_row + v]
                 out[o + r * o_row + v] = total
 
-    def outer_tile(rows, columns, G, g, Y, y, row, vectors, out, o, o_row):
+    def outer_tile(rows, columns, G, g, g_step, Y, y, y_step, steps, vectors, out, o, o_row):
         """The same in plain Python; rounds products twice, having no fused multiply-add."""
+        w = vectors * WIDTH
         for r in range(rows):
             for c in range(columns):
                 for lane in range(WIDTH):
                     place = o + r * o_row + c * WIDTH + lane
-                    for v in range(lane, vectors * WIDTH, WIDTH):
-                        out[place] += G[g + r * row + v] * Y[y + c * row + v]
+                    for t in range(steps):
+                        for v in range(lane, w, WIDTH):
+                            out[place] += G[g + t * g_step + r * w + v] * Y[y + t * y_step + c * w + v]
 
 else:
 
@@ -129,19 +131,21 @@ else:
         return types.void(rows, vectors, fresh, A, i, i, i, i, B, i, i, out, i, i), codegen
 
     @intrinsic(prefer_literal=True)
-    def outer_tile(typingctx, rows, columns, G, g, Y, y, row, vectors, out, o, o_row):
-        """out[o + r·o_row + 8c + ℓ] += Σ_v G[g + r·row + 8v + ℓ] Y[y + c·row + 8v + ℓ], v < vectors.
+    def outer_tile(typingctx, rows, columns, G, g, g_step, Y, y, y_step, steps, vectors, out, o, o_row):
+        """out[o + r·o_row + 8c + ℓ] += Σ_tv G[g + t·g_step + r·w + 8v + ℓ] Y[y + t·y_step + c·w + 8v + ℓ].
 
-        For r < rows and c < columns, which are literals, and the eight lanes ℓ.
+        For t < steps and v < vectors, w = 8·vectors; r < rows and c < columns, which are literals; and the
+        eight lanes ℓ.
         """
         n_rows, n_columns = rows.literal_value, columns.literal_value
 
         def codegen(context, builder, signature, arguments):
-            array_g, g, array_y, y, row, vectors, array_o, o, o_row = arguments[2:]
+            array_g, g, g_step, array_y, y, y_step, steps, vectors, array_o, o, o_row = arguments[2:]
             to = _Builder(context, builder, g.type)
             data_g, data_y, data_o = (
-                to.data(signature.args[n], array) for n, array in ((2, array_g), (4, array_y), (8, array_o))
+                to.data(signature.args[n], array) for n, array in ((2, array_g), (5, array_y), (10, array_o))
             )
+            row = builder.mul(vectors, ir.Constant(to.index, WIDTH))
 
             def place(r, c):
                 return to.beyond(to.offset(o, r, o_row), c)
@@ -150,9 +154,12 @@ else:
                 [cgutils.alloca_once_value(builder, to.load(data_o, place(r, c))) for c in range(n_columns)]
                 for r in range(n_rows)
             ]
-            with cgutils.for_range(builder, vectors) as loop:
+            with cgutils.for_range(builder, steps) as time, cgutils.for_range(builder, vectors) as loop:
                 lane = builder.mul(loop.index, ir.Constant(to.index, WIDTH))
-                at_g, at_y = builder.add(g, lane), builder.add(y, lane)
+                at_g, at_y = (
+                    builder.add(builder.add(start, builder.mul(time.index, step)), lane)
+                    for start, step in ((g, g_step), (y, y_step))
+                )
                 right = [to.load(data_y, to.offset(at_y, c, row)) for c in range(n_columns)]
                 for r in range(n_rows):
                     left = to.load(data_g, to.offset(at_g, r, row))
@@ -164,7 +171,7 @@ else:
             return context.get_dummy_value()
 
         i = types.intp
-        return types.void(rows, columns, G, i, Y, i, i, i, out, i, i), codegen
+        return types.void(rows, columns, G, i, i, Y, i, i, i, i, out, i, i), codegen
 
 
 @helper
@@ -224,38 +231,38 @@ out is (rows, lanes), lanes a multiple of eight. All arrays are flat.
 
 
 @helper
-def add_outer(G, rows, Y, columns, start, row, length, out):
-    """out[i, j, ℓ] += Σ_v G[i, start + 8v + ℓ] Y[j, start + 8v + ℓ] for flat arrays.
+def add_outer(G, g, g_step, rows, Y, y, y_step, columns, steps, lanes, out):
+    """out[i, j, ℓ] += Σ_tv G[t, i, 8v + ℓ] Y[t, j, 8v + ℓ] for flat arrays.
 
     Parameters
     ----------
     G, Y : float64[::1]
-        (rows, row) and (columns, row); `length` numbers of each row from `start` on take part, a multiple of
-        eight.
+        (steps, rows, lanes) and (steps, columns, lanes), from `g` and `y` on; one step begins `g_step` or
+        `y_step` after the other. Lanes are a multiple of eight.
     out : float64[::1]
         (rows, columns, 8).
     """
-    vectors, o_row = length // WIDTH, columns * WIDTH
+    vectors, o_row = lanes // WIDTH, columns * WIDTH
     i = 0
     while i < rows:
-        height, g, o = _height(rows - i), start + i * row, i * o_row
+        height, a, o = _height(rows - i), g + i * lanes, i * o_row
         c = 0
         while c + 4 <= columns:
-            y, at = start + c * row, o + c * WIDTH
+            b, at = y + c * lanes, o + c * WIDTH
             if height == 5:
-                outer_tile(5, 4, G, g, Y, y, row, vectors, out, at, o_row)
+                outer_tile(5, 4, G, a, g_step, Y, b, y_step, steps, vectors, out, at, o_row)
             elif height == 4:
-                outer_tile(4, 4, G, g, Y, y, row, vectors, out, at, o_row)
+                outer_tile(4, 4, G, a, g_step, Y, b, y_step, steps, vectors, out, at, o_row)
             else:
-                outer_tile(1, 4, G, g, Y, y, row, vectors, out, at, o_row)
+                outer_tile(1, 4, G, a, g_step, Y, b, y_step, steps, vectors, out, at, o_row)
             c += 4
         while c < columns:
-            y, at = start + c * row, o + c * WIDTH
+            b, at = y + c * lanes, o + c * WIDTH
             if height == 5:
-                outer_tile(5, 1, G, g, Y, y, row, vectors, out, at, o_row)
+                outer_tile(5, 1, G, a, g_step, Y, b, y_step, steps, vectors, out, at, o_row)
             elif height == 4:
-                outer_tile(4, 1, G, g, Y, y, row, vectors, out, at, o_row)
+                outer_tile(4, 1, G, a, g_step, Y, b, y_step, steps, vectors, out, at, o_row)
             else:
-                outer_tile(1, 1, G, g, Y, y, row, vectors, out, at, o_row)
+                outer_tile(1, 1, G, a, g_step, Y, b, y_step, steps, vectors, out, at, o_row)
             c += 1
         i += height
