@@ -23,8 +23,9 @@
 # %matplotlib inline
 import os
 
-from sensitivity.training.heuristic import Plan, run_experiment
+from sensitivity.training.heuristic import run_experiment
 from sensitivity.training.heuristic_figure import figure_4
+from sensitivity.training.heuristic_plan import Plan
 from sensitivity.training.heuristic_report import sentences
 
 FAST = os.environ.get("LEAPGRAD_FAST") == "1"

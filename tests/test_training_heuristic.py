@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from sensitivity.cli import main
-from sensitivity.training.heuristic import QUICK, Scan, run_experiment
+from sensitivity.training.heuristic import Scan, run_experiment
+from sensitivity.training.heuristic_plan import DAMPING, FULL, QUICK
 from sensitivity.training.heuristic_report import sentences, write_experiment
 from sensitivity.training.optimum import fit_power_law, optimum
 
@@ -71,6 +72,21 @@ def test_the_grid_of_epsilon_is_common_to_all_lengths():
 @pytest.fixture(scope="module")
 def experiment():
     return run_experiment("gaussian_mean", TINY, threads=1, progress=False)
+
+
+def test_the_control_scans_the_same_steps_at_every_length(experiment):
+    """In a network of fixed memory: a window in Nε would build a law into it."""
+    setting = TINY.control_setting()
+    network = setting.network(20, 0.1)
+    theta = setting.start.draw(network, 0)
+    W = network.weights(theta)
+    assert np.array_equal(W + W.T, -2.0 * DAMPING * np.eye(10)) and network.scheme.name == "euler"
+    assert experiment.control.variable == TINY.control_lengths
+    for steps in experiment.control.steps:
+        assert np.array_equal(steps, [0.01, 0.1, 1.0])
+    for plan in (QUICK, FULL):
+        grid = plan.control_grid()
+        assert grid[0] == pytest.approx(0.01) and grid[-1] == pytest.approx(1.0)
 
 
 def test_same_seeds_same_numbers_on_any_number_of_threads(experiment):

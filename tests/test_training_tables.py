@@ -110,6 +110,16 @@ def test_what_is_kept_survives_a_torn_line(tmp_path):
     assert again["a"] == 0.1 and again["b"] == 2
 
 
+def test_seconds_go_on_where_the_last_process_stopped(tmp_path):
+    path = tmp_path / "kept.jsonl"
+    Kept(path).add("a", 0.1)
+    key, value, seconds = json.loads(path.read_text())
+    assert 0.0 < seconds < 60.0
+    path.write_text(json.dumps([key, value, 1000.0]) + "\n")
+    kept = Kept(path)
+    assert 1000.0 < kept.seconds < 1060.0 and kept["a"] == 0.1
+
+
 def test_plans_have_the_lengths_of_the_paper():
     assert FULL.tasks["shock"] == (100, 500, 2000, 5000) and FULL.tasks["xor"] == (50, 100, 200, 500)
     for plan in (FULL, QUICK):

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
     from integrators.validation import as_count
 
-    from ..training.heuristic import FULL, QUICK
+    from ..training.heuristic_plan import FULL, QUICK
     from ..training.heuristic_report import write_experiment
     from ..training.tasks import get_task
 

@@ -2,8 +2,11 @@
 
 Rusch, Pearson, Zygalakis (2019), equation (14). One network is trained for every ε on a grid, everything else
 fixed; ε*(N) is the ε of the best test accuracy. What the experiment adds: the whole set of ε within one
-standard error of the best, an interval for the exponent, a task whose answer does not depend on early inputs,
-the gradient along training, and the scan repeated with W scaled (theorem G).
+standard error of the best, an interval for the exponent, a control for which nothing speaks for 1/N, the
+gradient along training, and the scan repeated with W scaled (theorem G).
+
+The control has a memory that does not grow with N: the answer is in the last ten inputs, and the network
+W − Wᵀ − γ I by Euler's method forgets after a time 1/γ. What counts is 10 ε γ, in which no N appears.
 """
 
 from __future__ import annotations
@@ -17,61 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jacobians import jacobian_norm
+from .heuristic_plan import QUICK, Plan
 from .ode_network import OdeNetwork
 from .optimum import Optimum, PowerLaw, fit_power_law, optimum
 from .scan import Setting, final_accuracy, run_all
 from .start import Start
-from .trainer import Diverged, Recipe, train
+from .trainer import Diverged, train
 
-__all__ = ["FULL", "QUICK", "Experiment", "Plan", "Scan", "Story", "run_experiment"]
+__all__ = ["Experiment", "Scan", "Story", "run_experiment"]
 
 Float = NDArray[np.float64]
 
-CONTROL = "recent_mean"
 SEQUENCES = 5
 """Test sequences along which the gradient norm is computed; its median is kept."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much to compute.
-
-    Attributes
-    ----------
-    lengths, control_lengths : tuple of int
-    seeds : int
-    a_decade : int
-        Values of ε in a decade, the same for every N.
-    window : pair of float
-        Only ε with N ε between these; outside, accuracies are those of guessing.
-    epochs : int
-    scales : tuple of float
-        Factors s on W for the collapse test.
-    collapse_length, story_length : int
-        N of the collapse test, and of the run whose gradient is followed.
-    """
-
-    lengths: tuple[int, ...]
-    control_lengths: tuple[int, ...]
-    seeds: int
-    a_decade: int
-    window: tuple[float, float]
-    epochs: int
-    scales: tuple[float, ...]
-    collapse_length: int
-    story_length: int = 80
-
-    def grid(self, n: int, shift: float = 1.0) -> Float:
-        """ε on the common grid 10^(j/a_decade) with N ε · √s in the window."""
-        low, high = (math.log10(edge / (n * shift)) * self.a_decade for edge in self.window)
-        return 10.0 ** (np.arange(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1) / self.a_decade)
-
-    def setting(self, task: str) -> Setting:
-        return Setting(task, recipe=Recipe(rate=3e-3, batch=100, epochs=self.epochs))
-
-
-QUICK = Plan((10, 20, 40, 80, 160, 320), (20, 80, 320), 3, 4, (0.25, 40.0), 15, (1 / 16, 1.0, 16.0), 20)
-FULL = Plan((10, 20, 40, 80, 160, 320), (20, 80, 320), 8, 6, (0.6, 40.0), 40, (1 / 16, 1.0, 16.0), 40)
 
 
 @dataclass(frozen=True)
@@ -223,12 +184,9 @@ def run_experiment(task: str = "gaussian_mean", plan: Plan = QUICK, **options: A
         `threads`, `progress` and `kept` of `run_all`.
     """
     setting = plan.setting(task)
-    scans = []
-    for name, lengths in ((task, plan.lengths), (CONTROL, plan.control_lengths)):
-        grids = [plan.grid(n) for n in lengths]
-        found = _scan(name, [plan.setting(name)] * len(lengths), lengths, grids, plan.seeds, **options)
-        scans.append(Scan.of(lengths, grids, found))
-    main, control = scans
+    main = _over_lengths(setting, plan.lengths, [plan.grid(n) for n in plan.lengths], plan, **options)
+    same = [plan.control_grid()] * len(plan.control_lengths)
+    control = _over_lengths(plan.control_setting(), plan.control_lengths, same, plan, **options)
     collapse = {
         "W scaled": _collapse(setting, plan, False, **options),
         "W and readout scaled": _collapse(setting, plan, True, **options),
@@ -246,6 +204,13 @@ def run_experiment(task: str = "gaussian_mean", plan: Plan = QUICK, **options: A
         **options,
     )
     return Experiment(task, plan, main, control, collapse, float(np.mean(norms)), stories)
+
+
+def _over_lengths(
+    setting: Setting, lengths: tuple[int, ...], grids: list[Float], plan: Plan, **options: Any
+) -> Scan:
+    found = _scan(setting.task, [setting] * len(lengths), lengths, grids, plan.seeds, **options)
+    return Scan.of(lengths, grids, found)
 
 
 def _best_step(scan: Scan, n: int) -> float:

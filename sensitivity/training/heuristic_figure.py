@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..figures import GREY, NORM, STEP, styled, wrapped
-from .heuristic import CONTROL, Experiment, Scan, Story
+from .heuristic import Experiment, Scan, Story
+from .heuristic_plan import CONTROL
 
 __all__ = ["figure_4"]
 
@@ -24,7 +26,7 @@ def figure_4(found: Experiment, caption: str) -> Figure:
                                               "wspace": 0.27, "hspace": 0.36})  # fmt: skip
     (surface, control, curves), (over_step, collapsed, along) = grid
     _surface(surface, found.main, f"{found.task}: test accuracy", figure)
-    _surface(control, found.control, f"control ({CONTROL})", figure)
+    _surface(control, found.control, f"control: {CONTROL}, damped network", figure)
     _curves(curves, found.main)
     name = "W and readout scaled"
     weight, n = found.collapse_weight, found.plan.collapse_length
@@ -32,13 +34,23 @@ def figure_4(found: Experiment, caption: str) -> Figure:
     _collapse(collapsed, found.collapse[name], lambda steps, s: n * steps * math.sqrt(s * weight), ROOT)
     over_step.set_title(f"W and R scaled by s, N = {n}")
     collapsed.set_title("the same on the variable of theorem G")
-    over_step.legend(fontsize=8, title="s", loc="lower center")
+    _legend_below(over_step, title="s", ncols=3)
+    collapsed.set_ylim(over_step.get_ylim())
     for number, story in enumerate(found.stories):
         _along(along, story, found.plan.story_length, number)
     along.set(xlabel="epoch", yscale="log", title=f"along training, N = {found.plan.story_length}")
-    along.legend(fontsize=7)
+    _legend_below(along, ncols=2)
     figure.text(0.02, 0.085, wrapped(caption, 185), fontsize=9, va="top", linespacing=1.25)
     return figure
+
+
+def _legend_below(axes: Axes, share: float = 0.26, **options: Any) -> None:
+    """The legend in room of its own under the curves: a share of the height."""
+    scale = axes.yaxis.get_transform()
+    low, high = scale.transform(np.array(axes.get_ylim()))
+    bottom = low - share / (1.0 - share) * (high - low)
+    axes.set_ylim(scale.inverted().transform(np.array([bottom]))[0])
+    axes.legend(fontsize=8, loc="lower center", **options)
 
 
 def _surface(axes: Axes, scan: Scan, title: str, figure: Figure) -> None:
@@ -63,13 +75,15 @@ def _surface(axes: Axes, scan: Scan, title: str, figure: Figure) -> None:
     label = r"$\varepsilon^*$, one standard error"
     axes.plot(lengths, centre, "o", color="white", markersize=4, label=label)
     middle = math.exp(np.log(lengths).mean())
+    fit = rf"fit, $\alpha$ = {law.exponent:.2f} [{law.interval[0]:.2f}, {law.interval[1]:.2f}]"
     line = law.factor / middle * (lengths / middle) ** law.exponent
-    axes.plot(lengths, line, color="C1", label=rf"fit, $\alpha$ = {law.exponent:.2f}")
-    axes.plot(lengths, 1.0 / lengths, color="white", linestyle=":", label=r"$\varepsilon = 1/N$")
+    axes.plot(lengths, line, color="C1", label=fit)
+    axes.plot(lengths, 1.0 / lengths, color="C2", linestyle=":", label=r"$\varepsilon = 1/N$")
     axes.set(xscale="log", yscale="log", xlabel="N", ylabel=STEP, title=title)
     axes.set_xticks(lengths, [f"{n:g}" for n in lengths], minor=False)
     axes.set_xticks([], minor=True)
-    axes.legend(loc="lower left", fontsize=8).get_frame().set_facecolor("#999999")
+    _legend_below(axes)
+    axes.get_legend().get_frame().set_facecolor("#999999")  # what is white needs a ground
 
 
 def _curves(axes: Axes, scan: Scan) -> None:
@@ -78,7 +92,7 @@ def _curves(axes: Axes, scan: Scan) -> None:
         axes.plot(n * steps, accuracy.mean(axis=1), color=shade, linewidth=1.4, label=f"{n:g}")
     axes.axvline(1.0, color="C1", linestyle=":", linewidth=1.2)
     axes.set(xscale="log", xlabel=r"$N\varepsilon$", ylabel="test accuracy", title="the same on one variable")
-    axes.legend(fontsize=8, title="N", ncols=2, loc="lower center")
+    _legend_below(axes, title="N", ncols=3)
 
 
 def _collapse(axes: Axes, scan: Scan, variable, label: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from pathlib import Path
 
 from ..manifest import leapgrad_version
@@ -15,7 +16,8 @@ __all__ = ["Kept"]
 class Kept:
     """Job → its result, one line of JSON each; a line is complete or not there.
 
-    A job is known by its repr, in which every setting appears, and by the version of this package.
+    A job is known by its repr, in which every setting appears, and by the version of this package. A line
+    also has the seconds that had been spent when it was written: they do not begin anew with a process.
 
     Parameters
     ----------
@@ -27,13 +29,20 @@ class Kept:
         self.path = path
         self._lock = threading.Lock()
         self._known: dict[str, object] = {}
+        before = 0.0
         if path is not None and path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
                 try:
-                    key, value = json.loads(line)
+                    key, value, before = json.loads(line)
                 except ValueError:  # the last line of a process that was killed
                     continue
                 self._known[key] = value
+        self._began = time.perf_counter() - before
+
+    @property
+    def seconds(self) -> float:
+        """Spent on the experiment so far, by this process and those before it."""
+        return time.perf_counter() - self._began
 
     def key(self, job: object) -> str:
         return hashlib.sha256(f"{leapgrad_version()} {job!r}".encode()).hexdigest()[:32]
@@ -49,7 +58,8 @@ class Kept:
         if self.path is None:
             return
         with self._lock, self.path.open("a", encoding="utf-8") as stream:
-            stream.write("\n" * (not self._ends_a_line()) + json.dumps([self.key(job), value]) + "\n")
+            line = json.dumps([self.key(job), value, self.seconds])
+            stream.write("\n" * (not self._ends_a_line()) + line + "\n")
 
     def _ends_a_line(self) -> bool:
         assert self.path is not None

@@ -41,6 +41,8 @@ class Setting:
         Number of sequences.
     scheme : str
     start : Start
+    gamma : float, optional
+        Damping: W − Wᵀ − γ I in place of W.
     """
 
     task: str
@@ -50,6 +52,7 @@ class Setting:
     test: int = 2000
     scheme: str = "leapfrog"
     start: Start = field(default_factory=Start)
+    gamma: float | None = None
 
     def split(self, n_steps: int, seed: int) -> Split:
         """Fresh training and test sequences for a length and a seed."""
@@ -57,7 +60,7 @@ class Setting:
         return Split(task.sample(self.train, n_steps, rng), task.sample(self.test, n_steps, rng))
 
     def network(self, n_steps: int, step: float) -> OdeNetwork:
-        return OdeNetwork(self.d, n_steps, step, scheme=self.scheme, threads=1)
+        return OdeNetwork(self.d, n_steps, step, scheme=self.scheme, gamma=self.gamma, threads=1)
 
 
 def run_all(
