@@ -176,6 +176,20 @@ def test_mnist_follows_the_last_accuracy(kept):
     assert decided("sequential_mnist_hamiltonian").verdict is Verdict.CONFIRMED
 
 
+def test_the_order_on_mnist_is_that_after_as_many_iterations(kept):
+    """The Hamiltonian run here is longer, and ahead at its end alone."""
+    runs = {"hamiltonian": (0.1, 0.5, 0.9), "antisymmetric": (0.1, 0.6), "lstm": (0.1, 0.3)}
+    for model, accuracy in runs.items():
+        assert decided("sequential_mnist_order").verdict is Verdict.NOT_MEASURED
+        run = {"accuracy": accuracy, "iteration": list(range(len(accuracy))), "hidden_parameters": 4}
+        kept(f"mnist-{model}", "run.json", run)
+    found = decided("sequential_mnist_order")
+    assert found.verdict is Verdict.NOT_REPRODUCED
+    assert "50.00 % after 1 iterations, 90.00 % at its end after 2" in found.evidence[0]
+    kept("mnist-antisymmetric", "run.json", {**run, "accuracy": [0.1, 0.4]})
+    assert decided("sequential_mnist_order").verdict is Verdict.CONFIRMED
+
+
 # ------------------------------------------------------------------------ verdicts follow from what is found
 
 

@@ -11,7 +11,9 @@ from sensitivity.cli import main
 from sensitivity.training.classifier import SequenceClassifier
 from sensitivity.training.models import MODELS, Shape, make_network, parse_step
 from sensitivity.training.recipes import DEFAULT, RECIPES, filled
-from sensitivity.training.tasks import TASKS
+from sensitivity.training.start import Start
+from sensitivity.training.tasks import TASKS, get_task
+from sensitivity.training.trainer import Recipe, Split, accuracy, train
 
 QUICK = ["--n-steps", "10", "--train", "200", "--test", "100", "--epochs", "2", "--batch", "50", "--d", "4"]
 
@@ -70,6 +72,32 @@ def test_out_has_what_was_seen_and_the_command(capsys, tmp_path):
     assert run(capsys, *record["command"].split()[2:], "--json")[1] != ""
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_for_mnist_have_about_as_many_hidden_parameters(name):
+    recipe = filled(dict.fromkeys((*DEFAULT, *RECIPES["mnist"], "gamma")), name)
+    step = recipe["step"] and parse_step(recipe["step"], 784)
+    network = make_network(recipe["model"], Shape(recipe["d"], 784), step=step, gamma=recipe["gamma"])
+    assert network.recurrent_parameters == pytest.approx(96**2, rel=0.02)
+    same = ("batch", "epochs", "clip", "cosine")
+    assert [recipe[one] for one in same] == [RECIPES["mnist"][one] for one in same]
+
+
+def test_sequences_held_out_are_not_trained_on(capsys, tmp_path):
+    """The run is that on the sequences that are left, and the accuracy on the others is told."""
+    argv = ["shock", *QUICK, "--train", "120", "--test", "40", "--batch", "40"]
+    found = json.loads(run(capsys, *argv, "--validation", "40", "--json")[1])
+    task = get_task("shock")
+    first, second = (task.sample(n, 10, (0, part)) for part, n in enumerate((120, 40)))
+    left, held_out = first.part(slice(0, 80)), first.part(slice(80, None))
+    network = make_network("hamiltonian", Shape(4, 10), step=1.0)
+    epochs = int(QUICK[QUICK.index("--epochs") + 1])
+    theta = Start().draw(network, 0)
+    again = train(network, Split(left, second), Recipe(0.01, 40, epochs), theta)
+    assert found["accuracy"] == again.trace.accuracy
+    assert found["validation"] == accuracy(network, again.theta, held_out)
+    assert "of the 40 sequences held out" in run(capsys, *argv, "--validation", "40")[1]
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -84,6 +112,7 @@ def test_out_has_what_was_seen_and_the_command(capsys, tmp_path):
         (["nowhere_TRAIN.txt", "--n-steps", "4"], "--n-steps is for generated tasks"),
         (["mnist", "--data", "nowhere"], "train-images-idx3-ubyte.gz is neither in nowhere nor in"),
         (["mnist", "--fetch"], "--fetch needs --data"),
+        (["xor", "--validation", "1000"], "--validation must be from 1 to 999"),
         (["xor", "--turns", "5"], "--turns must be two positive numbers"),
         (["xor", "--checkpoint", "/nowhere/at/all.npz"], "the folder of this file does not exist"),
     ],

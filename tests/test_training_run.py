@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sensitivity.training.adam import Adam, AdamState, clipped
+from sensitivity.training.models import Shape, make_network
 from sensitivity.training.network import BatchGradient
 from sensitivity.training.ode_network import OdeNetwork
 from sensitivity.training.start import Start
@@ -165,6 +166,19 @@ def test_oscillators_turn_as_often_as_asked():
         Start("unifrom")
     with pytest.raises(ValueError, match='take "uniform"'):
         Start("oscillators").draw(OdeNetwork(4, 5, 0.1, gamma=0.0, scheme="euler"), 0)
+
+
+def test_chrono_gates_forget_after_up_to_as_many_steps_as_there_are():
+    network = make_network("lstm", Shape(200, 50))
+    theta = Start("chrono").draw(network, 0)
+    inside, forget = network.named(theta)["b"].ravel()[:400].reshape(2, 200)
+    times = np.exp(forget)
+    assert 1.0 <= times.min() < 2.0 and 47.0 < times.max() <= 49.0 and abs(times.mean() - 25.0) < 3.0
+    assert np.array_equal(inside, -forget)
+    plain = network.named(Start().draw(network, 0))
+    assert np.array_equal(network.named(theta)["W"], plain["W"]) and abs(plain["b"]).max() < 0.1
+    with pytest.raises(ValueError, match='"chrono" is for model lstm'):
+        Start("chrono").draw(OdeNetwork(4, 50, 0.1), 0)
 
 
 def test_factors_slow_single_parameters():

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .command import Command
 from .output import number, print_json, print_table
 
 if TYPE_CHECKING:
     from ..training.network import Network
+    from ..training.sequences import Sequences
     from ..training.trainer import Run, Split
 
 __all__ = ["COMMAND"]
@@ -34,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--n-steps", type=int, metavar="N", help="length of generated sequences (default 100)")
     data.add_argument("--train", type=int, metavar="N", help="number of training sequences")
     data.add_argument("--test", type=int, metavar="N", help="number of test sequences")
+    data.add_argument("--validation", type=int, metavar="N",
+                      help="hold out the last N training sequences, to choose settings by")  # fmt: skip
     data.add_argument("--data", metavar="DIR", help="folder of the MNIST files (default: LEAPGRAD_DATA)")
     data.add_argument("--fetch", action="store_true", help="download MNIST into --data first; needs pooch")
     data.add_argument("--test-file", metavar="FILE", help="test series (default: TEST for TRAIN in the name)")
@@ -44,14 +47,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_argument("--scheme", metavar="NAME", help="see leapgrad schemes (default: the model's own)")
     network.add_argument("--gamma", type=float, metavar="G", help="of the antisymmetric model (default 0)")
     network.add_argument("--activation", metavar="NAME", help="σ (default tanh)")
-    network.add_argument("--start", metavar="KIND", help="uniform, paper or oscillators")
+    network.add_argument("--start", metavar="KIND", help="uniform, paper, oscillators or (lstm) chrono")
     network.add_argument("--input-scale", type=float, metavar="S", help="V uniform on ±S")
     network.add_argument("--turns", metavar="A:B", help="of the oscillators, in radians (default 10:40)")
     network.add_argument("--coupling", type=float, metavar="S", help="of the oscillators (default 0.1)")
     network.add_argument("--rows", type=int, metavar="R", help="of an image, for --harmonics (default 1)")
     network.add_argument("--harmonics", type=int, metavar="K", help="of a row, that units see (default 1)")
     recipe = parser.add_argument_group("training")
-    recipe.add_argument("--recipe", metavar="NAME", help="options that are known to work: mnist")
+    recipe.add_argument(
+        "--recipe", metavar="NAME", help="settings that work: mnist, mnist-antisymmetric or mnist-lstm"
+    )
     recipe.add_argument("--rate", type=float, metavar="R", help="of Adam (default 0.01)")
     recipe.add_argument("--batch", type=int, metavar="B", help="default 100")
     recipe.add_argument("--epochs", type=int, metavar="E", help="default 20")
@@ -71,13 +76,14 @@ def run(args: argparse.Namespace) -> int:
     from ..training.recipes import filled
     from ..training.report import write_run
     from ..training.start import Start
-    from ..training.trainer import Diverged, Recipe, train
+    from ..training.trainer import Diverged, Recipe, accuracy, train
 
     if args.checkpoint:
         check_writable(args.checkpoint)
     for name, value in filled(vars(args), args.recipe).items():
         setattr(args, name, value)
     data, best = _data(args)
+    data, held_out = _without(data, args.validation)
     sequences = data.train
     gated = args.model in ("lstm", "vanilla")
     step = None if gated and args.step is None else parse_step(args.step or "10/N", sequences.n_steps)
@@ -112,6 +118,7 @@ def run(args: argparse.Namespace) -> int:
         "network": network.describe(),
         "hidden_parameters": network.recurrent_parameters,
         "best_possible": best,
+        "validation": None if held_out is None else accuracy(network, result.theta, held_out),
         "reached": result.reached,
         "iteration": trace.iteration,
         "loss": trace.loss,
@@ -121,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
     }
     if args.out:
         write_run(args.out, found, {"start": asdict(start), "recipe": asdict(recipe)}, _command(args))
-    print_json(found) if args.json else _show(args, network, result, best)
+    print_json(found) if args.json else _show(args, network, result, found)
     return 0
 
 
@@ -141,7 +148,7 @@ def _command(args: argparse.Namespace) -> str:
     return " ".join(["leapgrad train", Path(args.task).name, *recipe, *options])
 
 
-def _show(args: argparse.Namespace, network: Network, result: Run, best: float | None) -> None:
+def _show(args: argparse.Namespace, network: Network, result: Run, found: dict[str, Any]) -> None:
     from ..training.tasks import TASKS
 
     trace = result.trace
@@ -164,8 +171,10 @@ def _show(args: argparse.Namespace, network: Network, result: Run, best: float |
             for i in shown
         ],
     )
-    if best is not None:
-        print(f"best accuracy that any rule can have on this task: {100 * best:.2f} %")
+    if found["validation"] is not None:
+        print(f"{100 * found['validation']:.2f} % of the {args.validation} sequences held out are right")
+    if found["best_possible"] is not None:
+        print(f"best accuracy that any rule can have on this task: {100 * found['best_possible']:.2f} %")
     if args.threshold:
         told = f"reached after {result.reached} iterations" if result.reached else "not reached"
         print(f"{100 * args.threshold:g} % {told}")
@@ -201,6 +210,21 @@ def _data(args: argparse.Namespace) -> tuple[Split, float | None]:
         for part, n in zip(parts, (args.train, args.test), strict=True)
     )
     return Split(first, second), None
+
+
+def _without(data: Split, count: int | None) -> tuple[Split, Sequences | None]:
+    """The data without the last `count` training sequences, and those."""
+    from ..training.trainer import Split
+
+    if count is None:
+        return data, None
+    left = len(data.train) - count
+    if not 0 < left < len(data.train):
+        raise ValueError(
+            f"--validation must be from 1 to {len(data.train) - 1}, one less than the training sequences; "
+            f"got {count}."
+        )
+    return Split(data.train.part(slice(0, left)), data.test), data.train.part(slice(left, None))
 
 
 def _is_file(text: str) -> bool:

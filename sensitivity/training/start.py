@@ -16,7 +16,7 @@ __all__ = ["STARTS", "Start"]
 
 Float = NDArray[np.float64]
 
-STARTS = ("uniform", "paper", "oscillators")
+STARTS = ("uniform", "paper", "oscillators", "chrono")
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,12 @@ class Start:
 
     Attributes
     ----------
-    kind : {"uniform", "paper", "oscillators"}
+    kind : {"uniform", "paper", "oscillators", "chrono"}
         uniform: all on ±1/√d. paper: W, V, b on (0, 1/d), as in Examples 1 and 2. oscillators:
         W = −diag(u) + noise on ±coupling/√d, so that every unit starts as an oscillator of its own: it turns
-        by Nε√u radians along the sequence.
+        by Nε√u radians along the sequence. chrono: uniform, but an LSTM's gates begin with b_f = −b_i =
+        ln T, T uniform on (1, N − 1): unit by unit they forget after T steps (C. Tallec, Y. Ollivier, ICLR
+        2018, section 3).
     weight_scale : float
         Factor on W: s of theorem G.
     input_scale : float
@@ -63,11 +65,13 @@ class Start:
         Raises
         ------
         ValueError
-            If the network has no W (d, d) of its own, which oscillators need.
+            If the network has no W (d, d) of its own, which oscillators need, or, for chrono, is no LSTM.
         """
         span = network.n_steps * (network.step or 0.0)
         if self.kind == "oscillators" and not (span and network.shapes["W"] == (network.d, network.d)):
             raise ValueError('start "oscillators" needs a step ε and a full W; take "uniform".')
+        if self.kind == "chrono" and not (network.describe().get("cell") == "lstm" and network.n_steps > 2):
+            raise ValueError('start "chrono" is for model lstm on three steps or more; take "uniform".')
         rng = np.random.default_rng(seed)
         d, theta = network.d, np.empty(network.n_parameters)
         for name, view in network.named(theta).items():
@@ -81,6 +85,9 @@ class Start:
                     view *= self.coupling
                     view[np.diag_indices(d)] -= (self._turns(rng, d) / span) ** 2
                 view *= self.weight_scale
+            elif name == "b" and self.kind == "chrono":
+                view[d : 2 * d] = np.log(rng.uniform(1.0, network.n_steps - 1.0, d))
+                view[:d] = -view[d : 2 * d]
             elif name in ("R", "R_out"):
                 view *= self.readout_scale
             elif name in ("r", "r_out"):
