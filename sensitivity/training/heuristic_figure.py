@@ -82,8 +82,7 @@ def _surface(axes: Axes, scan: Scan, title: str, figure: Figure) -> None:
     axes.set(xscale="log", yscale="log", xlabel="N", ylabel=STEP, title=title)
     axes.set_xticks(lengths, [f"{n:g}" for n in lengths], minor=False)
     axes.set_xticks([], minor=True)
-    _legend_below(axes)
-    axes.get_legend().get_frame().set_facecolor("#999999")  # what is white needs a ground
+    _legend_below(axes, facecolor="#999999")  # what is white needs a ground
 
 
 def _curves(axes: Axes, scan: Scan) -> None:
