@@ -105,7 +105,8 @@ def kept(tmp_path, monkeypatch):
         (tmp_path / folder).mkdir(exist_ok=True)
         text = json.dumps(data).encode()
         (tmp_path / folder / name).write_bytes(text)
-        record = {"command": "leapgrad made", "sha256": {name: hashlib.sha256(text).hexdigest()}}
+        made = {"command": "leapgrad made", "parameters": {"iterations": 500}}
+        record = {**made, "sha256": {name: hashlib.sha256(text).hexdigest()}}
         (tmp_path / folder / "manifest.json").write_text(json.dumps(record))
         return tmp_path / folder / name
 
@@ -156,12 +157,19 @@ def test_tables_follow_the_kept_cells(kept):
     names = ("table_1_training", "figure_6", "table_2_training", "figure_7")
     kept("tables", "tables.json", {"cells": cells})
     assert {decided(name).verdict for name in names} == {Verdict.CONFIRMED}
+    freed = [{**one, "entrant": trained.RULE_FREE} for one in cells if one["entrant"] == own]
     for one in cells:
         if one["entrant"] == own:
             one.update(median=None, span=None)
     kept("tables", "tables.json", {"cells": cells})
     assert {decided(name).verdict for name in names} == {Verdict.NOT_REPRODUCED}
-    kept("tables", "tables.json", {"cells": [one for one in cells if one["n_steps"] < 200]})
+    assert "at most 500 iterations" in decided("figure_6").evidence[-1]
+    kept("tables", "tables.json", {"cells": cells + freed})
+    assert {decided(name).verdict for name in names} == {Verdict.HOLDS_ONLY_IF}
+    found = decided("table_1_training")
+    assert found.condition == trained.LARGE and any(trained.RULE_FREE in text for text in found.evidence)
+    short = [one for one in cells if one["n_steps"] < 200]
+    kept("tables", "tables.json", {"cells": short})
     assert decided("figure_7").verdict is decided("table_1_training").verdict is Verdict.NOT_MEASURED
 
 

@@ -11,7 +11,7 @@ from sensitivity.cli import main
 from sensitivity.cli.command import leaves
 from sensitivity.cli.parser import build_parser
 from sensitivity.cli.registry import COMMANDS
-from sensitivity.training import contest, contest_plans, heuristic
+from sensitivity.training import contest_plans, entrants, heuristic
 
 TINY = ("--d", "2", "--step", "0.1", "--n-steps", "10")
 STUDY = 'quantities = ["log_norm"]\n[grid]\nd = 2\nn_steps = 10\nstep = [0.1, 0.2]\n'
@@ -52,10 +52,10 @@ def short(tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "QUICK", plan.Plan({1: 1}, points=3, n_steps=10))
     small = heuristic.Plan((10, 20), (10, 20), 2, 2, (0.5, 5.0), 1, (0.25, 1.0), 10, story_length=10)
     monkeypatch.setattr(heuristic, "QUICK", small)
-    settings = (contest.Setting("hamiltonian", 3, 1e-2, 10.0),)
-    contest_plan = contest.Plan(
-        {"xor": (4,)}, (contest.Entrant("mine", settings),), seeds=1, search_seeds=1, iterations=4,
-        train=100, test=50, every=2,
+    settings = (entrants.Setting("hamiltonian", 3, 1e-2, 10.0),)
+    contest_plan = entrants.Plan(
+        {"xor": (4,)}, (entrants.Entrant("mine", settings),), seeds=1, search_seeds=1, iterations=4,
+        search_iterations=4, train=100, test=50, every=2,
     )  # fmt: skip
     monkeypatch.setattr(contest_plans, "QUICK", contest_plan)
     (tmp_path / "study.toml").write_text(STUDY)

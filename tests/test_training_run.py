@@ -166,6 +166,27 @@ def test_oscillators_turn_as_often_as_asked():
         Start("unifrom")
     with pytest.raises(ValueError, match='take "uniform"'):
         Start("oscillators").draw(OdeNetwork(4, 5, 0.1, gamma=0.0, scheme="euler"), 0)
+    with pytest.raises(ValueError, match='start "thresholds" needs a step'):
+        Start("thresholds").draw(OdeNetwork(4, 5, 0.1, gamma=0.0, scheme="euler"), 0)
+
+
+def test_a_lone_threshold_unit_grows_by_its_factor_a_step_and_keeps_its_sign():
+    """λ + 1/λ = 2 + wε² with λ = e^growth; far out, later inputs no longer count."""
+    network = OdeNetwork(1, 60, 0.7, threads=1)
+    theta = Start("thresholds", growth=0.5, coupling=0.0, input_scale=1e-9, bias_scale=0.0).draw(network, 0)
+    parts = network.named(theta)
+    assert parts["b"] == 0.0 and parts["W"][0, 0] * 0.7**2 == pytest.approx(4.0 * np.sinh(0.25) ** 2)
+    parts["V"][...], parts["R"][...] = 1e-9, [[0.0], [1.0]]
+    inputs = np.zeros((60, 1, 1))
+    inputs[0] = 1.0
+    shorter = OdeNetwork(1, 20, 0.7, threads=1), OdeNetwork(1, 21, 0.7, threads=1)
+    small = [one.scores(theta, inputs[: one.n_steps])[1, 0] for one in shorter]
+    assert small[1] / small[0] == pytest.approx(np.exp(0.5), rel=1e-6)
+    parts["V"][...] = 1.0
+    noise = np.random.default_rng(0).uniform(-1.0, 1.0, (60, 1, 8))
+    noise[0], noise[1:6] = 1.0, 0.5
+    assert np.all(network.scores(theta, noise)[1] > 0.0)
+    assert np.all(network.scores(theta, -noise)[1] < 0.0)
 
 
 def test_chrono_gates_forget_after_up_to_as_many_steps_as_there_are():

@@ -6,19 +6,27 @@ import hashlib
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from sensitivity.cli import main
+from sensitivity.results import RULE, RULE_FREE
 from sensitivity.training import contest
-from sensitivity.training.contest import Cell, Entrant, Outcome, Plan, Setting, median, run_contest
-from sensitivity.training.contest_plans import FULL, QUICK, TABLES
+from sensitivity.training.contest import Cell, Outcome, median, run_contest
+from sensitivity.training.contest_plans import FULL, QUICK, TABLES, measured_c
 from sensitivity.training.contest_report import UNFINISHED, shown, table, write_tables
+from sensitivity.training.entrants import Entrant, Plan, Setting
 from sensitivity.training.kept import Kept
+from sensitivity.training.models import Shape, make_network
+from sensitivity.training.start import Start
+from sensitivity.training.tasks import get_task
+from sensitivity.training.trainer import Recipe, Split, train
+from sensitivity.training.units import InUnits
 
 ONE, OTHER = (Setting("hamiltonian", 3, rate, 10.0) for rate in (1e-2, 1e-3))
 TINY = Plan(
     {"xor": (4, 6)}, (Entrant("mine", (ONE, OTHER)), Entrant("short", (Setting("lstm", 2, 1e-2),), 4)),
-    seeds=2, search_seeds=1, iterations=4, train=200, test=50, every=2,
+    seeds=2, search_seeds=1, iterations=4, search_iterations=4, train=200, test=50, every=2,
 )  # fmt: skip
 
 
@@ -86,17 +94,69 @@ def test_files_bits_and_going_on(tmp_path, monkeypatch):
     assert again == first and not set(later) & set(done) and not (tmp_path / "two" / UNFINISHED).exists()
 
 
-def test_the_same_epsilon_for_every_length_has_a_readout_of_its_size():
-    fixed = Setting("hamiltonian", 10, 1e-2, step=0.5)
-    assert [fixed.epsilon(n) for n in (10, 100)] == [0.5, 0.5] and "ε = 0.5" in fixed.text()
-    assert (
-        fixed.readout(100) * 2500 == pytest.approx(fixed.readout(10) * 25) == pytest.approx(contest.READOUT)
-    )
-    assert (
-        TINY.recipe(fixed, 100, 0).factors == {"R": fixed.readout(100)}
-        and not TINY.recipe(ONE, 100, 0).factors
-    )
-    assert ONE.epsilon(20) == 0.5 and ONE.readout(20) == 1.0 and Setting("lstm", 2, 1e-2).epsilon(5) is None
+def test_seeds_that_cannot_change_the_median_are_not_run(monkeypatch):
+    """Of five seeds the last two are run only where one of the first three gets there."""
+    once = {(4, 1): 20}
+    monkeypatch.setattr(contest, "_run", lambda job: [once.get((job.n_steps, job.seed)), 0.5, 9])
+    plan = replace(TINY, seeds=5, entrants=TINY.entrants[:1])
+    cells = {cell.n_steps: cell for cell in run_contest(plan, threads=1, progress=False)}
+    assert [len(cells[n].outcomes) for n in (4, 6)] == [5, 3]
+    assert [one.reached for one in cells[4].outcomes] == [None, 20, None, None, None]
+
+
+def test_the_search_has_its_own_budget():
+    plan = replace(TINY, iterations=8, search_iterations=2)
+    assert [plan.recipe(1e-2, seed).epochs for seed in (0, 1, 2)] == [4, 4, 1]
+    assert plan.recipe(1e-2, 0).clip == plan.clip and plan.recipe(1e-2, 2).rate == 1e-2
+
+
+FREE = Setting("hamiltonian", 4, 1e-2, 1.0, growth=0.3, bias=1.0)
+
+
+def trained(setting, n_steps=16):
+    network = setting.network(n_steps)
+    data = Split(*(get_task("xor").sample(200, n_steps, seed) for seed in (0, 1)))
+    run = train(network, data, Recipe(1e-2, 50, 2, clip=0.1), setting.first(network, 0))
+    return network, run.theta, network.scores(run.theta, data.test.batch(slice(0, 200))[0])
+
+
+def test_theorem_g_holds_for_training():
+    """ε = 1/N and ε = c/N with W ∝ 1/ε²: the same bits for c = 4, the same scores to round-off for c = 5."""
+    _, first, scores = trained(FREE)
+    _, again, same = trained(replace(FREE, c=4.0))
+    near = trained(replace(FREE, c=5.0))[2]
+    assert np.array_equal(first, again) and np.array_equal(scores, same)
+    assert near == pytest.approx(scores, rel=1e-9, abs=1e-9)
+
+
+def test_units_are_a_change_of_variables():
+    """The gradient in units is the unit times the gradient; unknown names and senseless units are refused."""
+    own = make_network("hamiltonian", Shape(3, 5, threads=1), step=0.5)
+    measured = InUnits(own, {"W": 8.0, "R": 0.25})
+    sequences = get_task("xor").sample(20, 5, 0)
+    theta = Start().draw(own, 0)
+    inputs, labels = sequences.batch(slice(0, 20))
+    plain = own.gradient(theta, inputs, labels)
+    scaled = measured.gradient(theta / measured.units, inputs, labels)
+    assert scaled.loss == plain.loss
+    for name, factor in {"W": 8.0, "V": 1.0, "b": 1.0, "R": 0.25, "r": 1.0}.items():
+        assert np.array_equal(measured.named(scaled.gradient)[name], factor * own.named(plain.gradient)[name])
+    assert np.array_equal(measured.weights(theta / measured.units), own.weights(theta))
+    assert measured.describe()["units"] == {"W": 8.0, "R": 0.25}
+    with pytest.raises(ValueError, match="parameter 'Q' is not known"):
+        InUnits(own, {"Q": 1.0})
+    with pytest.raises(ValueError, match="unit of W must be positive"):
+        InUnits(own, {"W": 0.0})
+
+
+def test_what_the_settings_are():
+    assert FREE.text() == "d = 4, rate 0.01, ε = 1/N, growth 0.3, b on ±1"
+    assert ONE.epsilon(20) == 0.5 and Setting("lstm", 2, 1e-2).epsilon(5) is None
+    network = FREE.network(16)
+    first = network.named(FREE.first(network, 3) * network.units)
+    assert np.diag(first["W"]) / 16**2 == pytest.approx(4 * np.sinh(0.15) ** 2 * np.ones(4), rel=0.3)
+    assert np.abs(first["R"]).max() <= 3.0 / np.sqrt(4)
+    assert not isinstance(ONE.network(4), InUnits)
 
 
 def test_what_is_kept_survives_a_torn_line(tmp_path):
@@ -124,8 +184,11 @@ def test_plans_have_the_lengths_of_the_paper():
     assert FULL.tasks["shock"] == (100, 500, 2000, 5000) and FULL.tasks["xor"] == (50, 100, 200, 500)
     for plan in (FULL, QUICK):
         assert set(plan.tasks) <= set(TABLES)
-        own = plan.entrants[0]
-        assert {(one.d, one.c) for one in own.grid} == {(10, 1.0)}
+        assert [entrant.name for entrant in plan.entrants[:2]] == [RULE, RULE_FREE]
+        for entrant in plan.entrants[:2]:
+            assert {(one.d, one.c) for one in entrant.grid} == {(10, 1.0)}
+        moved = {one.c for entrant in plan.entrants[2:4] for one in entrant.grid}
+        assert moved == {measured_c()} and 4.0 < measured_c() < 7.0
 
 
 def test_the_command_refuses_what_it_does_not_know(capsys):

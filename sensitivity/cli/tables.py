@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--task", action="append", metavar="TASK", help="shock, shock_std or xor (default: all)"
     )
     parser.add_argument("--quick", action="store_true", help="short sequences and few settings, in minutes")
-    parser.add_argument("--seeds", type=int, metavar="S", help="fresh seeds (default 5, or 2 with --quick)")
+    parser.add_argument("--seeds", type=int, metavar="S", help="fresh seeds (default 5, or 3 with --quick)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -47,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_argument("--scheme", metavar="NAME", help="see leapgrad schemes (default: the model's own)")
     network.add_argument("--gamma", type=float, metavar="G", help="of the antisymmetric model (default 0)")
     network.add_argument("--activation", metavar="NAME", help="σ (default tanh)")
-    network.add_argument("--start", metavar="KIND", help="uniform, paper, oscillators or (lstm) chrono")
+    network.add_argument(
+        "--start", metavar="KIND", help="uniform, paper, oscillators, thresholds or (lstm) chrono"
+    )
     network.add_argument("--input-scale", type=float, metavar="S", help="V uniform on ±S")
     network.add_argument("--turns", metavar="A:B", help="of the oscillators, in radians (default 10:40)")
     network.add_argument("--coupling", type=float, metavar="S", help="of the oscillators (default 0.1)")

@@ -7,121 +7,19 @@ of data sets, its grids or its budget: ours are in `Plan`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from .entrants import Entrant, Plan, Setting
 from .kept import Kept
-from .models import Shape, make_network
 from .scan import run_all
-from .start import Start
 from .tasks import get_task
 from .trainer import Diverged, Recipe, Split, train
 
-__all__ = ["Cell", "Entrant", "Outcome", "Plan", "Setting", "run_contest"]
-
-
-READOUT = 3.0
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One point of an entrant's grid.
-
-    Attributes
-    ----------
-    model : str
-    d : int
-    rate : float
-    c : float, optional
-        ε = c/N.
-    step : float, optional
-        ε itself, the same for every N. y_N is then of the size of (Nε)², and the readout with its rate is
-        divided by that. Gated networks have neither.
-    gamma : float, optional
-        Of the antisymmetric network.
-    """
-
-    model: str
-    d: int
-    rate: float
-    c: float | None = None
-    gamma: float | None = None
-    step: float | None = None
-
-    def epsilon(self, n_steps: int) -> float | None:
-        return self.c / n_steps if self.c is not None else self.step
-
-    def readout(self, n_steps: int) -> float:
-        """Factor on the first R and on its rate."""
-        return 1.0 if self.step is None else READOUT / (n_steps * self.step) ** 2
-
-    def text(self) -> str:
-        parts = [f"d = {self.d}", f"rate {self.rate:g}"]
-        parts += [f"ε = {self.c:g}/N"] if self.c is not None else []
-        parts += [f"ε = {self.step:g}"] if self.step is not None else []
-        parts += [f"γ = {self.gamma:g}"] if self.gamma is not None else []
-        return ", ".join(parts)
-
-
-@dataclass(frozen=True)
-class Entrant:
-    """A column of a table: a network and the settings it may choose from.
-
-    Attributes
-    ----------
-    name : str
-    grid : tuple of Setting
-    longest : int
-        Not run on longer sequences; the table says so.
-    """
-
-    name: str
-    grid: tuple[Setting, ...]
-    longest: int = 10**9
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much to run.
-
-    Attributes
-    ----------
-    tasks : mapping
-        Task → lengths.
-    entrants : tuple of Entrant
-    seeds : int
-        Fresh ones for what is shown; the search has seeds of its own.
-    search_seeds : int
-    iterations : int
-        Budget of one run.
-    train, test : int
-        Number of sequences.
-    every : int
-        Iterations between two looks at the test accuracy.
-    threshold, clip, batch : float
-    """
-
-    tasks: Mapping[str, tuple[int, ...]]
-    entrants: tuple[Entrant, ...]
-    seeds: int
-    search_seeds: int
-    iterations: int
-    train: int = 4000
-    test: int = 1000
-    every: int = 20
-    threshold: float = 0.9
-    clip: float = 1.0
-    batch: int = 100
-
-    def recipe(self, setting: Setting, n_steps: int, seed: int) -> Recipe:
-        epochs = -(-self.iterations // (self.train // self.batch))
-        factors = {} if setting.step is None else {"R": setting.readout(n_steps)}
-        return Recipe(
-            setting.rate, self.batch, epochs, seed, self.clip, self.threshold, self.every, factors=factors
-        )
+__all__ = ["Cell", "Outcome", "median", "run_contest"]
 
 
 @dataclass(frozen=True)
@@ -181,6 +79,12 @@ class Cell:
         found = [one.reached for one in self.outcomes if one.reached is not None]
         return (min(found), max(found)) if found else None
 
+    def same_but_for_epsilon(self, other: Cell) -> bool:
+        """Whether the settings differ in c alone."""
+        mine, yours = self.setting, other.setting
+        place = (self.task, self.n_steps) == (other.task, other.n_steps)
+        return place and mine is not None and yours is not None and replace(mine, c=yours.c) == yours
+
     def data(self) -> dict[str, Any]:
         """For JSON."""
         return {**asdict(self), "median": self.median, "span": self.span}
@@ -216,17 +120,21 @@ def _run(job: _Job) -> list[Any]:
     task, setting = get_task(job.task), job.setting
     rng = np.random.default_rng((job.seed, job.n_steps))
     data = Split(task.sample(job.train, job.n_steps, rng), task.sample(job.test, job.n_steps, rng))
-    shape = Shape(setting.d, job.n_steps, threads=1)
-    network = make_network(setting.model, shape, step=setting.epsilon(job.n_steps), gamma=setting.gamma)
-    theta = Start(readout_scale=setting.readout(job.n_steps)).draw(network, job.seed)
+    network = setting.network(job.n_steps)
     try:
-        run = train(network, data, job.recipe, theta)
+        run = train(network, data, job.recipe, setting.first(network, job.seed))
     except Diverged:
         return [None, 0.0, network.recurrent_parameters]
     return [run.reached, run.best_accuracy, network.recurrent_parameters]
 
 
 Asked = tuple[str, int, Entrant, Setting]
+Key = tuple[str, int, str, Setting]
+
+
+def _key(asked: Asked) -> Key:
+    task, n, entrant, setting = asked
+    return task, n, entrant.name, setting
 
 
 def run_contest(plan: Plan, *, kept: Kept | None = None, **options: Any) -> list[Cell]:
@@ -250,10 +158,10 @@ def run_contest(plan: Plan, *, kept: Kept | None = None, **options: Any) -> list
         (task, n, entrant.name): min(entrant.grid, key=lambda s: _rank(searched[task, n, entrant.name, s]))
         for task, n, entrant in run
     }
-    final = _outcomes(
-        plan, [(*place, chosen[place[0], place[1], place[2].name]) for place in run],
-        range(plan.seeds), "fresh seeds", kept, **options,
-    )  # fmt: skip
+    best = [(*place, chosen[place[0], place[1], place[2].name]) for place in run]
+    final = _outcomes(plan, best, range(plan.majority), "fresh seeds", kept, **options)
+    open_ = [one for one in best if any(o.reached is not None for o in final[_key(one)])]
+    more = _outcomes(plan, open_, range(plan.majority, plan.seeds), "more seeds", kept, **options)
     cells = []
     for task, n, entrant in places:
         key = task, n, entrant.name
@@ -261,16 +169,17 @@ def run_contest(plan: Plan, *, kept: Kept | None = None, **options: Any) -> list
             cells.append(Cell(*key, None))
             continue
         tried = tuple((setting, searched[(*key, setting)]) for setting in entrant.grid)
-        cells.append(Cell(*key, chosen[key], final[(*key, chosen[key])], tried))
+        mine = *key, chosen[key]
+        cells.append(Cell(*mine, final[mine] + more.get(mine, ()), tried))
     return cells
 
 
 def _outcomes(
     plan: Plan, asked: Sequence[Asked], seeds: range, label: str, kept: Kept | None, **options: Any
-) -> dict[tuple[str, int, str, Setting], tuple[Outcome, ...]]:
+) -> dict[Key, tuple[Outcome, ...]]:
     """Runs of these settings for all seeds."""
     jobs = [
-        _Job(task, n, setting, seed, plan.train, plan.test, plan.recipe(setting, n, seed))
+        _Job(task, n, setting, seed, plan.train, plan.test, plan.recipe(setting.rate, seed))
         for task, n, _, setting in asked
         for seed in seeds
     ]
@@ -281,7 +190,4 @@ def _outcomes(
 
     found = run_all(jobs, _run, label=label, cost=cost, kept=kept, **options)
     runs = [Outcome(*one) for one in found]
-    return {
-        (task, n, entrant.name, setting): tuple(runs[i * len(seeds) : (i + 1) * len(seeds)])
-        for i, (task, n, entrant, setting) in enumerate(asked)
-    }
+    return {_key(one): tuple(runs[i * len(seeds) : (i + 1) * len(seeds)]) for i, one in enumerate(asked)}

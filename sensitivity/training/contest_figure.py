@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from ..figures import GREY, styled, wrapped
-from .contest import Cell, Plan
+from .contest import Cell
+from .entrants import Plan
 from .tasks import get_task
 
 __all__ = ["iterations_figure"]
@@ -28,7 +29,7 @@ def iterations_figure(cells: Sequence[Cell], plan: Plan, number: int) -> Figure:
         mine = [cell for cell in cells if cell.entrant == name and cell.setting is not None]
         there = [(cell.n_steps * shift, cell.median, *cell.span) for cell in mine
                  if cell.median is not None and cell.span is not None]  # fmt: skip
-        color, marker = f"C{i}", "os^D"[i % 4]
+        color, marker = f"C{i}", "os^DvP"[i % 6]
         axes.plot([x for x, *_ in there], [m for _, m, *_ in there], color=color, marker=marker, label=name)
         for x, _, low, high in there:
             axes.vlines(x, low, high, color=color, linewidth=1.2)

@@ -8,13 +8,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..files import replacing_folder
 from ..manifest import manifest
 from ..results import MNIST, committed
-from .contest import Cell, Outcome, Plan, Setting, run_contest
+from .contest import Cell, Outcome, run_contest
 from .contest_plans import FIGURES, QUICK, TABLES
+from .entrants import THRESHOLDS, Plan, Setting
 from .kept import Kept
 from .report import write_json
 from .tasks import get_task
@@ -23,6 +24,8 @@ __all__ = ["page", "sentences", "table", "write_tables"]
 
 UNFINISHED = "unfinished.jsonl"
 """Runs that are done, as long as others are not."""
+SPENT = "seconds of all sessions"
+"""Their time, under this key."""
 
 
 def of_task(cells: Sequence[Cell], task: str) -> list[Cell]:
@@ -67,19 +70,24 @@ def sentences(cells: Sequence[Cell], plan: Plan) -> list[str]:
 
 
 def page(cells: Sequence[Cell], plan: Plan, command: str) -> str:
-    """README.md: set-up, tables, figures, settings."""
+    """README.md: set-up, what it means, tables, figures, settings."""
     runs = sum(len(cell.outcomes) for cell in cells)
     lines = [
         "# Iterations to 90 %: Tables 1 and 2, Figures 6 and 7",
         "",
-        f"Made by `{command}`: {runs} runs with fresh seeds, after a search with others.",
+        f"Made by `{command}`: {runs} runs with fresh seeds, after a search with other seeds.",
         f"{plan.train} training and {plan.test} test sequences, Adam, batch {plan.batch:g},",
         f"gradients clipped at {plan.clip:g}, at most {plan.iterations} iterations;",
         f"a run stops at {100 * plan.threshold:g} % test accuracy, looked at every {plan.every} iterations.",
-        "The paper prints none of these.",
+        "The paper prints none of these, nor how its weights begin.",
+        "",
+        *columns(plan),
         "",
         "An entry is hidden parameters, median iterations and (fewest–most) over seeds; / where most seeds",
-        "did not get there.",
+        f"did not get there. Of {plan.seeds} fresh seeds {plan.majority} are run first, and the others where",
+        "one of those gets there: else they could not change the median.",
+        "",
+        *[f"- {one}" for one in meaning(cells, plan)],
     ]
     for task in plan.tasks:
         best = get_task(task).best(max(plan.tasks[task]))
@@ -99,6 +107,46 @@ def page(cells: Sequence[Cell], plan: Plan, command: str) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def columns(plan: Plan) -> list[str]:
+    """What the columns are, as a list: start, settings tried, longest sequences."""
+    lines, longest = [], max(n for lengths in plan.tasks.values() for n in lengths)
+    for entrant in plan.entrants:
+        first = entrant.grid[0]
+        start = "W, V, b on ±1/√d"
+        if first.growth is not None:
+            start = f"W = w (I + noise), wε² = 4 sinh²(growth/2), V on ±{THRESHOLDS.input_scale:g}"
+        tried = f"{len(entrant.grid)} settings tried, {plan.search_iterations} iterations each"
+        limit = f"; beyond N = {entrant.longest} not run, for its cost" if entrant.longest < longest else ""
+        lines.append(f"- {entrant.name}: d = {first.d}, {start}; {tried}{limit}.")
+    return lines
+
+
+def meaning(cells: Sequence[Cell], plan: Plan) -> list[str]:
+    """ε = 1/N with both scales of W, and the same networks at ε = c/N, in numbers."""
+    said = []
+    names = {entrant.name: entrant.grid[0] for entrant in plan.entrants}
+    for name, first in names.items():
+        if first.model != "hamiltonian":
+            continue
+        mine = [cell for cell in cells if cell.entrant == name]
+        there = [cell.median for cell in mine if cell.median is not None]
+        took = f", in {min(there):g} to {max(there):g} iterations (medians)" if there else ""
+        said.append(f"{name}: {len(there)} of {len(mine)} rows reach {100 * plan.threshold:g} %{took}.")
+    free = [name for name, first in names.items() if first.growth is not None]
+    if len(free) == 2:
+        rows = [[c for c in cells if c.entrant == name] for name in free]
+        pairs = [(a.outcomes, b.outcomes) for a, b in zip(*rows, strict=True) if a.same_but_for_epsilon(b)]
+        equal = sum(one.reached == other.reached for a, b in pairs for one, other in zip(a, b, strict=False))
+        total = sum(min(len(a), len(b)) for a, b in pairs)
+        said.append(
+            "With thresholds W is ∝ 1/ε², and by theorem G both columns are then one network, trained twice; "
+            f"{equal} of {total} pairs of runs needed the same number of iterations, and round-off parts the "
+            "others. So ε = 1/N is a choice of units once W is free: what a task asks for is a value of Wε², "
+            "and for these, which only the first inputs decide, one of the order of one whatever N is."
+        )
+    return said
 
 
 def mnist() -> list[str]:
@@ -141,7 +189,7 @@ def write_tables(
     Returns
     -------
     tuple
-        The cells and the seconds it took.
+        The cells and the seconds it took, in all sessions together.
     """
     from ..figures import save
     from .contest_figure import iterations_figure
@@ -149,7 +197,13 @@ def write_tables(
     began = time.perf_counter()
     with replacing_folder(out) as folder:
         kept = Kept(Path(out) / UNFINISHED)
-        cells = run_contest(plan, kept=kept, **options)
+        before = cast(float, kept[SPENT]) if SPENT in kept else 0.0
+        try:
+            cells = run_contest(plan, kept=kept, **options)
+        except BaseException:
+            if (Path(out) / UNFINISHED).exists():
+                kept.add(SPENT, before + time.perf_counter() - began)
+            raise
         for task, number in FIGURES.items():
             if task in plan.tasks:
                 drawn = iterations_figure(of_task(cells, task), plan, number)
@@ -158,7 +212,7 @@ def write_tables(
         (folder / "runs.csv").write_text(to_csv(cells, plan), encoding="utf-8", newline="")
         write_json(folder / "tables.json", {"cells": [cell.data() for cell in cells]})
         (folder / "README.md").write_text(page(cells, plan, command), encoding="utf-8")
-        seconds = time.perf_counter() - began
+        seconds = before + time.perf_counter() - began
         files = {path.name: path for path in folder.iterdir()}
         write_json(folder / "manifest.json", manifest(command, asdict(plan), seconds, files))
     kept.remove()

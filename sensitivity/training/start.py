@@ -16,7 +16,7 @@ __all__ = ["STARTS", "Start"]
 
 Float = NDArray[np.float64]
 
-STARTS = ("uniform", "paper", "oscillators", "chrono")
+STARTS = ("uniform", "paper", "oscillators", "thresholds", "chrono")
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,14 @@ class Start:
 
     Attributes
     ----------
-    kind : {"uniform", "paper", "oscillators", "chrono"}
+    kind : {"uniform", "paper", "oscillators", "thresholds", "chrono"}
         uniform: all on ±1/√d. paper: W, V, b on (0, 1/d), as in Examples 1 and 2. oscillators:
         W = −diag(u) + noise on ±coupling/√d, so that every unit starts as an oscillator of its own: it turns
-        by Nε√u radians along the sequence. chrono: uniform, but an LSTM's gates begin with b_f = −b_i =
-        ln T, T uniform on (1, N − 1): unit by unit they forget after T steps (C. Tallec, Y. Ollivier, ICLR
-        2018, section 3).
+        by Nε√u radians along the sequence. thresholds: W = w (I + noise on ±coupling/√d), w > 0, so that rest
+        is unstable: the first inputs decide to which side a unit falls, and once it is far out σ is flat,
+        later inputs no longer count, and the sign of y_N says on which side of a threshold they were.
+        chrono: uniform, but an LSTM's gates begin with b_f = −b_i = ln T, T uniform on (1, N − 1): unit by
+        unit they forget after T steps (C. Tallec, Y. Ollivier, ICLR 2018, section 3).
     weight_scale : float
         Factor on W: s of theorem G.
     input_scale : float
@@ -40,7 +42,12 @@ class Start:
     turns : pair of float
         oscillators: Nε√u is log-uniform between these, in radians.
     coupling : float
-        oscillators: the noise on W.
+        oscillators, thresholds: the noise on W.
+    growth : float
+        thresholds: near rest a lone unit grows by e^growth a step, whatever ε: wε² = 4 sinh²(growth/2), from
+        λ + 1/λ = 2 + wε² for leapfrog (11).
+    bias_scale : float, optional
+        b is uniform on ± this, where it is given, as `input_scale` says for V.
     rows, harmonics : int
         oscillators, for images read row by row: unit i turns harmonics · i // d times faster than once a row,
         give or take the turns above, and sees where in a row something is; rows is the number of rows.
@@ -54,6 +61,8 @@ class Start:
     coupling: float = 0.1
     rows: int = 1
     harmonics: int = 1
+    growth: float = 0.3
+    bias_scale: float | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in STARTS:
@@ -65,25 +74,33 @@ class Start:
         Raises
         ------
         ValueError
-            If the network has no W (d, d) of its own, which oscillators need, or, for chrono, is no LSTM.
+            If the network has no W (d, d) of its own, which oscillators and thresholds need, or, for chrono,
+            is no LSTM.
         """
-        span = network.n_steps * (network.step or 0.0)
-        if self.kind == "oscillators" and not (span and network.shapes["W"] == (network.d, network.d)):
-            raise ValueError('start "oscillators" needs a step ε and a full W; take "uniform".')
+        step = network.step or 0.0
+        span = network.n_steps * step
+        own = self.kind in ("oscillators", "thresholds")
+        if own and not (step and network.shapes["W"] == (network.d, network.d)):
+            raise ValueError(f'start "{self.kind}" needs a step ε and a full W; take "uniform".')
         if self.kind == "chrono" and not (network.describe().get("cell") == "lstm" and network.n_steps > 2):
             raise ValueError('start "chrono" is for model lstm on three steps or more; take "uniform".')
         rng = np.random.default_rng(seed)
         d, theta = network.d, np.empty(network.n_parameters)
+        asked = {"V": self.input_scale, "b": self.bias_scale}
+        given = {name: scale for name, scale in asked.items() if scale is not None}
         for name, view in network.named(theta).items():
             limit = 1.0 / d if self.kind == "paper" and name in "WVb" else 1.0 / math.sqrt(d)
-            if name == "V" and self.input_scale is not None:
-                limit = self.input_scale
+            limit = given.get(name, limit)
             low = 0.0 if self.kind == "paper" and name in "WVb" else -limit
             view[...] = rng.uniform(low, limit, view.shape)
             if name == "W":
-                if self.kind == "oscillators":
+                if own:
                     view *= self.coupling
+                if self.kind == "oscillators":
                     view[np.diag_indices(d)] -= (self._turns(rng, d) / span) ** 2
+                if self.kind == "thresholds":
+                    view[np.diag_indices(d)] += 1.0
+                    view *= (2.0 * math.sinh(0.5 * self.growth) / step) ** 2
                 view *= self.weight_scale
             elif name == "b" and self.kind == "chrono":
                 view[d : 2 * d] = np.log(rng.uniform(1.0, network.n_steps - 1.0, d))

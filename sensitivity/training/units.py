@@ -1,0 +1,63 @@
+"""A network whose parameters are measured in units of one's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integrators.naming import nearest
+
+from .network import BatchGradient, Float, Network
+
+__all__ = ["InUnits"]
+
+
+class InUnits(Network):
+    """The same function of its inputs, with φ = θ/unit as its parameters.
+
+    Adam moves every parameter by about its rate, and a clip compares all with one number: both depend on the
+    units. By theorem G, (ε, W, R) and (ε/κ, κ²W, κ²R) are one network; with units ∝ 1/ε² for W and R they are
+    one training run too, to round-off, and bit for bit where κ is a power of two (but for the 1e-8 in Adam,
+    which sees the same gradients either way).
+
+    Parameters
+    ----------
+    network : Network
+    units : mapping
+        Name of a parameter → its unit; 1 for those that are not named.
+
+    Raises
+    ------
+    ValueError
+        If the network has no parameter of that name, or a unit is not positive.
+    """
+
+    def __init__(self, network: Network, units: Mapping[str, float]) -> None:
+        self.network = network
+        self.n_steps, self.n_inputs, self.n_classes = network.n_steps, network.n_inputs, network.n_classes
+        self.d, self.step, self.shapes = network.d, network.step, network.shapes
+        self.given = dict(units)
+        self.units: Float = np.ones(network.n_parameters)
+        parts = self.named(self.units)
+        for name, unit in units.items():
+            if name not in parts:
+                raise nearest("parameter", name, parts)
+            if not 0.0 < unit < np.inf:
+                raise ValueError(f"the unit of {name} must be positive and finite, got {unit}.")
+            parts[name][...] = unit
+
+    def gradient(self, theta: Float, inputs: Float, labels: NDArray[np.int64]) -> BatchGradient:
+        found = self.network.gradient(theta * self.units, inputs, labels)
+        return BatchGradient(found.loss, found.right, found.gradient * self.units)
+
+    def scores(self, theta: Float, inputs: Float) -> Float:
+        return self.network.scores(theta * self.units, inputs)
+
+    def weights(self, theta: Float) -> Float:
+        return self.network.weights(theta * self.units)
+
+    def describe(self) -> dict[str, Any]:
+        return {**self.network.describe(), "units": self.given}
