@@ -54,15 +54,20 @@ def test_the_setting_with_the_fewest_iterations_is_chosen_and_run_with_other_see
 
     def fake(job):
         seen.append((job.n_steps, job.setting, job.seed))
-        fast = job.setting == (OTHER if job.n_steps == 4 else ONE)
-        return [20 if fast else 40, 0.9, 9]
+        took = {(4, OTHER): 20, (4, ONE): 40, (6, OTHER): 80, (6, ONE): 30}
+        return [took.get((job.n_steps, job.setting), 50), 0.9, 9]
 
     monkeypatch.setattr(contest, "_run", fake)
     cells = {(cell.n_steps, cell.entrant): cell for cell in run_contest(TINY, threads=1, progress=False)}
-    assert cells[4, "mine"].setting == OTHER and cells[6, "mine"].setting == ONE
+    assert cells[4, "mine"].setting == cells[6, "mine"].setting == ONE
     assert cells[6, "short"].setting is None and cells[4, "short"].setting is not None
     assert {seed for _, _, seed in seen} == {0, 1, 2}
-    assert all((4, ONE, seed) not in seen for seed in (0, 1)) and (4, ONE, 2) in seen
+    assert all((4, OTHER, seed) not in seen for seed in (0, 1)) and (4, OTHER, 2) in seen
+    seen.clear()
+    short = replace(TINY, search_lengths=1)
+    cells = {(cell.n_steps, cell.entrant): cell for cell in run_contest(short, threads=1, progress=False)}
+    assert cells[4, "mine"].setting == cells[6, "mine"].setting == OTHER
+    assert (6, ONE, 2) not in seen and cells[6, "mine"].searched == ()
 
 
 def test_files_bits_and_going_on(tmp_path, monkeypatch):

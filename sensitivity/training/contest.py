@@ -151,11 +151,17 @@ def run_contest(plan: Plan, *, kept: Kept | None = None, **options: Any) -> list
               for entrant in plan.entrants]  # fmt: skip
     run = [(task, n, entrant) for task, n, entrant in places if n <= entrant.longest]
     searched = _outcomes(
-        plan, [(*place, setting) for place in run for setting in place[2].grid],
+        plan, [(*place, setting) for place in run if place[1] in plan.searched(place[0])
+               for setting in place[2].grid],
         range(plan.seeds, plan.seeds + plan.search_seeds), "search", kept, **options,
     )  # fmt: skip
+
+    def rank(task: str, entrant: Entrant, setting: Setting) -> tuple[float, float]:
+        found = (searched.get((task, n, entrant.name, setting), ()) for n in plan.searched(task))
+        return _rank([one for outcomes in found for one in outcomes])
+
     chosen = {
-        (task, n, entrant.name): min(entrant.grid, key=lambda s: _rank(searched[task, n, entrant.name, s]))
+        (task, n, entrant.name): min(entrant.grid, key=lambda s: rank(task, entrant, s))
         for task, n, entrant in run
     }
     best = [(*place, chosen[place[0], place[1], place[2].name]) for place in run]
@@ -168,7 +174,7 @@ def run_contest(plan: Plan, *, kept: Kept | None = None, **options: Any) -> list
         if key not in chosen:
             cells.append(Cell(*key, None))
             continue
-        tried = tuple((setting, searched[(*key, setting)]) for setting in entrant.grid)
+        tried = tuple((s, searched[(*key, s)]) for s in entrant.grid if (*key, s) in searched)
         mine = *key, chosen[key]
         cells.append(Cell(*mine, final[mine] + more.get(mine, ()), tried))
     return cells

@@ -55,9 +55,9 @@ FULL = Plan(
     (
         *_hamiltonian((1e-2, 3e-2, 1e-1), (0.2, 1.0), (1.0, 3.0), 1e-2),
         _antisymmetric((10.0, 50.0), (0.0, 0.01), (1e-2,), 2000),
-        _lstm((20,), (1e-2, 3e-2), 200),
+        _lstm((20,), (1e-2, 3e-2), 100),
     ),
-    seeds=5, search_seeds=1, iterations=320, search_iterations=80,
+    seeds=5, search_seeds=2, iterations=400, search_iterations=160,
 )  # fmt: skip
 QUICK = Plan(
     {"shock": SHOCK[:2], "xor": XOR},
@@ -66,5 +66,5 @@ QUICK = Plan(
         _antisymmetric((10.0,), (0.0, 0.01), (1e-2,), 500),
         _lstm((20,), (1e-2,), 100),
     ),
-    seeds=3, search_seeds=1, iterations=320, search_iterations=80,
+    seeds=3, search_seeds=1, iterations=400, search_iterations=160,
 )  # fmt: skip

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import time
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from ..files import replacing_folder
 from ..manifest import manifest
@@ -24,8 +24,6 @@ __all__ = ["page", "sentences", "table", "write_tables"]
 
 UNFINISHED = "unfinished.jsonl"
 """Runs that are done, as long as others are not."""
-SPENT = "seconds of all sessions"
-"""Their time, under this key."""
 
 
 def of_task(cells: Sequence[Cell], task: str) -> list[Cell]:
@@ -75,11 +73,13 @@ def page(cells: Sequence[Cell], plan: Plan, command: str) -> str:
     lines = [
         "# Iterations to 90 %: Tables 1 and 2, Figures 6 and 7",
         "",
-        f"Made by `{command}`: {runs} runs with fresh seeds, after a search with other seeds.",
+        f"Made by `{command}`: {runs} runs with fresh seeds.",
         f"{plan.train} training and {plan.test} test sequences, Adam, batch {plan.batch:g},",
         f"gradients clipped at {plan.clip:g}, at most {plan.iterations} iterations;",
         f"a run stops at {100 * plan.threshold:g} % test accuracy, looked at every {plan.every} iterations.",
-        "The paper prints none of these, nor how its weights begin.",
+        "The paper prints none of these, nor how its weights begin. The setting of a column is the best of",
+        f"a grid at the {plan.search_lengths} shortest lengths, by {plan.search_seeds} other seeds and",
+        f"{plan.search_iterations} iterations each; the same one is then run at every length.",
         "",
         *columns(plan),
         "",
@@ -117,7 +117,7 @@ def columns(plan: Plan) -> list[str]:
         start = "W, V, b on ±1/√d"
         if first.growth is not None:
             start = f"W = w (I + noise), wε² = 4 sinh²(growth/2), V on ±{THRESHOLDS.input_scale:g}"
-        tried = f"{len(entrant.grid)} settings tried, {plan.search_iterations} iterations each"
+        tried = f"{len(entrant.grid)} settings tried"
         limit = f"; beyond N = {entrant.longest} not run, for its cost" if entrant.longest < longest else ""
         lines.append(f"- {entrant.name}: d = {first.d}, {start}; {tried}{limit}.")
     return lines
@@ -130,7 +130,7 @@ def meaning(cells: Sequence[Cell], plan: Plan) -> list[str]:
     for name, first in names.items():
         if first.model != "hamiltonian":
             continue
-        mine = [cell for cell in cells if cell.entrant == name]
+        mine = [cell for cell in cells if cell.entrant == name and cell.setting is not None]
         there = [cell.median for cell in mine if cell.median is not None]
         took = f", in {min(there):g} to {max(there):g} iterations (medians)" if there else ""
         said.append(f"{name}: {len(there)} of {len(mine)} rows reach {100 * plan.threshold:g} %{took}.")
@@ -140,11 +140,13 @@ def meaning(cells: Sequence[Cell], plan: Plan) -> list[str]:
         pairs = [(a.outcomes, b.outcomes) for a, b in zip(*rows, strict=True) if a.same_but_for_epsilon(b)]
         equal = sum(one.reached == other.reached for a, b in pairs for one, other in zip(a, b, strict=False))
         total = sum(min(len(a), len(b)) for a, b in pairs)
+        growths = {c.setting.growth for row in rows for c in row if c.setting is not None}
+        curves = ", ".join(f"{4.0 * math.sinh(0.5 * g) ** 2:.2g}" for g in sorted(g for g in growths if g))
         said.append(
             "With thresholds W is ∝ 1/ε², and by theorem G both columns are then one network, trained twice; "
             f"{equal} of {total} pairs of runs needed the same number of iterations, and round-off parts the "
-            "others. So ε = 1/N is a choice of units once W is free: what a task asks for is a value of Wε², "
-            "and for these, which only the first inputs decide, one of the order of one whatever N is."
+            "others (a c that is a power of two would give the same bits). So ε = 1/N is a choice of units "
+            f"once W is free: what a task asks for is a value of wε², here {curves} whatever N is, not of ε."
         )
     return said
 
@@ -194,16 +196,9 @@ def write_tables(
     from ..figures import save
     from .contest_figure import iterations_figure
 
-    began = time.perf_counter()
     with replacing_folder(out) as folder:
         kept = Kept(Path(out) / UNFINISHED)
-        before = cast(float, kept[SPENT]) if SPENT in kept else 0.0
-        try:
-            cells = run_contest(plan, kept=kept, **options)
-        except BaseException:
-            if (Path(out) / UNFINISHED).exists():
-                kept.add(SPENT, before + time.perf_counter() - began)
-            raise
+        cells = run_contest(plan, kept=kept, **options)
         for task, number in FIGURES.items():
             if task in plan.tasks:
                 drawn = iterations_figure(of_task(cells, task), plan, number)
@@ -212,7 +207,7 @@ def write_tables(
         (folder / "runs.csv").write_text(to_csv(cells, plan), encoding="utf-8", newline="")
         write_json(folder / "tables.json", {"cells": [cell.data() for cell in cells]})
         (folder / "README.md").write_text(page(cells, plan, command), encoding="utf-8")
-        seconds = before + time.perf_counter() - began
+        seconds = kept.seconds
         files = {path.name: path for path in folder.iterdir()}
         write_json(folder / "manifest.json", manifest(command, asdict(plan), seconds, files))
     kept.remove()

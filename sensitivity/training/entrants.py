@@ -112,6 +112,8 @@ class Plan:
     search_seeds : int
     iterations, search_iterations : int
         Budget of one run that is shown, and of one in the search.
+    search_lengths : int
+        Settings are tried at so many of the shortest lengths, and the best over them is kept for all.
     train, test : int
         Number of sequences.
     every : int
@@ -125,12 +127,17 @@ class Plan:
     search_seeds: int
     iterations: int
     search_iterations: int
+    search_lengths: int = 2
     train: int = 4000
     test: int = 1000
     every: int = 10
     threshold: float = 0.9
     clip: float = 0.1
     batch: int = 100
+
+    def searched(self, task: str) -> tuple[int, ...]:
+        """The lengths of a task at which settings are tried."""
+        return tuple(sorted(self.tasks[task])[: self.search_lengths])
 
     @property
     def majority(self) -> int:
