@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from integrators.activations import ACTIVATIONS
 from integrators.blocks import default_threads
+from integrators.memory import aligned_array
 from integrators.neural import NeuralField
 from integrators.schemes import get_scheme
 from integrators.validation import as_array, as_count, as_steps
@@ -145,7 +146,7 @@ class OdeNetwork(Network):
         key = thread, width, backwards
         size = self.size if backwards else self.size.ring()
         if backwards and self._buffers.get(thread, np.empty(0)).size < size.buffer_size(widest):
-            self._buffers[thread] = np.empty(size.buffer_size(widest))
+            self._buffers[thread] = aligned_array((size.buffer_size(widest),), np.float64)
             self._rooms = {k: room for k, room in self._rooms.items() if k[0] != thread or not k[2]}
         if key not in self._rooms:
             self._rooms[key] = size.room(width, self._buffers[thread] if backwards else None)
