@@ -109,14 +109,13 @@ def forward(program, weights, inputs, first, lanes, room):
     all_stations, y, p, z, s = flat(stations), flat(room.y), flat(room.p), flat(room.z), flat(room.s)
     all_inputs, n_inputs, batch = flat(inputs), inputs.shape[1], inputs.shape[2]
     kicks = program.kick.size
-    for i in range(d):
-        for q in range(w):
-            stations[0, i, q] = 0.0
-            room.p[i, q] = 0.0
+    for f in range(n):
+        put(all_stations, (ring - 1) * size + f, 0.0)
+        put(p, f, 0.0)
     for k in range(kicks):
-        here = k % ring
+        here = ring - 1 - k % ring
         at = here * size
-        target, to = (y, 0) if k == kicks - 1 else (all_stations, ((k + 1) % ring) * size)
+        target, to = (y, 0) if k == kicks - 1 else (all_stations, (ring - 1 - (k + 1) % ring) * size)
         source = program.rows[k] * n_inputs * batch + first
         place_inputs(all_stations, at + n, n_inputs, w, all_inputs, source, batch, lanes)
         multiply(weights, 0, rows, 1, d, rows, all_stations, at, w, z, w)
@@ -149,7 +148,11 @@ def drift_kick_back(a, lam_y, lam_p, c, slopes, start, held, h, n):
 
 @helper
 def backward(program, weights, room):
-    """From λ_y at the last state to that after the first kick; ∂A is left in room.sums."""
+    """From λ_y at the last state to that after the first kick; ∂A is left in room.sums.
+
+    Stations and slopes stand in the order in which they are read here, the last kick's first: what goes
+    upwards in memory the processor fetches ahead.
+    """
     kicks, rows, w = room.stations.shape
     d = room.slopes.shape[1]
     n, size, place = d * w, rows * w, room.held.shape[1]
@@ -170,17 +173,17 @@ def backward(program, weights, room):
         slot = (HELD - 1 - count) * place  # so that the held ones stand in the order of time
         c, a = program.kick[k], program.drift[k]
         if program.form == FIRST_ORDER:
-            slope_times(c, slopes, k * n, lam_y, held, slot, n)
+            slope_times(c, slopes, back * n, lam_y, held, slot, n)
         elif program.form == EXPLICIT:
-            slope_times(c, slopes, k * n, lam_p, held, slot, n)
+            slope_times(c, slopes, back * n, lam_p, held, slot, n)
             axpy(a, lam_y, 0, lam_p, 0, lam_p, 0, n)
         else:
-            drift_kick_back(a, lam_y, lam_p, c, slopes, k * n, held, slot, n)
+            drift_kick_back(a, lam_y, lam_p, c, slopes, back * n, held, slot, n)
         count += 1
         if k > 0:
             add_multiplied(weights, 0, 1, rows, d, d, held, slot, w, lam_y, w)
         if count == HELD or k == 0:
-            add_outer(held, slot, place, d, stations, k * size, size, rows, count, w, sums)
+            add_outer(held, slot, place, d, stations, back * size, -size, rows, count, w, sums)
             count = 0
 
 
