@@ -18,14 +18,14 @@ from .arithmetic import LOWEST, exp_negative, fma
 from .compiled import helper
 from .naming import nearest
 
-__all__ = ["ACTIVATIONS", "Activation", "activate"]
+__all__ = ["ACTIVATIONS", "TANH", "Activation", "activate", "tanh"]
 
 TANH, LOGISTIC, RELU, IDENTITY, SIN, ARCTAN, SOFTSIGN, ERF = range(8)
 TWO_OVER_SQRT_PI = 1.1283791670955126
 
 
 @helper
-def _tanh(x):
+def tanh(x):
     """(tanh x, sech² x): with t = 1 − e and e = exp(−2|x|), t/(1+e) and 4e/(1+e)².
 
     The quotient is corrected by its residual, which makes tanh correct to 2 units in the last place for
@@ -65,7 +65,7 @@ def activate(code, z, s, ds):
     n = z.size
     if code == TANH:
         for i in range(n):
-            s[i], ds[i] = _tanh(z[i])
+            s[i], ds[i] = tanh(z[i])
     elif code == LOGISTIC:
         for i in range(n):
             s[i], ds[i] = _logistic(z[i])

@@ -72,7 +72,7 @@ def push_columns(A, start, row, column, rows, inner, B, out, n, m, scale, by_lan
         push_one_row(A[start], B, out, n, m, scale, by_lane, drift, in_place)
         return
     s_row = m if by_lane else 1
-    # Tiles of nearly one height: 5 + 5 rows are faster than 8 + 2.
+    # Tiles of nearly one height: 5 + 5 rows were faster than 8 + 2.
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
     height, higher = rows // tiles, rows % tiles
     none = B[:0]

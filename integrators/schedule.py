@@ -12,6 +12,7 @@ row once more, at the end of the run). For leapfrog this is recursion (13) of Ru
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,7 @@ class Schedule:
     close: bool
 
     @classmethod
+    @lru_cache(maxsize=64)  # short runs are made by the thousand, and always with the same few schemes
     def of(cls, scheme: Scheme, n_steps: int, close: bool = True) -> Schedule:
         form = _FORMS[scheme.form]
         a, b = np.array(scheme.drift), np.array(scheme.kick)
@@ -68,12 +70,12 @@ class Schedule:
         """Whether a kick follows the last drift of a step (its own, or the next step's first)."""
         return self.form == SPLITTING and self.kick[-1] + self.opening != 0.0
 
-    @property
+    @cached_property
     def inner_kicks(self) -> int:
         """Kicks per step before the last drift of a step."""
         return int(np.count_nonzero(self.kick[:-1] if self.form == SPLITTING else self.kick))
 
-    @property
+    @cached_property
     def kicks_per_step(self) -> int:
         return self.inner_kicks + self.closing_kicks
 

@@ -110,6 +110,7 @@ def test_ctrl_c_while_blocks_are_handed_out(monkeypatch):
             return future
 
     monkeypatch.setattr(blocks, "ThreadPoolExecutor", Interrupted)
+    monkeypatch.setattr(blocks, "_idle_pools", {})
     assert seconds_until(KeyboardInterrupt, lambda: run(endless, threads=2)) < PATIENCE
     assert endless.cancelled.wait(PATIENCE)
 
@@ -164,6 +165,61 @@ def test_short_work_stays_on_the_thread_that_asked():
     seen = []
     run(lambda *_: seen.append(threading.current_thread()), threads=1, seconds=1e-4)
     assert set(seen) == {threading.main_thread()}
+
+
+def test_short_work_is_shared_between_the_caller_and_threads_that_are_kept():
+    def places():
+        seen, meet = [], threading.Barrier(2, timeout=DEADLINE)
+
+        def work(*_):
+            seen.append(threading.current_thread())
+            meet.wait()
+
+        run(work, threads=2, seconds=1e-4)
+        return set(seen)
+
+    first = places()
+    assert len(first) == 2 and threading.main_thread() in first
+    assert places() == first
+
+
+# Catches: work inside of work that waits for a thread which waits for it.
+@pytest.mark.parametrize("seconds", [1e-4, 1.0])
+def test_work_inside_of_work(seconds):
+    inner = []
+    run(lambda *_: run(lambda *_: inner.append(1), threads=2, seconds=seconds), threads=2, seconds=seconds)
+    assert len(inner) == 4
+
+
+# Catches: a failure of short work that is lost on the thread of the caller, or on the other one.
+@pytest.mark.parametrize("failing", [0, 1])
+def test_errors_of_short_work(failing):
+    cancelled, meet = threading.Event(), threading.Barrier(2, timeout=DEADLINE)
+
+    def work(block, ticker):
+        meet.wait()
+        if block.start == failing:
+            raise ZeroDivisionError
+        try:
+            while True:
+                ticker(0)
+        except Cancelled:
+            cancelled.set()
+            raise
+
+    assert seconds_until(ZeroDivisionError, lambda: run(work, threads=2, seconds=1e-4)) < PATIENCE
+    assert cancelled.wait(PATIENCE)
+
+
+# Catches: a child that waits for the threads of its parent.
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_threads_after_a_fork():
+    interruptible(int)
+    child = os.fork()
+    if child == 0:
+        os._exit(interruptible(lambda: 7))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 # ------------------------------------------------------------------------------------ the public verbs
