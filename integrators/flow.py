@@ -53,6 +53,9 @@ class Run(NamedTuple):
     rows: NDArray[np.int64]  # input row of every kick; empty without inputs
     check_every: int  # steps between two looks at the range of the columns
     replay: bool  # tangents only, each kick at a kept station instead of the running state
+    condensed: bool = (
+        False  # stations keep what a replay of this field reads there, at once (`Field.condense`)
+    )
 
 
 class Lanes(NamedTuple):
@@ -76,8 +79,12 @@ class Record(NamedTuple):
 
 _I, _F = types.int64, types.float64
 RUN = types.NamedTuple(
-    (_I, _VECTOR, _VECTOR, _F, _I, types.boolean, _I, _I, _VECTOR, _COLUMNS, _COUNTS, _I, types.boolean), Run
-)
+    (
+        _I, _VECTOR, _VECTOR, _F, _I, types.boolean, _I, _I, _VECTOR, _COLUMNS, _COUNTS, _I, types.boolean,
+        types.boolean,
+    ),
+    Run,
+)  # fmt: skip
 LANES = types.NamedTuple((_MATRIX, _MATRIX, _COLUMNS, _COLUMNS, _COUNTS, _COUNTS), Lanes)
 RECORD = types.NamedUniTuple(_COLUMNS, 3, Record)
 
@@ -179,7 +186,7 @@ def mark_lost(y, step, lost):
 
 
 @inlined
-def kick_and_drift(kick, theta, at, x, c, e, y, p, dy, dp, work):
+def kick_and_drift(kick, theta, at, condensed, x, c, e, y, p, dy, dp, work):
     """A kick by any field's leaf, then the drift by factors e, if any."""
     kick(theta, at, x, c[: y.shape[1]], p, dy, dp)
     if e.size > 0:
@@ -188,7 +195,7 @@ def kick_and_drift(kick, theta, at, x, c, e, y, p, dy, dp, work):
 
 
 @inlined
-def kick_in_place(kick, theta, at, x, c, y, dy, work):
+def kick_in_place(kick, theta, at, condensed, x, c, y, dy, work):
     """A kick of y by a force at y itself: explicit Euler on ẏ = F(y, x)."""
     old, old_columns = at.copy(), dy.copy()
     kick(theta, old, x, c[: y.shape[1]], y, old_columns, dy)
@@ -210,6 +217,7 @@ def play(forward, in_place, workspace, kick, theta, run, lanes, record, start, s
     ----------
     forward, in_place, workspace : compiled functions
         `kick_and_drift`, `kick_in_place` and the maker of their workspace; a field may have faster ones.
+        With `run.condensed` they find y at the station and leave there what a replay wants.
     """
     y, p, dy, dp = borrowed(lanes.y), borrowed(lanes.p), borrowed(lanes.dy), borrowed(lanes.dp)
     a, b, h, opening = borrowed(run.drift), borrowed(run.kick), borrowed(run.step), run.opening
@@ -258,7 +266,7 @@ def play(forward, in_place, workspace, kick, theta, run, lanes, record, start, s
                 continue
             if keep_stations and not run.replay:
                 stations[number] = y
-            at = stations[number] if run.replay else y
+            at = stations[number] if run.replay or run.condensed else y
             fill_input(inputs, rows, number, x)
             number += 1
             weight_c = times_anew(weight, weight_c, h, c)
@@ -268,13 +276,13 @@ def play(forward, in_place, workspace, kick, theta, run, lanes, record, start, s
                 drifted = following != 0.0 and (s + 1 < stages or (i + 1 < stop and not checked))
                 if drifted:
                     weight_e = times_anew(following, weight_e, h, e)
-                forward(kick, theta, at, x, c, e if drifted else e[:0], y, p, dy, dp, work)
+                forward(kick, theta, at, run.condensed, x, c, e if drifted else e[:0], y, p, dy, dp, work)
             elif run.form == FIRST_ORDER:
-                in_place(kick, theta, at, x, c, y, dy, work)
+                in_place(kick, theta, at, run.condensed, x, c, y, dy, work)
             else:
                 copy_into(flat_p, flat(old))
                 copy_into(flat_dp, flat(old_columns))
-                forward(kick, theta, at, x, c, e[:0], y, p, dy, dp, work)
+                forward(kick, theta, at, run.condensed, x, c, e[:0], y, p, dy, dp, work)
                 weight_e = times_anew(a[s], weight_e, h, e)
                 drift(e, flat(old), flat_y)
                 drift(e, flat(old_columns), flat_dy)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from .blocks import Ticker, default_threads, run_blocks
 from .flow import Lanes, Record, Run
 from .problem import Columns, Problem
+from .simd import WIDTH
 
 __all__ = ["Linearisation"]
 
@@ -41,8 +44,14 @@ class Linearisation:
         self._threads = default_threads() if threads is None else threads
         self._progress = progress
         self._blocks: list[_Block] = []
+        own_driver = problem.field.condense is not None and problem.field.advance is not None
         *_, self.lost = problem.forward(
-            close=close, keep=self._keep, stations=True, threads=threads, progress=progress
+            close=close,
+            keep=self._keep,
+            stations=True,
+            condensed=own_driver,
+            threads=threads,
+            progress=progress,
         )
         self._blocks.sort(key=lambda block: block.lanes.start)
 
@@ -53,7 +62,7 @@ class Linearisation:
 
     def _keep(self, lanes: slice, run: Run, record: Record, _: Lanes, ticker: Ticker) -> None:
         field = self.problem.field
-        if field.condense is not None:
+        if field.condense is not None and not run.condensed:
             n_kicks = record.stations.shape[0]
             ticker.quiet().in_chunks(
                 lambda start, stop: self.problem.leaf("condense")(
@@ -64,6 +73,42 @@ class Linearisation:
                 self.problem.seconds(0) * run.step.size,
             )
         self._blocks.append(_Block(lanes, run, record.stations))
+
+    def select(self, lanes: NDArray[np.bool_]) -> Linearisation:
+        """The same on some of its lanes, flattened, in blocks that occupy every thread again.
+
+        Copies what these lanes keep.
+        """
+        part = copy(self)
+        part.problem, part.lost = self.problem.select(lanes), self.lost[lanes]
+        chosen = np.flatnonzero(lanes)
+        multiple = WIDTH if self.problem.field.vectorised else 1
+        share = -(-chosen.size // self._threads)
+        width = max(1, min(self.width, share + -share % multiple))
+        part._blocks = []
+        for start in range(0, chosen.size, width):
+            members = slice(start, min(start + width, chosen.size))
+            padding = -(members.stop - start) % multiple
+            part._blocks.append(self._gathered(members, np.pad(chosen[members], (0, padding), "edge")))
+        return part
+
+    def _gathered(self, members: slice, lanes: NDArray[np.intp]) -> _Block:
+        """One block of lanes, ascending, that may stand in several blocks now."""
+        places = [(b, lanes[(b.lanes.start <= lanes) & (lanes < b.lanes.stop)]) for b in self._blocks]
+        places = [(b, wanted - b.lanes.start) for b, wanted in places if wanted.size]
+
+        def together(part: Callable[[_Block], NDArray]) -> NDArray:
+            pieces = [np.take(part(block), columns, axis=-1) for block, columns in places]
+            return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=-1)
+
+        run = places[0][0].run
+        if run.inputs.shape[2] > 1:
+            run = run._replace(inputs=together(lambda block: block.run.inputs))
+        run = run._replace(
+            step=together(lambda block: block.run.step),
+            check_every=min(block.run.check_every for block, _ in places),
+        )
+        return _Block(members, run, together(lambda block: block.stations))
 
     def push(self, dy: Float, dp: Float) -> Columns:
         """J applied to tangent columns dy, dp of shape (lanes, d, k)."""
@@ -112,7 +157,7 @@ class Linearisation:
     def _push_block(self, block: _Block, dy: Float, dp: Float, exponent: NDArray[np.int64]):
         problem = self.problem
         d, _, n = dy.shape
-        run = block.run._replace(replay=True)
+        run = block.run._replace(replay=True, condensed=False)
         state = [np.zeros((d, n), problem.dtype) for _ in range(2)]
         scratch = Lanes(state[0], state[1], dy, dp, exponent, np.zeros(n, np.int64))
         record = Record(block.stations, block.stations[:0], block.stations[:0])

@@ -106,7 +106,7 @@ def push_one_unit(w, b, c, e, y, p, dy, dp, in_place):
 
 
 @inlined
-def push_through(theta, x, c, e, y, p, dy, dp, work, in_place):
+def push_through(theta, x, c, e, y, p, dy, dp, work, in_place, slopes):
     """p += c σ(z) and dp += c σ'(z) W dy, then, with factors e of a drift, y += e p and dy += e dp.
 
     Parameters
@@ -115,14 +115,17 @@ def push_through(theta, x, c, e, y, p, dy, dp, work, in_place):
         As filled by `flow.times`, m numbers over and over; e may be empty.
     in_place : bool
         Whether p is y and dp is dy; e is empty then.
+    slopes : float64[::1]
+        Where σ'(z) is kept; may be empty.
     """
     d, m = y.shape
     k = dy.shape[1]
-    if d == 1 and k == 1 and x.shape[0] == 0 and theta[2] == TANH:
+    if d == 1 and k == 1 and x.shape[0] == 0 and slopes.size == 0 and theta[2] == TANH:
         push_one_unit(theta[0], theta[1], c, e, flat(y), flat(p), flat(dy), flat(dp), in_place)
         return
     linearise(theta, y, x, work)
     ds = work[1]
+    copy_into(ds[: slopes.size], slopes)
     add_force(c, work[0], ds, flat(p))
     if k > 0:
         shift = e[: min(m, e.size)]
@@ -132,15 +135,15 @@ def push_through(theta, x, c, e, y, p, dy, dp, work, in_place):
 
 
 @inlined
-def neural_kick_and_drift(kick, theta, at, x, c, e, y, p, dy, dp, work):
+def neural_kick_and_drift(kick, theta, at, condensed, x, c, e, y, p, dy, dp, work):
     """`flow.kick_and_drift` in one pass over the columns."""
-    push_through(theta, x, c, e, y, p, dy, dp, work, False)
+    push_through(theta, x, c, e, y, p, dy, dp, work, False, flat(at)[: at.size if condensed else 0])
 
 
 @inlined
-def neural_kick_in_place(kick, theta, at, x, c, y, dy, work):
+def neural_kick_in_place(kick, theta, at, condensed, x, c, y, dy, work):
     """`flow.kick_in_place` without copies: z is complete before y changes."""
-    push_through(theta, x, c, c[:0], y, y, dy, dy, work, True)
+    push_through(theta, x, c, c[:0], y, y, dy, dy, work, True, flat(at)[: at.size if condensed else 0])
 
 
 @kernel(ADVANCE)
@@ -164,7 +167,7 @@ def neural_advance(kick, theta, run, lanes, record, start, stop):
 def neural_kick(theta, y, x, c, p, dy, dp):
     """p += c σ(z); dp += c σ'(z) W dy, with z = W y + V x + b."""
     work = workspace(y.shape[0], y.shape[1], theta.dtype)
-    push_through(theta, x, c, c[:0], y, p, dy, dp, work, False)
+    push_through(theta, x, c, c[:0], y, p, dy, dp, work, False, c[:0])
 
 
 @helper

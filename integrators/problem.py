@@ -268,7 +268,7 @@ class Problem:
         # At least two registers of lanes: a pass over W should serve many of them.
         width = max(2 * WIDTH, CACHE_BYTES // (16 * d * (k + 1)) // (2 * WIDTH) * (2 * WIDTH))
         # Rows of columns a page apart fall on one place of the cache: 21 GF/s at d = 8, 28 with 8 lanes less.
-        width -= WIDTH if 8 * k * width % PAGE_BYTES == 0 else 0
+        width -= WIDTH if 8 * max(1, k) * width % PAGE_BYTES == 0 else 0
         return min(width, math.ceil(share / WIDTH) * WIDTH), WIDTH, 1
 
     # ------------------------------------------------------------------------------------- whole runs
@@ -280,6 +280,7 @@ class Problem:
         close: bool = True,
         keep: Keep | None = None,
         stations: bool = False,
+        condensed: bool = False,
         nodes: bool = False,
         segments: Segments | None = None,
         threads: int | None = None,
@@ -295,6 +296,8 @@ class Problem:
             See `Schedule`.
         keep : callable
             Receives each block's record when `stations` or `nodes` ask for one, and the ticker to report to.
+        condensed : bool
+            Whether stations keep what `Field.push` reads there, for a field whose own driver can do that.
         segments : Segments, optional
             Stops on the way, at each of which the columns may be replaced.
         """
@@ -318,7 +321,7 @@ class Problem:
             members = block.stop - block.start
             n = members + -members % pad_lanes
             members_of = np.minimum(np.arange(block.start, block.start + n), m - 1)
-            run = self.run(members_of, schedule, tick=ticker)
+            run = self.run(members_of, schedule, tick=ticker)._replace(condensed=condensed)
             lanes = Lanes(
                 *self.start(members_of),
                 self.repeated(columns_0[0], n),

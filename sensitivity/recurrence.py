@@ -63,6 +63,14 @@ class Linearised(Protocol):
         """Jᵀ Λ for Λ of shape (lanes, D, k); lanes flattened."""
         ...
 
+    def select(self, lanes: NDArray[np.bool_]) -> Linearised:
+        """The same on some of its lanes."""
+        ...
+
+    def leaning(self, vector: Float) -> Float:
+        """A (D,) vector made to lean towards what J amplifies most, as far as that is known beforehand."""
+        ...
+
 
 class Recurrence(Protocol):
     """What the rest of the package asks of a recurrence."""

@@ -39,6 +39,12 @@ class _Stack(NamedTuple):
     def pullback(self, cotangents: Float) -> Scaled:
         return Scaled(self.matrices.swapaxes(-1, -2) @ cotangents, np.zeros(len(cotangents), np.int64))
 
+    def select(self, lanes: NDArray[np.bool_]) -> _Stack:
+        return _Stack(self.matrices[lanes])
+
+    def leaning(self, vector: Float) -> Float:
+        return vector
+
 
 def spectral_norms(columns: Scaled) -> tuple[Float, NDArray[np.int64]]:
     """‖·‖₂ of every matrix as (mantissa, exponent), to 1e-10 or better; NaN and inf stay what they are.

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from integrators import NeuralField
+from integrators.linearisation import Linearisation
 from sensitivity import OdeRecurrence, jacobian, jacobian_norm, log_jacobian_norm, singular_values
 from sensitivity.lanczos import golub_kahan_lanczos
 from sensitivity.recurrence import Scaled
@@ -120,6 +121,40 @@ def test_bits_do_not_depend_on_threads() -> None:
     assert np.array_equal(one, two)
 
 
+# Catches: a lane that goes on with steps, inputs or stations of another once some have converged.
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("scheme", ["leapfrog", "euler"])
+def test_lanes_left_behind_change_no_bit(scheme: str, threads: int, monkeypatch) -> None:
+    rng = np.random.default_rng(3)
+    field = NeuralField(rng.normal(size=(D, D)) / 8, rng.normal(size=D), rng.normal(size=(D, 1)))
+    steps = np.geomspace(1e-3, 1.0, 41)[rng.permutation(41)]
+    arguments = {"inputs": lambda t: [np.sin(t)], "method": "lanczos", "threads": threads}
+    kept, plain = [], Linearisation.select
+    monkeypatch.setattr(
+        Linearisation, "select", lambda self, lanes: kept.append(lanes.sum()) or plain(self, lanes)
+    )
+    together = jacobian_norm(field, scheme, steps, 25, **arguments)
+    assert len(kept) > 1, "nothing was left behind"
+    alone = [jacobian_norm(field, scheme, step, 25, **arguments) for step in steps]
+    np.testing.assert_array_equal(together, alone)
+
+
+# Catches: iterations that wait for lanes which have no norm.
+def test_a_lane_that_overflows_is_left_behind_at_once(monkeypatch) -> None:
+    field = NeuralField(np.eye(D), np.ones(D), activation="sin")
+    iterations, plain = [], golub_kahan_lanczos
+
+    def noting(*arguments, **options):
+        iterations.append((found := plain(*arguments, **options)).iterations)
+        return found
+
+    monkeypatch.setattr("sensitivity.lanczos.golub_kahan_lanczos", noting)
+    with pytest.warns(RuntimeWarning, match="lanes are NaN"):
+        found = jacobian_norm(field, "euler", [0.1, 1e308], 60, method="lanczos")
+    assert np.isfinite(found[0]) and np.isnan(found[1])
+    assert max(iterations) < 5
+
+
 class _Matrix:
     """An operator with a given matrix, to test the iteration by itself."""
 
@@ -133,6 +168,12 @@ class _Matrix:
 
     def pullback(self, cotangents: np.ndarray) -> Scaled:
         return Scaled(self.matrix.T @ cotangents, np.zeros(len(cotangents), np.int64))
+
+    def select(self, lanes: np.ndarray) -> _Matrix:
+        raise AssertionError("there is only one lane")
+
+    def leaning(self, vector: np.ndarray) -> np.ndarray:
+        return vector
 
 
 def _run(matrix: np.ndarray, **options):

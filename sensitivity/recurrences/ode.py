@@ -11,9 +11,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from integrators.blocks import one_blas_thread
 from integrators.fields import Field
 from integrators.flow import Lanes
 from integrators.linearisation import Linearisation
+from integrators.neural import NeuralField
 from integrators.problem import Columns, Inputs, Problem, Segments
 from integrators.pullback import checkpointed_pullback
 from integrators.reversed import ReversedSweep, reversed_pullback
@@ -268,6 +270,7 @@ class LinearisedOde:
 
     def __init__(self, recurrence: OdeRecurrence, linearisation: Linearisation) -> None:
         self._linearisation = linearisation
+        self._field = recurrence.problem.field
         self._d = recurrence.problem.field.dim
         self._first_order = recurrence.problem.first_order
         self.lost = (linearisation.lost >= 0) & (not recurrence.problem.field.constant_jacobian)
@@ -279,6 +282,24 @@ class LinearisedOde:
     def pullback(self, cotangents: Float) -> Scaled:
         """Jᵀ Λ for Λ of shape (lanes, D, k)."""
         return self._sweep(cotangents, self._linearisation.pull)
+
+    def select(self, lanes: NDArray[np.bool_]) -> LinearisedOde:
+        """The same on some of its lanes."""
+        part = copy(self)
+        part._linearisation, part.lost = self._linearisation.select(lanes), self.lost[lanes]
+        return part
+
+    def leaning(self, vector: Float) -> Float:
+        """WᵀW v on y and p, twice, for a network: its steps amplify what W does."""
+        if not isinstance(self._field, NeuralField):
+            return vector
+        W = self._field.W
+        parts = vector.reshape(-1, self._d).T
+        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
+            for _ in range(2):
+                parts = W.T @ (W @ parts)
+                parts = parts / np.abs(parts).max(initial=0.0)
+        return parts.T.ravel() if np.isfinite(parts).all() else vector
 
     def _sweep(self, columns: Float, sweep) -> Scaled:
         y = columns[:, : self._d]
