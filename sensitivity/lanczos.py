@@ -1,9 +1,9 @@
 """Largest singular values of ∂s_N/∂s_0 without forming it: Golub–Kahan–Lanczos on sweeps.
 
 Every iteration costs one sweep forwards and one backwards along a stored trajectory, for all lanes at once,
-so that each product with W is a matrix product; lanes that have converged are left behind. Full reorthogonalisation keeps the Ritz values free of
-copies (G. H. Golub, W. Kahan, *SIAM J. Numer. Anal.* B 2 (1965) 205–224; Golub, Van Loan, *Matrix
-Computations*, 4th ed., section 10.4).
+so that each product with W is a matrix product; lanes that have converged are left behind. Full
+reorthogonalisation keeps the Ritz values free of copies (G. H. Golub, W. Kahan, *SIAM J. Numer. Anal.* B 2
+(1965) 205–224; Golub, Van Loan, *Matrix Computations*, 4th ed., section 10.4).
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ Method = Literal["auto", "full", "lanczos"]
 
 # Below this many columns the full product costs less than the first few sweeps.
 FULL_COLUMNS = 48
-# Lanes are linearised together as long as their trajectories fit into this; up to 0.7 of it is taken once more
-# when lanes that go on are copied from among those that have converged.
+# Lanes are linearised together as long as their trajectories fit into this; up to 0.7 of it is taken once
+# more when lanes that go on are copied from among those that have converged.
 STORE_BYTES = 1 << 30
 
 
