@@ -14,7 +14,7 @@ from sensitivity.results import RULE, RULE_FREE
 from sensitivity.training import contest
 from sensitivity.training.contest import Cell, Outcome, median, run_contest
 from sensitivity.training.contest_plans import FULL, QUICK, TABLES, measured_c
-from sensitivity.training.contest_report import UNFINISHED, shown, table, write_tables
+from sensitivity.training.contest_report import UNFINISHED, meaning, shown, table, write_tables
 from sensitivity.training.entrants import Entrant, Plan, Setting
 from sensitivity.training.kept import Kept
 from sensitivity.training.models import Shape, make_network
@@ -152,6 +152,24 @@ def test_units_are_a_change_of_variables():
         InUnits(own, {"Q": 1.0})
     with pytest.raises(ValueError, match="unit of W must be positive"):
         InUnits(own, {"W": 0.0})
+
+
+def test_the_page_counts_the_pairs_that_theorem_g_makes_one_network():
+    """Only cells whose settings differ in c alone are compared; 20 = 20, and both may fail."""
+    moved = replace(FREE, c=5.0)
+    plan = replace(
+        TINY, entrants=(Entrant("one", (FREE,)), Entrant("five", (moved,)), Entrant("plain", (ONE,)))
+    )
+    runs = {
+        (4, "one"): (FREE, outcomes(20, 40, None)), (4, "five"): (moved, outcomes(20, 60, None)),
+        (6, "one"): (FREE, outcomes(20, 20)), (6, "five"): (replace(moved, bias=2.0), outcomes(20, 20)),
+        (4, "plain"): (ONE, outcomes(None)), (6, "plain"): (ONE, outcomes(70)),
+    }  # fmt: skip
+    cells = [Cell("xor", n, name, setting, found) for (n, name), (setting, found) in runs.items()]
+    said = " ".join(meaning(cells, plan))
+    assert "2 of 3 pairs of runs" in said and "here 0.091 by task" in said
+    assert "plain: 1 of 2 rows reach 90 %, in 70 to 70 iterations" in said
+    assert "one: 2 of 2 rows" in said and "pairs" not in " ".join(meaning(cells, TINY))
 
 
 def test_what_the_settings_are():

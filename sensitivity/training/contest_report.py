@@ -20,7 +20,7 @@ from .kept import Kept
 from .report import write_json
 from .tasks import get_task
 
-__all__ = ["page", "sentences", "table", "write_tables"]
+__all__ = ["meaning", "page", "sentences", "table", "write_tables"]
 
 UNFINISHED = "unfinished.jsonl"
 """Runs that are done, as long as others are not."""
@@ -151,7 +151,7 @@ def meaning(cells: Sequence[Cell], plan: Plan) -> list[str]:
 
 def _equivalence(first: Sequence[Cell], second: Sequence[Cell]) -> list[str]:
     """Theorem G, by the runs of two columns that differ in c alone."""
-    both = [(a.outcomes, b.outcomes) for a, b in zip(first, second, strict=True) if a.same_but_for_epsilon(b)]
+    both = [(a.outcomes, b.outcomes) for a in first for b in second if a.same_but_for_epsilon(b)]
     pairs = [(one.reached, other.reached) for a, b in both for one, other in zip(a, b, strict=False)]
     equal = sum(one == other for one, other in pairs)
     growths = sorted({cell.setting.growth or 0.0 for cell in first if cell.setting is not None})
