@@ -168,6 +168,9 @@ def test_tables_follow_the_kept_cells(kept):
     assert {decided(name).verdict for name in names} == {Verdict.HOLDS_ONLY_IF}
     found = decided("table_1_training")
     assert found.condition == trained.LARGE and any(trained.RULE_FREE in text for text in found.evidence)
+    plain = [one for one in cells if one["entrant"] != own or one["n_steps"] < 5000]
+    kept("tables", "tables.json", {"cells": plain + freed})
+    assert decided("figure_6").verdict is Verdict.HOLDS_ONLY_IF
     short = [one for one in cells if one["n_steps"] < 200]
     kept("tables", "tables.json", {"cells": short})
     assert decided("figure_7").verdict is decided("table_1_training").verdict is Verdict.NOT_MEASURED

@@ -57,21 +57,24 @@ def _by_table(task: str, needs: Sequence[Place], judge: Judge) -> Callable[[Tool
             return _missing(command)
         cells = {(c["n_steps"], c["entrant"]): c for c in kept["cells"] if c["task"] == task}
         run = {key: cell for key, cell in cells.items() if cell["setting"] is not None}
-        absent = [f"{name} at N = {n}" for n, name in needs if (n, name) not in run]
-        if absent:
-            lacks = f"the kept result does not have {', '.join(absent)}; what it has:"
-            said = [_told(cell) for _, cell in sorted(run.items())]
-            return Finding(Verdict.NOT_MEASURED, (lacks, *said, _source(kept)))
+        freed = {**run, **{(n, RULE): run[n, name] for n, name in run if name == RULE_FREE}}
         most = kept["manifest"]["parameters"]["iterations"]
         source = f"{_source(kept)}, at most {most} iterations a run"
-        holds, said = judge(run)
-        if holds or not any(name == RULE_FREE for _, name in run):
-            return Finding(_verdict(holds), (*said, source))
-        freed = {(n, RULE): run[n, RULE_FREE] for n, name in run if name == RULE_FREE}
-        larger, also = judge({**run, **freed})
-        verdict = Verdict.HOLDS_ONLY_IF if larger else Verdict.NOT_REPRODUCED
-        said = list(dict.fromkeys([*said, *also]))
-        return Finding(verdict, (*said, source), LARGE if larger else "")
+        absent, judged = [], []
+        readings = ((run, Verdict.CONFIRMED, ""), (freed, Verdict.HOLDS_ONLY_IF, LARGE))
+        for having, verdict, condition in readings:
+            absent = [f"{name} at N = {n}" for n, name in needs if (n, name) not in having]
+            if absent:
+                continue
+            holds, said = judge(having)
+            judged += said
+            if holds:
+                return Finding(verdict, (*dict.fromkeys(judged), source), condition)
+        if judged:
+            return Finding(Verdict.NOT_REPRODUCED, (*dict.fromkeys(judged), source))
+        lacks = f"the kept result does not have {', '.join(absent)}; what it has:"
+        had = [_told(cell) for _, cell in sorted(run.items())]
+        return Finding(Verdict.NOT_MEASURED, (lacks, *had, source))
 
     return decide
 
