@@ -128,7 +128,7 @@ def columns(plan: Plan) -> list[str]:
         if first.growth is not None:
             start = f"w = 4 sinh²(growth/2)/ε², V on ±{THRESHOLDS.input_scale:g}"
         measured = f"; c = {first.c:.3g}, measured by `leapgrad heuristic`" if "c/N" in entrant.name else ""
-        tried = f"{len(entrant.grid)} settings tried"
+        tried = f"{len(entrant.grid)} setting{'s' * (len(entrant.grid) > 1)} tried"
         limit = f"; beyond N = {entrant.longest} not run, for its cost" if entrant.longest < longest else ""
         lines.append(f"- {entrant.name}: d = {first.d}, {start}{measured}; {tried}{limit}.")
     return lines
