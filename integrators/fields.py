@@ -110,7 +110,8 @@ class Field:
         self.kick = user_kernel(kick, KICK, "kick")
         self.kick_adjoint = user_kernel(kick_adjoint, KICK_ADJOINT, "kick_adjoint")
         # A replay of a stored trajectory kicks with these; a field may keep something cheaper there than y
-        # (see `NeuralField`), and then `condense` turns the one into the other.
+        # (see `NeuralField`). Then `condense` turns the one into the other, and the field has a driver of its
+        # own, which keeps it at once.
         self.push, self.pull = self.kick, self.kick_adjoint
         self.condense: Kernel | None = None
         # A field's own driver, where it can do better than to be called kick by kick (see `NeuralField`).

@@ -53,9 +53,8 @@ class Run(NamedTuple):
     rows: NDArray[np.int64]  # input row of every kick; empty without inputs
     check_every: int  # steps between two looks at the range of the columns
     replay: bool  # tangents only, each kick at a kept station instead of the running state
-    condensed: bool = (
-        False  # stations keep what a replay of this field reads there, at once (`Field.condense`)
-    )
+    # Stations keep at once what a replay reads there, for a field whose own driver does that.
+    condensed: bool = False
 
 
 class Lanes(NamedTuple):

@@ -44,12 +44,11 @@ class Linearisation:
         self._threads = default_threads() if threads is None else threads
         self._progress = progress
         self._blocks: list[_Block] = []
-        own_driver = problem.field.condense is not None and problem.field.advance is not None
         *_, self.lost = problem.forward(
             close=close,
             keep=self._keep,
             stations=True,
-            condensed=own_driver,
+            condensed=problem.field.condense is not None,
             threads=threads,
             progress=progress,
         )
@@ -60,18 +59,7 @@ class Linearisation:
         """Lanes of the widest block."""
         return max((b.run.step.size for b in self._blocks), default=1)
 
-    def _keep(self, lanes: slice, run: Run, record: Record, _: Lanes, ticker: Ticker) -> None:
-        field = self.problem.field
-        if field.condense is not None and not run.condensed:
-            n_kicks = record.stations.shape[0]
-            ticker.quiet().in_chunks(
-                lambda start, stop: self.problem.leaf("condense")(
-                    self.problem.theta, run.inputs, run.rows, record.stations, start, stop
-                ),
-                n_kicks,
-                1,
-                self.problem.seconds(0) * run.step.size,
-            )
+    def _keep(self, lanes: slice, run: Run, record: Record, *_: object) -> None:
         self._blocks.append(_Block(lanes, run, record.stations))
 
     def select(self, lanes: NDArray[np.bool_]) -> Linearisation:

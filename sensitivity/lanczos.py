@@ -178,7 +178,8 @@ def golub_kahan_lanczos(
                 found.look(active, alphas, betas, U, V, whole=done == limit)
             V.append(v)
             tick()
-    return SingularTriplets(found.values, exponent, found.left, found.right, found.error, ~found.open, len(U))
+    converged = ~(found.open | linearised.lost)
+    return SingularTriplets(found.values, exponent, found.left, found.right, found.error, converged, len(U))
 
 
 def _start(linearised: Linearised, size: int, seed: int) -> Float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -145,7 +145,7 @@ def leading(
             triplets = repeated_triplets(
                 linearised, min(group, lanes - start), recurrence.state_size, part, part, k, tol, limit, tick
             )
-        found.append(replace(triplets, converged=triplets.converged & ~linearised.lost))
+        found.append(triplets)
     joined = {
         name: np.concatenate([getattr(t, name) for t in found])
         for name in ("values", "exponent", "left", "right", "error", "converged")
