@@ -8,12 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import POOL_SECONDS, Ticker, default_threads, run_blocks
+from .blocks import POOL_SECONDS, Ticker, run_blocks
 from .cell_flow import Taps
 from .cell_problem import CellProblem
 from .checkpoint import MEMORY_BYTES, backwards, block_members, block_run, initial_lanes, stretch
 from .flow import Record
 from .schedule import Schedule
+from .threads import default_threads
 from .validation import as_count
 
 __all__ = ["Gradients", "backpropagate", "trajectory"]

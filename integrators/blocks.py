@@ -5,65 +5,30 @@ Results never depend on how lanes fall into blocks or blocks onto threads; only 
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-__all__ = [
-    "POOL_SECONDS",
-    "Cancelled",
-    "InterruptLater",
-    "Ticker",
-    "default_threads",
-    "interruptible",
-    "one_blas_thread",
-    "progress_bar",
-    "run_blocks",
-]
+from .threads import default_threads, on_threads
+
+__all__ = ["POOL_SECONDS", "Cancelled", "Ticker", "one_blas_thread", "progress_bar", "run_blocks"]
 
 # A compiled call cannot be interrupted, so calls are kept short: Ctrl-C acts after one of them.
 CALL_SECONDS = 0.02
 LARGEST_CHUNK = 10_000
 # Work shorter than this is over before a second thread has been woken up.
 POOL_SECONDS = 1e-3
-# Work that is estimated to take longer leaves the calling thread free to see Ctrl-C; of shorter work it does
-# its share.
+# A single block that is estimated to take longer leaves the calling thread free to see Ctrl-C.
 INLINE_SECONDS = 0.03
-# After Ctrl-C workers get this long to end their call; one that needs more is left to end by itself.
-PATIENCE = 0.1
 # Seconds before a progress bar appears by itself.
 DELAY = 2.0
 
 
-T = TypeVar("T")
-
-
 class Cancelled(Exception):
     """Raised inside a worker whose siblings failed or were interrupted."""
-
-
-def default_threads() -> int:
-    """Number of worker threads: LEAPGRAD_THREADS, or the processors this process may use.
-
-    Raises
-    ------
-    ValueError
-        If LEAPGRAD_THREADS is not a positive whole number.
-    """
-    wish = os.environ.get("LEAPGRAD_THREADS", "")
-    if wish:
-        if not wish.isdigit() or int(wish) == 0:
-            raise ValueError(f"LEAPGRAD_THREADS must be a positive whole number, got {wish!r}.")
-        return int(wish)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _bar(total: int | None, label: str, unit: str, progress: bool | None) -> Any:
@@ -181,118 +146,13 @@ def run_blocks(
     ticker = Ticker(total, seconds, label, progress)
     try:
         calls = [partial(work, block, ticker) for block in blocks]
-        if seconds >= INLINE_SECONDS and calls:
-            _on_threads(calls, threads, ticker.cancel)
-        elif threads == 1 or len(calls) <= 1:
+        if calls and (seconds >= INLINE_SECONDS or min(threads, len(calls)) > 1):
+            on_threads(calls, threads, ticker.cancel)
+        else:
             for call in calls:
                 call()
-        else:
-            _beside_threads(calls, threads - 1, ticker.cancel)
     finally:
         ticker.close()
-
-
-class InterruptLater:
-    """Puts off Ctrl-C to the end of a short ``with`` block, on the main thread; others never see it.
-
-    C code that calls Python back, and weak reference callbacks, swallow a KeyboardInterrupt or turn it into
-    another error.
-    """
-
-    def __enter__(self) -> None:
-        self._came: tuple[int, Any] | None = None
-        self._handler: Any = None
-        if threading.current_thread() is threading.main_thread():
-            handler = signal.signal(signal.SIGINT, self._note)
-            if callable(handler):
-                self._handler = handler
-            else:  # ignored, or left to the system
-                signal.signal(signal.SIGINT, handler)
-
-    def _note(self, number: int, frame: Any) -> None:
-        self._came = number, frame
-
-    def __exit__(self, *_: object) -> None:
-        if self._handler is not None:
-            signal.signal(signal.SIGINT, self._handler)
-            if self._came is not None:
-                self._handler(*self._came)
-
-
-def interruptible(call: Callable[[], T]) -> T:
-    """``call()``, on a thread of its own if this is the main one, so that Ctrl-C acts at once.
-
-    For what cannot be cut into short pieces: compiling, LAPACK on one large matrix. An interrupted call is
-    left to end by itself; it must not change anything that others see.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return call()
-    return _on_threads([call], 1)[0]
-
-
-def _on_threads(
-    calls: Sequence[Callable[[], T]], threads: int, cancel: Callable[[], None] = lambda: None
-) -> list[T]:
-    """The results of all calls. An exception of one, or Ctrl-C, cancels the others and is raised here."""
-    with _submitted(calls, threads, cancel) as futures:
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in done:
-            future.result()
-    return [future.result() for future in futures]
-
-
-def _beside_threads(calls: Sequence[Callable[[], None]], threads: int, cancel: Callable[[], None]) -> None:
-    """`_on_threads`, where the calling thread takes on, from the end, what nobody has begun."""
-
-    def watched(call: Callable[[], None]) -> None:
-        try:
-            call()
-        except BaseException:
-            cancel()  # the calling thread is at work itself and sees only this
-            raise
-
-    with _submitted([partial(watched, call) for call in calls], threads, cancel) as futures:
-        with suppress(Cancelled):
-            for future, call in zip(reversed(futures), reversed(calls), strict=True):
-                if future.cancel():
-                    call()
-        errors = [error for future in futures if not future.cancelled() and (error := future.exception())]
-        if errors:
-            raise min(errors, key=lambda error: isinstance(error, Cancelled))
-
-
-# Pools of so many threads that nobody uses now. Starting a thread takes 150 µs, waking one up 30. A pool
-# belongs to one piece of work at a time, so that work inside of work cannot wait for itself.
-_idle_pools: dict[int, list[ThreadPoolExecutor]] = {}
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_idle_pools.clear)  # a child has the pools, but not their threads
-
-
-@contextmanager
-def _submitted(
-    calls: Sequence[Callable[[], T]], threads: int, cancel: Callable[[], None]
-) -> Iterator[list[Future[T]]]:
-    """The calls' futures, from a pool that is given back if all goes well, and given up if not."""
-    size = min(threads, len(calls))
-    futures: list[Future[T]] = []
-    idle = _idle_pools.setdefault(size, [])
-    try:
-        pool = idle.pop()
-    except IndexError:
-        pool = ThreadPoolExecutor(size, thread_name_prefix="leapgrad")
-    try:
-        with InterruptLater():  # starting a thread runs callbacks, in which an exception is lost
-            for call in calls[:size]:
-                futures.append(pool.submit(call))
-        for call in calls[size:]:
-            futures.append(pool.submit(call))
-        yield futures
-    except BaseException:
-        cancel()
-        pool.shutdown(wait=False, cancel_futures=True)
-        wait([future for future in futures if not future.cancelled()], timeout=PATIENCE)
-        raise
-    idle.append(pool)
 
 
 class _BlasLimit:

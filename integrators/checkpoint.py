@@ -15,11 +15,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import POOL_SECONDS, Ticker, default_threads, run_blocks
+from .blocks import POOL_SECONDS, Ticker, run_blocks
 from .flow import Lanes, Record, Run
 from .problem import MOST_STEPS_UNCHECKED, Columns, Problem
 from .schedule import Schedule
 from .simd import WIDTH
+from .threads import default_threads
 from .validation import as_count
 
 __all__ = [

@@ -45,7 +45,7 @@ from numba.core.typing.templates import Signature
 from numba.experimental.function_type import FunctionModel
 from numba.extending import NativeValue, register_model, unbox
 
-from .blocks import interruptible
+from .threads import interruptible
 
 __all__ = ["JIT_DISABLED", "Kernel", "Leaf", "helper", "inlined", "kernel", "shared", "user_kernel"]
 

@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import Ticker, default_threads, run_blocks
+from .blocks import Ticker, run_blocks
 from .flow import Lanes, Record, Run
 from .problem import Columns, Problem
 from .simd import WIDTH
+from .threads import default_threads
 
 __all__ = ["Linearisation"]
 

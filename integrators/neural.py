@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from .access import borrowed, flat, get, put
 from .activations import ACTIVATIONS, TANH, activate, tanh
 from .arithmetic import fma
-from .blocks import interruptible
 from .compiled import helper, inlined, kernel
 from .fields import CONDENSE, KICK, KICK_ADJOINT, Field
 from .flow import ADVANCE, drift, play
 from .memory import aligned_empty, copy_into, fill_input
 from .product import add_matrix_vector, add_product, push_columns
+from .threads import interruptible
 from .validation import as_array, as_count
 
 __all__ = ["NeuralField"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .blocks import POOL_SECONDS, Ticker, default_threads, run_blocks
+from .blocks import POOL_SECONDS, Ticker, run_blocks
 from .compiled import Kernel
 from .fields import Field, as_field
 from .flow import Lanes, Record, Run, advance, retreat
@@ -20,6 +20,7 @@ from .memory import aligned_array
 from .schedule import FIRST_ORDER, SPLITTING, Schedule
 from .schemes import Scheme, get_scheme
 from .simd import WIDTH
+from .threads import default_threads
 from .validation import as_array, as_count, as_steps, as_vector
 
 __all__ = ["Columns", "Inputs", "Problem", "Run", "Segments", "TrajectoryOverflow"]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.blocks import interruptible, one_blas_thread
+from integrators.blocks import one_blas_thread
+from integrators.threads import interruptible
 
 __all__ = ["each_matrix", "svd", "svd_values"]
 

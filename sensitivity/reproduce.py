@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.blocks import default_threads
 from integrators.neural import NeuralField
+from integrators.threads import default_threads
 
 from . import bounds, captions
 from .curves import Curve

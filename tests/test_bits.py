@@ -36,19 +36,13 @@ def case(d, n_inputs, random_field, n_steps):
 def pools(monkeypatch):
     """Small runs go to threads too; the list of how many were at work."""
     monkeypatch.setattr(integrators.problem, "POOL_SECONDS", 0.0)
-    sizes = []
+    sizes, plain = [], integrators.blocks.on_threads
 
-    def note(name, own):
-        plain = getattr(integrators.blocks, name)
+    def noting(calls, threads, *cancel):
+        sizes.append(min(threads, len(calls)))
+        return plain(calls, threads, *cancel)
 
-        def noting(calls, threads, *cancel):
-            sizes.append(own + min(threads, len(calls)))
-            return plain(calls, threads, *cancel)
-
-        monkeypatch.setattr(integrators.blocks, name, noting)
-
-    note("_on_threads", 0)
-    note("_beside_threads", 1)
+    monkeypatch.setattr(integrators.blocks, "on_threads", noting)
     return sizes
 
 

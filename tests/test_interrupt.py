@@ -8,9 +8,10 @@ import time
 import pytest
 from conftest import NOJIT
 
-import integrators.blocks as blocks
+import integrators.threads as threads_module
 from benchmarks.interrupt import CALLS, FROM_THE_START, measure
-from integrators.blocks import Cancelled, InterruptLater, Ticker, interruptible, run_blocks
+from integrators.blocks import Cancelled, Ticker, run_blocks
+from integrators.threads import InterruptLater, default_threads, interruptible, on_threads
 
 POSIX = pytest.mark.skipif(not hasattr(signal, "SIGINT") or os.name == "nt", reason="needs POSIX signals")
 COMPILED = pytest.mark.skipif(NOJIT, reason="needs compiled kernels")
@@ -99,7 +100,7 @@ def test_ctrl_c_stops_all_blocks(threads):
 
 # Catches: blocks handed to the pool where an interrupt does not cancel them.
 def test_ctrl_c_while_blocks_are_handed_out(monkeypatch):
-    endless, plain = Endless(), blocks.ThreadPoolExecutor
+    endless, plain = Endless(), threads_module.ThreadPoolExecutor
 
     class Interrupted(plain):
         def submit(self, fn, /, *args, **kwargs):
@@ -109,8 +110,8 @@ def test_ctrl_c_while_blocks_are_handed_out(monkeypatch):
             assert endless.running.wait(DEADLINE)
             return future
 
-    monkeypatch.setattr(blocks, "ThreadPoolExecutor", Interrupted)
-    monkeypatch.setattr(blocks, "_idle_pools", {})
+    monkeypatch.setattr(threads_module, "ThreadPoolExecutor", Interrupted)
+    monkeypatch.setattr(threads_module, "_idle_pools", {})
     assert seconds_until(KeyboardInterrupt, lambda: run(endless, threads=2)) < PATIENCE
     assert endless.cancelled.wait(PATIENCE)
 
@@ -167,7 +168,7 @@ def test_short_work_stays_on_the_thread_that_asked():
     assert set(seen) == {threading.main_thread()}
 
 
-def test_short_work_is_shared_between_the_caller_and_threads_that_are_kept():
+def test_threads_are_kept_between_two_pieces_of_work():
     def places():
         seen, meet = [], threading.Barrier(2, timeout=DEADLINE)
 
@@ -179,7 +180,7 @@ def test_short_work_is_shared_between_the_caller_and_threads_that_are_kept():
         return set(seen)
 
     first = places()
-    assert len(first) == 2 and threading.main_thread() in first
+    assert len(first) == 2 and threading.main_thread() not in first
     assert places() == first
 
 
@@ -191,7 +192,7 @@ def test_work_inside_of_work(seconds):
     assert len(inner) == 4
 
 
-# Catches: a failure of short work that is lost on the thread of the caller, or on the other one.
+# Catches: a failure of short work that is lost, whichever block fails.
 @pytest.mark.parametrize("failing", [0, 1])
 def test_errors_of_short_work(failing):
     cancelled, meet = threading.Event(), threading.Barrier(2, timeout=DEADLINE)
@@ -220,6 +221,33 @@ def test_threads_after_a_fork():
     if child == 0:
         os._exit(interruptible(lambda: 7))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+# Catches: threads that may end up on one processor; a pool that outlives a change of the processors allowed;
+# a mask that spreads to the calling thread.
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs processor masks")
+def test_threads_share_the_processors_out():
+    allowed = os.sched_getaffinity(0)
+    meet = threading.Barrier(2, timeout=DEADLINE)
+
+    def mask():
+        meet.wait()
+        return os.sched_getaffinity(0)
+
+    first, second = on_threads([mask, mask], 2)
+    assert os.sched_getaffinity(0) == allowed
+    if len(allowed) == 1:
+        assert first == second == allowed
+        return
+    assert first | second == allowed and not first & second
+    one = {min(allowed)}
+    os.sched_setaffinity(0, one)
+    try:
+        assert default_threads() == 1
+        assert on_threads([mask, mask], 2) == [one, one]
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert on_threads([lambda: os.sched_getaffinity(0)], 1) == [allowed]
 
 
 # ------------------------------------------------------------------------------------ the public verbs

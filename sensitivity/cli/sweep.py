@@ -94,7 +94,7 @@ def _need_xarray() -> None:
 
 
 def _plan(study: Study, args: argparse.Namespace) -> int:
-    from integrators.blocks import default_threads
+    from integrators.threads import default_threads
 
     from ..studies.cost import gibibytes, plan_of
 

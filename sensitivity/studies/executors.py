@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
 
-from integrators.blocks import default_threads
 from integrators.naming import nearest
+from integrators.threads import default_threads
 from integrators.validation import as_count
 
 __all__ = ["EXECUTORS", "Pool", "open_executor"]

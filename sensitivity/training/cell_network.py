@@ -8,14 +8,14 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from integrators.blocks import default_threads
 from integrators.cells import Cell
 from integrators.compiled import kernel
 from integrators.flow import Lanes, Record, Run
 from integrators.schedule import FIRST_ORDER
+from integrators.threads import default_threads
 from integrators.validation import as_count
 
-from .network import BatchGradient, Blocks, Float, Network, Workers
+from .network import BatchGradient, Blocks, Float, Network
 from .readout import read_out
 
 __all__ = ["CellNetwork"]
@@ -58,9 +58,7 @@ class CellNetwork(Network):
             if name not in constants
         }
         self.shapes = {**own, "R_out": (n_classes, self.d), "r_out": (n_classes,)}
-        self.workers = Workers(
-            default_threads() if threads is None else as_count(threads, "threads", least=1)
-        )
+        self.threads = default_threads() if threads is None else as_count(threads, "threads", least=1)
         self._clock = cell.clock(self.n_steps)
 
     def weights(self, theta: Float) -> Float:
@@ -117,7 +115,7 @@ class CellNetwork(Network):
                 lam[: self.d, 0] = pulled
                 self.cell.retreat(cell, run, record.stations, lam, state.exponent, own, 0, self.n_steps)
 
-        self.workers(work, blocks.shares(self.workers.threads))
+        blocks.run(work, self.threads)
         loss, right = results.sum(axis=0)
         total = gradients.sum(axis=0)
         R = total[cell.size :].reshape(self.n_classes, self.d + 1)
@@ -138,7 +136,7 @@ class CellNetwork(Network):
                 self.cell.advance(cell, run, state, record, 0, self.n_steps)
                 hidden[:, first : first + lanes] = state.y[: self.d, :lanes]
 
-        self.workers(work, blocks.shares(self.workers.threads))
+        blocks.run(work, self.threads)
         # Not a matrix product: its bits may depend on the number of sequences.
         return (parts["R_out"][:, :, None] * hidden[None]).sum(axis=1) + parts["r_out"][:, None]
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from integrators.simd import WIDTH
+from integrators.threads import on_threads
 
-__all__ = ["BatchGradient", "Blocks", "Network", "Workers"]
+__all__ = ["BatchGradient", "Blocks", "Network"]
 
 Float = NDArray[np.float64]
 
@@ -69,25 +70,13 @@ class Blocks:
             shares[thread].append(block)
         return [share for share in shares if share]
 
-
-class Workers:
-    """Calls spread over threads; made when first needed, gone with their owner."""
-
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
-        self._pool: ThreadPoolExecutor | None = None
-
-    def __call__(self, work: Callable[[int, list[int]], None], shares: list[list[int]]) -> None:
-        """``work(thread, blocks)`` for every share."""
-        if len(shares) == 1:
-            work(0, shares[0])
-            return
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="leapgrad-train")
-        waiting = [self._pool.submit(work, number, share) for number, share in enumerate(shares) if number]
-        work(0, shares[0])
-        for future in waiting:
-            future.result()
+    def run(self, work: Callable[[int, list[int]], None], threads: int) -> None:
+        """``work(thread, blocks)`` for the share of every thread."""
+        calls = [partial(work, number, share) for number, share in enumerate(self.shares(threads))]
+        if len(calls) == 1:
+            calls[0]()
+        else:
+            on_threads(calls, threads)
 
 
 class Network(ABC):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from integrators.activations import ACTIVATIONS
-from integrators.blocks import default_threads
 from integrators.memory import aligned_array
 from integrators.neural import NeuralField
 from integrators.schemes import get_scheme
+from integrators.threads import default_threads
 from integrators.validation import as_array, as_count, as_steps
 
-from .network import BatchGradient, Blocks, Float, Network, Workers
+from .network import BatchGradient, Blocks, Float, Network
 from .program import Size, unroll
 from .sweep import Room, block_gradient, block_scores
 
@@ -71,9 +72,7 @@ class OdeNetwork(Network):
         self.shapes = {"W": free, "V": (d, n_inputs), "b": (d,), "R": (n_classes, d), "r": (n_classes,)}
         self.program = unroll(self.scheme, self.step, n_steps, self.activation.code)
         self.size = Size(self.program.kick.size, d, n_inputs, n_classes)
-        self.workers = Workers(
-            default_threads() if threads is None else as_count(threads, "threads", least=1)
-        )
+        self.threads = default_threads() if threads is None else as_count(threads, "threads", least=1)
         self._upper = np.triu_indices(d, 1)
         self._rooms: dict[tuple[int, int, bool], Room] = {}
         self._buffers: dict[int, Float] = {}
@@ -124,7 +123,7 @@ class OdeNetwork(Network):
                     self.program, packed, inputs, labels, *members[b], 1.0 / n, room, gradients[b], results[b]
                 )
 
-        self.workers(work, blocks.shares(self.workers.threads))
+        self._run(blocks, work)
         loss, right = results.sum(axis=0)
         return BatchGradient(float(loss), int(right), self._unpacked(gradients.sum(axis=0)))
 
@@ -138,8 +137,15 @@ class OdeNetwork(Network):
                 room = self._room(thread, blocks.widths[b], False, max(blocks.widths))
                 block_scores(self.program, packed, inputs, *members[b], room, scores)
 
-        self.workers(work, blocks.shares(self.workers.threads))
+        self._run(blocks, work)
         return scores
+
+    def _run(self, blocks: Blocks, work: Callable[[int, list[int]], None]) -> None:
+        try:
+            blocks.run(work, self.threads)
+        except BaseException:
+            self._rooms, self._buffers = {}, {}  # a thread that was left behind may still write there
+            raise
 
     def _room(self, thread: int, width: int, backwards: bool, widest: int) -> Room:
         """The arrays of a thread for blocks of a width, made once; all widths share what is kept."""

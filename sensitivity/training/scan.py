@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.blocks import default_threads
+from integrators.threads import default_threads
 
 from .kept import Kept
 from .ode_network import OdeNetwork
