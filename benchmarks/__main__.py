@@ -53,7 +53,7 @@ def main(given: list[str] | None = None) -> int:
     """Run the benchmark; 1 if two candidates disagree, else 0."""
     options = arguments(given)
     from . import report, table
-    from .candidate import CONTINUOUS, GROWTH, MACHINE, PEERS, NotAvailable
+    from .candidate import CONTINUOUS, GROWTH, MACHINE, TUNED_JAX, NotAvailable
     from .machine import describe
     from .measure import BUDGET, Disagreement, measure_row
     from .peers_ode import Flow
@@ -72,7 +72,7 @@ def main(given: list[str] | None = None) -> int:
             return worker.ask("call", "measure", options.cores)
 
     def xla_tanh():
-        with Worker(PEERS[0], options.cores) as worker:
+        with Worker(TUNED_JAX, options.cores) as worker:
             try:
                 return worker.ask("call", "tanh_rate")
             except NotAvailable:

@@ -11,7 +11,22 @@ from numpy.typing import NDArray
 
 from .work import Work
 
-__all__ = ["CONTINUOUS", "GROWTH", "MACHINE", "OURS", "PEERS", "Candidate", "Library", "NotAvailable", "Run"]
+__all__ = [
+    "AUTOGRAD",
+    "CONTINUOUS",
+    "GROWTH",
+    "JAX",
+    "MACHINE",
+    "OURS",
+    "PEERS",
+    "PLAIN_JAX",
+    "PYTORCH",
+    "TUNED_JAX",
+    "Candidate",
+    "Library",
+    "NotAvailable",
+    "Run",
+]
 
 Run = Callable[[], Any]
 
@@ -79,20 +94,23 @@ _THREADS = {
 }
 # Where threads of Python call LAPACK (for norms) or BLAS; XLA's own products do not use it.
 _ONE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-# Short loops compiled into one function, and the widest registers: the first doubles the speed at d = 1,
-# neither costs anything elsewhere.
+_JAX = {**_THREADS, **_ONE, "JAX_PLATFORMS": "cpu"}
+# Short loops compiled into one function, and the widest registers: the first doubles the speed at d = 1, and
+# costs a factor of five to twenty where a loop holds large products of few columns.
 _FLAGS = (
     "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1000000000 "
     "--xla_cpu_prefer_vector_width=512"
 )
-_XLA = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": _FLAGS}
 
 OURS = Library("leapgrad", "ours", ("leapgrad", "numba", "llvmlite", "numpy"), _THREADS)
-PEERS = (
-    Library("JAX", "peers_jax", ("jax", "jaxlib"), {**_THREADS, **_ONE, **_XLA}),
-    Library("PyTorch", "peers_torch", ("torch",), _THREADS, screening_steps=50),
-    Library("autograd", "peers_autograd", ("autograd", "numpy"), _THREADS, 20, 2, 1, lanes_in_turn=True),
+TUNED_JAX = Library("JAX", "peers_jax", ("jax", "jaxlib"), {**_JAX, "XLA_FLAGS": _FLAGS})
+PLAIN_JAX = Library("JAX, default flags", "peers_jax_plain", ("jax", "jaxlib"), _JAX)
+PYTORCH = Library("PyTorch", "peers_torch", ("torch",), _THREADS, screening_steps=50)
+AUTOGRAD = Library(
+    "autograd", "peers_autograd", ("autograd", "numpy"), _THREADS, 20, 2, 1, lanes_in_turn=True
 )
+JAX = (TUNED_JAX, PLAIN_JAX)
+PEERS = (*JAX, PYTORCH, AUTOGRAD)
 CONTINUOUS = Library("variational equations", "peers_ode", ("heyoka", "scipy"), _THREADS)
 MACHINE = Library("machine", "rates", ("numpy",), {**_THREADS, **_ONE})
 GROWTH = Library("growth", "growth", ("leapgrad",), _THREADS)

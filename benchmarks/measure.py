@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bound import Bound, bound
-from .candidate import OURS, PEERS, Library, NotAvailable
+from .candidate import JAX, OURS, PEERS, TUNED_JAX, Library, NotAvailable
 from .rates import Rates
 from .rows import Row
 from .work import Work
@@ -32,7 +32,8 @@ SCREENING_OPERATIONS = 2e9
 COMPARED_OPERATIONS = 1e12
 # From this dimension on a lane alone keeps the processors busy, and one run takes seconds.
 LARGE_DIM = 256
-PAUSE = 0.02
+# Idle threads of OpenBLAS and OpenMP spin for some 30 ms before they sleep.
+PAUSE = 0.2
 
 
 class Disagreement(AssertionError):
@@ -95,9 +96,9 @@ class RowResult:
         """The same with the bound at other rates."""
         return replace(self, bound=bound(self.row.work, rates)) if self.bound else self
 
-    def best(self, library: str) -> Sample | None:
-        """The fastest judged candidate of a library."""
-        found = [sample for sample in self.peers if sample.library == library and sample.judged]
+    def best(self, *libraries: str) -> Sample | None:
+        """The fastest judged candidate of some libraries."""
+        found = [sample for sample in self.peers if sample.library in libraries and sample.judged]
         return min(found, key=lambda sample: sample.seconds, default=None)
 
     def times_faster(self, sample: Sample) -> tuple[float, float, float]:
@@ -169,7 +170,7 @@ def _finalists(
 ) -> list[_Entry]:
     """The fastest candidates of a library and its familiar one, prepared."""
     part = screening(work, library)
-    allowed = budget if library.name == "JAX" else OTHERS * budget
+    allowed = budget if library in JAX else OTHERS * budget
     by_lanes = work.d >= LARGE_DIM or library.lanes_in_turn
     seconds: dict[str, float] = {}
     chosen: list[tuple[str, bool, bool]] = []
@@ -188,7 +189,7 @@ def _finalists(
         worker.ask("forget", key)
         if familiar and name in seconds and not (work.what == "norm" and work.d >= LARGE_DIM):
             chosen.append((name, familiar, judged))
-    finalists = 2 if library.name == "JAX" and work.d < LARGE_DIM else 1
+    finalists = 2 if library == TUNED_JAX and work.d < LARGE_DIM else 1
     for name in sorted(seconds, key=lambda name: seconds[name])[:finalists]:
         if all(name != other for other, _, _ in chosen):
             chosen.append((name, False, True))

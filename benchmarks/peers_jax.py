@@ -23,7 +23,6 @@ from jax import lax
 from numpy.typing import NDArray
 
 from .candidate import Candidate, Run
-from .jax_matrix_free import lanczos
 from .rates import throughput
 from .work import Work
 
@@ -246,7 +245,7 @@ def candidates(work: Work, cores: int) -> list[Candidate]:
             return spread(gram(propagate), norms, work, cores)
         return spread(propagate, lambda J: J, work, cores)
 
-    found = [
+    return [
         Candidate(
             f"{name}, threads" if spread is by_threads else name,
             partial(prepare, build, spread),
@@ -256,9 +255,6 @@ def candidates(work: Work, cores: int) -> list[Candidate]:
         for name, build, spreads in formulations(work)
         for spread in spreads
     ]
-    if work.what == "norm":
-        found.append(Candidate("matrix-free, by hand, threads", lanczos, judged=False))
-    return found
 
 
 def tanh_rate() -> float:

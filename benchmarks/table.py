@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from .candidate import PEERS
+from .candidate import AUTOGRAD, JAX, PLAIN_JAX, PYTORCH
 from .growth import Curve, fit
 from .measure import RowResult, Sample
 from .peers_ode import Flow, FlowResult
@@ -71,15 +71,16 @@ def verdict(value: float | None, asked: float | None, at_most: bool) -> str:
 
 def main_table(results: Sequence[RowResult]) -> str:
     """One line a row: ours against the bound and against the best of every library."""
+    others = (PLAIN_JAX, PYTORCH, AUTOGRAD)
     head = [
         "work", "ours (least … most)", "bound", "time ÷ bound", "asked", "best JAX", "× faster", "asked",
-        "× PyTorch", "× autograd", "peak memory",
+        *[f"× {library.name}" for library in others], "peak memory",
     ]  # fmt: skip
     lines = []
     for result in results:
         row, ours = result.row, result.ours
         over = ours.seconds / result.bound.seconds if ours and result.bound else None
-        best = result.best("JAX")
+        best = result.best(*[library.name for library in JAX])
         faster = result.times_faster(best)[0] if ours and best else None
         lines.append(
             [
@@ -91,7 +92,7 @@ def main_table(results: Sequence[RowResult]) -> str:
                 duration(best.seconds) + _scale(best) if best else NONE,
                 _digits(faster) if faster else NONE,
                 verdict(faster, row.least_faster, at_most=False),
-                *[_ratio(result, result.best(library.name)) for library in PEERS[1:]],
+                *[_ratio(result, result.best(library.name)) for library in others],
                 f"{result.memory / 2**20:.1f} MiB" if result.memory is not None else NONE,
             ]
         )

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .candidate import OURS, PEERS, Library, NotAvailable
-from .measure import deviation
+from .candidate import JAX, OURS, PYTORCH, Library, NotAvailable
+from .measure import PAUSE, deviation
 from .rates import Rates
-from .worker import ROUND_SECONDS, Timing, Worker, WorkerFailure
+from .worker import COLD_SECONDS, ROUND_SECONDS, Timing, Worker, WorkerFailure
 
 __all__ = ["BATCHES", "Batch", "BatchResult", "measure_batch", "timed", "training_table"]
 
@@ -75,8 +75,8 @@ BATCHES = (Batch(10, 1000, 100, 2, 2.5, 6.0, 30.0), Batch(64, 784, 128, 10, 2.0,
 
 LIBRARIES: tuple[tuple[Library, str], ...] = (
     (OURS, "training_ours"),
-    (PEERS[0], "training_jax"),
-    (PEERS[1], "training_torch"),
+    *((library, "training_jax") for library in JAX),
+    (PYTORCH, "training_torch"),
 )
 
 
@@ -105,26 +105,28 @@ class BatchResult:
         assert found is not None
         return found
 
-    def best(self, library: str) -> tuple[float, ...] | None:
-        found = [times for name, times in self.wall.items() if name.startswith(f"{library}: ")]
+    def best(self, *libraries: str) -> tuple[float, ...] | None:
+        found = [times for name, times in self.wall.items() if name.partition(": ")[0] in libraries]
         return min(found, key=median, default=None)
 
-    def times_faster(self, library: str) -> float | None:
-        """Median over rounds of its time over ours."""
-        theirs = self.best(library)
+    def times_faster(self, *libraries: str) -> float | None:
+        """Median over rounds of the time of their best over ours."""
+        theirs = self.best(*libraries)
         if theirs is None:
             return None
         return median(there / here for there, here in zip(theirs, self.ours, strict=True))
 
 
 def timed(run: Run) -> Timing:
-    """One round in the library's own process; short runs are repeated, and their median counts."""
+    """One round in the library's own process, as those of the other rows."""
     timings: list[Timing] = []
-    while not timings or sum(one.wall for one in timings) < ROUND_SECONDS:
+    while not timings or sum(one.wall for one in timings[1:]) < ROUND_SECONDS:
         began, cpu = time.perf_counter(), time.process_time()
         run()
         timings.append(Timing(time.perf_counter() - began, time.process_time() - cpu))
-    return Timing(median(one.wall for one in timings), median(one.cpu for one in timings))
+        if timings[0].wall > COLD_SECONDS:
+            return timings[0]
+    return Timing(median(one.wall for one in timings[1:]), median(one.cpu for one in timings[1:]))
 
 
 def measure_batch(
@@ -149,6 +151,7 @@ def measure_batch(
         for turn in range(rounds):
             say(f"round {turn + 1} of {rounds}")
             for worker, name, key in entries[turn % len(entries) :] + entries[: turn % len(entries)]:
+                time.sleep(PAUSE)
                 wall.setdefault(key, []).append(worker.ask("call", "time", name).wall)
     own = next(value for name, value in found.items() if name.startswith(OURS.name))
     # As in the other rows, a candidate that computes something else is not timed against.
@@ -163,7 +166,8 @@ def training_table(results: Sequence[BatchResult], rates: Rates) -> str:
     lines, all_lines = [], []
     for result in results:
         batch, here = result.batch, median(result.ours)
-        bound, jax, torch = batch.bound(rates), result.times_faster("JAX"), result.times_faster("PyTorch")
+        bound, torch = batch.bound(rates), result.times_faster(PYTORCH.name)
+        jax = result.times_faster(*[library.name for library in JAX])
         lines.append(
             [
                 batch.title,

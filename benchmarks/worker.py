@@ -26,7 +26,10 @@ from .work import Work
 __all__ = ["Timing", "Worker", "WorkerFailure"]
 
 # Short runs are repeated for this long in every round, and their median counts as one.
-ROUND_SECONDS = 0.05
+ROUND_SECONDS = 0.1
+# The first run of a round finds caches, memory and processor cold, for whom that makes a difference: it does
+# not count unless it takes longer than this.
+COLD_SECONDS = 5.0
 # Seconds after which a library is given up.
 LONGEST_WAIT = 240.0
 # What warms a process up before its memory is looked at.
@@ -76,11 +79,12 @@ class Server:
         return self._prepared[key][0].finish(self._results.pop(key))
 
     def time(self, key: int) -> Timing:
-        """One round; the first of several short runs only wakes the processor up."""
+        """One round."""
         _, run = self._prepared[key]
-        timings = [_timed(run)]
-        if timings[0].wall < ROUND_SECONDS:
-            timings = [_timed(run) for _ in range(max(1, round(ROUND_SECONDS / timings[0].wall)))]
+        cold = _timed(run)
+        if cold.wall > COLD_SECONDS:
+            return cold
+        timings = [_timed(run) for _ in range(max(1, round(ROUND_SECONDS / cold.wall)))]
         return Timing(median(t.wall for t in timings), median(t.cpu for t in timings))
 
     def forget(self, key: int) -> None:

@@ -21,7 +21,7 @@ CALL_SECONDS = 0.02
 LARGEST_CHUNK = 10_000
 # Work shorter than this is over before a second thread has been woken up.
 POOL_SECONDS = 1e-3
-# A single block that is estimated to take longer leaves the calling thread free to see Ctrl-C.
+# Blocks that are estimated to take longer leave the main thread free to see Ctrl-C.
 INLINE_SECONDS = 0.03
 # Seconds before a progress bar appears by itself.
 DELAY = 2.0
@@ -60,8 +60,14 @@ def progress_bar(
         bar.close()
 
 
+_here = threading.local()
+"""``ticker`` is that of the block which this thread is at, if any."""
+
+
 class Ticker:
     """What a worker reports to: progress forwards, cancellation backwards.
+
+    Work inside of a block is cancelled with the work that the block belongs to, and shows no bar of its own.
 
     Parameters
     ----------
@@ -76,7 +82,8 @@ class Ticker:
 
     def __init__(self, total: int, seconds: float, label: str, progress: bool | None) -> None:
         self._cancelled = threading.Event()
-        shown = progress or (progress is None and seconds > DELAY / 4)
+        self._above: Ticker | None = getattr(_here, "ticker", None)
+        shown = self._above is None and (progress or (progress is None and seconds > DELAY / 4))
         self._bar: Any = _bar(total, label, "step", progress) if shown else None
 
     def quiet(self) -> Ticker:
@@ -88,12 +95,16 @@ class Ticker:
     def cancel(self) -> None:
         self._cancelled.set()
 
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set() or (self._above is not None and self._above.cancelled)
+
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
 
     def __call__(self, amount: int = 1) -> None:
-        if self._cancelled.is_set():
+        if self.cancelled:
             raise Cancelled
         if self._bar is not None:
             self._bar.update(amount)
@@ -145,14 +156,23 @@ def run_blocks(
     blocks = [slice(s, min(s + width, n_lanes)) for s in range(0, n_lanes, width)]
     ticker = Ticker(total, seconds, label, progress)
     try:
-        calls = [partial(work, block, ticker) for block in blocks]
-        if calls and (seconds >= INLINE_SECONDS or min(threads, len(calls)) > 1):
+        calls = [partial(_at_block, work, block, ticker) for block in blocks]
+        on_main = threading.current_thread() is threading.main_thread()
+        if min(threads, len(calls)) > 1 or (calls and on_main and seconds >= INLINE_SECONDS):
             on_threads(calls, threads, ticker.cancel)
         else:
             for call in calls:
                 call()
     finally:
         ticker.close()
+
+
+def _at_block(work: Callable[[slice, Ticker], None], block: slice, ticker: Ticker) -> None:
+    above, _here.ticker = getattr(_here, "ticker", None), ticker
+    try:
+        work(block, ticker)
+    finally:
+        _here.ticker = above
 
 
 class _BlasLimit:

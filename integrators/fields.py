@@ -113,9 +113,12 @@ class Field:
         # (see `NeuralField`). Then `condense` turns the one into the other, and the field has a driver of its
         # own, which keeps it at once.
         self.push, self.pull = self.kick, self.kick_adjoint
+        self.packed_for_pull = self.packed  # what `pull` takes for θ
         self.condense: Kernel | None = None
-        # A field's own driver, where it can do better than to be called kick by kick (see `NeuralField`).
+        # A field's own drivers, for a run and for a replay, where it can do better than to be called kick by
+        # kick (see `NeuralField`).
         self.advance: Kernel | None = None
+        self.replay: Kernel | None = None
         if not ours:
             from .field_check import check_field
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +9,8 @@ from numpy.typing import NDArray
 
 from .blocks import Ticker, run_blocks
 from .flow import Lanes, Record, Run
+from .memory import aligned_array
 from .problem import Columns, Problem
-from .simd import WIDTH
-from .threads import default_threads
 
 __all__ = ["Linearisation"]
 
@@ -42,7 +39,7 @@ class Linearisation:
         self, problem: Problem, close: bool, threads: int | None = None, progress: bool | None = None
     ) -> None:
         self.problem = problem
-        self._threads = default_threads() if threads is None else threads
+        self._threads = threads
         self._progress = progress
         self._blocks: list[_Block] = []
         *_, self.lost = problem.forward(
@@ -55,49 +52,8 @@ class Linearisation:
         )
         self._blocks.sort(key=lambda block: block.lanes.start)
 
-    @property
-    def width(self) -> int:
-        """Lanes of the widest block."""
-        return max((b.run.step.size for b in self._blocks), default=1)
-
     def _keep(self, lanes: slice, run: Run, record: Record, *_: object) -> None:
         self._blocks.append(_Block(lanes, run, record.stations))
-
-    def select(self, lanes: NDArray[np.bool_]) -> Linearisation:
-        """The same on some of its lanes, flattened, in blocks that occupy every thread again.
-
-        Copies what these lanes keep.
-        """
-        part = copy(self)
-        part.problem, part.lost = self.problem.select(lanes), self.lost[lanes]
-        chosen = np.flatnonzero(lanes)
-        multiple = WIDTH if self.problem.field.vectorised else 1
-        share = -(-chosen.size // self._threads)
-        width = max(1, min(self.width, share + -share % multiple))
-        part._blocks = []
-        for start in range(0, chosen.size, width):
-            members = slice(start, min(start + width, chosen.size))
-            padding = -(members.stop - start) % multiple
-            part._blocks.append(self._gathered(members, np.pad(chosen[members], (0, padding), "edge")))
-        return part
-
-    def _gathered(self, members: slice, lanes: NDArray[np.intp]) -> _Block:
-        """One block of lanes, ascending, that may stand in several blocks now."""
-        places = [(b, lanes[(b.lanes.start <= lanes) & (lanes < b.lanes.stop)]) for b in self._blocks]
-        places = [(b, wanted - b.lanes.start) for b, wanted in places if wanted.size]
-
-        def together(part: Callable[[_Block], NDArray]) -> NDArray:
-            pieces = [np.take(part(block), columns, axis=-1) for block, columns in places]
-            return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=-1)
-
-        run = places[0][0].run
-        if run.inputs.shape[2] > 1:
-            run = run._replace(inputs=together(lambda block: block.run.inputs))
-        run = run._replace(
-            step=together(lambda block: block.run.step),
-            check_every=min(block.run.check_every for block, _ in places),
-        )
-        return _Block(members, run, together(lambda block: block.stations))
 
     def push(self, dy: Float, dp: Float) -> Columns:
         """J applied to tangent columns dy, dp of shape (lanes, d, k)."""
@@ -119,10 +75,11 @@ class Linearisation:
                 rows = np.minimum(np.arange(block.lanes.start, block.lanes.start + n), m - 1)
                 padded = k + -k % self.problem.column_padding(k, n)
                 columns = [
-                    np.zeros((part.shape[1], padded, n), self.problem.dtype) for part in (first, second)
+                    aligned_array((part.shape[1], padded, n), self.problem.dtype) for part in (first, second)
                 ]
                 for target, part in zip(columns, (first, second), strict=True):
                     target[:, :k] = part[rows].transpose(1, 2, 0)
+                    target[:, k:] = 0.0
                 exponent = np.zeros(n, np.int64)
                 call = sweep_block(block, *columns, exponent)
                 ticker.in_chunks(call, n_steps, n, seconds * n)

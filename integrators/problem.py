@@ -264,7 +264,7 @@ class Problem:
         share = max(1, math.ceil(m / threads))
         if not self.field.vectorised:
             return min(max(8, CACHE_BYTES // (8 * d * (3 * k + 6))), share), 1, 1
-        if m < WIDTH or (d >= ONE_LANE_DIM and k >= WIDTH):
+        if m == 1 or (m < WIDTH and k > 0) or (d >= ONE_LANE_DIM and k >= WIDTH):
             return 1, 1, WIDTH
         # At least two registers of lanes: a pass over W should serve many of them.
         width = max(2 * WIDTH, CACHE_BYTES // (16 * d * (k + 1)) // (2 * WIDTH) * (2 * WIDTH))
@@ -332,7 +332,7 @@ class Problem:
             )
             n_nodes = self.n_steps + 1 if nodes else 0
             record = Record(
-                np.empty((schedule.n_kicks if stations else 0, d, n), self.dtype),
+                aligned_array((schedule.n_kicks if stations else 0, d, n), self.dtype),
                 np.empty((n_nodes, d, n), self.dtype),
                 np.empty((n_nodes, d, n), self.dtype),
             )
@@ -377,8 +377,8 @@ class Problem:
         self, run: Run, lanes: Lanes, record: Record, start: int, stop: int, leaf: str = "kick"
     ) -> None:
         """The compiled driver for steps [start, stop) of a block of lanes, in place."""
-        # A replay goes by another leaf, which a field's own driver does not know.
-        driver = self.field.advance if leaf == "kick" and self.field.advance else advance
+        own = {"kick": self.field.advance, "push": self.field.replay}.get(leaf)
+        driver = advance if own is None else own
         drive = driver.for_dtype(self.dtype)
         drive(self.leaf(leaf), self.theta, run, lanes, record, start, stop)
 
@@ -394,7 +394,8 @@ class Problem:
     ) -> None:
         """The compiled driver backwards: (lam_y, lam_p, exponent) in place, and the parameter gradient."""
         drive = retreat.for_dtype(self.dtype)
-        drive(self.leaf(leaf), self.theta, run, stations, *cotangents, gradient, start, stop)
+        theta = self.field.packed_for_pull.astype(self.dtype, copy=False) if leaf == "pull" else self.theta
+        drive(self.leaf(leaf), theta, run, stations, *cotangents, gradient, start, stop)
 
     def retreat_keeping_nodes(
         self,
@@ -408,7 +409,7 @@ class Problem:
     ) -> None:
         """`retreat` from stored, condensed stations that keeps the cotangent of every y_i."""
         drive, field = retreat_keeping_nodes, self.field
-        drive(field.pull, field.packed, run, stations, *cotangents, kept, exponents, start, stop)
+        drive(field.pull, field.packed_for_pull, run, stations, *cotangents, kept, exponents, start, stop)
 
     def column_padding(self, k: int, lanes: int) -> int:
         """Multiple to which k columns are padded in a block of so many lanes: one lane fills no register."""

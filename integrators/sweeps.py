@@ -150,7 +150,7 @@ def input_cotangents(
                 kept, exponents = np.zeros(most * d * k * n + 1), np.empty((most, n), np.int64)
                 retreat_keeping_kicks(
                     neural_pull_keeping,
-                    field.packed,
+                    field.packed_for_pull,
                     part.run,
                     stored.stations,
                     *cotangents,

@@ -1,15 +1,14 @@
 """Largest singular values of ∂s_N/∂s_0 without forming it: Golub–Kahan–Lanczos on sweeps.
 
 Every iteration costs one sweep forwards and one backwards along a stored trajectory, for all lanes at once,
-so that each product with W is a matrix product; lanes that have converged are left behind. Full
-reorthogonalisation keeps the Ritz values free of copies (G. H. Golub, W. Kahan, *SIAM J. Numer. Anal.* B 2
-(1965) 205–224; Golub, Van Loan, *Matrix Computations*, 4th ed., section 10.4).
+so that each product with W is a matrix product. Full reorthogonalisation keeps the Ritz values free of copies
+(G. H. Golub, W. Kahan, *SIAM J. Numer. Anal.* B 2 (1965) 205–224; Golub, Van Loan, *Matrix Computations*,
+4th ed., section 10.4).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,9 +23,6 @@ __all__ = ["SingularTriplets", "golub_kahan_lanczos", "repeated_triplets"]
 
 Float = NDArray[np.float64]
 
-# Lanes that have converged are left behind when at most this part is open, unless there are few anyway:
-# these few fill a register.
-REPACKED, FEW_LANES = 0.7, 8
 # Of the start vector that is random, however far it leans.
 START_SHARE = 1e-3
 
@@ -70,13 +66,6 @@ class _Operator:
     def shape(self) -> tuple[int, int]:
         rows, columns = (len(range(*s.indices(self._size))) for s in (self._rows, self._columns))
         return rows, columns
-
-    def select(self, lanes: NDArray[np.bool_]) -> _Operator:
-        """The same on some of its lanes."""
-        part = copy(self)
-        part._linearised, part._lanes = self._linearised.select(lanes), int(lanes.sum())
-        part.exponent = None if self.exponent is None else self.exponent[lanes]
-        return part
 
     def forwards(self, v: Float) -> Float:
         return self._apply(v, self._linearised.pushforward, self._columns, self._rows)
@@ -134,10 +123,10 @@ def golub_kahan_lanczos(
     -----
     One start vector sees each value once, however often it is repeated: for k > 1 take `repeated_triplets`.
 
-    With J V = U B, some singular value lies within the residual r_i = β |e_kᵀ p_i| of the i-th Ritz value
-    θ_i, and the iteration stops at r_i ≤ tol θ_i. The error r_i²/gap that one expects of a separated value
-    would stop it in half the iterations, but the gap to a value that has not shown itself yet is not known:
-    with σ₂ = (1 − 1e-7) σ₁ that rule stopped 6.5e-8 short of σ₁.
+    With J V = U B, some singular value lies within the residual r_i = β |e_sᵀ p_i| of the i-th Ritz value
+    θ_i, or, half an iteration earlier, r_i = α |e_sᵀ q_i|; the iteration stops at r_i ≤ tol θ_i. The error
+    r_i²/gap that one expects of a separated value would stop it in half the iterations, but the gap to one that
+    has not shown itself yet is not known: with σ₂ = (1 − 1e-7) σ₁ that rule stopped 6.5e-8 short of σ₁.
     """
     operator = _Operator(linearised, lanes, size, rows, columns)
     n_rows, n_columns = operator.shape
@@ -150,35 +139,30 @@ def golub_kahan_lanczos(
     V, U = [_unit(_orthogonal(v, right_out))[0]], []
     alphas: list[Float] = []
     betas: list[Float] = []
-    active = np.arange(lanes)
-    exponent = np.zeros(lanes, np.int64)
     next_look = k
     with one_blas_thread():
         while found.open.any() and len(U) < allowed:
             step = len(U)
-            stay = found.open[active]
-            if active.size > FEW_LANES and stay.sum() <= REPACKED * active.size:
-                operator, active = operator.select(stay), active[stay]
-                for vectors in (left_out, right_out, V, U, alphas, betas):
-                    vectors[:] = [vector[stay] for vector in vectors]
             u = operator.forwards(V[step])
-            if step == 0 and operator.exponent is not None:
-                exponent[active] = operator.exponent
             if step:
                 u = u - betas[-1][:, None] * U[-1]
             u, alpha = _unit(_orthogonal(u, left_out + U))
-            U.append(u)
             alphas.append(alpha)
+            done = step + 1
+            look = done > k and done >= next_look
+            if look and not found.look(alphas, betas, U, V):
+                break
+            U.append(u)
             v = operator.backwards(u) - alpha[:, None] * V[step]
             v, beta = _unit(_orthogonal(v, right_out + V))
             betas.append(beta)
-            done = step + 1
-            if done >= k and (done >= next_look or done == allowed):
+            if look or done == k or done == allowed:
                 next_look = done + max(1, done // 8)  # the small problem should cost less than the sweeps
-                found.look(active, alphas, betas, U, V, whole=done == limit)
+                found.look(alphas, betas, U, V, whole=done == limit)
             V.append(v)
             tick()
     converged = ~(found.open | linearised.lost)
+    exponent = np.zeros(lanes, np.int64) if operator.exponent is None else operator.exponent
     return SingularTriplets(found.values, exponent, found.left, found.right, found.error, converged, len(U))
 
 
@@ -231,31 +215,28 @@ class _Found:
         self.left, self.right = np.zeros((lanes, n_rows, k)), np.zeros((lanes, n_columns, k))
 
     def look(
-        self,
-        active: NDArray[np.intp],
-        alphas: list[Float],
-        betas: list[Float],
-        U: list[Float],
-        V: list[Float],
-        whole: bool,
-    ) -> None:
+        self, alphas: list[Float], betas: list[Float], U: list[Float], V: list[Float], whole: bool = False
+    ) -> bool:
         """Take the open lanes whose first k Ritz values are within tol, or all if the space is used up.
 
-        `active` are the lanes that the other arguments are about.
+        With as many α as β the residual is the last β times the last row of p; in the middle of an iteration,
+        with an α more, the last α times that of q. Returns whether a lane is still open.
         """
-        candidates = self.open[active] & np.isfinite(alphas[-1]) & np.isfinite(betas[-1])
-        lanes, k = np.flatnonzero(candidates), self._k
-        p, theta, q = svd(_bidiagonal([a[lanes] for a in alphas], [b[lanes] for b in betas[:-1]]))
-        error = np.zeros((lanes.size, k)) if whole else _relative_error(theta, betas[-1][lanes], p, k)
+        *known, rest = (betas, alphas)[(half := len(alphas) > len(betas))]
+        diagonal, beside = (known, betas) if half else (alphas, known)
+        lanes = np.flatnonzero(self.open & np.isfinite(alphas[-1]) & np.isfinite(rest))
+        p, theta, q = svd(_bidiagonal([a[lanes] for a in diagonal], [b[lanes] for b in beside]))
+        k = self._k
+        ends = q[:, :k, -1] if half else p[:, -1, :k]
+        error = np.zeros((lanes.size, k)) if whole else _relative(rest[lanes], ends, theta[:, :k])
         taken = (error <= self._tol).all(axis=1)
-        chosen = active[lanes[taken]]
+        chosen = lanes[taken]
         self.values[chosen], self.error[chosen] = theta[taken, :k], error[taken]
-        for lane, place, small_left, small_right in zip(
-            chosen, lanes[taken], p[taken], q[taken], strict=True
-        ):
-            self.left[lane] = np.array([u[place] for u in U]).T @ small_left[:, :k]
-            self.right[lane] = np.array([v[place] for v in V]).T @ small_right[:k].T
+        for lane, small_left, small_right in zip(chosen, p[taken], q[taken], strict=True):
+            self.left[lane] = np.array([u[lane] for u in U]).T @ small_left[:, :k]
+            self.right[lane] = np.array([v[lane] for v in V]).T @ small_right[:k].T
         self.open[chosen] = False
+        return bool(self.open.any())
 
 
 def _unit(vectors: Float) -> tuple[Float, Float]:
@@ -273,18 +254,18 @@ def _orthogonal(vectors: Float, basis: list[Float]) -> Float:
 
 
 def _bidiagonal(alphas: list[Float], betas: list[Float]) -> Float:
-    """B of J V = U B: upper bidiagonal, shape (lanes, s, s)."""
-    s = len(alphas)
-    matrix = np.zeros((alphas[0].size, s, s))
-    index = np.arange(s)
+    """B of J V = U B: upper bidiagonal, shape (lanes, number of α, 1 + number of β)."""
+    matrix = np.zeros((alphas[0].size, len(alphas), len(betas) + 1))
+    index = np.arange(len(alphas))
     matrix[:, index, index] = np.array(alphas).T
-    if s > 1:
-        matrix[:, index[:-1], index[1:]] = np.array(betas).T
+    if betas:
+        index = np.arange(len(betas))
+        matrix[:, index, index + 1] = np.array(betas).T
     return matrix
 
 
-def _relative_error(theta: Float, beta: Float, p: Float, k: int) -> Float:
-    """Residual over value of the first k Ritz values, shape (lanes, k); zero for an invariant subspace."""
-    residual = beta[:, None] * np.abs(p[:, -1, :k])
+def _relative(rest: Float, ends: Float, theta: Float) -> Float:
+    """Residual over value, shape (lanes, k); zero for an invariant subspace."""
+    residual = rest[:, None] * np.abs(ends)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(residual == 0.0, 0.0, residual / theta[:, :k])
+        return np.where(residual == 0.0, 0.0, residual / theta)

@@ -63,10 +63,6 @@ class Linearised(Protocol):
         """Jᵀ Λ for Λ of shape (lanes, D, k); lanes flattened."""
         ...
 
-    def select(self, lanes: NDArray[np.bool_]) -> Linearised:
-        """The same on some of its lanes."""
-        ...
-
     def leaning(self, vector: Float) -> Float:
         """A (D,) vector made to lean towards what J amplifies most, as far as that is known beforehand."""
         ...
@@ -78,6 +74,11 @@ class Recurrence(Protocol):
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the lanes; leads the shape of every result."""
+        ...
+
+    @property
+    def threads(self) -> int | None:
+        """Worker threads; by default one for each processor."""
         ...
 
     @property
@@ -131,8 +132,8 @@ class Recurrence(Protocol):
         """
         ...
 
-    def select(self, lanes: slice | NDArray[np.bool_]) -> Recurrence:
-        """The same recurrence on some of its lanes, flattened."""
+    def select(self, lanes: slice | NDArray[np.bool_], threads: int | None = None) -> Recurrence:
+        """The same recurrence on some of its lanes, flattened; on as many threads unless told otherwise."""
         ...
 
     def linearised(self, rows: str | None = None) -> Linearised:

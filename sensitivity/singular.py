@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.blocks import progress_bar
+from integrators.blocks import POOL_SECONDS, Ticker, run_blocks
+from integrators.threads import default_threads
 
 from .lanczos import SingularTriplets, repeated_triplets
 from .lapack import svd_values
@@ -21,9 +22,13 @@ Method = Literal["auto", "full", "lanczos"]
 
 # Below this many columns the full product costs less than the first few sweeps.
 FULL_COLUMNS = 48
-# Lanes are linearised together as long as their trajectories fit into this; up to 0.7 of it is taken once
-# more when lanes that go on are copied from among those that have converged.
+# The trajectories that all threads work on fit into this, if those of one lane each do.
 STORE_BYTES = 1 << 30
+# Lanes are iterated in groups, each until its last lane has converged: as few as fill a register, or as many
+# as make a sweep of some milliseconds, with a trajectory that stays in cache.
+GROUP_LANES, GROUP_BYTES = 8, 1 << 22
+# A rough estimate: some ten iterations of two sweeps.
+SECONDS_PER_BYTE_AND_COLUMN = 2e-10
 
 
 @dataclass(frozen=True)
@@ -136,18 +141,39 @@ def leading(
     if method == "auto" and (width < FULL_COLUMNS or lane_bytes > STORE_BYTES):
         return None
     limit = max(k, 10, width // 8) if method == "auto" else None
-    group = max(1, STORE_BYTES // max(1, lane_bytes))
-    found: list[SingularTriplets] = []
-    for start in range(0, lanes, group):
-        chosen = recurrence.select(slice(start, min(start + group, lanes)))
-        linearised = chosen.linearised(block_rows(recurrence, block))
-        with progress_bar(None, "Lanczos", "iteration", recurrence.progress) as tick:
-            triplets = repeated_triplets(
-                linearised, min(group, lanes - start), recurrence.state_size, part, part, k, tol, limit, tick
-            )
-        found.append(triplets)
+    seconds = lanes * lane_bytes * width * SECONDS_PER_BYTE_AND_COLUMN
+    group, threads = _groups(lanes, max(1, lane_bytes), 1 if seconds < POOL_SECONDS else recurrence.threads)
+    found: dict[int, SingularTriplets] = {}
+
+    def work(chosen: slice, ticker: Ticker) -> None:
+        run, count = recurrence.select(chosen, threads=1), chosen.stop - chosen.start
+        linearised = run.linearised(block_rows(recurrence, block))
+        found[chosen.start] = repeated_triplets(
+            linearised, count, recurrence.state_size, part, part, k, tol, limit, lambda: ticker(0)
+        )
+        ticker(count * recurrence.n_steps)
+
+    run_blocks(
+        lanes,
+        group,
+        work,
+        total=lanes * recurrence.n_steps,
+        seconds=seconds,
+        label="Lanczos",
+        threads=threads,
+        progress=recurrence.progress,
+    )
+    parts = [found[start] for start in sorted(found)]
     joined = {
-        name: np.concatenate([getattr(t, name) for t in found])
+        name: np.concatenate([getattr(t, name) for t in parts])
         for name in ("values", "exponent", "left", "right", "error", "converged")
     }
-    return SingularTriplets(**joined, iterations=max(t.iterations for t in found))
+    return SingularTriplets(**joined, iterations=max(t.iterations for t in parts))
+
+
+def _groups(lanes: int, lane_bytes: int, threads: int | None) -> tuple[int, int]:
+    """(lanes of a group, how many groups at a time)."""
+    threads = default_threads() if threads is None else threads
+    group = min(max(GROUP_LANES, GROUP_BYTES // lane_bytes), -(-lanes // threads))
+    group = min(group + -group % GROUP_LANES, max(1, STORE_BYTES // lane_bytes))
+    return group, max(1, min(threads, STORE_BYTES // (group * lane_bytes)))

@@ -39,9 +39,6 @@ class _Stack(NamedTuple):
     def pullback(self, cotangents: Float) -> Scaled:
         return Scaled(self.matrices.swapaxes(-1, -2) @ cotangents, np.zeros(len(cotangents), np.int64))
 
-    def select(self, lanes: NDArray[np.bool_]) -> _Stack:
-        return _Stack(self.matrices[lanes])
-
     def leaning(self, vector: Float) -> Float:
         return vector
 

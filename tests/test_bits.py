@@ -7,6 +7,7 @@ import integrators.blocks
 import integrators.checkpoint
 import integrators.problem
 import naive
+import sensitivity.singular
 from integrators import SCHEMES, henon_heiles, integrate
 from integrators.problem import Problem
 from sensitivity import (
@@ -136,7 +137,8 @@ VERBS = {
 @pytest.mark.parametrize("d", [3, 50])
 @pytest.mark.parametrize("verb", VERBS)
 def test_threads_change_no_bit_of_any_public_verb(verb, d, random_field, pools, monkeypatch):
-    monkeypatch.setattr(integrators.checkpoint, "POOL_SECONDS", 0.0)
+    for module in (integrators.checkpoint, sensitivity.singular):
+        monkeypatch.setattr(module, "POOL_SECONDS", 0.0)
     field, y0, p0, inputs = case(d, 1, random_field, 60)
     steps = np.logspace(-2, -0.5, 19)
     one, two = (

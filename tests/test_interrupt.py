@@ -192,6 +192,20 @@ def test_work_inside_of_work(seconds):
     assert len(inner) == 4
 
 
+# Catches: work inside of a block that goes on after Ctrl-C, on a thread that nobody waits for.
+def test_work_inside_of_work_is_cancelled_with_it():
+    endless = Endless()
+
+    def outer(lanes, ticker):
+        if lanes.start == 0:
+            run(endless, threads=1, lanes=1)
+        assert endless.running.wait(DEADLINE)
+        raise ValueError("of block 1")
+
+    assert seconds_until(ValueError, lambda: run(outer, threads=2)) < PATIENCE
+    assert endless.cancelled.wait(PATIENCE)
+
+
 # Catches: a failure of short work that is lost, whichever block fails.
 @pytest.mark.parametrize("failing", [0, 1])
 def test_errors_of_short_work(failing):

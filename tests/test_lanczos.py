@@ -7,7 +7,7 @@ import pytest
 
 from integrators import NeuralField
 from integrators.linearisation import Linearisation
-from sensitivity import OdeRecurrence, jacobian, jacobian_norm, log_jacobian_norm, singular_values
+from sensitivity import OdeRecurrence, jacobian, jacobian_norm, log_jacobian_norm, singular, singular_values
 from sensitivity.lanczos import golub_kahan_lanczos
 from sensitivity.recurrence import Scaled
 from sensitivity.singular import Method
@@ -121,22 +121,36 @@ def test_bits_do_not_depend_on_threads() -> None:
     assert np.array_equal(one, two)
 
 
-# Catches: a lane that goes on with steps, inputs or stations of another once some have converged.
+# Catches: a group with steps, inputs or results of another; iterations that depend on neighbours.
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("scheme", ["leapfrog", "euler"])
-def test_lanes_left_behind_change_no_bit(scheme: str, threads: int, monkeypatch) -> None:
+def test_groups_of_lanes_change_no_bit(scheme: str, threads: int, monkeypatch) -> None:
     rng = np.random.default_rng(3)
     field = NeuralField(rng.normal(size=(D, D)) / 8, rng.normal(size=D), rng.normal(size=(D, 1)))
     steps = np.geomspace(1e-3, 1.0, 41)[rng.permutation(41)]
     arguments = {"inputs": lambda t: [np.sin(t)], "method": "lanczos", "threads": threads}
-    kept, plain = [], Linearisation.select
-    monkeypatch.setattr(
-        Linearisation, "select", lambda self, lanes: kept.append(lanes.sum()) or plain(self, lanes)
-    )
+    sizes, plain = [], Linearisation.__init__
+
+    def noting(self, problem, *rest, **options):
+        sizes.append(problem.n_lanes)
+        plain(self, problem, *rest, **options)
+
+    monkeypatch.setattr(Linearisation, "__init__", noting)
+    monkeypatch.setattr(singular, "GROUP_BYTES", 1)
     together = jacobian_norm(field, scheme, steps, 25, **arguments)
-    assert len(kept) > 1, "nothing was left behind"
+    assert sorted(sizes) == [1, 8, 8, 8, 8, 8]
     alone = [jacobian_norm(field, scheme, step, 25, **arguments) for step in steps]
     np.testing.assert_array_equal(together, alone)
+
+
+# Catches: more trajectories at a time than the promised memory holds, groups of no lanes.
+@pytest.mark.parametrize("lane_bytes", [1, 10**5, 10**7, 10**9, 10**11])
+@pytest.mark.parametrize("lanes", [1, 7, 100, 10**6])
+@pytest.mark.parametrize("threads", [1, 2, 64])
+def test_groups_stay_within_the_memory(lane_bytes: int, lanes: int, threads: int) -> None:
+    group, at_a_time = singular._groups(lanes, lane_bytes, threads)
+    assert 1 <= at_a_time <= threads
+    assert group * at_a_time * lane_bytes <= max(singular.STORE_BYTES, lane_bytes)
 
 
 # Catches: iterations that wait for lanes which have no norm.
@@ -168,9 +182,6 @@ class _Matrix:
 
     def pullback(self, cotangents: np.ndarray) -> Scaled:
         return Scaled(self.matrix.T @ cotangents, np.zeros(len(cotangents), np.int64))
-
-    def select(self, lanes: np.ndarray) -> _Matrix:
-        raise AssertionError("there is only one lane")
 
     def leaning(self, vector: np.ndarray) -> np.ndarray:
         return vector

@@ -44,7 +44,7 @@ class CellRecurrence(OdeRecurrence):
         progress: bool | None = None,
     ) -> None:
         self.problem = CellProblem(cell, n_steps, s0, inputs, step)
-        self._threads, self.progress = threads, progress
+        self.threads, self.progress = threads, progress
 
     @property
     def cell(self) -> Cell:
@@ -72,13 +72,13 @@ class CellRecurrence(OdeRecurrence):
             s0,
             own if self.cell.n_inputs else None,
             self.step if self.cell.kind.step is not None else None,
-            threads=self._threads,
+            threads=self.threads,
             progress=self.progress,
         )
 
     def states(self) -> Float:
         """s_0 … s_N, shape (*lanes, N + 1, D)."""
-        kept = trajectory(self.problem, threads=self._threads, progress=self.progress)
+        kept = trajectory(self.problem, threads=self.threads, progress=self.progress)
         return kept.transpose(2, 0, 1).reshape(*self.shape, *kept.shape[:2])
 
     def backpropagate(self, cotangents: ArrayLike, *, inputs: bool = False) -> Gradients:
@@ -103,7 +103,7 @@ class CellRecurrence(OdeRecurrence):
             self.problem,
             np.moveaxis(flat, 0, -1),
             inputs=inputs,
-            threads=self._threads,
+            threads=self.threads,
             progress=self.progress,
         )
         s0, by_input = (part.reshape(*self.shape, *part.shape[1:]) for part in (found.s0, found.inputs))

@@ -66,7 +66,7 @@ class OdeRecurrence:
         progress: bool | None = None,
     ) -> None:
         self.problem = Problem(field, scheme, step, n_steps, y0, p0, inputs, dtype)
-        self._threads, self.progress = threads, progress
+        self.threads, self.progress = threads, progress
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -95,15 +95,16 @@ class OdeRecurrence:
     def default_block(self) -> str:
         return "position"
 
-    def select(self, lanes: slice | NDArray[np.bool_]) -> Self:
-        """The same recurrence on some of its lanes, flattened."""
+    def select(self, lanes: slice | NDArray[np.bool_], threads: int | None = None) -> Self:
+        """The same recurrence on some of its lanes, flattened; on as many threads unless told otherwise."""
         part = copy(self)
         part.problem = self.problem.select(lanes)
+        part.threads = self.threads if threads is None else threads
         return part
 
     def run(self) -> Float:
         """Final state (y_N, p_N), shape (*step.shape, D)."""
-        y, p, _, lost = self.problem.forward(threads=self._threads, progress=self.progress)
+        y, p, _, lost = self.problem.forward(threads=self.threads, progress=self.progress)
         self._mark_lost(lost, y, p)
         state = y if self.problem.first_order else np.concatenate([y, p], axis=1)
         return state.reshape(*self.shape, self.state_size)
@@ -116,7 +117,7 @@ class OdeRecurrence:
         _, _, end, lost = self.problem.forward(
             self._split(columns, "columns"),
             close=rows != "position",
-            threads=self._threads,
+            threads=self.threads,
             progress=self.progress,
         )
         self.check_lost(lost, end.y, end.p)
@@ -128,7 +129,7 @@ class OdeRecurrence:
         Keeps y at every kick while that fits into half a GiB, else checkpoints (`checkpointed_pullback`).
         """
         pulled = checkpointed_pullback(
-            self.problem, self._split(cotangents, "cotangents"), threads=self._threads, progress=self.progress
+            self.problem, self._split(cotangents, "cotangents"), threads=self.threads, progress=self.progress
         )
         self.check_lost(pulled.lost, pulled.columns.y, pulled.columns.p)
         return self._join(pulled.columns, None)
@@ -162,7 +163,7 @@ class OdeRecurrence:
             start,
             close=rows != "position",
             segments=Segments(ends, at_end),
-            threads=self._threads,
+            threads=self.threads,
             progress=self.progress,
         )
         return self.check_lost(lost)
@@ -182,13 +183,13 @@ class OdeRecurrence:
     def linearised(self, rows: str | None = None) -> LinearisedOde:
         """The stored one-step Jacobians; with ``rows="position"`` without the last half kick."""
         close = rows != "position"
-        return LinearisedOde(self, Linearisation(self.problem, close, self._threads, self.progress))
+        return LinearisedOde(self, Linearisation(self.problem, close, self.threads, self.progress))
 
     def parameter_gradient(self, cotangent: ArrayLike) -> Float:
         """∂⟨λ, s_N⟩/∂θ for one cotangent λ of shape (D,), packed as ``field.theta``."""
         lam = self._split(np.asarray(cotangent, dtype=np.float64).reshape(-1, 1), "cotangent")
         pulled = checkpointed_pullback(
-            self.problem, lam, gradient=True, threads=self._threads, progress=self.progress
+            self.problem, lam, gradient=True, threads=self.threads, progress=self.progress
         )
         self._mark_lost(pulled.lost, pulled.gradient)  # it contains the states themselves
         return pulled.gradient.reshape(*self.shape, -1)
@@ -202,7 +203,7 @@ class OdeRecurrence:
         `compare` how far the cotangents are from those of `pullback`.
         """
         lam = self._split(cotangents, "cotangents")
-        options = {"threads": self._threads, "progress": self.progress}
+        options = {"threads": self.threads, "progress": self.progress}
         return reversed_pullback(self.problem, lam, gradient=gradient, compare=compare, **options)
 
     # ------------------------------------------------------------------------------------------- inside
@@ -282,12 +283,6 @@ class LinearisedOde:
     def pullback(self, cotangents: Float) -> Scaled:
         """Jᵀ Λ for Λ of shape (lanes, D, k)."""
         return self._sweep(cotangents, self._linearisation.pull)
-
-    def select(self, lanes: NDArray[np.bool_]) -> LinearisedOde:
-        """The same on some of its lanes."""
-        part = copy(self)
-        part._linearisation, part.lost = self._linearisation.select(lanes), self.lost[lanes]
-        return part
 
     def leaning(self, vector: Float) -> Float:
         """WᵀW v on y and p, twice, for a network: its steps amplify what W does."""
