@@ -125,8 +125,8 @@ def golub_kahan_lanczos(
 
     With J V = U B, some singular value lies within the residual r_i = β |e_sᵀ p_i| of the i-th Ritz value
     θ_i, or, half an iteration earlier, r_i = α |e_sᵀ q_i|; the iteration stops at r_i ≤ tol θ_i. The error
-    r_i²/gap that one expects of a separated value would stop it in half the iterations, but the gap to one that
-    has not shown itself yet is not known: with σ₂ = (1 − 1e-7) σ₁ that rule stopped 6.5e-8 short of σ₁.
+    r_i²/gap that one expects of a separated value would stop it in half the iterations, but the gap to a
+    value that has not shown itself yet is not known: with σ₂ = (1 − 1e-7) σ₁ that rule stopped 6.5e-8 short.
     """
     operator = _Operator(linearised, lanes, size, rows, columns)
     n_rows, n_columns = operator.shape
