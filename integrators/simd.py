@@ -209,10 +209,17 @@ else:
         return types.void(i, i, factor, i, types.boolean, source, target, i, i), codegen
 
     def _emit_copy(builder, rows, width, source, s_row, target, t_row):
-        with cgutils.for_range(builder, rows) as row, cgutils.for_range(builder, width) as lane:
-            number = builder.gep(source, [builder.add(builder.mul(row.index, s_row), lane.index)])
-            place = builder.gep(target, [builder.add(builder.mul(row.index, t_row), lane.index)])
-            builder.store(builder.load(number), place)
+        size = ir.Constant(width.type, WIDTH)
+        whole = builder.udiv(width, size)
+        with cgutils.for_range(builder, rows) as row:
+            s, t = builder.mul(row.index, s_row), builder.mul(row.index, t_row)
+            with cgutils.for_range(builder, whole) as vector:
+                at = builder.mul(vector.index, size)
+                moved = _load(builder, source, builder.add(s, at))
+                _store(builder, moved, target, builder.add(t, at))
+            with cgutils.for_range_slice(builder, builder.mul(whole, size), width, size.type(1)) as (lane, _):
+                number = builder.load(builder.gep(source, [builder.add(s, lane)]))
+                builder.store(number, builder.gep(target, [builder.add(t, lane)]))
 
     @intrinsic
     def copy_strip(typingctx, rows, width, source, s, s_row, target, t, t_row):
