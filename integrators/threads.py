@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 __all__ = ["InterruptLater", "default_threads", "interruptible", "on_threads"]
 
 # After Ctrl-C workers get this long to end their call; one that needs more is left to end by itself.
-PATIENCE = 0.1
+PATIENCE = 0.05
 
 T = TypeVar("T")
 
@@ -75,18 +75,23 @@ def interruptible(call: Callable[[], T]) -> T:
     """
     if threading.current_thread() is not threading.main_thread():
         return call()
-    return on_threads([call], 1)[0]
+    return on_threads([call], 1, patience=0.0)[0]
 
 
 def on_threads(
-    calls: Sequence[Callable[[], T]], threads: int, cancel: Callable[[], None] = lambda: None
+    calls: Sequence[Callable[[], T]],
+    threads: int,
+    cancel: Callable[[], None] = lambda: None,
+    patience: float = PATIENCE,
 ) -> list[T]:
     """The results of all calls. An exception of one, or Ctrl-C, cancels the others and is raised here.
+
+    The others get `patience` seconds to end by themselves.
 
     The calling thread only waits: working beside the others it would often share a processor with one of
     them for milliseconds, since a thread is woken up where its waker runs.
     """
-    with _submitted(calls, threads, cancel) as futures:
+    with _submitted(calls, threads, cancel, patience) as futures:
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         for future in done:
             future.result()
@@ -120,7 +125,7 @@ def _pool(size: int, processors: tuple[int, ...]) -> ThreadPoolExecutor:
 
 @contextmanager
 def _submitted(
-    calls: Sequence[Callable[[], T]], threads: int, cancel: Callable[[], None]
+    calls: Sequence[Callable[[], T]], threads: int, cancel: Callable[[], None], patience: float
 ) -> Iterator[list[Future[T]]]:
     """The calls' futures, from a pool that is given back if all goes well, and given up if not."""
     size, processors = min(threads, len(calls)), _processors()
@@ -140,6 +145,6 @@ def _submitted(
     except BaseException:
         cancel()
         pool.shutdown(wait=False, cancel_futures=True)
-        wait([future for future in futures if not future.cancelled()], timeout=PATIENCE)
+        wait([future for future in futures if not future.cancelled()], timeout=patience)
         raise
     idle.append(pool)

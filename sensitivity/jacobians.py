@@ -170,9 +170,9 @@ def jacobian_norm(
     ----------
     method : {"auto", "full", "lanczos"}
         "full" carries all d columns and takes the largest singular value of the product. "lanczos" sweeps
-        single columns to and fro along a stored trajectory (8 · kicks · d bytes a lane), which is much
-        faster for large d. "auto" takes Lanczos from d = 48 on, falls back to the full product where d/8
-        iterations do not suffice or one trajectory needs more than 1 GiB.
+        single columns to and fro along a stored trajectory, which is much faster for large d. "auto" takes
+        Lanczos from d = 48 on, falls back to the full product where d/8 iterations do not suffice or one
+        trajectory needs more than 1 GiB.
     tol : float
         Relative accuracy asked of Lanczos; the full product is good to round-off.
     certified : bool
@@ -183,6 +183,12 @@ def jacobian_norm(
     -------
     ndarray, shape step.shape
         A NumPy float for a scalar step; inf or 0 where the norm leaves float64.
+
+    Notes
+    -----
+    Memory of Lanczos: every thread stores the trajectories of eight lanes at a time, or of as many as 4 MiB
+    hold, each of 8 · kicks · d bytes, and two vectors an iteration, held three times; all threads together
+    1 GiB at most, unless a single trajectory needs more. That of the full product is `jacobian`'s.
 
     Examples
     --------

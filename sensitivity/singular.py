@@ -102,7 +102,8 @@ def block_rows(recurrence: Recurrence, block: str | None) -> str | None:
 def scaled_jacobian(recurrence: Recurrence, block: str | None) -> Scaled:
     """The block of ∂s_N/∂s_0 that `block` names, every lane with a power of two taken out."""
     part = block_slice(recurrence, block)
-    return recurrence.pushforward(np.eye(recurrence.state_size)[:, part], rows=block_rows(recurrence, block))
+    unit = np.eye(recurrence.state_size, part.stop - part.start, -part.start)
+    return recurrence.pushforward(unit, rows=block_rows(recurrence, block))
 
 
 def spectral_norm(columns: Scaled) -> tuple[Float, NDArray[np.int64]]:

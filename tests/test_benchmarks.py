@@ -311,6 +311,19 @@ def test_memory_of_a_jacobian_is_what_the_docstring_promises(d):
     assert used <= 24 * work.lanes * d * d + 2 * 6 * max(16 * d * d * 8, 1 << 20)
 
 
+# Memory of a norm: two groups of eight lanes, not forty lanes, and the bases of some iterations.
+@pytest.mark.skipif(NOJIT, reason="compiled kernels are what is measured")
+def test_memory_of_a_norm_is_what_the_docstring_promises():
+    from benchmarks.candidate import OURS
+
+    work = Work("leapfrog", 100, n_steps=1000, lanes=40, what="norm")
+    with worker.Worker(OURS, 2) as process:
+        name = process.ask("candidates", work)[0][0]
+        used = process.ask("memory", name, work)
+    trajectories, iterations = 2 * 8 * 8 * work.n_steps * work.d, 10
+    assert used <= trajectories + 3 * 2 * 8 * 2 * 8 * work.d * iterations + (1 << 21)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(NOJIT, reason="compiled kernels are what is measured")
 def test_a_quick_run_from_end_to_end(tmp_path, capsys, monkeypatch):
