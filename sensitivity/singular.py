@@ -22,6 +22,8 @@ Method = Literal["auto", "full", "lanczos"]
 
 # Below this many columns the full product costs less than the first few sweeps.
 FULL_COLUMNS = 48
+# What one step of one lane may take in a compiled call, which nothing interrupts: some 50 ms.
+STEP_OPERATIONS = 2_500_000_000
 # The trajectories that all threads work on fit into this, if those of one lane each do.
 STORE_BYTES = 1 << 30
 # Lanes are iterated in groups, each until its last lane has converged: as few as fill a register, or as many
@@ -100,10 +102,27 @@ def block_rows(recurrence: Recurrence, block: str | None) -> str | None:
 
 
 def scaled_jacobian(recurrence: Recurrence, block: str | None) -> Scaled:
-    """The block of ∂s_N/∂s_0 that `block` names, every lane with a power of two taken out."""
+    """The block of ∂s_N/∂s_0 that `block` names, every lane with a power of two taken out.
+
+    The columns of large blocks are taken in several runs, so that a step stays short enough for Ctrl-C.
+    """
     part = block_slice(recurrence, block)
-    unit = np.eye(recurrence.state_size, part.stop - part.start, -part.start)
-    return recurrence.pushforward(unit, rows=block_rows(recurrence, block))
+    width = part.stop - part.start
+    runs = max(1, -(-2 * width**3 // STEP_OPERATIONS))
+    count = -(-width // runs)
+    pieces = [
+        recurrence.pushforward(
+            np.eye(recurrence.state_size, min(count, part.stop - start), -start),
+            rows=block_rows(recurrence, block),
+        )
+        for start in range(part.start, part.stop, count)
+    ]
+    if len(pieces) == 1:
+        return pieces[0]
+    exponent = np.max([piece.exponent for piece in pieces], axis=0)
+    with np.errstate(under="ignore"):
+        aligned = [np.ldexp(p.values, (p.exponent - exponent)[..., None, None]) for p in pieces]
+    return Scaled(np.concatenate(aligned, axis=-1), exponent)
 
 
 def spectral_norm(columns: Scaled) -> tuple[Float, NDArray[np.int64]]:

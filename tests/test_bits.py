@@ -8,7 +8,7 @@ import integrators.checkpoint
 import integrators.problem
 import naive
 import sensitivity.singular
-from integrators import SCHEMES, henon_heiles, integrate
+from integrators import SCHEMES, NeuralField, henon_heiles, integrate
 from integrators.problem import Problem
 from sensitivity import (
     OdeRecurrence,
@@ -196,3 +196,34 @@ def test_velocity_of_a_first_order_path_is_the_force(random_field):
     path = integrate(field, "euler", y0, None, 0.1, 6, inputs)
     for i in range(7):
         np.testing.assert_allclose(path.p[i], field.force(path.y[i], inputs[min(i, 5)]), rtol=1e-14)
+
+
+# Catches: runs joined in the wrong place or without their powers of two, a last run that is too long.
+@pytest.mark.parametrize("block", ["position", "momentum", "phase"])
+@pytest.mark.parametrize("operations", [1, 400, 1000])
+def test_columns_in_several_runs_change_no_bit(block, operations, random_field, monkeypatch):
+    field = random_field(7, 0)
+    arguments = (field, "leapfrog", [0.1, 0.7], 400)
+    whole = jacobian(*arguments, block=block)
+    monkeypatch.setattr(sensitivity.singular, "STEP_OPERATIONS", operations)
+    runs, plain = [], OdeRecurrence.pushforward
+
+    def noting(self, columns, rows=None):
+        runs.append(columns.shape[1])
+        return plain(self, columns, rows)
+
+    monkeypatch.setattr(OdeRecurrence, "pushforward", noting)
+    np.testing.assert_array_equal(jacobian(*arguments, block=block), whole)
+    assert sum(runs) == whole.shape[-1] and (len(runs) > 1 or operations == 1000)
+
+
+# Catches: columns of several runs that are joined without their powers of two.
+def test_columns_in_several_runs_beyond_float64(monkeypatch):
+    field = NeuralField(np.diag(np.linspace(1.9, 2.1, 7)), np.zeros(7), activation="identity")
+    recurrence = OdeRecurrence(field, "euler", [0.5, 1.0], 2000)
+    whole = sensitivity.singular.scaled_jacobian(recurrence, None)
+    monkeypatch.setattr(sensitivity.singular, "STEP_OPERATIONS", 1)
+    parts = sensitivity.singular.scaled_jacobian(recurrence, None)
+    assert whole.exponent.min() > 1000
+    moved = np.ldexp(parts.values, (parts.exponent - whole.exponent)[:, None, None])
+    np.testing.assert_array_equal(moved, whole.values)
