@@ -75,23 +75,18 @@ def interruptible(call: Callable[[], T]) -> T:
     """
     if threading.current_thread() is not threading.main_thread():
         return call()
-    return on_threads([call], 1, patience=0.0)[0]
+    return on_threads([call], 1)[0]
 
 
 def on_threads(
-    calls: Sequence[Callable[[], T]],
-    threads: int,
-    cancel: Callable[[], None] = lambda: None,
-    patience: float = PATIENCE,
+    calls: Sequence[Callable[[], T]], threads: int, cancel: Callable[[], None] = lambda: None
 ) -> list[T]:
     """The results of all calls. An exception of one, or Ctrl-C, cancels the others and is raised here.
-
-    The others get `patience` seconds to end by themselves.
 
     The calling thread only waits: working beside the others it would often share a processor with one of
     them for milliseconds, since a thread is woken up where its waker runs.
     """
-    with _submitted(calls, threads, cancel, patience) as futures:
+    with _submitted(calls, threads, cancel) as futures:
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         for future in done:
             future.result()
@@ -125,7 +120,7 @@ def _pool(size: int, processors: tuple[int, ...]) -> ThreadPoolExecutor:
 
 @contextmanager
 def _submitted(
-    calls: Sequence[Callable[[], T]], threads: int, cancel: Callable[[], None], patience: float
+    calls: Sequence[Callable[[], T]], threads: int, cancel: Callable[[], None]
 ) -> Iterator[list[Future[T]]]:
     """The calls' futures, from a pool that is given back if all goes well, and given up if not."""
     size, processors = min(threads, len(calls)), _processors()
@@ -145,6 +140,6 @@ def _submitted(
     except BaseException:
         cancel()
         pool.shutdown(wait=False, cancel_futures=True)
-        wait([future for future in futures if not future.cancelled()], timeout=patience)
+        wait([future for future in futures if not future.cancelled()], timeout=PATIENCE)
         raise
     idle.append(pool)
