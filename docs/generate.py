@@ -82,7 +82,7 @@ def commands() -> None:
 def performance() -> None:
     """A place for the measurements, which are kept in docs/performance.md."""
     there = (HERE / "performance.md").exists()
-    text = "```{include} ../performance.md\n```\n" if there else (
+    text = "```{include} ../performance.md\n:relative-images:\n```\n" if there else (
         "# Performance\n\n`make bench` measures; this checkout holds no results.\n"
     )  # fmt: skip
     write("performance.md", text)
