@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from .candidate import AUTOGRAD, JAX, PEERS
 from .work import Work
 
 __all__ = ["JACOBIANS", "NORMS", "ROWS", "Row", "quick", "select"]
@@ -35,7 +36,7 @@ class Row:
     most_bound: float | None = None
     least_faster: float | None = None
     rounds: int = 7
-    peers: tuple[str, ...] = ("JAX", "JAX, default flags", "PyTorch", "autograd")
+    peers: tuple[str, ...] = tuple(library.name for library in PEERS)
 
 
 def _jacobians() -> tuple[Row, ...]:
@@ -45,7 +46,7 @@ def _jacobians() -> tuple[Row, ...]:
         for scheme in ("leapfrog", "euler"):
             work = Work(scheme, d, lanes=4 if d == 512 else 100)
             # At d = 512 autograd needs minutes for one step size.
-            peers = Row.peers[:3] if d == 512 else Row.peers
+            peers = tuple(name for name in Row.peers if d != 512 or name != AUTOGRAD.name)
             rows.append(Row(f"{scheme}-{d}", f"{scheme}, d = {d}", work, most, least, rounds, peers))
     return tuple(rows)
 
@@ -55,10 +56,11 @@ def _jacobians() -> tuple[Row, ...]:
 _GAUSSIAN = Work("leapfrog", 512, 200, 32, "norm", "gaussian", (1e-3, 0.3))
 
 JACOBIANS = _jacobians()
+_JAX = tuple(library.name for library in JAX)
 NORMS = (
-    Row("norm-100", "norm, d = 100", Work("leapfrog", 100, what="norm"), None, 8.0, 5, Row.peers[:2]),
-    Row("norm-512", "norm, d = 512, Gaussian W", _GAUSSIAN, None, 4.0, 3, Row.peers[:2]),
-    Row("norm-1000", "norm, d = 1000, Gaussian W", replace(_GAUSSIAN, d=1000), None, 4.0, 3, Row.peers[:2]),
+    Row("norm-100", "norm, d = 100", Work("leapfrog", 100, what="norm"), None, 8.0, 5, _JAX),
+    Row("norm-512", "norm, d = 512, Gaussian W", _GAUSSIAN, None, 4.0, 3, _JAX),
+    Row("norm-1000", "norm, d = 1000, Gaussian W", replace(_GAUSSIAN, d=1000), None, 4.0, 3, _JAX),
 )
 ROWS = (*JACOBIANS, *NORMS)
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from .candidate import JAX, OURS, PYTORCH, Library, NotAvailable
 from .measure import PAUSE, deviation
 from .rates import Rates
-from .worker import COLD_SECONDS, ROUND_SECONDS, Timing, Worker, WorkerFailure
+from .worker import Worker, WorkerFailure
 
-__all__ = ["BATCHES", "Batch", "BatchResult", "measure_batch", "timed", "training_table"]
+__all__ = ["BATCHES", "Batch", "BatchResult", "measure_batch", "training_table"]
 
 Float = NDArray[np.float64]
 # Its value is not looked at: every library returns gradients in arrays of its own.
@@ -115,18 +115,6 @@ class BatchResult:
         if theirs is None:
             return None
         return median(there / here for there, here in zip(theirs, self.ours, strict=True))
-
-
-def timed(run: Run) -> Timing:
-    """One round in the library's own process, as those of the other rows."""
-    timings: list[Timing] = []
-    while not timings or sum(one.wall for one in timings[1:]) < ROUND_SECONDS:
-        began, cpu = time.perf_counter(), time.process_time()
-        run()
-        timings.append(Timing(time.perf_counter() - began, time.process_time() - cpu))
-        if timings[0].wall > COLD_SECONDS:
-            return timings[0]
-    return Timing(median(one.wall for one in timings[1:]), median(one.cpu for one in timings[1:]))
 
 
 def measure_batch(

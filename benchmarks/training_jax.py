@@ -17,8 +17,8 @@ import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
-from .training import Batch, Run, timed
-from .worker import Timing
+from .training import Batch, Run
+from .worker import Timing, timed_round
 
 __all__ = ["names", "prepare", "time"]
 
@@ -67,4 +67,4 @@ def prepare(name: str, batch: Batch, cores: int) -> NDArray[np.float64]:
 
 
 def time(name: str) -> Timing:
-    return timed(_RUNS[name])
+    return timed_round(_RUNS[name])

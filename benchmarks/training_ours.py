@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from sensitivity.training.ode_network import OdeNetwork
 
-from .training import Batch, Run, timed
-from .worker import Timing
+from .training import Batch, Run
+from .worker import Timing, timed_round
 
 __all__ = ["names", "prepare", "time"]
 
@@ -33,4 +33,4 @@ def prepare(name: str, batch: Batch, cores: int) -> NDArray[np.float64]:
 
 
 def time(name: str) -> Timing:
-    return timed(_RUNS[name])
+    return timed_round(_RUNS[name])

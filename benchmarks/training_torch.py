@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .training import Batch, Run, timed
-from .worker import Timing
+from .training import Batch, Run
+from .worker import Timing, timed_round
 
 __all__ = ["names", "prepare", "time"]
 
@@ -52,4 +52,4 @@ def prepare(name: str, batch: Batch, cores: int) -> NDArray[np.float64]:
 
 
 def time(name: str) -> Timing:
-    return timed(_RUNS[name])
+    return timed_round(_RUNS[name])

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from .candidate import Candidate, Library, NotAvailable, Run
 from .work import Work
 
-__all__ = ["Timing", "Worker", "WorkerFailure"]
+__all__ = ["Timing", "Worker", "WorkerFailure", "timed_round"]
 
 # Short runs are repeated for this long in every round, and their median counts as one.
 ROUND_SECONDS = 0.1
@@ -79,13 +79,7 @@ class Server:
         return self._prepared[key][0].finish(self._results.pop(key))
 
     def time(self, key: int) -> Timing:
-        """One round."""
-        _, run = self._prepared[key]
-        cold = _timed(run)
-        if cold.wall > COLD_SECONDS:
-            return cold
-        timings = [_timed(run) for _ in range(max(1, round(ROUND_SECONDS / cold.wall)))]
-        return Timing(median(t.wall for t in timings), median(t.cpu for t in timings))
+        return timed_round(self._prepared[key][1])
 
     def forget(self, key: int) -> None:
         self._prepared.pop(key, None)
@@ -111,6 +105,15 @@ class Server:
 
     def _find(self, name: str, work: Work) -> Candidate:
         return next(c for c in self._module.candidates(work, self._cores) if c.name == name)
+
+
+def timed_round(run: Run) -> Timing:
+    """One round of a candidate, in its own process."""
+    cold = _timed(run)
+    if cold.wall > COLD_SECONDS:
+        return cold
+    timings = [_timed(run) for _ in range(max(1, round(ROUND_SECONDS / cold.wall)))]
+    return Timing(median(t.wall for t in timings), median(t.cpu for t in timings))
 
 
 def _timed(run: Run) -> Timing:

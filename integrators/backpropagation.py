@@ -14,8 +14,7 @@ from .cell_problem import CellProblem
 from .checkpoint import MEMORY_BYTES, backwards, block_members, block_run, initial_lanes, stretch
 from .flow import Record
 from .schedule import Schedule
-from .threads import default_threads
-from .validation import as_count
+from .threads import thread_count
 
 __all__ = ["Gradients", "backpropagate", "trajectory"]
 
@@ -87,7 +86,7 @@ def backpropagate(
     wanted = (N + 1, D, m) if every_step else (D, m)
     if cotangents.shape != wanted:
         raise ValueError(f"cotangents have shape {cotangents.shape}; this run asks for {wanted}.")
-    threads = default_threads() if threads is None else as_count(threads, "threads", least=1)
+    threads = thread_count(threads)
     seconds = 4.0 * problem.seconds(1) * m * N
     threads = 1 if seconds < POOL_SECONDS else threads
     width = _width(m)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from .threads import default_threads, on_threads
+from .threads import on_threads, thread_count
 
 __all__ = ["POOL_SECONDS", "Cancelled", "Ticker", "one_blas_thread", "progress_bar", "run_blocks"]
 
@@ -152,7 +152,7 @@ def run_blocks(
     An exception in one block, or Ctrl-C, stops the others at their next tick and is raised here, after
     PATIENCE at the latest: a worker in the middle of a very long call ends by itself.
     """
-    threads = default_threads() if threads is None else threads
+    threads = thread_count(threads)
     blocks = [slice(s, min(s + width, n_lanes)) for s in range(0, n_lanes, width)]
     ticker = Ticker(total, seconds, label, progress)
     try:

@@ -20,7 +20,7 @@ from .flow import Lanes, Record, Run
 from .problem import MOST_STEPS_UNCHECKED, Columns, Problem
 from .schedule import Schedule
 from .simd import WIDTH
-from .threads import default_threads
+from .threads import thread_count
 from .validation import as_count
 
 __all__ = [
@@ -102,7 +102,7 @@ class Layout(NamedTuple):
         ValueError
             If a single lane does not fit.
         """
-        threads = default_threads() if threads is None else as_count(threads, "threads", least=1)
+        threads = thread_count(threads)
         memory_bytes = as_count(memory_bytes, "memory_bytes", least=1)
         n_steps, kicks, lanes = schedule.n_steps, max(1, schedule.kicks_per_step), max(1, problem.n_lanes)
         if problem.seconds(k) * kicks * lanes * n_steps < POOL_SECONDS:

@@ -238,38 +238,32 @@ def scaled_slopes(c, slopes, scale):
 
 
 @inlined
-def replay_and_drift(kick, theta, slopes, condensed, x, c, e, y, p, dy, dp, work):
-    """`flow.kick_and_drift` of the columns alone, from stored slopes: dp += c σ' W dy, dy += e dp."""
-    d, m = y.shape
-    k, scale = dy.shape[1], work[0]
+def replay(theta, slopes, c, e, dy, dp, work, in_place):
+    """The columns' part of `push_through`, from stored slopes."""
+    d, k, m = dy.shape
+    scale = work[0]
     scaled_slopes(c, flat(slopes), scale)
-    push_columns(theta, 0, d, 1, d, d, flat(dy), flat(dp), k * m, m, scale, m > 1, e[: min(m, e.size)], False)
+    shift = e[: min(m, e.size)]
+    push_columns(theta, 0, d, 1, d, d, flat(dy), flat(dp), k * m, m, scale, m > 1, shift, in_place)
+
+
+@inlined
+def replay_and_drift(kick, theta, slopes, condensed, x, c, e, y, p, dy, dp, work):
+    """`flow.kick_and_drift` of the columns alone."""
+    replay(theta, slopes, c, e, dy, dp, work, False)
 
 
 @inlined
 def replay_in_place(kick, theta, slopes, condensed, x, c, y, dy, work):
-    """dy += c σ' W dy from stored slopes."""
-    d, m = y.shape
-    k, scale = dy.shape[1], work[0]
-    scaled_slopes(c, flat(slopes), scale)
-    push_columns(theta, 0, d, 1, d, d, flat(dy), flat(dy), k * m, m, scale, m > 1, c[:0], True)
+    """`flow.kick_in_place` of the columns alone."""
+    replay(theta, slopes, c, c[:0], dy, dy, work, True)
 
 
 @kernel(ADVANCE)
 def neural_replay(kick, theta, run, lanes, record, start, stop):
     """`neural_advance` of the columns alone, along slopes that the record holds."""
-    play(
-        replay_and_drift,
-        replay_in_place,
-        workspace,
-        kick,
-        borrowed(theta),
-        run,
-        lanes,
-        record,
-        start,
-        stop,
-    )
+    theta = borrowed(theta)
+    play(replay_and_drift, replay_in_place, workspace, kick, theta, run, lanes, record, start, stop)
 
 
 @kernel(KICK_ADJOINT)

@@ -20,7 +20,7 @@ from .memory import aligned_array
 from .schedule import FIRST_ORDER, SPLITTING, Schedule
 from .schemes import Scheme, get_scheme
 from .simd import WIDTH
-from .threads import default_threads
+from .threads import thread_count
 from .validation import as_array, as_count, as_steps, as_vector
 
 __all__ = ["Columns", "Inputs", "Problem", "Run", "Segments", "TrajectoryOverflow"]
@@ -305,7 +305,7 @@ class Problem:
         d, m = self.field.dim, self.n_lanes
         dy0, dp0 = (np.zeros((d, 0)), np.zeros((d, 0))) if columns is None else columns
         k = dy0.shape[1]
-        threads = default_threads() if threads is None else as_count(threads, "threads", least=1)
+        threads = thread_count(threads)
         schedule = Schedule.of(self.scheme, self.n_steps, close)
         y, p = np.empty((m, d)), np.empty((m, d))
         out = Columns(np.empty((m, d, k)), np.empty((m, d, k)), np.zeros(m, np.int64))

@@ -11,7 +11,9 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any, TypeVar
 
-__all__ = ["InterruptLater", "default_threads", "interruptible", "on_threads"]
+from .validation import as_count
+
+__all__ = ["InterruptLater", "default_threads", "interruptible", "on_threads", "thread_count"]
 
 # After Ctrl-C workers get this long to end their call; one that needs more is left to end by itself.
 PATIENCE = 0.05
@@ -33,6 +35,11 @@ def default_threads() -> int:
             raise ValueError(f"LEAPGRAD_THREADS must be a positive whole number, got {wish!r}.")
         return int(wish)
     return len(_processors()) or os.cpu_count() or 1
+
+
+def thread_count(threads: int | None) -> int:
+    """What a user asked for, checked, or `default_threads`."""
+    return default_threads() if threads is None else as_count(threads, "threads", least=1)
 
 
 def _processors() -> tuple[int, ...]:

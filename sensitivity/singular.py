@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.blocks import POOL_SECONDS, Ticker, run_blocks
-from integrators.threads import default_threads
+from integrators.threads import thread_count
 
 from .lanczos import SingularTriplets, repeated_triplets
 from .lapack import svd_values
@@ -162,7 +162,8 @@ def leading(
         return None
     limit = max(k, 10, width // 8) if method == "auto" else None
     seconds = lanes * lane_bytes * width * SECONDS_PER_BYTE_AND_COLUMN
-    group, threads = _groups(lanes, max(1, lane_bytes), 1 if seconds < POOL_SECONDS else recurrence.threads)
+    threads = thread_count(recurrence.threads)
+    group, threads = _groups(lanes, max(1, lane_bytes), 1 if seconds < POOL_SECONDS else threads)
     found: dict[int, SingularTriplets] = {}
 
     def work(chosen: slice, ticker: Ticker) -> None:
@@ -191,9 +192,8 @@ def leading(
     return SingularTriplets(**joined, iterations=max(t.iterations for t in parts))
 
 
-def _groups(lanes: int, lane_bytes: int, threads: int | None) -> tuple[int, int]:
+def _groups(lanes: int, lane_bytes: int, threads: int) -> tuple[int, int]:
     """(lanes of a group, how many groups at a time)."""
-    threads = default_threads() if threads is None else threads
     group = min(max(GROUP_LANES, GROUP_BYTES // lane_bytes), -(-lanes // threads))
     group = min(group + -group % GROUP_LANES, max(1, STORE_BYTES // lane_bytes))
     return group, max(1, min(threads, STORE_BYTES // (group * lane_bytes)))

@@ -217,6 +217,7 @@ def test_close_pair_is_resolved_or_refused() -> None:
     [
         ({"method": "fast"}, "method"),
         ({"tol": 0.0}, "tol"),
+        ({"method": "lanczos", "threads": 0}, "threads"),
     ],
 )
 def test_bad_options_are_named(options: dict, word: str) -> None:

@@ -12,7 +12,7 @@ from integrators.cells import Cell
 from integrators.compiled import kernel
 from integrators.flow import Lanes, Record, Run
 from integrators.schedule import FIRST_ORDER
-from integrators.threads import default_threads
+from integrators.threads import thread_count
 from integrators.validation import as_count
 
 from .network import BatchGradient, Blocks, Float, Network
@@ -58,7 +58,7 @@ class CellNetwork(Network):
             if name not in constants
         }
         self.shapes = {**own, "R_out": (n_classes, self.d), "r_out": (n_classes,)}
-        self.threads = default_threads() if threads is None else as_count(threads, "threads", least=1)
+        self.threads = thread_count(threads)
         self._clock = cell.clock(self.n_steps)
 
     def weights(self, theta: Float) -> Float:

@@ -12,7 +12,7 @@ from integrators.activations import ACTIVATIONS
 from integrators.memory import aligned_array
 from integrators.neural import NeuralField
 from integrators.schemes import get_scheme
-from integrators.threads import default_threads
+from integrators.threads import thread_count
 from integrators.validation import as_array, as_count, as_steps
 
 from .network import BatchGradient, Blocks, Float, Network
@@ -72,7 +72,7 @@ class OdeNetwork(Network):
         self.shapes = {"W": free, "V": (d, n_inputs), "b": (d,), "R": (n_classes, d), "r": (n_classes,)}
         self.program = unroll(self.scheme, self.step, n_steps, self.activation.code)
         self.size = Size(self.program.kick.size, d, n_inputs, n_classes)
-        self.threads = default_threads() if threads is None else as_count(threads, "threads", least=1)
+        self.threads = thread_count(threads)
         self._upper = np.triu_indices(d, 1)
         self._rooms: dict[tuple[int, int, bool], Room] = {}
         self._buffers: dict[int, Float] = {}
