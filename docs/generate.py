@@ -25,7 +25,7 @@ from sensitivity.cli.command import leaves  # noqa: E402
 from sensitivity.cli.registry import COMMANDS  # noqa: E402
 
 TARGET = HERE / "_generated"
-PACKAGES = ("integrators", "sensitivity", "proofs")
+PACKAGES = ("integrators", "leapgrad", "sensitivity", "proofs")
 
 
 def write(name: str, text: str) -> None:

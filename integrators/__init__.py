@@ -5,9 +5,12 @@
 """
 
 from .activations import ACTIVATIONS, Activation
+from .cells import Cell
 from .fields import Field
+from .kinds import Kind
 from .neural import NeuralField
 from .own_cell import own_cell, symbolic_cell
+from .potential import PotentialField
 from .problem import TrajectoryOverflow
 from .schemes import SCHEMES, Scheme, get_scheme, register
 from .solve import Trajectory, integrate
@@ -18,8 +21,11 @@ __all__ = [
     "ACTIVATIONS",
     "SCHEMES",
     "Activation",
+    "Cell",
     "Field",
+    "Kind",
     "NeuralField",
+    "PotentialField",
     "Scheme",
     "Trajectory",
     "TrajectoryOverflow",
@@ -34,3 +40,6 @@ __all__ = [
     "symbolic_cell",
     "symbolic_field",
 ]
+
+DISTRIBUTION = "leapgrad"
+"""Whose package this is; other projects have packages of this name."""

@@ -29,3 +29,6 @@ __all__ = [
     "check_mutants",
     "standalone",
 ]
+
+DISTRIBUTION = "leapgrad"
+"""Whose package this is; other projects have packages of this name."""

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from .recurrence import Recurrence, Scaled
     from .recurrences.cell import unroll
     from .recurrences.ode import OdeRecurrence
+    from .recurrences.registry import make as cell
+    from .recurrences.weight_files import from_arrays, load_weights, save_weights
+    from .recurrences.weights import from_keras, from_torch, to_torch
     from .studies import Results, Study, open_results
+    from .training.classifier import SequenceClassifier
 
 __all__ = [
     "Certificate",
@@ -31,21 +35,29 @@ __all__ = [
     "Recurrence",
     "Results",
     "Scaled",
+    "SequenceClassifier",
     "StepRecommendation",
     "Study",
     "bounds",
+    "cell",
     "certify",
     "compare",
     "float32_error",
+    "from_arrays",
+    "from_keras",
+    "from_torch",
     "gradient_profile",
     "growth_exponents",
     "jacobian",
     "jacobian_norm",
+    "load_weights",
     "log_jacobian_norm",
     "log_singular_values",
     "open_results",
     "recommend_step",
+    "save_weights",
     "singular_values",
+    "to_torch",
     "unroll",
 ]
 
@@ -61,16 +73,24 @@ _HOME = {
     ".recurrence": ("Recurrence", "Scaled"),
     ".recurrences.cell": ("unroll",),
     ".recurrences.ode": ("OdeRecurrence",),
+    ".recurrences.registry": ("cell",),
+    ".recurrences.weight_files": ("from_arrays", "load_weights", "save_weights"),
+    ".recurrences.weights": ("from_keras", "from_torch", "to_torch"),
     ".studies": ("Results", "Study", "open_results"),
+    ".training.classifier": ("SequenceClassifier",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+_NAME_THERE = {"cell": "make"}
+
+DISTRIBUTION = "leapgrad"
+"""Whose package this is; other projects have packages of this name."""
 
 
 def __getattr__(name: str) -> Any:
     if name == "bounds":
         return importlib.import_module(".bounds", __name__)
     if name in _MODULE_OF:
-        value = getattr(importlib.import_module(_MODULE_OF[name], __name__), name)
+        value = getattr(importlib.import_module(_MODULE_OF[name], __name__), _NAME_THERE.get(name, name))
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,6 +12,7 @@ ARROWS = {
     "integrators": set(),
     "sensitivity": {"integrators"},
     "proofs": {"integrators"},
+    "leapgrad": {"integrators", "sensitivity", "proofs"},
     "benchmarks": {"integrators", "sensitivity", "proofs"},
     "notebooks": {"integrators", "sensitivity", "proofs"},
 }
@@ -51,7 +52,7 @@ def violations(root: Path) -> list[str]:
 
 
 def test_imports_point_one_way():
-    for package in ("integrators", "sensitivity", "proofs"):
+    for package in ("integrators", "leapgrad", "sensitivity", "proofs"):
         assert (ROOT / package / "__init__.py").is_file(), f"{package} was not looked at"
     assert violations(ROOT) == []
 

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("integrators", "proofs", "sensitivity")
+PACKAGES = ("integrators", "leapgrad", "proofs", "sensitivity")
 CORE = {"matplotlib", "numba", "numpy", "scipy", "sympy", "threadpoolctl", "tqdm"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DIST_INFO = f"leapgrad-{PROJECT['version']}.dist-info"
@@ -55,7 +55,7 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(source):
-    """The files of the three packages with data, notebooks and kept results, before any litter is added."""
+    """The files of the four packages with data, notebooks and kept results, before any litter is added."""
     found = (path for package in PACKAGES for path in (source / package).rglob("*") if path.is_file())
     books = {f"sensitivity/notebooks/{path.name}" for path in (source / "notebooks").glob("*.ipynb")}
     results = source / "docs" / "results"
@@ -92,7 +92,7 @@ def pins():
     return [Requirement(line) for line in lines if not line.startswith("#")]
 
 
-def test_wheel_holds_the_three_packages_and_nothing_else(wheel, files):
+def test_wheel_holds_the_four_packages_and_nothing_else(wheel, files):
     held = {name for name in wheel.namelist() if not name.startswith(f"{DIST_INFO}/")}
     assert held == files
     for package in PACKAGES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from integrators.backpropagation import Gradients, backpropagate, trajectory
 from integrators.cell_problem import CellProblem
 from integrators.cells import Cell
+from integrators.fields import Field
+from integrators.problem import Inputs
+from integrators.schemes import Scheme, get_scheme
 from integrators.validation import as_array, as_count
 
 from .ode import OdeRecurrence
@@ -113,8 +117,9 @@ class CellRecurrence(OdeRecurrence):
         return f"CellRecurrence({self.cell!r}, n_steps={self.problem.n_steps}, lanes={self.shape})"
 
 
+@overload
 def unroll(
-    cell: Cell,
+    model: Cell,
     n_steps: int | None = None,
     s0: ArrayLike | None = None,
     inputs: ArrayLike | None = None,
@@ -122,36 +127,117 @@ def unroll(
     *,
     threads: int | None = None,
     progress: bool | None = None,
-) -> CellRecurrence:
-    """A cell unrolled over N steps: what `jacobian_norm` and its like take in place of a field and a scheme.
+) -> CellRecurrence: ...
+@overload
+def unroll(
+    model: Field,
+    n_steps: int | None = None,
+    s0: ArrayLike | None = None,
+    inputs: Inputs = None,
+    step: ArrayLike | None = None,
+    *,
+    scheme: str | Scheme,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> OdeRecurrence: ...
+
+
+def unroll(
+    model: Cell | Field,
+    n_steps: int | None = None,
+    s0: ArrayLike | None = None,
+    inputs: Inputs = None,
+    step: ArrayLike | None = None,
+    *,
+    scheme: str | Scheme | None = None,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> OdeRecurrence:
+    """A cell, or a field under a scheme, unrolled over N steps: a recurrence.
+
+    Every function of `sensitivity` that takes a field, a scheme, a step size and a length takes the result in
+    their place.
 
     Parameters
     ----------
-    cell : Cell
+    model : Cell or Field
     n_steps : int, optional
         N; the length of `inputs` where they are given.
-    s0 : array_like, shape (*lanes, D) or (D,), optional
-        Initial states; zero by default.
-    inputs : array_like, shape (*lanes, N, n_inputs) or (N, n_inputs), optional
-        Row i is x_{i+1}; zero by default.
-    step : array_like, shape lanes, optional
-        Step sizes, for cells that have one; the cell's own by default.
+    s0 : array_like, shape (D,) or, for cells, (*batch, D), optional
+        The initial state; zero by default. The state of a field is (y, p) under a second-order scheme and y
+        under a first-order one.
+    inputs : array_like, shape (N, n_inputs) or, for cells, (*batch, N, n_inputs), optional
+        Row i is x_{i+1}; zero by default. For fields also a function t → x(t).
+    step : array_like, optional
+        Step sizes ε > 0, of any shape; that shape leads the shape of every result. Fields need it; cells that
+        have a step size have a default.
+    scheme : str or Scheme
+        For fields: a name of `SCHEMES`, such as "leapfrog".
     threads : int, optional
         Worker threads; no result depends on it.
     progress : bool, optional
         Force or forbid the progress bar.
 
+    Returns
+    -------
+    CellRecurrence or OdeRecurrence
+
+    Raises
+    ------
+    TypeError
+        If `model` is neither a cell nor a field, or if a field comes without `scheme`, `step` or `n_steps`.
+    ValueError
+        If a shape or a name does not fit.
+
     Examples
     --------
-    >>> jacobian_norm(unroll(lstm(64), 1000))
-    >>> jacobian_norm(unroll(gru(64, 3), inputs=np.zeros((16, 200, 3)))).shape
+    >>> from sensitivity import cell, jacobian_norm, unroll
+    >>> jacobian_norm(unroll(cell("gru", 8, 3), inputs=np.zeros((16, 20, 3)))).shape
     (16,)
+    >>> from integrators import NeuralField
+    >>> unroll(NeuralField.random(5), scheme="leapfrog", step=0.1, n_steps=10).run().shape
+    (10,)
     """
+    options = {"threads": threads, "progress": progress}
+    if isinstance(model, Cell):
+        if scheme is not None:
+            raise TypeError(f"scheme = {scheme!r} belongs to fields; {model!r} is a cell: leave scheme out.")
+        n = _length(n_steps, inputs)
+        return CellRecurrence(model, n, s0, cast("ArrayLike | None", inputs), step, **options)
+    if not isinstance(model, Field):
+        raise TypeError(
+            f"model must be a cell or a field, got {type(model).__name__}; cell(name, d, n_inputs) makes the "
+            "first, NeuralField(W, b) the second."
+        )
+    if scheme is None or step is None:
+        missing = "scheme" if scheme is None else "step"
+        raise TypeError(
+            f"{missing} is missing: a field becomes a recurrence by a scheme and a step size, as in "
+            'unroll(field, scheme="leapfrog", step=0.1, n_steps=100).'
+        )
+    y0, p0 = _position_and_velocity(model, get_scheme(scheme), s0)
+    return OdeRecurrence(model, scheme, step, _length(n_steps, inputs), y0, p0, inputs, **options)
+
+
+def _length(n_steps: int | None, inputs: Inputs) -> int:
+    """N, told by the inputs where it is left out."""
     if n_steps is None:
-        if inputs is None:
-            raise TypeError("n_steps is needed where there are no inputs to tell the length.")
+        if inputs is None or callable(inputs):
+            raise TypeError("n_steps is needed where there are no rows of inputs to tell the length.")
         given = np.asarray(inputs)
         n_steps = given.shape[max(given.ndim - 2, 0)] if given.ndim else 0
-    return CellRecurrence(
-        cell, as_count(n_steps, "n_steps"), s0, inputs, step, threads=threads, progress=progress
-    )
+    return as_count(n_steps, "n_steps")
+
+
+def _position_and_velocity(
+    field: Field, scheme: Scheme, s0: ArrayLike | None
+) -> tuple[Float | None, Float | None]:
+    """The two halves of a state (y, p), or y alone under a first-order scheme."""
+    if s0 is None:
+        return None, None
+    size = field.dim if scheme.form == "first_order" else 2 * field.dim
+    state = as_array(s0, "s0", 1)
+    if state.size != size:
+        of = "y" if size == field.dim else "(y, p)"
+        raise ValueError(f"s0 has {state.size} entries; the state {of} of this recurrence has {size}.")
+    return state[: field.dim], state[field.dim :] if size > field.dim else None
