@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ def leapgrad_version() -> str:
     return _version("leapgrad")
 
 
+@cache  # the metadata of a package are a file, which is parsed anew at every call: 0.6 ms
 def _version(package: str) -> str:
     try:
         return metadata.version(package)
