@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,16 @@ from integrators.activations import ACTIVATIONS
 from integrators.schemes import get_scheme, is_built_in
 from integrators.validation import as_array, as_count
 
-__all__ = ["AXES", "NONE", "STEP", "Axis", "expanded"]
+__all__ = ["AXES", "MOST_VALUES", "NONE", "STEP", "Axis", "expanded"]
 
 STEP = "step"
 NONE = "none"
 """How a file writes a γ of None: the network is not made antisymmetric."""
 MOST_VALUES = 1_000_000
+# Of widths, lengths and seeds: far beyond what can be run, so that no estimate overflows.
+MOST_SIZE, MOST_STEPS, MOST_SEED = 10**7, 10**12, 2**128 - 1
+# Of a wrong value in a message.
+MOST_CHARACTERS = 60
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,20 @@ class Axis:
     costs: bool = False
 
 
-def _count(name: str, least: int, value: Any) -> int:
-    return as_count(value, name, least)
+def _count(name: str, least: int, most: int, value: Any) -> int:
+    count = as_count(value, name, least)
+    if count > most:
+        raise ValueError(f"{name} must be at most {float(most):g}, got {_short(count)}.")
+    return count
+
+
+def _short(value: Any) -> str:
+    """A value for a sentence, also one that Python would not print: too many digits, too many levels."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} too large to be shown"
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
 
 
 def _number(name: str, value: Any) -> float:
@@ -68,6 +85,7 @@ def _step(value: Any) -> float:
 
 
 def _scheme(value: Any) -> str:
+    _check_word("scheme", value)
     scheme = get_scheme(value)
     if not is_built_in(scheme.name):
         raise ValueError(
@@ -78,11 +96,19 @@ def _scheme(value: Any) -> str:
 
 
 def _activation(value: Any) -> str:
+    _check_word("activation", value)
     return ACTIVATIONS[value].name
 
 
-def _whole(name: str, default: int, meaning: str, least: int, costs: bool = False) -> Axis:
-    return Axis(name, partial(_count, name, least), default, meaning, True, costs)
+def _check_word(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a name in quotes, got {_short(value)}.")
+
+
+def _whole(
+    name: str, default: int, meaning: str, least: int, most: int = MOST_SIZE, costs: bool = False
+) -> Axis:
+    return Axis(name, partial(_count, name, least, most), default, meaning, True, costs)
 
 
 def _real(name: str, default: float, meaning: str) -> Axis:
@@ -95,13 +121,13 @@ AXES = {
         Axis("scheme", _scheme, "leapfrog", "time-stepping scheme", costs=True),
         Axis("activation", _activation, "tanh", "σ"),
         _whole("d", 10, "hidden dimension d", least=1, costs=True),
-        _whole("n_steps", 1000, "length N", least=0, costs=True),
-        _whole("seed", 0, "seed of the weights", least=0),
+        _whole("n_steps", 1000, "length N", least=0, most=MOST_STEPS, costs=True),
+        _whole("seed", 0, "seed of the weights", least=0, most=MOST_SEED),
         Axis("gamma", partial(_number_or_none, "gamma"), None, "γ of W − Wᵀ − γI; none: W itself"),
         _real("weight_scale", 1.0, "factor on W"),
         _real("y0", 0.0, "initial value of every component"),
         _real("p0", 0.0, "initial velocity of every component"),
-        _whole("inputs", 0, "number of input components, drawn as N(0, 1)", least=0),
+        _whole("inputs", 0, "number of input components, drawn as N(0, 1)", least=0, costs=True),
         Axis(STEP, _step, 0.01, "step ε"),
     )
 }
@@ -125,13 +151,29 @@ def expanded(axis: Axis, given: Any) -> tuple[Any, ...]:
         values = (given,)
     else:
         values = given.tolist() if isinstance(given, np.ndarray) and given.ndim else given
-    found = tuple(axis.check(value) for value in values)
+    found: dict[Any, None] = {}
+    for value in islice(values, MOST_VALUES + 1):
+        checked = _checked(axis, value)
+        if checked in found:
+            raise ValueError(f"{axis.name} holds {checked!r} twice; give every value once.")
+        found[checked] = None
     if not found:
         raise ValueError(f"{axis.name} holds no values; give at least one.")
-    if len(set(found)) < len(found):
-        twice = next(value for value in found if found.count(value) > 1)
-        raise ValueError(f"{axis.name} holds {twice!r} twice; give every value once.")
-    return found
+    if len(found) > MOST_VALUES:
+        raise ValueError(f"{axis.name} holds more than {MOST_VALUES} values; take at most so many.")
+    return tuple(found)
+
+
+def _checked(axis: Axis, value: Any) -> Any:
+    """`axis.check`, whose message may not be printable."""
+    try:
+        return axis.check(value)
+    except (RecursionError, OverflowError):
+        raise ValueError(f"{axis.name} cannot be {_short(value)}.") from None
+    except ValueError as error:
+        if "integer string conversion" in str(error):  # thousands of digits
+            raise ValueError(f"{axis.name} cannot be {_short(value)}.") from None
+        raise
 
 
 def _range(axis: Axis, given: Mapping[str, Any]) -> Iterable[Any]:

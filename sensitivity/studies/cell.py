@@ -32,6 +32,8 @@ __all__ = ["Cell", "UnusableCell", "canonical", "decode", "encode", "version"]
 
 Float = NDArray[np.float64]
 MAGIC = "leapgrad-cell"
+# Of the first line, and of an array.
+MOST_HEAD, MOST_DIMENSIONS = 200, 8
 # To be raised by one whenever a change of the code changes a number or this format.
 NUMBERS = 1
 
@@ -124,8 +126,8 @@ def decode(cell: Cell, content: bytes) -> dict[str, Float]:
     if not content:
         raise UnusableCell("empty", "the file holds nothing")
     head, _, body = content.partition(b"\n")
-    words = head.decode("ascii", "replace").split(" ")
-    if len(words) != 3 or words[0] != MAGIC or not words[1].isdigit():
+    words = head[:MOST_HEAD].decode("ascii", "replace").split(" ")
+    if len(words) != 3 or words[0] != MAGIC or not (words[1].isdigit() and len(words[1]) < 19):
         short = len(content) < len(MAGIC) + 70 and content.startswith(MAGIC.encode()[: len(content)])
         raise UnusableCell("truncated" if short else "corrupt", f"it does not begin with '{MAGIC} …'")
     if len(body) < int(words[1]):
@@ -133,14 +135,50 @@ def decode(cell: Cell, content: bytes) -> dict[str, Float]:
     if hashlib.sha256(body).hexdigest() != words[2] or len(body) != int(words[1]):
         raise UnusableCell("corrupt", "the checksum does not fit")
     line, _, numbers = body.partition(b"\n")
-    header = json.loads(line)
+    header = _header(line)
     if header["version"] != version():
         raise UnusableCell("other version", f"made by {header['version']}, this is {version()}")
     if header["description"] != cell.description:
         raise UnusableCell("another cell", "its description is not the one that its name stands for")
+    if sum(8 * math.prod(shape) for _, shape in header["arrays"]) != len(numbers):
+        raise UnusableCell("corrupt", "its numbers are not as many as its header says")
     arrays, start = {}, 0
     for name, shape in header["arrays"]:
         count = math.prod(shape)
         arrays[name] = np.frombuffer(numbers, "<f8", count, start).reshape(shape)
         start += 8 * count
     return arrays
+
+
+def _header(line: bytes) -> dict[str, Any]:
+    """The second line of a file, of which a checksum says only that it is unchanged.
+
+    Raises
+    ------
+    UnusableCell
+        If it is not what `encode` writes.
+    """
+    try:
+        header = json.loads(line)
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict) or set(header) != {"arrays", "description", "version"}:
+        raise UnusableCell("corrupt", "its header is not the one of a cell")
+    arrays, words = header["arrays"], (header["description"], header["version"])
+    if not (all(isinstance(word, str) for word in words) and isinstance(arrays, list)):
+        raise UnusableCell("corrupt", "its header is not the one of a cell")
+    if not all(_is_array(entry) for entry in arrays) or len({name for name, _ in arrays}) < len(arrays):
+        raise UnusableCell("corrupt", "the list of arrays in its header makes no sense")
+    return header
+
+
+def _is_array(entry: Any) -> bool:
+    """Whether an entry of the header is a name with a shape."""
+    if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)):
+        return False
+    shape = entry[1]
+    return (
+        isinstance(shape, list)
+        and len(shape) <= MOST_DIMENSIONS
+        and all(type(size) is int and 0 <= size < 1 << 48 for size in shape)
+    )

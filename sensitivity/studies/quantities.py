@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .models import Case
 
-__all__ = ["QUANTITIES", "Arrays", "Quantity", "Variable", "checked"]
+__all__ = ["QUANTITIES", "Arrays", "Float", "Quantity", "Variable", "checked"]
 
 Float = NDArray[np.float64]
 Arrays = Mapping[str, Float]
@@ -49,12 +49,15 @@ class Quantity:
         Case → one array for each variable.
     violations : callable
         ``violations(case, arrays)`` yields a sentence for every number that breaks a proved bound.
+    least_steps : int
+        The shortest run for which it is defined.
     """
 
     name: str
     variables: tuple[Variable, ...]
     compute: Callable[[Case], tuple[Float, ...]]
     violations: Callable[[Case, Arrays], Iterator[str]]
+    least_steps: int = 0
 
 
 def _norm(case: Case) -> tuple[Float, ...]:
@@ -144,6 +147,7 @@ QUANTITIES = {
             ),
             _exponents,
             _none,
+            least_steps=1,
         ),
         Quantity(
             "profile",

@@ -15,6 +15,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,12 +26,14 @@ from numpy.typing import NDArray
 from ..files import replacing
 from ..manifest import versions
 from .cell import Cell, UnusableCell, decode
+from .contents import check_contents, most_bytes
+from .lock import only_run
 from .study import Study
 
 __all__ = ["Store"]
 
 SUFFIX = ".cell"
-LOCK = ".lock"
+MOST_DESCRIPTION_BYTES = 1 << 28
 
 
 class Store:
@@ -59,22 +62,40 @@ class Store:
             If there is none, or if its file cannot be read.
         """
         path = self.folder / "study.json"
-        if not path.exists():
+        try:
+            text = _content(path, MOST_DESCRIPTION_BYTES)
+        except (FileNotFoundError, NotADirectoryError):
             raise FileNotFoundError(
                 errno.ENOENT, "this folder holds no study (no study.json)", str(self.folder)
-            )
+            ) from None
         try:
-            return Study.from_dict(json.loads(path.read_text(encoding="utf-8"))["study"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} is damaged ({error}); run the study again into this folder.") from None
+            return Study.from_dict(json.loads(text)["study"])
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+            reason = f"no entry {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
+            raise ValueError(f"{path} is damaged ({reason}); run the study again into this folder.") from None
 
     def describe(self, study: Study) -> None:
-        """Write study.json, unless it holds this study already."""
+        """Write study.json, unless it holds this study already.
+
+        Raises
+        ------
+        ValueError
+            If it holds another study, not a smaller or larger version of this one; the message says what
+            differs.
+        """
         try:
-            if self.study() == study:
-                return
-        except (OSError, ValueError):
-            pass
+            there = self.study()
+        except FileNotFoundError:
+            there = None
+        except ValueError:  # damaged: written again
+            there = None
+        if there == study:
+            return
+        if there is not None and (difference := study.difference(there)):
+            raise ValueError(
+                f"{self.folder} holds another study, {there.name!r}: {difference}; name another folder for "
+                "this one."
+            )
         record = {"study": study.to_dict(), "begun_with": versions()}
         text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
         with replacing(self.folder / "study.json") as temporary:
@@ -95,12 +116,16 @@ class Store:
             If the file is not that cell.
         """
         try:
-            content = self.path(cell.address).read_bytes()
+            content = _content(self.path(cell.address), most_bytes(cell))
         except FileNotFoundError:
             return None
-        except OSError as error:  # a folder of that name, an unreadable sector
+        except OSError as error:  # a folder of that name, a pipe, an unreadable sector
             raise UnusableCell("corrupt", error.strerror or str(error)) from None
-        return decode(cell, content)
+        except ValueError as error:
+            raise UnusableCell("corrupt", str(error)) from None
+        arrays = decode(cell, content)
+        check_contents(cell, arrays)
+        return arrays
 
     def write(self, address: str, content: bytes) -> None:
         """Put the file of a cell into its place, whole."""
@@ -108,16 +133,22 @@ class Store:
         if address[:2] not in self._made:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._made.add(address[:2])
-        temporary.write_bytes(content)
+        try:
+            temporary.write_bytes(content)
+        except OSError as error:  # a full disk is reported without a name
+            raise OSError(error.errno, f"{error.strerror} while a cell was written", str(path)) from None
         os.replace(temporary, path)
 
     def set_aside(self, cell: Cell, reason: str) -> Path:
         """Move the file of a cell out of the way; return where it lies now."""
         self.aside.mkdir(exist_ok=True)
+        path = self.path(cell.address)
+        if not path.parent.is_dir():  # a file where the folder of the cell should be
+            path = path.parent
         stem, number = f"{cell.address}.{reason.replace(' ', '-')}", 1
-        while (target := self.aside / f"{stem}-{number}").exists():
+        while os.path.lexists(target := self.aside / f"{stem}-{number}"):
             number += 1
-        os.rename(self.path(cell.address), target)
+        os.rename(path, target)
         return target
 
     def addresses(self) -> Iterator[str]:
@@ -139,32 +170,46 @@ class Store:
         if self.folder.exists() and not self.folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "this is a file; name a folder", str(self.folder))
         self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / LOCK, "wb") as handle:
-            if not _locked(handle.fileno()):
-                raise BlockingIOError(
-                    errno.EWOULDBLOCK,
-                    "another run is writing into this folder; wait for it",
-                    str(self.folder),
-                )
-            shutil.rmtree(self._unfinished, ignore_errors=True)
-            for stray in self.folder.glob(".*-study.json"):
-                stray.unlink(missing_ok=True)
+        with only_run(self.folder):
+            self._clear()
             self._unfinished.mkdir()
             try:
                 yield
             finally:
                 shutil.rmtree(self._unfinished, ignore_errors=True)
 
+    def _clear(self) -> None:
+        """Remove what a killed run left; what is in the way of the store's own folders is named."""
+        if self._unfinished.is_dir() and not self._unfinished.is_symlink():
+            shutil.rmtree(self._unfinished, ignore_errors=True)
+        for stray in self.folder.glob(".*-study.json"):
+            if stray.is_file() or stray.is_symlink():
+                stray.unlink(missing_ok=True)
+        for place in (self._unfinished, self.cells, self.aside):
+            if os.path.lexists(place) and not (place.is_dir() and place != self._unfinished):
+                raise FileExistsError(
+                    errno.EEXIST, "this is in the way of the study's own folder; move it away", str(place)
+                )
 
-def _locked(descriptor: int) -> bool:
-    """Lock an open file until it is closed, by the death of the process too; False if another has it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: two runs at once only do some cells twice
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        # Some network file systems have no locks at all.
-        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
-    return True
+
+def _content(path: Path, most: int) -> bytes:
+    """What a regular file holds; a pipe or device in its place is not waited for.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is no regular file.
+    ValueError
+        If it has more than `most` bytes.
+    """
+    descriptor = os.open(
+        path,
+        os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0),
+    )
+    with open(descriptor, "rb") as file:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "this is no regular file", str(path))
+        if about.st_size > most:
+            raise ValueError(f"the file has {about.st_size} bytes, more than the {most} that it can need")
+        return file.read()

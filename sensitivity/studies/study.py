@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+import reprlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from integrators.naming import nearest
 from integrators.validation import as_count
 
+from ..files import read_toml
 from .axes import AXES, STEP, expanded
 from .cell import Cell
 from .models import MODELS, Model
-from .quantities import QUANTITIES
+from .quantities import QUANTITIES, checked
 
 if TYPE_CHECKING:
     from .results import Results
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Study"]
 
 STEPS_PER_CELL = 128
+MOST_CELLS = 10**8
 KEYS = ("name", "quantities", "steps_per_cell", "grid")
 
 
@@ -74,20 +76,36 @@ class Study:
         name: str = "study",
         steps_per_cell: int = STEPS_PER_CELL,
     ) -> None:
-        wanted = (quantities,) if isinstance(quantities, str) else tuple(quantities)
-        for quantity in wanted:
-            if quantity not in QUANTITIES:
-                raise nearest("quantity", quantity, QUANTITIES)
-        if not wanted:
-            raise ValueError("quantities is empty; name at least one, for example 'log_norm'.")
+        wanted = _names("quantities", "quantity", quantities, QUANTITIES)
         ordered = tuple(quantity for quantity in QUANTITIES if quantity in wanted)
+        if not isinstance(name, str):
+            raise TypeError(f"name must be a text in quotes, got {name!r}.")
         for key, value in (
             ("grid", _expanded(grid)),
             ("quantities", ordered),
-            ("name", str(name)),
+            ("name", name),
             ("steps_per_cell", as_count(steps_per_cell, "steps_per_cell", least=1)),
         ):
             object.__setattr__(self, key, value)
+        self._check_whole()
+
+    def _check_whole(self) -> None:
+        """Refuse what can never be computed, before any of it is."""
+        if self.n_cells > MOST_CELLS:
+            sizes = " · ".join(
+                f"{len(values)} {axis}" for axis, values in self.grid.items() if len(values) > 1
+            )
+            raise ValueError(
+                f"the study has {self.n_cells} cells ({sizes}); take at most {MOST_CELLS}, or run parts of "
+                "the grid as studies of their own."
+            )
+        shortest = min(self.values("n_steps"))
+        for quantity in checked(self.quantities):
+            if shortest < quantity.least_steps:
+                raise ValueError(
+                    f"quantity {quantity.name!r} needs n_steps of at least {quantity.least_steps}, "
+                    f"and the axis n_steps holds {shortest}; leave out one of the two, or make two studies."
+                )
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Study:
@@ -98,10 +116,7 @@ class Study:
         OSError, ValueError, TypeError
             With a message that names the file.
         """
-        try:
-            data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is not a TOML file: {error}.") from None
+        data = read_toml(path)
         try:
             return cls.from_dict(data)
         except (ValueError, TypeError) as error:
@@ -110,10 +125,14 @@ class Study:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Study:
         """The inverse of `to_dict`."""
+        if not isinstance(data, Mapping):
+            raise TypeError(
+                f"a study is a table with the keys {', '.join(KEYS)}, not a {type(data).__name__}."
+            )
         for key in data:
             if key not in KEYS:
                 raise nearest("key", key, KEYS)
-        if not isinstance(data.get("grid"), Mapping):
+        if "grid" not in data:
             raise ValueError("the table [grid] is missing; it names the axes and their values.")
         options = {key: data[key] for key in KEYS if key in data and key != "grid"}
         return cls(data["grid"], **options)
@@ -126,6 +145,24 @@ class Study:
             "steps_per_cell": self.steps_per_cell,
             "grid": {name: list(values) for name, values in self.grid.items()},
         }
+
+    def difference(self, other: Study) -> str:
+        """What makes `other` another study, in words; "" if one of the two holds all values of the other.
+
+        Values may be added to a study, or left out of it, on any number of axes; its name does not matter.
+        """
+        if self.quantities != other.quantities:
+            return f"its quantities are {', '.join(other.quantities)}, not {', '.join(self.quantities)}"
+        axes = [axis for axis in ("model", *AXES) if axis in self.grid or axis in other.grid]
+        mine, its = ({axis: set(study.values(axis)) for axis in axes} for study in (self, other))
+        if any(all(a[axis] <= b[axis] for axis in axes) for a, b in ((mine, its), (its, mine))):
+            return ""
+        # Named are the axes on which values were replaced, or else those that grew where others shrank.
+        replaced = [axis for axis in axes if not (mine[axis] <= its[axis] or its[axis] <= mine[axis])]
+        named = replaced or [axis for axis in axes if mine[axis] != its[axis]]
+        return "; ".join(
+            f"its {axis} is {_listed(other.values(axis))}, not {_listed(self.values(axis))}" for axis in named
+        )
 
     # -------------------------------------------------------------------------------------------- cells
 
@@ -249,18 +286,36 @@ def _networks_axes(model: Model) -> tuple[str, ...]:
     return tuple(axis for axis in model.axes if axis != STEP)
 
 
+def _listed(values: Sequence[Any]) -> str:
+    """Values for a sentence, the middle ones left out where they are many."""
+    words = ["none" if value is None else str(value) for value in values]
+    return ", ".join(words if len(words) <= 4 else [*words[:2], "…", words[-1]])
+
+
+def _names(argument: str, kind: str, given: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
+    """One name or several, each of them known."""
+    if isinstance(given, str):
+        given = (given,)
+    elif isinstance(given, Mapping) or not isinstance(given, Iterable):
+        raise TypeError(f"{argument} must be a name or a list of names, got {reprlib.repr(given)}.")
+    names = tuple(itertools.islice(given, len(known) + 1))
+    for name in names:
+        if not isinstance(name, str) or name not in known:
+            raise nearest(kind, name if isinstance(name, str) else reprlib.repr(name), known)
+    if not names or len(set(names)) < len(names):
+        shown = ", ".join(names) or "empty"
+        raise ValueError(f"{argument} is {shown}; give at least one, and each once.")
+    return names
+
+
 def _expanded(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    if not isinstance(grid, Mapping):
+        raise TypeError(f"grid must be a table of axes and their values, got {reprlib.repr(grid)}.")
     known = ("model", *AXES)
     for name in grid:
         if name not in known:
             raise nearest("axis", name, known)
-    models = grid.get("model", "neural")
-    models = (models,) if isinstance(models, str) else tuple(models)
-    for model in models:
-        if model not in MODELS:
-            raise nearest("model", model, MODELS)
-    if not models or len(set(models)) < len(models):
-        raise ValueError(f"model is {list(models)!r}; give at least one, and each once.")
+    models = _names("model", "model", grid.get("model", "neural"), MODELS)
     taken = {axis for model in models for axis in MODELS[model].axes}
     for name in grid:
         if name != "model" and name not in taken:
