@@ -118,7 +118,7 @@ class Activation:
     symbolic : callable
         SymPy expression of σ for a SymPy argument.
     smooth : bool
-        Whether σ' is continuous (false for relu; at 0 its derivative is taken as 0).
+        Whether σ' is continuous (false for relu, whose derivative at 0 is taken as 0, as in PyTorch).
     """
 
     name: str

@@ -2,7 +2,8 @@
 if b ≤ 0.
 
 Real modReLU has slopes 0 and 1, so ‖∂h_N/∂h_0‖ ≤ 1 for every bias. Complex modReLU stretches tangentially by
-1 + b/|z|, which is ≤ 1 iff b ≤ 0 and unbounded otherwise.
+1 + b/|z|, which is ≤ 1 iff b ≤ 0 and unbounded otherwise. At z = 0 both are the identity for b = 0, and zero
+around it for b < 0; for b > 0 they jump there.
 """
 
 from __future__ import annotations

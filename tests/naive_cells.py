@@ -149,7 +149,8 @@ def lem(p, s, x, h, clock):
 def scornn(p, s, x, h, clock):
     a = p["W"] @ s + (p["V"] @ x if "V" in p else 0)
     sign = np.sign(real(a))
-    return sign * relu(sign * a + p["b"])
+    # At a = 0 the rule is the identity if b = 0, and has slope 1 on both sides of its jump if b > 0.
+    return np.where((sign == 0) & (real(p["b"]) >= 0), a, sign * relu(sign * a + p["b"]))
 
 
 exprnn = enrnn = scornn
@@ -157,8 +158,12 @@ exprnn = enrnn = scornn
 
 def urnn(p, s, x, h, clock):
     u, v = rows(p["W"] @ s + (p["V"] @ x if "V" in p else 0), 2)
-    size = sqrt(u * u + v * v + p["inside"])
+    at_zero = (real(u) == 0) & (real(v) == 0) & (p["inside"] == 0)
+    size = sqrt(np.where(at_zero, 1, u * u + v * v + p["inside"]))
     factor = relu(size + p["b"]) / (size + p["outside"])
+    # z times a continuous factor: at 0 the derivative is the factor, b/e; without e the slope along lines, 1.
+    by_e = relu(p["b"]) / p["outside"] if p["outside"] != 0 else np.where(real(p["b"]) >= 0, 1, 0)
+    factor = np.where(at_zero, by_e, factor)
     return np.concatenate([factor * u, factor * v])
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from integrators.cell_plan import POINT
 from integrators.cells import Cell, Kind
-from integrators.compiled import kernel
+from integrators.compiled import helper, kernel
 
 from .initial import spectral
 
@@ -21,13 +21,16 @@ __all__ = ["MODRELU", "MODRELU_COMPLEX", "cayley", "enrnn", "exprnn", "rotations
 Float = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 Rng = int | np.random.Generator
+# Squares below this lose digits, and products of three such sizes vanish.
+UNDERFLOWING = 1e-200
 
 
 @kernel(POINT)
 def _modrelu(constants, v, out, slopes):
     for f in range(v.shape[1]):
         a, b = v[0, f], v[2, f]
-        on = 1.0 if abs(a) + b > 0.0 else 0.0
+        # At a = 0 the rule is the identity for b = 0; for b > 0 it jumps, with slope 1 on both sides.
+        on = 1.0 if abs(a) + b > 0.0 or b >= 0.0 else 0.0
         sign = math.copysign(1.0, a) if a != 0.0 else 0.0
         out[0, f] = on * (a + sign * b)
         slopes[0, 0, f], slopes[0, 2, f] = on, on * sign
@@ -51,12 +54,40 @@ MODRELU = Kind(
 )
 
 
+@helper
+def _near_zero(x, y, b, inside, outside, f, out, slopes):
+    """Complex modReLU where |z|² underflows, at z = 0 in particular.
+
+    The derivative of z (|z| + b)/(|z| + e) at 0 is b/e I for b > 0; for b = 0 it is 0, or I if e = 0, too.
+    With b > 0 = e the rule jumps, with slope 1 along every line through 0 on both sides, as the real rule
+    does: we take I.
+    """
+    radius = math.hypot(x, y)
+    size = math.hypot(radius, math.sqrt(inside))
+    below = size + outside
+    c, s = (x / radius, y / radius) if radius > 0.0 else (0.0, 0.0)
+    on = size + b > 0.0 or b >= 0.0
+    if below > 0.0:
+        across = (size + b) / below if on else 0.0
+        along = (outside - b) / below * (radius / below) * (radius / size) if on and radius > 0.0 else 0.0
+        by_b = radius / below if on else 0.0
+    else:
+        across, along, by_b = 1.0 if on else 0.0, 0.0, 0.0
+    out[0, f], out[1, f] = across * x, across * y
+    slopes[0, 0, f], slopes[1, 1, f] = across + along * c * c, across + along * s * s
+    slopes[0, 1, f] = slopes[1, 0, f] = along * c * s
+    slopes[0, 4, f], slopes[1, 4, f] = by_b * c, by_b * s
+
+
 @kernel(POINT)
 def _modrelu_complex(constants, v, out, slopes):
     inside, outside = constants[0], constants[1]
+    near = 0
     for f in range(v.shape[1]):
         x, y, b = v[0, f], v[1, f], v[4, f]
-        size = math.sqrt(x * x + y * y + inside)
+        square = x * x + y * y + inside
+        near += 1 if square < UNDERFLOWING else 0
+        size = math.sqrt(square)
         on = size + b > 0.0 and size > 0.0
         below = size + outside
         s = (size + b) / below if on else 0.0
@@ -65,6 +96,11 @@ def _modrelu_complex(constants, v, out, slopes):
         slopes[0, 0, f], slopes[1, 1, f] = s + t * x * x, s + t * y * y
         slopes[0, 1, f] = slopes[1, 0, f] = t * x * y
         slopes[0, 4, f], slopes[1, 4, f] = (x / below, y / below) if on else (0.0, 0.0)
+    if near > 0:  # in a loop of its own, or the one above would not be vectorised
+        for f in range(v.shape[1]):
+            x, y = v[0, f], v[1, f]
+            if x * x + y * y + inside < UNDERFLOWING:
+                _near_zero(x, y, v[4, f], inside, outside, f, out, slopes)
 
 
 def _complex_bound(cell, h, n_steps):
