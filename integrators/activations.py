@@ -182,16 +182,22 @@ _RECORDS = (
     Activation("erf", ERF, math.nextafter(TWO_OVER_SQRT_PI, math.inf), 1.0, _sympy("erf")),
 )
 
+# What the libraries of networks call them; upper and lower case are one.
+_ALSO_CALLED = {"sigmoid": "logistic", "linear": "identity", "atan": "arctan", "sine": "sin"}
+
 
 class _Activations(Mapping[str, Activation]):
     def __init__(self, records: tuple[Activation, ...]) -> None:
         self._records = {r.name: r for r in records}
 
     def __getitem__(self, name: str) -> Activation:
-        try:
-            return self._records[name]
-        except (KeyError, TypeError):
-            raise nearest("activation", name, self._records) from None
+        record = self._records.get(name) if isinstance(name, str) else None
+        if record is None and isinstance(name, str):
+            other = name.strip().lower()
+            record = self._records.get(_ALSO_CALLED.get(other, other))
+        if record is None:
+            raise nearest("activation", name, self._records)
+        return record
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._records)

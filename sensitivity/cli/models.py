@@ -126,7 +126,7 @@ def _value(text: str) -> Any:
 
 def table() -> list[tuple[str, str, str, str]]:
     """Every model: name, state, settings with their defaults, reference."""
-    from ..recurrences.registry import HAMILTONIAN, MODELS, make
+    from ..recurrences.registry import HAMILTONIAN, MODELS, make, reference
     from ..recurrences.registry import hyperparameters as settings_of
 
     rows = [(name, "y, p", "any scheme", "Rusch, Pearson, Zygalakis (2019)") for name in HAMILTONIAN]
@@ -134,5 +134,5 @@ def table() -> list[tuple[str, str, str, str]]:
         kind = make(name, 2).kind
         settings = ", ".join(f"{key}={value}" for key, value in settings_of(name).items())
         state = ", ".join(kind.state) if len(kind.state) <= 3 else f"{kind.state[0]}, {kind.state[1]}, …"
-        rows.append((name, state, settings, kind.reference))
+        rows.append((name, state, settings, reference(name)))
     return rows

@@ -13,6 +13,7 @@ from integrators.cells import Cell, Kind
 from integrators.compiled import Kernel, helper, kernel
 
 from .initial import spectral, uniform
+from .settings import published_start
 
 __all__ = ["sbo", "sbo_heavy_ball", "sbo_nesterov"]
 
@@ -110,6 +111,7 @@ def _start(kind: Kind, d: int, n_inputs: int, rng: Rng, constants: dict[str, flo
     return kind(d, n_inputs, **(given | {"W": np.eye(d) + u @ v}), **constants)
 
 
+@published_start
 def sbo(d: int, n_inputs: int = 0, rng: Rng = 0, eta: float = 1e-3, alpha: float = 1.0) -> Cell:
     """h' = h − η ∇, J = I − η Π Πᵀ with Π = α I − Wᵀ D[φ'(p)], p = W h + V x + b: symmetric.
 
@@ -119,6 +121,7 @@ def sbo(d: int, n_inputs: int = 0, rng: Rng = 0, eta: float = 1e-3, alpha: float
     return _start(SBO, d, n_inputs, rng, {"eta": eta, "alpha": alpha})
 
 
+@published_start
 def sbo_heavy_ball(
     d: int, n_inputs: int = 0, rng: Rng = 0, eta: float = 1e-3, alpha: float = 1.0, mu: float = 0.5
 ) -> Cell:
@@ -126,6 +129,7 @@ def sbo_heavy_ball(
     return _start(HEAVY_BALL, d, n_inputs, rng, {"eta": eta, "alpha": alpha, "mu": mu})
 
 
+@published_start
 def sbo_nesterov(
     d: int, n_inputs: int = 0, rng: Rng = 0, eta: float = 1e-3, alpha: float = 1.0, mu: float = 0.5
 ) -> Cell:

@@ -10,6 +10,7 @@ from integrators.cells import Cell, Kind
 from integrators.compiled import helper, kernel
 
 from .initial import uniform
+from .settings import published_start
 
 __all__ = ["GRU", "GRU_BEFORE", "LSTM", "gru", "gru_before", "lstm", "lstm_rule"]
 
@@ -121,6 +122,7 @@ GRU_BEFORE = Kind(
 )
 
 
+@published_start
 def lstm(d: int, n_inputs: int = 0, rng: int | np.random.Generator = 0) -> Cell:
     """i, f, o = σ̂(·), g = tanh(·); c' = f∘c + i∘g, h' = o∘tanh c'. PyTorch's start, uniform on ±1/√d.
 
@@ -129,6 +131,7 @@ def lstm(d: int, n_inputs: int = 0, rng: int | np.random.Generator = 0) -> Cell:
     return LSTM(d, n_inputs, **uniform(LSTM, d, n_inputs, rng))
 
 
+@published_start
 def gru(d: int, n_inputs: int = 0, rng: int | np.random.Generator = 0) -> Cell:
     """r, z = σ̂(·), ν = tanh(c + r∘q), h' = (1 − z)∘ν + z∘h with q = U_n h + b_q. Start: ±1/√d, uniform.
 
@@ -137,6 +140,7 @@ def gru(d: int, n_inputs: int = 0, rng: int | np.random.Generator = 0) -> Cell:
     return GRU(d, n_inputs, **uniform(GRU, d, n_inputs, rng))
 
 
+@published_start
 def gru_before(d: int, n_inputs: int = 0, rng: int | np.random.Generator = 0) -> Cell:
     """The GRU with the reset before the product: ν = tanh(c + U_n (r∘h)). Start: ±1/√d, uniform.
 

@@ -18,6 +18,7 @@ from integrators.compiled import kernel
 
 from .gated import lstm_rule
 from .initial import uniform
+from .settings import published_start
 
 __all__ = [
     "adam_rnn",
@@ -198,21 +199,25 @@ NESTEROV_LSTM = _lstm_kind(
 )
 
 
+@published_start
 def momentum_rnn(d: int, n_inputs: int = 0, rng: Rng = 0, mu: float = 0.6, s: float = 1.0) -> Cell:
     """v' = μ v + s (V x + b_x), h' = tanh(W h + b_h + v'). Rows of b: b_h, b_x. Start: ±1/√d, uniform."""
     return MOMENTUM(d, n_inputs, mu=mu, s=s, **uniform(MOMENTUM, d, n_inputs, rng))
 
 
+@published_start
 def nesterov_rnn(d: int, n_inputs: int = 0, rng: Rng = 0, s: float = 1.0) -> Cell:
     """`momentum_rnn` with μ_k = (k − 1)/(k + 2) at step k = 1, 2, …: J changes from step to step."""
     return NESTEROV(d, n_inputs, s=s, **uniform(NESTEROV, d, n_inputs, rng))
 
 
+@published_start
 def restart_rnn(d: int, n_inputs: int = 0, rng: Rng = 0, s: float = 1.0, restart: int = 40) -> Cell:
     """`nesterov_rnn` whose k starts from 1 again after every `restart` steps."""
     return NESTEROV(d, n_inputs, s=s, restart=restart, **uniform(NESTEROV, d, n_inputs, rng))
 
 
+@published_start
 def adam_rnn(
     d: int, n_inputs: int = 0, rng: Rng = 0, mu: float = 0.6, beta: float = 0.99, s: float = 1.0
 ) -> Cell:
@@ -223,16 +228,19 @@ def adam_rnn(
     return ADAM(d, n_inputs, mu=mu, beta=beta, s=s, **uniform(ADAM, d, n_inputs, rng))
 
 
+@published_start
 def rmsprop_rnn(d: int, n_inputs: int = 0, rng: Rng = 0, beta: float = 0.99, s: float = 1.0) -> Cell:
     """`adam_rnn` with μ = 0."""
     return adam_rnn(d, n_inputs, rng, 0.0, beta, s)
 
 
+@published_start
 def nesterov_preactivation_rnn(d: int, n_inputs: int = 0, rng: Rng = 0, s: float = 1.0) -> Cell:
     """p' = W h + b_h − s (V x + b_x), h' = tanh(p' + μ_k (p' − p)): momentum on the path from h to h."""
     return PREACTIVATION(d, n_inputs, s=s, **uniform(PREACTIVATION, d, n_inputs, rng))
 
 
+@published_start
 def momentum_lstm(d: int, n_inputs: int = 0, rng: Rng = 0, mu: float = 0.6, s: float = 1.0) -> Cell:
     """The LSTM with gates W h + b_h + v', v' = μ v + s (V x + b_x). Rows i, f, g, o; b: b_h, then b_x.
 
@@ -242,6 +250,7 @@ def momentum_lstm(d: int, n_inputs: int = 0, rng: Rng = 0, mu: float = 0.6, s: f
     return MOMENTUM_LSTM(d, n_inputs, mu=mu, s=s, **_lstm_start(d, n_inputs, rng))
 
 
+@published_start
 def nesterov_lstm(d: int, n_inputs: int = 0, rng: Rng = 0, s: float = 1.0, restart: int = 0) -> Cell:
     """The LSTM with gates p' + μ_k (p' − p), p' = W h + b_h − s (V x + b_x); start as `momentum_lstm`."""
     return NESTEROV_LSTM(d, n_inputs, s=s, restart=restart, **_lstm_start(d, n_inputs, rng))

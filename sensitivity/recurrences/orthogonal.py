@@ -15,6 +15,7 @@ from integrators.cells import Cell, Kind
 from integrators.compiled import helper, kernel
 
 from .initial import spectral
+from .settings import published_start
 
 __all__ = ["MODRELU", "MODRELU_COMPLEX", "cayley", "enrnn", "exprnn", "rotations", "scornn", "scurnn", "urnn"]
 
@@ -160,6 +161,7 @@ def _inputs(generator: np.random.Generator, rows: int, n_inputs: int, limit: flo
     return {"V": generator.uniform(-limit, limit, (rows, n_inputs))} if n_inputs else {}
 
 
+@published_start
 def scornn(d: int, n_inputs: int = 0, rng: Rng = 0, negative: int | None = None) -> Cell:
     """h' = modReLU_b(W h + V x), W = (I + A)⁻¹(I − A) diag(±1) orthogonal: ‖∂h_N/∂h_0‖₂ ≤ 1 for every b.
 
@@ -172,6 +174,7 @@ def scornn(d: int, n_inputs: int = 0, rng: Rng = 0, negative: int | None = None)
     return SCORNN(d, n_inputs, W=W, **_inputs(generator, d, n_inputs, 0.01))
 
 
+@published_start
 def exprnn(d: int, n_inputs: int = 0, rng: Rng = 0) -> Cell:
     """h' = modReLU_b(W h + V x), W = exp(A), A antisymmetric: ‖∂h_N/∂h_0‖₂ ≤ 1 for every b.
 
@@ -187,6 +190,7 @@ def exprnn(d: int, n_inputs: int = 0, rng: Rng = 0) -> Cell:
     return EXPRNN(d, n_inputs, W=scipy.linalg.expm(A), b=b, **given)
 
 
+@published_start
 def enrnn(d: int, n_inputs: int = 0, rng: Rng = 0, split: int | None = None) -> Cell:
     """modReLU cell on (h¹, h²) with W = [[W₁, W₃], [0, W₂/ρ(W₂)]], W₁ orthogonal; only h¹–h¹ is bounded.
 
@@ -210,6 +214,7 @@ def enrnn(d: int, n_inputs: int = 0, rng: Rng = 0, split: int | None = None) -> 
     return cell
 
 
+@published_start
 def urnn(d: int, n_inputs: int = 0, rng: Rng = 0) -> Cell:
     """h' = modReLU_b(W h + V x) in ℂ^d, W = D₃ R₂ F⁻¹ D₂ Π R₁ F D₁ unitary; state (Re h, Im h).
 
@@ -235,6 +240,7 @@ def urnn(d: int, n_inputs: int = 0, rng: Rng = 0) -> Cell:
     return URNN(d, n_inputs, W=_as_real(W), b=b, outside=1e-5, **given)
 
 
+@published_start
 def scurnn(d: int, n_inputs: int = 0, rng: Rng = 0) -> Cell:
     """h' = modReLU_b(W h + V x) in ℂ^d, W = (I + A)⁻¹(I − A) diag(e^{iθ}), A = −A*; state (Re h, Im h).
 

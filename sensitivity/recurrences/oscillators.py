@@ -13,8 +13,9 @@ from integrators.cells import Cell, Kind
 from integrators.compiled import helper, kernel
 
 from .initial import uniform
+from .settings import published_start
 
-__all__ = ["CORNN", "LEM", "UNICORNN", "as_grid", "cornn", "cornn_imex", "lem", "on_grid", "unicornn"]
+__all__ = ["CORNN", "LEM", "UNICORNN", "cornn", "cornn_imex", "lem", "on_grid", "unicornn"]
 
 Rng = int | np.random.Generator
 
@@ -170,6 +171,7 @@ LEM = Kind(
 )
 
 
+@published_start
 def cornn(
     d: int,
     n_inputs: int = 0,
@@ -187,6 +189,7 @@ def cornn(
     return CORNN(d, n_inputs, step=step, gamma=gamma, epsilon=epsilon, imex=float(imex), **given)
 
 
+@published_start
 def cornn_imex(
     d: int, n_inputs: int = 0, rng: Rng = 0, step: float = 0.05, gamma: float = 1.0, epsilon: float = 1.0
 ) -> Cell:
@@ -194,6 +197,7 @@ def cornn_imex(
     return cornn(d, n_inputs, rng, step, gamma, epsilon, imex=True)
 
 
+@published_start
 def unicornn(
     d: int,
     n_inputs: int = 0,
@@ -218,7 +222,7 @@ def unicornn(
             "w": generator.uniform(0.0, 1.0, d),
             "c": generator.uniform(-0.1, 0.1, d),
             "alpha": alpha,
-            "grid": as_grid(grid),
+            "grid": grid,
         }
         if width:
             limit = math.sqrt(6.0 / (65.0 * width))
@@ -227,19 +231,7 @@ def unicornn(
     return UNICORNN.layers(d, n_inputs, parts, step=step)
 
 
-def as_grid(grid: float) -> float:
-    """A grid that multiples can be rounded to: 0 for none, or a power of two.
-
-    Raises
-    ------
-    ValueError
-        For another number.
-    """
-    if grid and (grid < 0.0 or math.frexp(grid)[0] != 0.5):
-        raise ValueError(f"grid must be 0 or a power of two such as 2**-40, got {grid!r}.")
-    return float(grid)
-
-
+@published_start
 def lem(d: int, n_inputs: int = 0, rng: Rng = 0, step: float = 1.0) -> Cell:
     """z' = (1 − δ_z)∘z + δ_z∘tanh(g), y' = (1 − δ_y)∘y + δ_y∘tanh(W_y z' + …), δ = Δt σ̂(·); ±1/√d, uniform.
 

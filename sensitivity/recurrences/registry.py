@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,13 @@ __all__ = [
     "HAMILTONIAN",
     "MODELS",
     "builder",
+    "canonical",
     "drawn_inputs",
     "hyperparameters",
     "make",
     "make_recurrence",
     "names",
+    "reference",
 ]
 
 MODELS = {
@@ -63,6 +65,16 @@ MODELS = {
 }
 """Every cell by name: ``module:function`` in this package; the function has the published start."""
 
+REFERENCES = {
+    "irnn": "Q. V. Le, N. Jaitly, G. E. Hinton, arXiv:1504.00941 (2015)",
+    "residual": "B. Yue, J. Fu, J. Liang, Information 9 (2018) 56",
+    "antisymmetric": "B. Chang, M. Chen, E. Haber, E. H. Chi, ICLR 2019",
+}
+"""Where a model comes from that shares its kind with one of another paper."""
+
+ALSO_CALLED = {"rnn": "vanilla"}
+"""What other libraries call a model."""
+
 HAMILTONIAN = {"hamiltonian": "neural:NeuralField", "hamiltonian_potential": "potential:PotentialField"}
 """Second-order systems by name: ``module:field`` in `integrators`, for any scheme."""
 
@@ -70,6 +82,31 @@ HAMILTONIAN = {"hamiltonian": "neural:NeuralField", "hamiltonian_potential": "po
 def names() -> tuple[str, ...]:
     """Everything that `make_recurrence` knows."""
     return (*HAMILTONIAN, *MODELS)
+
+
+def canonical(name: Any, known: Iterable[str] = MODELS) -> str:
+    """The name of a model as its table has it: "LSTM" is "lstm", and PyTorch's "RNN" is "vanilla".
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest of the `known` names.
+    """
+    known = tuple(known)
+    if isinstance(name, str):
+        if name in known or ":" in name:
+            return name
+        lower = name.strip().lower()
+        lower = ALSO_CALLED.get(lower, lower)
+        if lower in known:
+            return lower
+    raise nearest("model", name, known)
+
+
+def reference(name: str) -> str:
+    """Where a model comes from."""
+    name = canonical(name)
+    return REFERENCES.get(name) or make(name, 2).kind.reference
 
 
 def builder(name: str) -> Callable[..., Cell]:
@@ -86,8 +123,7 @@ def builder(name: str) -> Callable[..., Cell]:
     -----
     A model of your own goes by ``module:function``, and must be importable.
     """
-    if name not in MODELS and ":" not in name:
-        raise nearest("model", name, MODELS)
+    name = canonical(name)
     module, function = MODELS.get(name, name).split(":", 1)
     try:
         return getattr(
@@ -114,6 +150,7 @@ def make(name: str, d: int, n_inputs: int = 0, rng: Any = 0, **details: Any) -> 
     ValueError
         For an unknown name or hyperparameter.
     """
+    name = canonical(name)
     known = hyperparameters(name)
     unknown = sorted(set(details) - set(known))
     if unknown:
@@ -154,11 +191,10 @@ def make_recurrence(
         For an unknown name, with the nearest known one.
     """
     n_steps, n_inputs = as_count(n_steps, "n_steps"), 0 if inputs is None else inputs.shape[-1]
+    name = canonical(name, names())
     if name in HAMILTONIAN:
         module, field = HAMILTONIAN[name].split(":")
         kind = getattr(importlib.import_module(f"integrators.{module}"), field)
         step = 1.0 / max(n_steps, 1)
         return OdeRecurrence(kind.random(d, seed, n_inputs), scheme, step, n_steps, inputs=inputs, **options)
-    if name not in MODELS and ":" not in name:
-        raise nearest("model", name, names())
     return unroll(make(name, as_count(d, "d", least=1), n_inputs, seed), n_steps, inputs=inputs, **options)

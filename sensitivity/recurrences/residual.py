@@ -13,6 +13,7 @@ from integrators.cells import Cell, Kind
 from integrators.compiled import kernel
 
 from .initial import activation_of, as_in_the_paper, spectral, uniform
+from .settings import published_start
 
 __all__ = [
     "EULER",
@@ -125,6 +126,7 @@ LEAKY = Kind(
 )
 
 
+@published_start
 def euler(d: int, n_inputs: int = 0, rng: Rng = 0, step: float = 1.0, activation: str = "tanh") -> Cell:
     """h' = h + ε σ(W h + V x + b), J = I + ε D[σ'(a)] W: equations (3) and (12) of the paper.
 
@@ -134,23 +136,35 @@ def euler(d: int, n_inputs: int = 0, rng: Rng = 0, step: float = 1.0, activation
     return EULER(d, n_inputs, step=step, W=W, activation=ACTIVATIONS[activation].code, **given)
 
 
-def residual(d: int, n_inputs: int = 0, rng: Rng = 0) -> Cell:
-    """h' = h + tanh(W h + V x + b): `euler` with ε = 1, uniform on ±1/√d.
+@published_start
+def residual(d: int, n_inputs: int = 0, rng: Rng = 0, activation: str = "tanh") -> Cell:
+    """h' = h + σ(W h + V x + b): `euler` with ε = 1, uniform on ±1/√d.
 
     The form that Rusch, Pearson, Zygalakis (2019) compare with; Yue, Fu, Liang (Information 9 (2018) 56) add
     further activations, which are not in here.
     """
-    return EULER(d, n_inputs, **uniform(EULER, d, n_inputs, rng))
+    code = ACTIVATIONS[activation].code
+    return EULER(d, n_inputs, **uniform(EULER, d, n_inputs, rng), activation=code)
 
 
-def antisymmetric(d: int, n_inputs: int = 0, rng: Rng = 0, step: float = 0.1, gamma: float = 0.01) -> Cell:
-    """h' = h + ε tanh((A − Aᵀ − γ I) h + V x + b), J = I + ε D[σ'(a)] M; no bound on products of J is known.
+@published_start
+def antisymmetric(
+    d: int,
+    n_inputs: int = 0,
+    rng: Rng = 0,
+    step: float = 0.1,
+    gamma: float = 0.01,
+    activation: str = "tanh",
+) -> Cell:
+    """h' = h + ε σ((A − Aᵀ − γ I) h + V x + b), J = I + ε D[σ'(a)] M; no bound on products of J is known.
 
     Start: A ~ N(0, 1/d), V ~ N(0, 1/n_inputs), b = 0 (Chang et al., ICLR 2019). W holds A − Aᵀ − γ I.
     """
-    return EULER(d, n_inputs, step=step, **_antisymmetric_start(d, n_inputs, rng, gamma, 1))
+    code = ACTIVATIONS[activation].code
+    return EULER(d, n_inputs, step=step, activation=code, **_antisymmetric_start(d, n_inputs, rng, gamma, 1))
 
 
+@published_start
 def gated_antisymmetric(
     d: int, n_inputs: int = 0, rng: Rng = 0, step: float = 0.1, gamma: float = 0.01
 ) -> Cell:
@@ -174,7 +188,8 @@ def _antisymmetric_start(
     return given
 
 
-def leaky(d: int, n_inputs: int = 0, rng: Rng = 0, tau: float = 10.0) -> Cell:
+@published_start
+def leaky(d: int, n_inputs: int = 0, rng: Rng = 0, tau: float = 10.0, activation: str = "tanh") -> Cell:
     """h' = (1 − 1/τ) h + σ(W h + V x + b)/τ, J = (1 − 1/τ) I + D[σ'(a)] W/τ; the step size is 1/τ.
 
     Start: W ~ 1.5 N(0, 1/d), V uniform on ±0.1, b = 0 (Murray 2019). RFLO is its
@@ -183,4 +198,4 @@ def leaky(d: int, n_inputs: int = 0, rng: Rng = 0, tau: float = 10.0) -> Cell:
     generator = np.random.default_rng(rng)
     W = 1.5 * generator.normal(size=(d, d)) / math.sqrt(d)
     given = {"V": generator.uniform(-0.1, 0.1, (d, n_inputs))} if n_inputs else {}
-    return LEAKY(d, n_inputs, step=1.0 / tau, W=W, **given)
+    return LEAKY(d, n_inputs, step=1.0 / tau, W=W, activation=ACTIVATIONS[activation].code, **given)

@@ -10,7 +10,8 @@ from integrators.cells import Cell, Kind
 from integrators.compiled import kernel
 
 from .initial import as_in_the_paper
-from .oscillators import as_grid, on_grid
+from .oscillators import on_grid
+from .settings import published_start
 
 __all__ = ["STAGGERED", "staggered"]
 
@@ -82,6 +83,7 @@ STAGGERED = Kind(
 )
 
 
+@published_start
 def staggered(
     d: int,
     n_inputs: int = 0,
@@ -97,4 +99,4 @@ def staggered(
     """
     W, given = as_in_the_paper(d, n_inputs, rng)
     code = ACTIVATIONS[activation].code
-    return STAGGERED(d, n_inputs, step=step, R=W, activation=code, grid=as_grid(grid), **given)
+    return STAGGERED(d, n_inputs, step=step, R=W, activation=code, grid=grid, **given)

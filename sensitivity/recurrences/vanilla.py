@@ -12,6 +12,7 @@ from integrators.cells import Cell, Kind
 from integrators.compiled import kernel
 
 from .initial import activation_of, spectral, uniform
+from .settings import published_start
 
 __all__ = ["VANILLA", "irnn", "vanilla"]
 
@@ -40,6 +41,7 @@ VANILLA = Kind(
 )
 
 
+@published_start
 def vanilla(d: int, n_inputs: int = 0, rng: int | np.random.Generator = 0, activation: str = "tanh") -> Cell:
     """h' = σ(W h + V x + b), J = D[σ'(a)] W; PyTorch's start, all uniform on ±1/√d.
 
@@ -49,8 +51,15 @@ def vanilla(d: int, n_inputs: int = 0, rng: int | np.random.Generator = 0, activ
     return VANILLA(d, n_inputs, **uniform(VANILLA, d, n_inputs, rng), activation=code)
 
 
-def irnn(d: int, n_inputs: int = 0, rng: int | np.random.Generator = 0, scale: float = 1.0) -> Cell:
+@published_start
+def irnn(
+    d: int,
+    n_inputs: int = 0,
+    rng: int | np.random.Generator = 0,
+    scale: float = 1.0,
+    activation: str = "relu",
+) -> Cell:
     """h' = relu(W h + V x + b) with W = scale · I, b = 0 and V ~ N(0, 0.001²): Le, Jaitly, Hinton (2015)."""
     V = 1e-3 * np.random.default_rng(rng).normal(size=(d, n_inputs))
     given = {"V": V} if n_inputs else {}
-    return VANILLA(d, n_inputs, W=scale * np.eye(d), activation=ACTIVATIONS["relu"].code, **given)
+    return VANILLA(d, n_inputs, W=scale * np.eye(d), activation=ACTIVATIONS[activation].code, **given)

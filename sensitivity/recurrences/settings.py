@@ -1,0 +1,167 @@
+"""The settings of all cells: what each may be, in one table, and the decorator that checks them.
+
+A constructor of a cell says only what it does with its settings. `published_start` looks every argument up
+in the table of this module before the constructor runs, so that a wrong one ends in one sentence.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import numbers
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec
+
+import numpy as np
+
+from integrators.activations import ACTIVATIONS
+from integrators.cells import Cell
+from integrators.validation import as_count
+
+__all__ = ["SETTINGS", "as_grid", "check_setting", "published_start"]
+
+P = ParamSpec("P")
+Check = Callable[[Any, str, int], Any]
+
+
+def _number(value: Any, name: str) -> float:
+    """A finite real number; NumPy's scalars and arrays of rank 0 are welcome."""
+    plain = value.item() if isinstance(value, (np.ndarray, np.generic)) and value.ndim == 0 else value
+    if isinstance(plain, bool) or not isinstance(plain, numbers.Real):
+        raise TypeError(f"{name} must be one real number, got {value!r}.")
+    try:
+        number = float(plain)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {value!r}.")
+    return number
+
+
+def _finite(value: Any, name: str, d: int) -> float:
+    return _number(value, name)
+
+
+def _positive(value: Any, name: str, d: int) -> float:
+    number = _number(value, name)
+    if number <= 0.0:
+        raise ValueError(f"{name} must be positive, got {value!r}.")
+    return number
+
+
+def _time_constant(value: Any, name: str, d: int) -> float:
+    number = _positive(value, name, d)
+    if math.isinf(1.0 / number):
+        raise ValueError(f"{name} must not be so small that 1/{name} overflows, got {value!r}.")
+    return number
+
+
+def _share(value: Any, name: str, d: int) -> float:
+    number = _number(value, name)
+    if not 0.0 <= number <= 1.0:
+        raise ValueError(f"{name} must lie between 0 and 1, got {value!r}.")
+    return number
+
+
+def _count(least: int) -> Check:
+    return lambda value, name, d: as_count(value, name, least)
+
+
+def _neurons(value: Any, name: str, d: int) -> int | None:
+    """How many of the d neurons; None leaves it to the published start."""
+    if value is None:
+        return None
+    count = as_count(value, name)
+    if count > d:
+        raise ValueError(f"{name} must lie between 0 and d = {d}, got {count}.")
+    return count
+
+
+def _flag(value: Any, name: str, d: int) -> bool:
+    if isinstance(value, (bool, np.bool_)) or (isinstance(value, (int, float)) and value in (0, 1)):
+        return bool(value)
+    raise TypeError(f"{name} must be True or False, got {value!r}.")
+
+
+def _activation(value: Any, name: str, d: int) -> str:
+    return ACTIVATIONS[value].name
+
+
+def as_grid(grid: Any, name: str = "grid") -> float:
+    """A grid that multiples can be rounded to: 0 for none, or a power of two.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For another number, or what is none.
+    """
+    number = _number(grid, name)
+    if number and (number < 0.0 or math.frexp(number)[0] != 0.5):
+        raise ValueError(f"{name} must be 0 or a power of two such as 2**-40, got {grid!r}.")
+    return number
+
+
+def _rng(value: Any, name: str, d: int) -> Any:
+    try:
+        return np.random.default_rng(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{name} must be a seed (a whole number from 0 on) or a numpy.random.Generator, got {value!r}."
+        ) from None
+
+
+SETTINGS: Mapping[str, Check] = {
+    "d": _count(1),
+    "n_inputs": _count(0),
+    "rng": _rng,
+    "step": _positive,
+    "tau": _time_constant,
+    "activation": _activation,
+    "layers": _count(1),
+    "restart": _count(0),
+    "negative": _neurons,
+    "split": _neurons,
+    "imex": _flag,
+    "grid": lambda value, name, d: as_grid(value, name),
+    "beta": _share,
+    **dict.fromkeys(("alpha", "epsilon", "eta", "gamma", "mu", "s", "scale"), _finite),
+}
+"""Name of a setting → ``check(value, name, d)``, which gives the value in its own type or raises."""
+
+
+def check_setting(name: str, value: Any, d: int) -> Any:
+    """The value of a setting as its cell takes it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In one sentence with the name, the value and what is allowed.
+    """
+    return SETTINGS[name](value, name, d)
+
+
+def published_start(build: Callable[P, Cell]) -> Callable[P, Cell]:
+    """Check all arguments of a constructor ``(d, n_inputs=0, rng=0, **settings)`` before it runs.
+
+    The constructor then has plain values: counts as int, numbers as float, activations by their name, and
+    `rng` as a generator.
+    """
+    signature = inspect.signature(build)
+    unknown = set(signature.parameters) - set(SETTINGS)
+    if unknown:
+        raise TypeError(f"{build.__name__} has the setting {sorted(unknown)[0]!r}, which SETTINGS lacks.")
+
+    @functools.wraps(build)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> Cell:
+        try:
+            given = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            known = ", ".join(signature.parameters)
+            raise TypeError(f"{build.__name__}: {error}; it takes {known}.") from None
+        given.apply_defaults()
+        d = check_setting("d", given.arguments["d"], 0)
+        given.arguments |= {name: check_setting(name, value, d) for name, value in given.arguments.items()}
+        return build(*given.args, **given.kwargs)
+
+    return checked
