@@ -108,14 +108,14 @@ def read_bytes(path: str | Path, limit: int = MOST_BYTES) -> bytes:
     return content
 
 
-def read_text(path: str | Path, comment: str | None = None, limit: int = MOST_BYTES) -> str:
+def read_text(path: str | Path, comment: str | tuple[str, ...] | None = None, limit: int = MOST_BYTES) -> str:
     """A text in UTF-8, or in UTF-16 or UTF-32 if it begins with their mark; each line ends with ``\\n``.
 
     Parameters
     ----------
     path : path
         Of a text, gzipped or not.
-    comment : str, optional
+    comment : str or tuple of str, optional
         What a line of comment starts with. There a byte that is not UTF-8, as older editors wrote them, does
         no harm and becomes U+FFFD; elsewhere its meaning would be a guess, and the text is refused.
     limit : int
