@@ -19,11 +19,16 @@ input, layers, lanes, checkpoints) is common and compiled once. A `Cell` is a ki
 Parameters of every kind, flat in this order, layer after layer: W (recurrent rows · d, source blocks · d),
 V (input rows · d, n_inputs), b, R (second-stage rows · d, hidden blocks · d), the vectors, the constants
 (which are part of theta so that kernels find them, but have no gradient).
+
+Where a kind has a *structure* (`integrators.structure`), some of these are made from free parameters, which
+`Cell.free` holds with all that is not made; gradients by the parameters are by those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -33,11 +38,22 @@ from .cell_flow import Taps, advance_cell, retreat_cell
 from .flow import Lanes, Record, Run
 from .kinds import Kind
 from .schedule import FIRST_ORDER
+from .structure import Structure, assembled, check_structure, completed, pulled
 from .validation import as_array, as_count, as_steps, as_vector
 
 __all__ = ["Cell", "Kind"]
 
 Float = NDArray[np.float64]
+
+
+def _flat(layers: Iterable[Mapping[str, Float]]) -> Float:
+    """Parameters of all layers in one vector."""
+    return np.concatenate([np.zeros(0), *(part.ravel() for layer in layers for part in layer.values())])
+
+
+def _of(structure: Structure, free: Mapping[str, Float], d: int) -> dict[str, Float]:
+    """Those free parameters of a layer that are the structure's."""
+    return {name: free[name] for name in structure.shapes(d)}
 
 
 class Cell:
@@ -59,7 +75,9 @@ class Cell:
     Attributes
     ----------
     theta : ndarray, shape (P,)
-        All parameters, read-only.
+        All parameters as compiled code reads them, read-only.
+    free : ndarray, shape (F,)
+        The free parameters: theta, but for what a structure makes.
     dim : int
         D, the length of the full state.
     blocks : mapping
@@ -68,7 +86,7 @@ class Cell:
     Raises
     ------
     ValueError, TypeError
-        For unknown parameters and wrong shapes, naming them.
+        For unknown parameters, wrong shapes and values that are not of the structure, naming them.
     """
 
     vectorised = True
@@ -92,8 +110,8 @@ class Cell:
         self.step_size = float(as_steps(default if step is None else as_array(step, "step", 0)))
         self.name = kind.name
         parts = [self._packed(given, layer) for layer, given in enumerate(layers)]
-        values = [part.ravel() for layer in parts for part in layer.values()]
-        self.packed = np.concatenate([np.zeros(0), *values])
+        self.packed = _flat(own for own, _ in parts)
+        self._free = None if kind.structure is None else _flat(free for _, free in parts)
         size = len(kind.state) * self.d
         self.dim = len(layers) * size
         self.default_block = kind.block if len(layers) == 1 else "state"
@@ -103,22 +121,37 @@ class Cell:
             for name, start in zip(kind.state, range(layer * size, (layer + 1) * size, self.d), strict=True)
         }
 
-    def _packed(self, given: Mapping[str, ArrayLike], layer: int) -> dict[str, Float]:
-        shapes = self.kind.shapes(self.d, self.n_inputs if layer == 0 else self.d)
-        unknown = sorted(set(given) - set(shapes))
+    def _packed(
+        self, given: Mapping[str, ArrayLike], layer: int
+    ) -> tuple[dict[str, Float], dict[str, Float]]:
+        """The parameters of a layer as compiled code reads them, and its free ones."""
+        width, structure = self._width(layer), self.kind.structure
+        shapes, free_shapes = self.kind.shapes(self.d, width), self.kind.free_shapes(self.d, width)
+        known = dict.fromkeys([*shapes, *free_shapes])
+        unknown = sorted(set(given) - set(known))
         if unknown:
             raise ValueError(
                 f"{self.name} has no parameter {unknown[0]!r} with d = {self.d} and n_inputs = "
-                f"{self.n_inputs}; it has {', '.join(shapes)}."
+                f"{self.n_inputs}; it has {', '.join(known)}."
             )
+        made, free = {}, {}
+        if structure is not None:
+            free, made = completed(structure, self.d, given, shapes, self.name)
         parts = {}
         for name, shape in shapes.items():
             default = (self.kind.constants or {}).get(name, 0.0)
-            value = as_array(given[name], name, len(shape)) if name in given else np.full(shape, default)
+            if name in made:
+                value = made[name]
+            else:
+                value = as_array(given[name], name, len(shape)) if name in given else np.full(shape, default)
             if value.shape != shape:
                 raise ValueError(f"{name} has shape {value.shape}; {self.name} asks for {shape}.")
             parts[name] = value
-        return parts
+        return parts, free | {name: value for name, value in parts.items() if name not in made}
+
+    def _width(self, layer: int) -> int:
+        """Inputs of a layer."""
+        return self.n_inputs if layer == 0 else self.d
 
     # ------------------------------------------------------------------------------------ parameters
 
@@ -129,12 +162,32 @@ class Cell:
         view.flags.writeable = False
         return view
 
+    @property
+    def free(self) -> Float:
+        """The free parameters, flat and read-only, shape (F,): what gradients by the parameters are by.
+
+        Where a structure makes some parameters from free ones (W = exp(A) from A), these are in here instead
+        of what they make; for a cell without a structure it is `theta`.
+        """
+        view = (self.packed if self._free is None else self._free).view()
+        view.flags.writeable = False
+        return view
+
     def unpack(self, flat: Float) -> list[dict[str, Float]]:
         """Named views of a vector packed as theta, along its last axis; one mapping a layer."""
+        return self._views(flat, self.kind.shapes)
+
+    def unpack_free(self, flat: Float) -> list[dict[str, Float]]:
+        """Named views of a vector packed as `free`, such as a gradient, along its last axis; one a layer."""
+        return self._views(flat, self.kind.free_shapes)
+
+    def _views(
+        self, flat: Float, shapes: Callable[[int, int], dict[str, tuple[int, ...]]]
+    ) -> list[dict[str, Float]]:
         start, layers = 0, []
         for layer in range(self.plan.layers):
             parts = {}
-            for name, shape in self.kind.shapes(self.d, self.n_inputs if layer == 0 else self.d).items():
+            for name, shape in shapes(self.d, self._width(layer)).items():
                 size = int(np.prod(shape))
                 parts[name] = flat[..., start : start + size].reshape((*flat.shape[:-1], *shape))
                 start += size
@@ -146,21 +199,168 @@ class Cell:
         """Named read-only views of theta (of the first layer; `unpack` has all)."""
         return self.unpack(self.theta)[0]
 
+    @property
+    def free_parameters(self) -> dict[str, Float]:
+        """Named read-only views of `free` (of the first layer; `unpack_free` has all)."""
+        return self.unpack_free(self.free)[0]
+
     @cached_property
     def trainable(self) -> NDArray[np.bool_]:
         """Which entries of theta are parameters, not constants; shape (P,)."""
-        marks = np.ones(self.packed.size)
-        for layer in self.unpack(marks):  # views
-            for name in {*(self.kind.constants or {}), *self.kind.fixed} & set(layer):
+        return self._marks(self.unpack, self.packed.size, self.kind.fixed)
+
+    @cached_property
+    def free_trainable(self) -> NDArray[np.bool_]:
+        """Which entries of `free` are trained, neither constants nor fixed; shape (F,)."""
+        structure = self.kind.structure
+        fixed = () if structure is None else structure.fixed
+        return self._marks(self.unpack_free, self.free.size, (*self.kind.fixed, *fixed))
+
+    def _marks(
+        self, unpack: Callable[[Float], list[dict[str, Float]]], size: int, fixed: tuple[str, ...]
+    ) -> NDArray[np.bool_]:
+        marks = np.ones(size)
+        for layer in unpack(marks):  # views
+            for name in {*(self.kind.constants or {}), *fixed} & set(layer):
                 layer[name][...] = 0.0
         return marks.astype(bool)
 
-    def with_theta(self, theta: ArrayLike) -> Cell:
-        """The same cell with other parameters."""
+    def _with(self, packed: Float, free: Float | None, kind: Kind | None = None) -> Cell:
         other = object.__new__(type(self))
-        other.__dict__.update({k: v for k, v in self.__dict__.items() if k != "trainable"})
-        other.packed = as_vector(theta, "theta", self.packed.size).copy()
+        cached = ("trainable", "free_trainable")
+        other.__dict__.update({k: v for k, v in self.__dict__.items() if k not in cached})
+        other.kind = self.kind if kind is None else kind
+        other.packed, other._free = packed, free
         return other
+
+    def with_theta(self, theta: ArrayLike) -> Cell:
+        """The same cell with other parameters, as compiled code reads them.
+
+        Of a structured cell the free parameters are recovered, so that its structure is kept. Where that is
+        not possible, as for a W that is not orthogonal, the cell returned has no structure (every entry of W
+        is then a parameter of its own), and a warning says so. `with_free` always keeps it.
+        """
+        packed = as_vector(theta, "theta", self.packed.size).copy()
+        if self._free is None:
+            return self._with(packed, None)
+        layers = zip(*map(self.unpack, (packed, self.packed)), self.unpack_free(self._free), strict=True)
+        try:
+            found = [self._recovered(*layer) for layer in layers]
+        except ValueError as error:
+            warnings.warn(
+                f"the cell with these parameters has no structure: {error} Take with_free to keep it, or "
+                "unstructured() first to be without.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return self.unstructured()._with(packed, None)
+        return self._with(_flat(own for own, _ in found), _flat(free for _, free in found))
+
+    def _recovered(
+        self, own: Mapping[str, Float], before: Mapping[str, Float], free: Mapping[str, Float]
+    ) -> tuple[dict[str, Float], dict[str, Float]]:
+        """Parameters and free ones of a layer from the former."""
+        structure = self.kind.structure
+        assert structure is not None
+        if all(np.array_equal(own[name], before[name]) for name in structure.makes):
+            return dict(own), {name: own.get(name, value) for name, value in free.items()}
+        fixed = {name: free[name] for name in structure.fixed}
+        shapes = {name: own[name].shape for name in structure.makes}
+        made = {name: own[name] for name in structure.makes}
+        found, made = completed(structure, self.d, made | fixed, shapes, self.name)
+        return {**own, **made}, {name: found.get(name, own.get(name, value)) for name, value in free.items()}
+
+    def with_free(self, free: ArrayLike) -> Cell:
+        """The same cell with other free parameters, packed as `free`; the structure holds to round-off.
+
+        Raises
+        ------
+        ValueError
+            If they make something that is not finite.
+        """
+        flat = as_vector(free, "free", self.free.size).copy()
+        return self._with(flat, None) if self._free is None else self._with(self._assembled(flat), flat)
+
+    def _assembled(self, flat: Float) -> Float:
+        """θ of these free parameters."""
+        structure = self.kind.structure
+        assert structure is not None
+        packed = np.empty(self.packed.size)
+        for own, free in zip(self.unpack(packed), self.unpack_free(flat), strict=True):
+            shapes = {name: value.shape for name, value in own.items()}
+            made = assembled(structure, _of(structure, free, self.d), shapes, self.name)
+            for name, view in own.items():
+                view[...] = made[name] if name in made else free[name]
+        return packed
+
+    def gradient_by_free(self, gradient: Float) -> Float:
+        """∂C/∂(free) from ∂C/∂θ at this cell's parameters, shape (…, P) → (…, F)."""
+        structure = self.kind.structure
+        if structure is None or self._free is None:
+            return gradient
+        found = np.zeros((*gradient.shape[:-1], self._free.size))
+        for index in np.ndindex(*gradient.shape[:-1]):
+            own, at = self.unpack(gradient[index]), self.unpack_free(self._free)
+            for layer, target in enumerate(self.unpack_free(found[index])):
+                made = pulled(structure, _of(structure, at[layer], self.d), own[layer])
+                for name, view in target.items():
+                    view[...] = made[name] if name in made else own[layer][name]
+        return found
+
+    def with_parameters(self, **given: ArrayLike) -> Cell:
+        """The same cell with some parameters replaced by name: free ones, or what they make.
+
+        Of one layer. Where W is given and A is not, A is recovered; fixed ones, such as signs and
+        permutations, stay.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As when a cell is made.
+        """
+        if self.plan.layers > 1:
+            raise ValueError("with_parameters is for cells of one layer; take with_theta or with_free.")
+        structure, known = self.kind.structure, dict(self.free_parameters)
+        if structure is not None and any(name in given for name in structure.makes):
+            known = {
+                n: v for n, v in known.items() if n not in structure.shapes(self.d) or n in structure.fixed
+            }
+        other = Cell(self.kind, self.d, self.n_inputs, [{**known, **given}], step=self.step_size)
+        return self._with(other.packed, other._free)
+
+    def structured(self, structure: Structure, **free: ArrayLike) -> Cell:
+        """The same cell with some of its parameters made from free ones; for cells of your own, too.
+
+        Parameters
+        ----------
+        structure : Structure
+            Of `sensitivity.recurrences.structures`, or your own; its pullback is compared with differences.
+        **free
+            Free parameters; recovered from the cell's own where none are given.
+
+        Raises
+        ------
+        ValueError
+            If the structure does not fit, its pullback is not the derivative, or the cell's parameters are
+            not of that structure.
+
+        Examples
+        --------
+        >>> vanilla(8, 2).structured(Exponential(), A=np.zeros((8, 8)))  # with an orthogonal W
+        """
+        kind = replace(self.kind, structure=structure)
+        layers = []
+        for own in self.unpack(self.theta):
+            left = () if not free else structure.makes
+            layers.append({name: v for name, v in own.items() if name not in left} | free)
+        other = Cell(kind, self.d, self.n_inputs, layers, step=self.step_size)
+        for part in other.unpack_free(other.free):
+            check_structure(structure, _of(structure, part, self.d), structure.makes, self.name)
+        return self._with(other.packed, other._free, kind)
+
+    def unstructured(self) -> Cell:
+        """The same cell without a structure: every entry of theta is a parameter of its own."""
+        return self._with(self.packed, None, replace(self.kind, structure=None))
 
     def log_bound(self, step: ArrayLike, n_steps: int) -> Float:
         """ln of the proved bound on the norm of the default block of ∂s_N/∂s_0, shape step.shape.
@@ -223,13 +423,16 @@ class Cell:
     def adjoint(
         self, s: ArrayLike, x: ArrayLike | None, cotangent: ArrayLike, index: int = 0
     ) -> tuple[Float, Float, Float]:
-        """(∂Φ/∂s)ᵀλ, (∂Φ/∂x)ᵀλ and (∂Φ/∂θ)ᵀλ for λ of shape (D,): shapes (D,), (n_inputs,) and (P,)."""
+        """(∂Φ/∂s)ᵀλ, (∂Φ/∂x)ᵀλ and (∂Φ/∂φ)ᵀλ for λ of shape (D,): shapes (D,), (n_inputs,) and (F,).
+
+        φ are the free parameters, `free`: θ itself for a cell without a structure.
+        """
         run, state = self._one_step(s, x, index)
         lam = as_vector(cotangent, "cotangent", self.dim)[:, None, None].copy()
         gradient, by_input = np.zeros(self.packed.size), np.zeros((1, self.n_inputs, 1, 1))
         taps = Taps.none()._replace(inputs=by_input)
         self.retreat(self.packed, run, state[None], lam, np.zeros(1, np.int64), gradient, 0, 1, taps)
-        return lam[:, 0, 0], by_input[0, :, 0, 0], gradient
+        return lam[:, 0, 0], by_input[0, :, 0, 0], self.gradient_by_free(gradient)
 
     def _one_step(self, s: ArrayLike, x: ArrayLike | None, index: int) -> tuple[Run, Float]:
         state = as_vector(s, "s", self.dim)[:, None].copy()

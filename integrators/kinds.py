@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .cell_plan import Plan, no_middle
 from .compiled import Kernel
+from .structure import Structure
 
 if TYPE_CHECKING:
     from .cells import Cell
@@ -65,6 +66,9 @@ class Kind:
     inverse : callable, optional
         Cell → the cell of one stage whose step undoes its step for the same input; see
         `integrators.cell_reversed`.
+    structure : Structure, optional
+        How some of the parameters are made from free ones, by which gradients are then taken; see
+        `integrators.structure`.
     """
 
     name: str
@@ -90,6 +94,7 @@ class Kind:
     bound: Callable[[Cell, Float, int], Float] | None = None
     fixed: tuple[str, ...] = ()
     inverse: Callable[[Cell], Cell] | None = None
+    structure: Structure | None = None
 
     @cached_property
     def locals(self) -> tuple[str, ...]:
@@ -140,6 +145,34 @@ class Kind:
         shapes = {name: shape for name, shape in shapes.items() if 0 not in shape}
         shapes |= {name: (d,) for name in self.vectors}
         return shapes | {name: () for name in self.constants or {}}
+
+    def free_shapes(self, d: int, n_inputs: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of the free parameters of one layer, in their order in `Cell.free`.
+
+        Those of the structure, then the parameters that it does not make, as `shapes` has them.
+
+        Raises
+        ------
+        ValueError
+            If the structure does not fit the kind.
+        """
+        shapes = self.shapes(d, n_inputs)
+        if self.structure is None:
+            return shapes
+        unknown = next((name for name in self.structure.makes if name not in shapes), None)
+        if unknown is not None:
+            raise ValueError(
+                f"{type(self.structure).__name__} makes {unknown!r}, which {self.name} does not have; it has "
+                f"{', '.join(shapes)}."
+            )
+        own = self.structure.shapes(d)
+        rest = {name: shape for name, shape in shapes.items() if name not in self.structure.makes}
+        twice = next((name for name in own if name in rest), None)
+        if twice is not None:
+            raise ValueError(
+                f"{self.name} has a parameter {twice!r} beside that of its structure; rename one."
+            )
+        return own | rest
 
     def __call__(
         self, d: int, n_inputs: int = 0, *, step: ArrayLike | None = None, **parameters: ArrayLike

@@ -70,15 +70,26 @@ def truncated_gradient(run: CellRecurrence, cotangents: ArrayLike, window: int) 
 
     Returns
     -------
-    ndarray, shape (P,)
+    ndarray, shape (F,)
+        By the free parameters, as `CellRecurrence.backpropagate`.
+
+    Raises
+    ------
+    ValueError
+        For a cell that counts its steps (Nesterov's), unless every piece begins where its count does: a piece
+        would be another recurrence.
     """
     window, N = as_count(window, "window", least=1), run.n_steps
     given = as_array(cotangents, "cotangents", len(run.shape) + 2)
-    if run.cell.kind.clock is not None and window < N:
-        raise ValueError(f"{run.cell.name} counts its steps, so that a piece of it is another recurrence.")
-    states, total = run.states(), np.zeros(run.cell.theta.size)
-    for start in range(0, N, window):
-        stop = min(start + window, N)
+    pieces = [(start, min(start + window, N)) for start in range(0, N, window)]
+    clock = run.cell.clock(N)
+    if any(not np.array_equal(run.cell.clock(stop - start), clock[start:stop]) for start, stop in pieces):
+        raise ValueError(
+            f"{run.cell.name} counts its steps, so that a piece of {window} is another recurrence; take a "
+            f"window of {N} or more, or a multiple of the steps between two restarts."
+        )
+    states, total = run.states(), np.zeros(run.cell.free.size)
+    for start, stop in pieces:
         own = given[..., start : stop + 1, :].copy()
         own[..., 0, :] = 0.0  # what reaches the first state goes no further
         total += run.piece(states[..., start, :], start, stop).backpropagate(own).theta

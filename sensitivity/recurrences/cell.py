@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast, overload
 
 import numpy as np
@@ -13,6 +14,7 @@ from integrators.cell_problem import CellProblem
 from integrators.cells import Cell
 from integrators.fields import Field
 from integrators.problem import Inputs
+from integrators.reversed import ReversedSweep
 from integrators.schemes import Scheme, get_scheme
 from integrators.validation import as_array, as_count
 
@@ -98,8 +100,9 @@ class CellRecurrence(OdeRecurrence):
         Returns
         -------
         Gradients
-            theta (P,), summed over the lanes; s0 (*lanes, D); inputs (*lanes, N, n_inputs). The same bits for
-            every number of threads. Constants of a cell have entries too, all zero.
+            theta (F,), by the free parameters of the cell (`Cell.free`; θ itself where it has no structure),
+            summed over the lanes; s0 (*lanes, D); inputs (*lanes, N, n_inputs). The same bits for every
+            number of threads. Constants and fixed parameters have entries too, all zero.
         """
         given = as_array(cotangents, "cotangents", (len(self.shape) + 1, len(self.shape) + 2))
         flat = given.reshape(self.problem.n_lanes, *given.shape[len(self.shape) :])
@@ -111,7 +114,18 @@ class CellRecurrence(OdeRecurrence):
             progress=self.progress,
         )
         s0, by_input = (part.reshape(*self.shape, *part.shape[1:]) for part in (found.s0, found.inputs))
-        return Gradients(found.theta, s0, by_input)
+        return Gradients(self.cell.gradient_by_free(found.theta), s0, by_input)
+
+    def parameter_gradient(self, cotangent: ArrayLike) -> Float:
+        """∂⟨λ, s_N⟩/∂(free) for one cotangent λ of shape (D,), packed as ``cell.free``: (*lanes, F)."""
+        return self.cell.gradient_by_free(super().parameter_gradient(cotangent))
+
+    def reversed_pullback(
+        self, cotangents: ArrayLike, *, gradient: bool = False, compare: bool = True
+    ) -> ReversedSweep:
+        """As `OdeRecurrence.reversed_pullback`; its gradient is by ``cell.free``."""
+        found = super().reversed_pullback(cotangents, gradient=gradient, compare=compare)
+        return replace(found, gradient=self.cell.gradient_by_free(found.gradient)) if gradient else found
 
     def __repr__(self) -> str:
         return f"CellRecurrence({self.cell!r}, n_steps={self.problem.n_steps}, lanes={self.shape})"

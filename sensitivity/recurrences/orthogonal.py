@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from integrators.cell_plan import POINT
@@ -16,11 +14,20 @@ from integrators.compiled import helper, kernel
 
 from .initial import spectral
 from .settings import published_start
+from .structures import (
+    Cayley,
+    ComplexMatrix,
+    EigenNormalised,
+    Exponential,
+    FourierFactors,
+    UnitaryCayley,
+    above_diagonal,
+    cayley,
+)
 
 __all__ = ["MODRELU", "MODRELU_COMPLEX", "cayley", "enrnn", "exprnn", "rotations", "scornn", "scurnn", "urnn"]
 
 Float = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 Rng = int | np.random.Generator
 # Squares below this lose digits, and products of three such sizes vanish.
 UNDERFLOWING = 1e-200
@@ -129,19 +136,31 @@ MODRELU_COMPLEX = Kind(
     vectors=("b",),
     constants={"inside": 0.0, "outside": 0.0},
     bound=_complex_bound,
+    structure=ComplexMatrix(),
 )
 
-SCORNN = replace(MODRELU, name="scornn", reference="K. Helfrich, D. Willmott, Q. Ye, ICML 2018")
-EXPRNN = replace(MODRELU, name="exprnn", reference="M. Lezcano-Casado, D. Martínez-Rubio, ICML 2019")
-ENRNN = replace(MODRELU, name="enrnn", reference="K. Helfrich, Q. Ye, AAAI 2020")
-URNN = replace(MODRELU_COMPLEX, name="urnn", reference="M. Arjovsky, A. Shah, Y. Bengio, ICML 2016")
-SCURNN = replace(MODRELU_COMPLEX, name="scurnn", reference="K. Maduranga, K. Helfrich, Q. Ye, AAAI 2019")
-
-
-def cayley(A: Any, scale: Any) -> Any:
-    """(I + A)⁻¹ (I − A) diag(scale): orthogonal or unitary for A = −A* and entries of size one."""
-    unit = np.eye(len(A))
-    return np.linalg.solve(unit + A, unit - A) * scale
+SCORNN = replace(
+    MODRELU, name="scornn", structure=Cayley(), reference="K. Helfrich, D. Willmott, Q. Ye, ICML 2018"
+)
+EXPRNN = replace(
+    MODRELU,
+    name="exprnn",
+    structure=Exponential(),
+    reference="M. Lezcano-Casado, D. Martínez-Rubio, ICML 2019",
+)
+ENRNN = replace(MODRELU, name="enrnn", structure=EigenNormalised(), reference="K. Helfrich, Q. Ye, AAAI 2020")
+URNN = replace(
+    MODRELU_COMPLEX,
+    name="urnn",
+    structure=FourierFactors(),
+    reference="M. Arjovsky, A. Shah, Y. Bengio, ICML 2016",
+)
+SCURNN = replace(
+    MODRELU_COMPLEX,
+    name="scurnn",
+    structure=UnitaryCayley(),
+    reference="K. Maduranga, K. Helfrich, Q. Ye, AAAI 2019",
+)
 
 
 def rotations(angles: Float, d: int, sign: float = 1.0) -> Float:
@@ -151,10 +170,6 @@ def rotations(angles: Float, d: int, sign: float = 1.0) -> Float:
         s = -sign * math.tan(angle / 2.0)
         A[2 * j, 2 * j + 1], A[2 * j + 1, 2 * j] = s, -s
     return A
-
-
-def _as_real(W: Complex) -> Float:
-    return np.block([[W.real, -W.imag], [W.imag, W.real]])
 
 
 def _inputs(generator: np.random.Generator, rows: int, n_inputs: int, limit: float) -> dict[str, Float]:
@@ -170,8 +185,8 @@ def scornn(d: int, n_inputs: int = 0, rng: Rng = 0, negative: int | None = None)
     generator = np.random.default_rng(rng)
     signs = np.ones(d)
     signs[d - (d // 2 if negative is None else negative) :] = -1.0
-    W = cayley(rotations(generator.uniform(0.0, math.pi / 2, d // 2), d), signs)
-    return SCORNN(d, n_inputs, W=W, **_inputs(generator, d, n_inputs, 0.01))
+    A = rotations(generator.uniform(0.0, math.pi / 2, d // 2), d)
+    return SCORNN(d, n_inputs, A=A, D=signs, **_inputs(generator, d, n_inputs, 0.01))
 
 
 @published_start
@@ -187,7 +202,7 @@ def exprnn(d: int, n_inputs: int = 0, rng: Rng = 0) -> Cell:
     b = generator.uniform(-0.01, 0.01, d)
     V = generator.normal(size=(d, n_inputs)) * math.sqrt(2.0 / n_inputs) if n_inputs else None
     given = {} if V is None else {"V": V}
-    return EXPRNN(d, n_inputs, W=scipy.linalg.expm(A), b=b, **given)
+    return EXPRNN(d, n_inputs, A=A, b=b, **given)
 
 
 @published_start
@@ -201,15 +216,14 @@ def enrnn(d: int, n_inputs: int = 0, rng: Rng = 0, split: int | None = None) -> 
     generator = np.random.default_rng(rng)
     d1 = d // 2 if split is None else split
     d2 = d - d1
-    W = np.zeros((d, d))
-    W[:d1, :d1] = cayley(rotations(generator.uniform(0.0, math.pi / 2, d1 // 2), d1, -1.0), np.ones(d1))
+    given = {"A": above_diagonal(rotations(generator.uniform(0.0, math.pi / 2, d1 // 2), d1, -1.0))}
     pairs = np.repeat(generator.uniform(-1.0, 1.0, d2 // 2 + d2 % 2), 2)[:d2]
     W2 = cayley(rotations(generator.uniform(0.0, math.pi / 2, d2 // 2), d2, -1.0), pairs)
-    if d2:
-        W[d1:, d1:] = W2 / np.abs(np.linalg.eigvals(W2)).max()
     limit = math.sqrt(6.0 / d)
-    W[:d1, d1:] = generator.uniform(-limit, limit, (d1, d2))
-    cell = ENRNN(d, n_inputs, W=W, **_inputs(generator, d, n_inputs, 0.01))
+    W3 = generator.uniform(-limit, limit, (d1, d2))
+    given |= {name: value for name, value in (("W2", W2), ("W3", W3)) if value.size}
+    kind = replace(ENRNN, structure=EigenNormalised(d1))
+    cell = kind(d, n_inputs, **given, **_inputs(generator, d, n_inputs, 0.01))
     cell.blocks |= {"h1": slice(0, d1), "h2": slice(d1, d)}
     return cell
 
@@ -223,21 +237,14 @@ def urnn(d: int, n_inputs: int = 0, rng: Rng = 0) -> Cell:
     is divided by |z| + 1e-5.
     """
     generator = np.random.default_rng(rng)
-    phases = np.exp(1j * generator.uniform(-math.pi, math.pi, (3, d)))
+    phases = generator.uniform(-math.pi, math.pi, (3, d))
     limit = math.sqrt(6.0 / (2 + 2 * d))
     reflected = generator.uniform(-limit, limit, (2, d)) + 1j * generator.uniform(-limit, limit, (2, d))
     permutation = generator.permutation(d)
-
-    def reflect(columns: Complex, u: Complex) -> Complex:
-        return columns - 2.0 * np.outer(u, u.conj() @ columns) / np.vdot(u, u).real
-
-    columns = np.fft.fft(np.diag(phases[0]), axis=0, norm="ortho")
-    columns = reflect(columns, reflected[0])[permutation]
-    columns = np.fft.ifft(phases[1][:, None] * columns, axis=0, norm="ortho")
-    W = phases[2][:, None] * reflect(columns, reflected[1])
+    factors = {f"D{k + 1}": phases[k] for k in range(3)} | {"R1": reflected[0], "R2": reflected[1]}
     b = generator.uniform(-0.01, 0.01, d)
     given = _inputs(generator, 2 * d, n_inputs, math.sqrt(6.0 / (n_inputs + 2 * d)))
-    return URNN(d, n_inputs, W=_as_real(W), b=b, outside=1e-5, **given)
+    return URNN(d, n_inputs, **factors, permutation=permutation, b=b, outside=1e-5, **given)
 
 
 @published_start
@@ -249,7 +256,7 @@ def scurnn(d: int, n_inputs: int = 0, rng: Rng = 0) -> Cell:
     """
     generator = np.random.default_rng(rng)
     A = rotations(generator.uniform(0.0, math.pi / 2, d // 2), d)
-    W = cayley(A.astype(np.complex128), np.exp(1j * generator.uniform(0.0, 2.0 * math.pi, d)))
+    phases = generator.uniform(0.0, 2.0 * math.pi, d)
     b = generator.uniform(-0.01, 0.01, d)
     given = _inputs(generator, 2 * d, n_inputs, math.sqrt(6.0 / (n_inputs + 2 * d)))
-    return SCURNN(d, n_inputs, W=_as_real(W), b=b, inside=1e-5, outside=1e-5, **given)
+    return SCURNN(d, n_inputs, A=A, phases=phases, b=b, inside=1e-5, outside=1e-5, **given)

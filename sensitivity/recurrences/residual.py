@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,10 @@ from integrators.compiled import kernel
 
 from .initial import activation_of, as_in_the_paper, spectral, uniform
 from .settings import published_start
+from .structures import Antisymmetric, above_diagonal
 
 __all__ = [
+    "ANTISYMMETRIC",
     "EULER",
     "GATED_ANTISYMMETRIC",
     "LEAKY",
@@ -57,6 +60,14 @@ EULER = Kind(
 )
 
 
+ANTISYMMETRIC = replace(
+    EULER,
+    name="antisymmetric",
+    structure=Antisymmetric(0.01),
+    reference="B. Chang, M. Chen, E. Haber, E. H. Chi, ICLR 2019",
+)
+
+
 @kernel(POINT)
 def _gated(constants, v, out, slopes):
     n = v.shape[1]
@@ -95,6 +106,7 @@ GATED_ANTISYMMETRIC = Kind(
     step=1.0,
     reference="B. Chang, M. Chen, E. Haber, E. H. Chi, ICLR 2019",
     bound=_gated_bound,
+    structure=Antisymmetric(0.01),
 )
 
 
@@ -158,10 +170,13 @@ def antisymmetric(
 ) -> Cell:
     """h' = h + ε σ((A − Aᵀ − γ I) h + V x + b), J = I + ε D[σ'(a)] M; no bound on products of J is known.
 
-    Start: A ~ N(0, 1/d), V ~ N(0, 1/n_inputs), b = 0 (Chang et al., ICLR 2019). W holds A − Aᵀ − γ I.
+    Start: A ~ N(0, 1/d), V ~ N(0, 1/n_inputs), b = 0 (Chang et al., ICLR 2019). W holds A − Aᵀ − γ I; free
+    are the entries above the diagonal of A − Aᵀ, by which an A above the diagonal makes the same W.
     """
     code = ACTIVATIONS[activation].code
-    return EULER(d, n_inputs, step=step, activation=code, **_antisymmetric_start(d, n_inputs, rng, gamma, 1))
+    return ANTISYMMETRIC(
+        d, n_inputs, step=step, activation=code, **_antisymmetric_start(d, n_inputs, rng, gamma, 1)
+    )
 
 
 @published_start
@@ -182,7 +197,7 @@ def _antisymmetric_start(
 ) -> dict[str, NDArray[np.float64]]:
     generator = np.random.default_rng(rng)
     A = generator.normal(size=(d, d)) / math.sqrt(d)
-    given = {"W": A - A.T - gamma * np.eye(d)}
+    given = {"A": above_diagonal(A - A.T), "gamma": np.array(gamma)}
     if n_inputs:
         given["V"] = generator.normal(size=(rows * d, n_inputs)) / math.sqrt(n_inputs)
     return given
