@@ -73,7 +73,7 @@ def compare(
 
 def _weights_difference(run: CellRecurrence, lam: Float, theirs: dict[str, Float]) -> float:
     """Largest difference of the gradients; the gradient of a sum of two biases is that of either."""
-    gradient = run.cell.with_theta(run.parameter_gradient(lam) * run.cell.trainable)
+    gradient = run.cell.with_free(run.parameter_gradient(lam) * run.cell.free_trainable)
     ours = to_torch(gradient)
     names = [name for name in theirs if not name.startswith("bias_hh")]
     return max(relative(ours[name], theirs[name]) for name in names)

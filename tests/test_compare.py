@@ -25,6 +25,7 @@ DRIVE = drawn_inputs(N, 1, 0)
 def grown(cell, seed):
     """Parameters well away from the start, where a bound with a wrong constant is broken."""
     rng = np.random.default_rng(seed)
+    cell = cell.unstructured()  # the bounds hold for every W
     return cell.with_theta(cell.theta + cell.trainable * rng.normal(size=cell.theta.size))
 
 

@@ -41,6 +41,9 @@ Arrays = Mapping[str, Float]
 ORTHOGONAL = 1e-12
 """Largest entry of WᵀW − I, in units of √d, up to which a given W counts as orthogonal."""
 
+DRIFT = 1e-13
+"""Largest entry of WᵀW − I that is left in an exponential."""
+
 
 def cayley(A: Any, scale: Any) -> Any:
     """(I + A)⁻¹ (I − A) diag(scale): orthogonal or unitary for A = −A* and entries of size one."""
@@ -233,7 +236,12 @@ class Exponential(Structure):
         return _read_antisymmetric(name, value, d)
 
     def assemble(self, free: Arrays) -> dict[str, Float]:
-        return {"W": np.asarray(scipy.linalg.expm(antisymmetric(free["A"], _side(free["A"]))), np.float64)}
+        W = np.asarray(scipy.linalg.expm(antisymmetric(free["A"], _side(free["A"]))), np.float64)
+        # The squarings lose about ‖A‖ units of round-off, and a step of Newton and Schulz finds them again.
+        gram = W.T @ W
+        if np.abs(gram - np.eye(len(W))).max() > DRIFT:
+            W = W @ (3.0 * np.eye(len(W)) - gram) / 2.0
+        return {"W": W}
 
     def pullback(self, free: Arrays, gradient: Arrays) -> dict[str, Float]:
         """By the theorem of Daleckii and Krein, in the unitary basis U of the eigenvectors of A = U iΩ U*.
