@@ -49,7 +49,7 @@ def test_bounds_are_attained():
     d = 3
     W = np.diag([2.0, 1.0, 0.5])
     names = "vanilla euler leaky gated_antisymmetric scornn unicornn urnn sbo".split()
-    kinds = {name: make(name, d).kind for name in names}
+    kinds = {name: make(name, d).unstructured().kind for name in names}
     linear = {"activation": 1.0 * _code("identity")}
     still, open_gate = np.zeros(d), np.repeat([0.0, 50.0], d)
     cases = [
