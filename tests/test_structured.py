@@ -1,5 +1,7 @@
 """Structured cells: free parameters, gradients by them, and matrices that keep their structure."""
 
+import pickle
+
 import naive_cells
 import naive_structures
 import numpy as np
@@ -17,6 +19,7 @@ from sensitivity.recurrences.registry import MODELS, make
 from sensitivity.recurrences.residual import ANTISYMMETRIC
 from sensitivity.recurrences.structures import Cayley, Exponential, Positive, cayley
 from sensitivity.recurrences.vanilla import vanilla
+from sensitivity.recurrences.weight_files import load_weights, save_weights
 
 STRUCTURED = tuple(naive_structures.BY_NAME)
 every_structure = pytest.mark.parametrize("name", STRUCTURED)
@@ -197,6 +200,24 @@ def test_free_parameters_are_recovered_from_the_matrix(name):
         again = cell.kind(7, 3, step=cell.step_size, **{n: cell.parameters[n] for n in names}, **fixed)
         assert np.abs(again.theta - cell.theta).max() <= 1e-12
         assert np.array_equal(again.kind(7, 3, **again.free_parameters).theta, again.theta)
+
+
+@every_structure
+@pytest.mark.parametrize("suffix", (".npz", ".safetensors"))
+def test_weights_of_structured_cells_go_through_files(name, suffix, tmp_path):
+    if suffix == ".safetensors":
+        pytest.importorskip("safetensors")
+    cell, path = moved(name, 6, 2), tmp_path / f"own{suffix}"
+    save_weights(path, cell)
+    again = load_weights(path, name)
+    assert np.array_equal(again.theta, cell.theta) and np.array_equal(again.free, cell.free)
+    assert again.kind.structure == cell.kind.structure
+
+
+@every_structure
+def test_structured_cells_pickle(name):
+    structure = make(name, 6, 2).kind.structure
+    assert pickle.loads(pickle.dumps(structure)) == structure
 
 
 @every_structure

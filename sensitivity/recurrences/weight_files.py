@@ -81,7 +81,7 @@ def _by_own_names(model: str, arrays: dict[str, Any], details: Mapping[str, Any]
     d = _neurons(model, arrays, per_neuron[0])
     V = np.asarray(arrays["V"]) if "V" in arrays else np.zeros((0, 0))
     cell = make(model, d, V.shape[-1] if V.ndim == 2 else 0, **details)
-    return cell.kind(d, cell.n_inputs, step=cell.step_size, **({**cell.parameters} | arrays))
+    return cell.with_parameters(**arrays)
 
 
 def _neurons(model: str, arrays: Mapping[str, Any], name: str) -> int:
@@ -138,7 +138,9 @@ def save_weights(path: str | Path, cell: Cell) -> None:
     except ValueError:
         if cell.plan.layers > 1:
             raise
-        arrays = {name: np.array(value) for name, value in cell.parameters.items()}
+        # The free parameters of a structured cell, and beside them the matrix that they make, for others.
+        known = {**cell.parameters, **cell.free_parameters}
+        arrays = {name: np.array(value) for name, value in known.items()}
     with replacing(path) as temporary:
         if package is None:
             with open(temporary, "wb") as file:
