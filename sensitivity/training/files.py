@@ -5,28 +5,29 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["DataError", "data_folder"]
+from ..files import user_path
+
+__all__ = ["DataError", "data_root"]
 
 
 class DataError(ValueError):
     """A data file that is missing, damaged or not what it should be."""
 
 
-def data_folder(folder: str | Path | None, name: str, witness: str) -> Path:
-    """The folder that holds the file `witness`: `folder` or its subfolder `name`; LEAPGRAD_DATA by default.
+def data_root(folder: str | Path | None, name: str) -> Path:
+    """The folder of data that is given, or else that of LEAPGRAD_DATA; ``~`` is the home folder.
 
     Raises
     ------
     DataError
-        If neither holds it.
+        If there is neither, or it is no folder.
     """
-    given = folder if folder is not None else os.environ.get("LEAPGRAD_DATA")
-    if not given:
+    given, where = folder, "--data"
+    if given is None:
+        given, where = os.environ.get("LEAPGRAD_DATA", "").strip() or None, "LEAPGRAD_DATA"
+    if given is None:
         raise DataError(f"{name} needs data files: name their folder with --data or LEAPGRAD_DATA.")
-    candidates = [Path(given), Path(given) / name]
-    for place in candidates:
-        if (place / witness).is_file():
-            return place
-    raise DataError(
-        f"{witness} is neither in {candidates[0]} nor in {candidates[1]}; name its folder with --data."
-    )
+    root = user_path(given, where)
+    if root.exists() and not root.is_dir():
+        raise DataError(f"{root}, named by {where}, is a file; name the folder that holds it.")
+    return root
