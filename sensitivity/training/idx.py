@@ -125,7 +125,7 @@ def _read_role(role: str, paths: list[Path]) -> NDArray[np.uint8]:
             f"{paths[0]} holds {HOLDS[array.ndim]}, not {wanted}; the files are swapped, or misnamed."
         )
     count, digest = _WHOLE[role]
-    if len(array) == count and hashlib.sha256(array).hexdigest() != digest:
+    if len(array) == count and hashlib.sha256(array.data).hexdigest() != digest:
         raise DataError(
             f"{paths[0]} has as many {wanted} as MNIST, {count}, but others: Fashion-MNIST, KMNIST and more "
             "have files of these names. This task is the handwritten digits."
