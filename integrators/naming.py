@@ -18,6 +18,7 @@ class UnknownNameError(ValueError, KeyError):
 def nearest(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
     """The error for an unknown `name` of some `kind`: the nearest known name first, then all of them."""
     names = sorted(known)
-    guess = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
-    hint = f" Did you mean {guess[0]!r}?" if guess else ""
+    lowered = {known.lower(): known for known in names}
+    guess = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.5)
+    hint = f" Did you mean {lowered[guess[0]]!r}?" if guess else ""
     return UnknownNameError(f"{kind} {name!r} is not known.{hint} Known: {', '.join(names)}.")

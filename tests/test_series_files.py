@@ -9,6 +9,7 @@ import pytest
 
 from sensitivity.training.files import DataError
 from sensitivity.training.labels import class_name
+from sensitivity.training.series_folder import find_series
 from sensitivity.training.ucr import load_series, read_series
 
 HEADER = "@problemName X\n@timeStamps false\n@univariate true\n@classLabel true a b\n@data\n"
@@ -301,6 +302,27 @@ def test_the_test_file_is_named_as_the_training_file(tmp_path):
     assert load_series(tmp_path / "small_train.csv")[1].labels.tolist() == [0]
     with pytest.raises(DataError, match="no TRAIN in its name; name the test file with --test-file"):
         load_series(tmp_path / "small_test.csv")
+
+
+def test_a_folder_stands_for_its_training_file(tmp_path, monkeypatch):
+    folder = tmp_path / "ucr" / "Small"
+    folder.mkdir(parents=True)
+    with pytest.raises(DataError, match=r"without a training file; .* such as Small_TRAIN.ts"):
+        load_series(folder)
+    write(folder, Small_TRAIN_dot_txt="1 0\n2 1\n", Small_TEST_dot_txt="2 5\n")
+    assert load_series(folder)[0].values.ravel().tolist() == [0, 1]
+    write(folder, Small_TRAIN_dot_ts="@data\n7:1\n8:2\n", Small_TEST_dot_ts="@data\n9:1\n")
+    assert load_series(folder)[0].values.ravel().tolist() == [7, 8]
+    (folder / "Small_eq_TRAIN.ts").write_text("@data\n7:1\n8:2\n")
+    with pytest.raises(DataError, match=r"several training files \(Small_TRAIN, Small_eq_TRAIN\)"):
+        load_series(folder)
+    monkeypatch.delenv("LEAPGRAD_DATA", raising=False)
+    assert find_series("Small") is None
+    monkeypatch.setenv("LEAPGRAD_DATA", str(tmp_path))
+    assert find_series("Small") == folder
+    assert find_series("Large") is None and find_series("") is None and find_series("../ucr") is None
+    with pytest.raises(ValueError, match=r"data set 'small' is not known\. Did you mean 'Small'"):
+        find_series("small")
 
 
 def test_files_of_different_formats_name_their_classes_alike(tmp_path):

@@ -19,6 +19,7 @@ from ..files import read_text, user_path
 from .files import DataError
 from .labels import class_name, is_missing
 from .sequences import Sequences
+from .series_folder import training_file
 from .series_lines import Row, Spacing, text_line, ts_line
 from .ts_header import COMMENTS, TsHeader, parse_header
 
@@ -186,12 +187,15 @@ def load_series(
 ) -> tuple[Sequences, Sequences, Sequence[str]]:
     """(train, test, class names) from files; without a test file, the one whose name has TEST for TRAIN.
 
+    `train` may also be the folder of one data set of the archive; of its formats ``.ts`` is read before
+    ``.tsv``, ``.txt``, ``.csv`` and ``.arff``.
+
     Raises
     ------
     DataError
         If a file cannot be read, has no classes, or the two do not fit together.
     """
-    train = user_path(train, "train")
+    train = training_file(user_path(train, "train"))
     test = _test_of(train) if test is None else user_path(test, "test")
     x, names = _labelled(train)
     x_test, names_test = _labelled(test)
