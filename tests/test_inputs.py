@@ -175,9 +175,9 @@ def test_blocks(scheme, block, message):
         (([[1.0]], [0], [[np.nan]]), ValueError, "V holds nan"),
         (([[1.0]], [0], None, "tanhh"), ValueError, "activation 'tanhh' is not known. Did you mean 'tanh'"),
         (
-            ([[1.0]], [0], None, "sigmoid"),
+            ([[1.0]], [0], None, "sigmoidal"),
             ValueError,
-            "activation 'sigmoid' is not known.* Known: .*logistic",
+            "activation 'sigmoidal' is not known.* Known: .*logistic",
         ),
         (([[1.0]], [0], None, np.tanh), ValueError, "activation <ufunc 'tanh'> is not known"),
     ],
