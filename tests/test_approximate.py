@@ -8,11 +8,14 @@ from sensitivity.recurrences.cell import unroll
 from sensitivity.recurrences.registry import make
 
 
-def losses(name, shape=(3,)):
+def losses(name, shape=(3,), **settings):
     """A run and the cotangents of a quadratic loss of all its states."""
     rng = np.random.default_rng(7)
-    cell = make(name, 4, 2)
-    run = unroll(cell, s0=rng.normal(size=(*shape, cell.dim)), inputs=rng.normal(size=(*shape, 20, 2)))
+    cell = make(name, 4, 2, **settings)
+    s0 = rng.normal(size=(*shape, cell.dim))
+    if "m" in cell.blocks:  # second moments are not negative
+        s0[..., cell.blocks["m"]] = np.abs(s0[..., cell.blocks["m"]]) + 0.1
+    run = unroll(cell, s0=s0, inputs=rng.normal(size=(*shape, 20, 2)))
     return run, rng.normal(size=(*shape, 21, cell.dim)) * run.states()
 
 
@@ -31,6 +34,40 @@ def test_truncation():
     assert np.abs(truncated_gradient(run, cotangents, 1) - direct).max() <= 1e-13 * np.abs(direct).max()
     with pytest.raises(ValueError, match="counts its steps"):
         truncated_gradient(*losses("nesterov_rnn"), 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "window"),
+    [
+        ("momentum_rnn", {}, 3),
+        ("adam_rnn", {}, 7),
+        ("rmsprop_rnn", {}, 1),
+        ("momentum_lstm", {"mu": 0.9}, 6),
+        ("restart_rnn", {"restart": 3}, 6),  # every piece begins where the count does
+        ("nesterov_lstm", {"restart": 5}, 5),
+        ("nesterov_rnn", {}, 20),
+    ],
+)
+def test_truncation_of_cells_with_momentum(name, settings, window):
+    run, cotangents = losses(name, **settings)
+    states, x, N = run.states(), run.drive(), run.n_steps
+    expected = np.zeros(run.cell.free.size)
+    for lane in range(3):
+        lam = np.zeros(run.cell.dim)
+        for i in range(N - 1, -1, -1):
+            lam = lam + cotangents[lane, i + 1]
+            lam, _, by_theta = run.cell.adjoint(states[lane, i], x[lane, i], lam, index=i)
+            expected += by_theta
+            if i % window == 0:
+                lam = np.zeros_like(lam)
+    found = truncated_gradient(run, cotangents, window)
+    assert np.abs(found - expected).max() <= 1e-13 * np.abs(expected).max()
+
+
+def test_pieces_of_a_recurrence_that_counts_are_refused():
+    for settings, window in (({"restart": 3}, 4), ({"restart": 0}, 19), ({"restart": 30}, 10)):
+        with pytest.raises(ValueError, match="take a window of 20 or more, or a multiple of the steps"):
+            truncated_gradient(*losses("restart_rnn", **settings), window)
 
 
 def test_rflo_is_the_sum_of_eligibility_traces():

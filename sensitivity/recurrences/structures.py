@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from integrators.structure import Structure
@@ -236,6 +235,8 @@ class Exponential(Structure):
         return _read_antisymmetric(name, value, d)
 
     def assemble(self, free: Arrays) -> dict[str, Float]:
+        import scipy.linalg  # here, since it takes longer to load than most cells need it for
+
         W = np.asarray(scipy.linalg.expm(antisymmetric(free["A"], _side(free["A"]))), np.float64)
         # The squarings lose about ‖A‖ units of round-off, and a step of Newton and Schulz finds them again.
         gram = W.T @ W
@@ -259,6 +260,8 @@ class Exponential(Structure):
 
     def recover(self, made: Arrays, given: Arrays) -> dict[str, Float]:
         """The principal logarithm: rotations by angles in [−π, π]."""
+        import scipy.linalg
+
         W = made["W"]
         _check_orthogonal(W)
         T, Z = scipy.linalg.schur(W, output="real")[:2]
@@ -515,6 +518,8 @@ class EigenNormalised(Structure):
 
 def _radius_slope(W: Float) -> tuple[float, Float]:
     """ρ(W) and ∂ρ/∂W = Re(λ̄ v̄ uᵀ/(v*u))/|λ|, with the right and left eigenvectors u and v of λ, |λ| = ρ."""
+    import scipy.linalg
+
     found: Any = scipy.linalg.eig(W, left=True, right=True)
     values, left, right = found
     k = int(np.abs(values).argmax())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from integrators.cells import Cell
 from integrators.compiled import kernel
 from integrators.flow import Lanes, Record, Run
+from integrators.naming import nearest
 from integrators.schedule import FIRST_ORDER
 from integrators.threads import thread_count
 from integrators.validation import as_count
@@ -32,48 +34,94 @@ def readout_gradient(readout, labels, first, lanes, weight, y, scores, lam_y, gr
 
 
 class CellNetwork(Network):
-    """The first state block h_N of a cell run from zero, with a softmax readout R h_N + r.
+    """A block h_N of the state of a cell run from zero, with a softmax readout R h_N + r.
 
     Parameters
     ----------
     cell : Cell
-        Of one layer; its parameters are the start of `initial_theta`, and their names those of `shapes`.
+        Any cell: with layers, of your own, or structured. What is trained are its free parameters, but for
+        the fixed ones: of an orthogonal cell not the entries of W but those of A, so that W stays orthogonal.
+        Their names are those of `Cell.free_parameters`, with the layer's number at the end where there are
+        several, and "R_out" and "r_out" of the readout.
     n_steps, n_classes : int
+    block : str, optional
+        What is read out: a name of ``cell.blocks``, or "state" for the whole state, which cells of your own
+        may want, whose blocks are single numbers. By default the first block of the last layer.
+    published : callable, optional
+        ``published(rng)`` → such a cell at a start drawn anew, for `Start`; by default a network starts from
+        the parameters of `cell`.
     threads : int, optional
         No result depends on it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument makes no sense.
 
     Notes
     -----
     All steps of a block of lanes run in one compiled call each way (`Cell.advance`, `Cell.retreat`).
     """
 
-    def __init__(self, cell: Cell, n_steps: int, *, n_classes: int = 2, threads: int | None = None) -> None:
+    readout = ("R_out", "r_out")
+
+    def __init__(
+        self,
+        cell: Cell,
+        n_steps: int,
+        *,
+        n_classes: int = 2,
+        block: str | None = None,
+        published: Callable[[np.random.Generator], Cell] | None = None,
+        threads: int | None = None,
+    ) -> None:
         self.cell, self.d, self.n_inputs = cell, cell.d, cell.n_inputs
         self.n_steps = as_count(n_steps, "n_steps", least=1)
         self.n_classes = as_count(n_classes, "n_classes", least=2)
-        constants = cell.kind.constants or {}
-        own = {
-            name: shape
-            for name, shape in cell.kind.shapes(cell.d, cell.n_inputs).items()
-            if name not in constants
-        }
-        self.shapes = {**own, "R_out": (n_classes, self.d), "r_out": (n_classes,)}
+        self.block = list(cell.blocks)[-len(cell.kind.state)] if block is None else block
+        if block is None and cell.plan.layers == 1:
+            self.block = cell.kind.state[0]
+        blocks = {**cell.blocks, "state": slice(0, cell.dim)}
+        if self.block not in blocks:
+            raise nearest("block", self.block, blocks)
+        self._read = blocks[self.block]
+        size = self._read.stop - self._read.start
+        self.shapes = {**_trained(cell), "R_out": (self.n_classes, size), "r_out": (self.n_classes,)}
+        self.published = published
         self.threads = thread_count(threads)
         self._clock = cell.clock(self.n_steps)
 
+    @property
+    def recurrent_parameters(self) -> int:
+        """Free parameters of the cell but for V and b."""
+        outside = ("V", "b", *self.readout)
+        return sum(int(np.prod(s)) for name, s in self.shapes.items() if self.plain(name) not in outside)
+
+    def plain(self, name: str) -> str:
+        return name.rstrip("0123456789") if self.cell.plan.layers > 1 else name
+
     def weights(self, theta: Float) -> Float:
-        return self.named(theta)["W"]
+        own = self.with_theta(theta).parameters
+        name = next((name for name in ("W", "R") if name in own), None)
+        if name is None:
+            raise ValueError(f"{self.cell!r} has no matrix on its state; it has {', '.join(own)}.")
+        return own[name]
 
     def with_theta(self, theta: Float) -> Cell:
-        """The cell with these parameters, for Jacobians."""
-        return self.cell.with_theta(self._packed(theta)[0])
+        """The cell with these parameters, for Jacobians; its structure is that of `cell`."""
+        free = self.cell.free.copy()
+        free[self.cell.free_trainable] = theta[: int(self.cell.free_trainable.sum())]
+        return self.cell.with_free(free)
 
-    def _packed(self, theta: Float) -> tuple[Float, Float]:
-        """The cell's parameters with its constants, and the readout [R r] row by row."""
+    def start(self, rng: np.random.Generator) -> Float:
+        """The part of θ that is the cell's, at its published start or as the cell was given."""
+        cell = self.cell if self.published is None else self.published(rng)
+        return cell.free[cell.free_trainable]
+
+    def _readout(self, theta: Float) -> Float:
+        """The readout [R r] row by row."""
         parts = self.named(theta)
-        cell = self.cell.packed.copy()
-        cell[self.cell.trainable] = theta[: int(self.cell.trainable.sum())]
-        return cell, np.concatenate([parts["R_out"], parts["r_out"][:, None]], axis=1).ravel()
+        return np.concatenate([parts["R_out"], parts["r_out"][:, None]], axis=1).ravel()
 
     def _block(self, inputs: Float, first: int, lanes: int, width: int) -> tuple[Run, Lanes]:
         """The drivers' view of a block of lanes, padded with lanes that see zeros."""
@@ -93,7 +141,8 @@ class CellNetwork(Network):
         return Record(np.empty((kept, self.cell.dim, width)), nothing, nothing)
 
     def gradient(self, theta: Float, inputs: Float, labels: NDArray[np.int64]) -> BatchGradient:
-        cell, readout = self._packed(theta)
+        at, readout = self.with_theta(theta), self._readout(theta)
+        cell, rows = at.packed, self._read
         n, blocks = labels.size, Blocks.of(labels.size)
         members = blocks.members()
         gradients = np.zeros((len(members), cell.size + readout.size))
@@ -106,26 +155,26 @@ class CellNetwork(Network):
                 record = self._record(self.n_steps, blocks.widths[b])
                 self.cell.advance(cell, run, state, record, 0, self.n_steps)
                 lam = np.zeros((self.cell.dim, 1, blocks.widths[b]))
-                hidden, pulled = state.y[: self.d], np.empty((self.d, blocks.widths[b]))
+                hidden, pulled = state.y[rows], np.empty((rows.stop - rows.start, blocks.widths[b]))
                 scores = np.empty((self.n_classes, blocks.widths[b]))
                 own, out = gradients[b, : cell.size], gradients[b, cell.size :]
                 readout_gradient(
                     readout, labels, first, lanes, 1.0 / n, hidden, scores, pulled, out, results[b]
                 )
-                lam[: self.d, 0] = pulled
+                lam[rows, 0] = pulled
                 self.cell.retreat(cell, run, record.stations, lam, state.exponent, own, 0, self.n_steps)
 
         blocks.run(work, self.threads)
         loss, right = results.sum(axis=0)
         total = gradients.sum(axis=0)
-        R = total[cell.size :].reshape(self.n_classes, self.d + 1)
-        own = total[: cell.size][self.cell.trainable]
+        R = total[cell.size :].reshape(self.n_classes, -1)
+        own = at.gradient_by_free(total[: cell.size])[at.free_trainable]
         return BatchGradient(float(loss), int(right), np.concatenate([own, R[:, :-1].ravel(), R[:, -1]]))
 
     def scores(self, theta: Float, inputs: Float) -> Float:
-        cell, _ = self._packed(theta)
+        cell, rows = self.with_theta(theta).packed, self._read
         parts, n = self.named(theta), inputs.shape[2]
-        blocks, hidden = Blocks.of(n), np.empty((self.d, n))
+        blocks, hidden = Blocks.of(n), np.empty((rows.stop - rows.start, n))
         members = blocks.members()
 
         def work(thread: int, share: list[int]) -> None:
@@ -134,11 +183,33 @@ class CellNetwork(Network):
                 run, state = self._block(inputs, first, lanes, blocks.widths[b])
                 record = self._record(0, blocks.widths[b])
                 self.cell.advance(cell, run, state, record, 0, self.n_steps)
-                hidden[:, first : first + lanes] = state.y[: self.d, :lanes]
+                hidden[:, first : first + lanes] = state.y[rows, :lanes]
 
         blocks.run(work, self.threads)
         # Not a matrix product: its bits may depend on the number of sequences.
         return (parts["R_out"][:, :, None] * hidden[None]).sum(axis=1) + parts["r_out"][:, None]
 
     def describe(self) -> dict[str, Any]:
-        return {**super().describe(), "cell": self.cell.name}
+        own = {**super().describe(), "cell": self.cell.name}
+        if self.cell.plan.layers > 1:
+            own["layers"] = self.cell.plan.layers
+        if self.cell.kind.structure is not None:
+            own["structure"] = type(self.cell.kind.structure).__name__
+        return own if self._read.start == 0 and self._read.stop == self.d else {**own, "block": self.block}
+
+
+def _trained(cell: Cell) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of what is trained, in the order of ``cell.free[cell.free_trainable]``."""
+    marks = cell.unpack_free(cell.free_trainable)  # pyright: ignore[reportArgumentType]
+    shapes = {
+        name + (str(layer) if len(marks) > 1 else ""): own.shape
+        for layer, parts in enumerate(marks)
+        for name, own in parts.items()
+        if own.all()
+    }
+    for name in CellNetwork.readout:
+        if name in shapes:
+            raise ValueError(
+                f"{cell.name} has a parameter {name}, which is what the readout is called; rename it."
+            )
+    return shapes

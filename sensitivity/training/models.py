@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
-from integrators.cells import Cell
 from integrators.naming import nearest
 
-from ..recurrences.gated import lstm
-from ..recurrences.vanilla import vanilla
+from ..recurrences.registry import MODELS as CELLS
+from ..recurrences.registry import builder, hyperparameters
 from .cell_network import CellNetwork
 from .network import Network
 from .ode_network import OdeNetwork
@@ -47,11 +47,14 @@ class Model:
         ``build(shape, **options)``.
     options : tuple of str
         Names of the options that it takes; "step" is among them where there is an ε.
+    needs : tuple of str
+        Those that have no default.
     """
 
     about: str
     build: Callable[..., Network]
     options: tuple[str, ...]
+    needs: tuple[str, ...] = ()
 
 
 def _ode(scheme: str, antisymmetric: bool = False) -> Callable[..., Network]:
@@ -65,25 +68,31 @@ def _ode(scheme: str, antisymmetric: bool = False) -> Callable[..., Network]:
     return build
 
 
-def _cell(make: Callable[..., Cell]) -> Callable[..., Network]:
-    def build(shape: Shape, **options: object) -> Network:
-        cell = make(shape.d, shape.n_inputs, 0, **options)
-        return CellNetwork(cell, shape.n_steps, n_classes=shape.n_classes, threads=shape.threads)
+def _cell(name: str) -> Model:
+    """Any cell of the registry, with its own settings as options."""
+    make = builder(name)
 
-    return build
+    def build(shape: Shape, **options: object) -> Network:
+        published = partial(make, shape.d, shape.n_inputs, **options)
+        size = {"n_classes": shape.n_classes, "threads": shape.threads}
+        return CellNetwork(published(0), shape.n_steps, published=published, **size)  # type: ignore[arg-type]
+
+    about = (make.__doc__ or name).partition("\n")[0].rstrip(".")
+    return Model(about, build, tuple(hyperparameters(name)))
 
 
 _ODE = ("step", "scheme", "activation")
 MODELS: Mapping[str, Model] = MappingProxyType(
     {
-        "hamiltonian": Model("ÿ = σ(W y + V x + b) by leapfrog or another scheme", _ode("leapfrog"), _ODE),
-        "euler": Model("ẏ = σ(W y + V x + b) by Euler's method", _ode("euler"), _ODE),
-        "antisymmetric": Model("Euler with W − Wᵀ − γ I", _ode("euler", True), (*_ODE, "gamma")),
-        "lstm": Model("long short-term memory with forget gate", _cell(lstm), ()),
-        "vanilla": Model("h' = σ(W h + V x + b), recursion (1)", _cell(vanilla), ("activation",)),
+        **{name: _cell(name) for name in CELLS},
+        "hamiltonian": Model(
+            "ÿ = σ(W y + V x + b) by leapfrog or another scheme", _ode("leapfrog"), _ODE, ("step",)
+        ),
+        "euler": Model("ẏ = σ(W y + V x + b) by Euler's method", _ode("euler"), _ODE, ("step",)),
+        "antisymmetric": Model("Euler with W − Wᵀ − γ I", _ode("euler", True), (*_ODE, "gamma"), ("step",)),
     }
 )
-"""Name → kind of network."""
+"""Name → kind of network: every cell of the registry, and the differential equations."""
 
 
 def make_network(model: str, shape: Shape, **options: object) -> Network:
@@ -101,7 +110,7 @@ def make_network(model: str, shape: Shape, **options: object) -> Network:
         if name not in kind.options:
             takes = ", ".join(kind.options) or "none"
             raise ValueError(f"model {model!r} has no option {name}; it takes {takes}.")
-    if "step" in kind.options and "step" not in given:
+    if "step" in kind.needs and "step" not in given:
         raise ValueError(f"model {model!r} needs a step ε: a number, or c/N as in 10/N.")
     return kind.build(shape, **given)
 

@@ -89,6 +89,8 @@ class Network(ABC):
         ε, where the network has one.
     shapes : mapping
         Name → shape of each parameter, in their order in θ.
+    readout : tuple of str
+        The names of R and r.
     """
 
     n_steps: int
@@ -97,6 +99,7 @@ class Network(ABC):
     d: int
     step: float | None = None
     shapes: Mapping[str, tuple[int, ...]]
+    readout: tuple[str, str] = ("R", "r")
 
     @property
     def n_parameters(self) -> int:
@@ -115,6 +118,14 @@ class Network(ABC):
             parts[name] = theta[start:stop].reshape(shape)
             start = stop
         return parts
+
+    def start(self, rng: np.random.Generator) -> Float | None:
+        """The part of θ before the readout at a start of the network's own, or None where it has none."""
+        return None
+
+    def plain(self, name: str) -> str:
+        """The name of a parameter without the number of its layer."""
+        return name
 
     @abstractmethod
     def gradient(self, theta: Float, inputs: Float, labels: NDArray[np.int64]) -> BatchGradient:

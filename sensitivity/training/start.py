@@ -16,7 +16,7 @@ __all__ = ["STARTS", "Start"]
 
 Float = NDArray[np.float64]
 
-STARTS = ("uniform", "paper", "oscillators", "thresholds", "chrono")
+STARTS = ("published", "uniform", "paper", "oscillators", "thresholds", "chrono")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,11 @@ class Start:
 
     Attributes
     ----------
-    kind : {"uniform", "paper", "oscillators", "thresholds", "chrono"}
+    kind : {"published", "uniform", "paper", "oscillators", "thresholds", "chrono"}
+        published: a network made by `make_network` begins where the publication of its cell says, drawn anew
+        from the seed; a `CellNetwork` of a cell of yours with the cell's own parameters, such as weights that
+        were read from a file; either with R on ±1/√d. For the Hamiltonian, Euler and antisymmetric networks,
+        whose publications differ, it is uniform; so it is for LSTM and vanilla networks, by PyTorch's rule.
         uniform: all on ±1/√d. paper: W, V, b on (0, 1/d), as in Examples 1 and 2. oscillators:
         W = −diag(u) + noise on ±coupling/√d, so that every unit starts as an oscillator of its own: it turns
         by Nε√u radians along the sequence. thresholds: W = w (I + noise on ±coupling/√d), w > 0, so that rest
@@ -34,7 +38,7 @@ class Start:
         chrono: uniform, but an LSTM's gates begin with b_f = −b_i = ln T, T uniform on (1, N − 1): unit by
         unit they forget after T steps (C. Tallec, Y. Ollivier, ICLR 2018, section 3).
     weight_scale : float
-        Factor on W: s of theorem G.
+        Factor on W: s of theorem G. A structured W, such as an orthogonal one, has no scale.
     input_scale : float
         V is uniform on ± (or between 0 and) this, where it is given, instead of the kind's own limit.
     readout_scale : float
@@ -53,7 +57,7 @@ class Start:
         give or take the turns above, and sees where in a row something is; rows is the number of rows.
     """
 
-    kind: str = "uniform"
+    kind: str = "published"
     weight_scale: float = 1.0
     input_scale: float | None = None
     readout_scale: float = 1.0
@@ -74,25 +78,34 @@ class Start:
         Raises
         ------
         ValueError
-            If the network has no W (d, d) of its own, which oscillators and thresholds need, or, for chrono,
-            is no LSTM.
+            If the network has no W (d, d) of its own, which oscillators and thresholds need, or no W at all,
+            which a weight_scale needs; or, for chrono, is no LSTM.
         """
         step = network.step or 0.0
         span = network.n_steps * step
         own = self.kind in ("oscillators", "thresholds")
-        if own and not (step and network.shapes["W"] == (network.d, network.d)):
+        if own and not (step and network.shapes.get("W") == (network.d, network.d)):
             raise ValueError(f'start "{self.kind}" needs a step ε and a full W; take "uniform".')
         if self.kind == "chrono" and not (network.describe().get("cell") == "lstm" and network.n_steps > 2):
             raise ValueError('start "chrono" is for model lstm on three steps or more; take "uniform".')
+        if self.weight_scale != 1.0 and "W" not in map(network.plain, network.shapes):
+            raise ValueError(
+                f"weight_scale = {self.weight_scale:g} needs a network with a W of its own; this one has "
+                f"{', '.join(network.shapes)}: take 1."
+            )
         rng = np.random.default_rng(seed)
         d, theta = network.d, np.empty(network.n_parameters)
+        published = network.start(rng) if self.kind == "published" else None
+        if published is not None:
+            theta[: published.size] = published
         asked = {"V": self.input_scale, "b": self.bias_scale}
         given = {name: scale for name, scale in asked.items() if scale is not None}
-        for name, view in network.named(theta).items():
-            limit = 1.0 / d if self.kind == "paper" and name in "WVb" else 1.0 / math.sqrt(d)
-            limit = given.get(name, limit)
-            low = 0.0 if self.kind == "paper" and name in "WVb" else -limit
-            view[...] = rng.uniform(low, limit, view.shape)
+        for full_name, view in network.named(theta).items():
+            name = network.plain(full_name)
+            in_paper = self.kind == "paper" and name in ("W", "V", "b")
+            limit = given.get(name, 1.0 / d if in_paper else 1.0 / math.sqrt(d))
+            if published is None or name in given or name in network.readout:
+                view[...] = rng.uniform(0.0 if in_paper else -limit, limit, view.shape)
             if name == "W":
                 if own:
                     view *= self.coupling
@@ -105,9 +118,9 @@ class Start:
             elif name == "b" and self.kind == "chrono":
                 view[d : 2 * d] = np.log(rng.uniform(1.0, network.n_steps - 1.0, d))
                 view[:d] = -view[d : 2 * d]
-            elif name in ("R", "R_out"):
+            elif name == network.readout[0]:
                 view *= self.readout_scale
-            elif name in ("r", "r_out"):
+            elif name == network.readout[1]:
                 view[...] = 0.0
         return theta
 

@@ -39,6 +39,7 @@ class InUnits(Network):
         self.network = network
         self.n_steps, self.n_inputs, self.n_classes = network.n_steps, network.n_inputs, network.n_classes
         self.d, self.step, self.shapes = network.d, network.step, network.shapes
+        self.readout = network.readout
         self.given = dict(units)
         self.units: Float = np.ones(network.n_parameters)
         parts = self.named(self.units)
