@@ -14,7 +14,7 @@ from typing import Any
 
 from .threads import on_threads, thread_count
 
-__all__ = ["POOL_SECONDS", "Cancelled", "Ticker", "one_blas_thread", "progress_bar", "run_blocks"]
+__all__ = ["POOL_SECONDS", "Cancelled", "Ticker", "one_blas_thread", "part_of", "progress_bar", "run_blocks"]
 
 # A compiled call cannot be interrupted, so calls are kept short: Ctrl-C acts after one of them.
 CALL_SECONDS = 0.02
@@ -171,6 +171,16 @@ def _at_block(work: Callable[[slice, Ticker], None], block: slice, ticker: Ticke
     above, _here.ticker = getattr(_here, "ticker", None), ticker
     try:
         work(block, ticker)
+    finally:
+        _here.ticker = above
+
+
+@contextmanager
+def part_of(ticker: Ticker) -> Iterator[None]:
+    """What this thread does in here is cancelled with the ticker, and shows no bar of its own."""
+    above, _here.ticker = getattr(_here, "ticker", None), ticker
+    try:
+        yield
     finally:
         _here.ticker = above
 

@@ -1,7 +1,7 @@
 """The command `leapgrad`.
 
 Exit status: 0 done, 1 a check failed (a norm above a proved bound, say), 2 the user's mistake (one line on
-standard error says which), 130 interrupted with Ctrl-C, 141 the reader of our output went away.
+standard error says which), 130 interrupted with Ctrl-C or SIGTERM, 141 the reader of our output went away.
 
 To add a command, write one file here with a `Command` in it and add that to `registry.COMMANDS`::
 

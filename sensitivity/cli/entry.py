@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from .parser import UsageError, build_parser
 from .registry import COMMANDS
@@ -21,7 +25,7 @@ MISTAKES = (ValueError, TypeError, OverflowError, OSError, MemoryError)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `leapgrad` with the given arguments (those of the process by default); return the exit status."""
     _tolerate_characters()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _ended_as_by_ctrl_c():
         warnings.showwarning = _show_warning
         try:
             args = build_parser(COMMANDS).parse_args(argv)
@@ -33,14 +37,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         except BrokenPipeError:
             _close_output()
             return OUTPUT_CLOSED
-        except KeyboardInterrupt:
-            return _say("interrupted", INTERRUPTED)
+        except KeyboardInterrupt as interrupt:  # it may say what is kept
+            return _say("; ".join(("interrupted", *map(str, interrupt.args))), INTERRUPTED)
         except UsageError as error:
             return _say(f"error: {error}", WRONG_ARGUMENTS)
         except MISTAKES as error:
             if os.environ.get("LEAPGRAD_DEBUG"):
                 raise
             return _say(f"error: {_one_line(error)}", WRONG_ARGUMENTS)
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """A request to end, or a terminal that is closed, acts as Ctrl-C: what is finished is kept."""
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
+                before[number] = signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler):  # it may be one that waits for the end of a short piece of work
+        handler(signal.SIGINT, frame)
+    else:  # a job in the background ignores Ctrl-C, but not this
+        raise KeyboardInterrupt
 
 
 def _flushed(code: object) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMAND"]
 
 CHECK_FAILED = 1
+SHOWN = 20
 GIB = 1 << 30
 EXAMPLES = """\
   leapgrad sweep study.toml --out widths
@@ -76,12 +77,14 @@ def run(args: argparse.Namespace) -> int:
     except WorkersLost as error:
         print(f"leapgrad: {error}", file=sys.stderr)
         return CHECK_FAILED
-    if args.csv is not None:
+    assert results.report is not None
+    whole = not results.report.failed
+    if args.csv is not None and whole:
         results.to_csv(args.csv)
-    if args.netcdf is not None:
+    if args.netcdf is not None and whole:
         results.to_netcdf(args.netcdf)
     _show(results, args)
-    return 0
+    return 0 if whole else CHECK_FAILED
 
 
 def _need_xarray() -> None:
@@ -122,14 +125,19 @@ def _show(results: Results, args: argparse.Namespace) -> None:
     assert report is not None
     if args.json:
         aside = [{"file": place, "reason": reason} for place, reason in report.set_aside]
-        print_json({"out": args.out, **vars(report), "set_aside": aside})
+        failed = [{"cell": cell, "reason": reason} for cell, reason in report.failed]
+        print_json({"out": args.out, **vars(report), "set_aside": aside, "failed": failed})
         return
     print(f"{results.study.name}: {report}")
     for place, reason in report.set_aside:
         print(f"set aside: {place}: {reason}")
+    for cell, reason in report.failed[:SHOWN]:
+        print(f"failed: {cell}: {reason}")
+    if (more := len(report.failed) - SHOWN) > 0:
+        print(f"failed: {more} more")
     for path in (args.csv, args.netcdf):
         if path is not None:
-            print(f"written: {path}")
+            print(f"not written, since cells are missing: {path}" if report.failed else f"written: {path}")
 
 
 COMMAND = Command("sweep", "run a study over a grid of networks", add_arguments, run, examples=EXAMPLES)

@@ -6,8 +6,9 @@
 """
 
 from .results import Results, open_results
-from .runner import RunReport, WorkersLost
+from .runner import RunReport
 from .study import Study
 from .verify import Verification, verify
+from .workers import WorkersLost
 
 __all__ = ["Results", "RunReport", "Study", "Verification", "WorkersLost", "open_results", "verify"]
