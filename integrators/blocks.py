@@ -5,12 +5,14 @@ Results never depend on how lanes fall into blocks or blocks onto threads; only 
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from .threads import on_threads, thread_count
 
@@ -186,32 +188,113 @@ def part_of(ticker: Ticker) -> Iterator[None]:
 
 
 class _BlasLimit:
-    """Pin BLAS to one thread while any of our runs is active; restore it after the last one."""
+    """One thread a BLAS call while any of our runs is active; after the last one it is as it was.
+
+    The number belongs to the process: while it lasts, BLAS calls of other threads have one processor too.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._controller: Any = None
-        self._limit: Any = None
+        self._lock = threading.RLock()
+        self._users: set[int] = set()
+        self._changed: list[tuple[Any, int]] = []
 
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
+    def __call__(self) -> _BlasUse:
+        return _BlasUse(self)
+
+    def enter(self, user: int) -> None:
         with self._lock:
-            self._users += 1
-            if self._users == 1:
-                if self._controller is None:
-                    from threadpoolctl import ThreadpoolController
+            if not self._users:
+                self._changed = [(library, library.num_threads) for library in _blas_libraries().common]
+            self._users.add(user)
+            if len(self._users) == 1:
+                for library, _ in self._changed:
+                    _set_threads(library, 1)
 
-                    self._controller = ThreadpoolController()
-                self._limit = self._controller.limit(limits=1, user_api="blas")
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._users -= 1
-                if self._users == 0:
-                    self._limit.restore_original_limits()
+    def leave(self, user: int) -> None:
+        """Twice is as good as once, so that an interrupted call can be made again."""
+        with self._lock:
+            self._users.discard(user)
+            if not self._users:
+                self._restore()
+
+    def _restore(self) -> None:
+        for library, threads in self._changed:
+            if library.num_threads == 1:  # or somebody has chosen another number in the meantime
+                _set_threads(library, threads)
+        self._changed = []
+
+    def after_fork(self) -> None:
+        """In the child: the threads that would lift the limit are not there."""
+        self._lock = threading.RLock()
+        self._users.clear()
+        self._restore()
+
+
+class _BlasUse:
+    """One use of the limit. Ctrl-C may come anywhere; what it leaves behind ends with this object."""
+
+    def __init__(self, limit: _BlasLimit) -> None:
+        self._limit = limit
+        self._own: list[tuple[Any, int]] = []
+
+    def __enter__(self) -> None:
+        self._limit.enter(id(self))
+        self._own = [(library, library.num_threads) for library in _blas_libraries().by_thread]
+        for library, _ in self._own:
+            library.set_num_threads(1)
+
+    def __exit__(self, *_: object) -> None:
+        for library, threads in self._own:
+            library.set_num_threads(threads)
+        self._own = []
+        self._limit.leave(id(self))
+
+    def __del__(self) -> None:
+        if hasattr(self, "_own"):  # Ctrl-C may come before that, too
+            self.__exit__()
+
+
+class _Libraries(NamedTuple):
+    """The BLAS libraries that are loaded: those with one number for the process, and with one a thread."""
+
+    seen: bool
+    common: list[Any]
+    by_thread: list[Any]
+
+
+_known_libraries: _Libraries | None = None
+
+
+def _blas_libraries() -> _Libraries:
+    """What is loaded now: SciPy brings a library of its own when it is first imported."""
+    global _known_libraries
+    seen = "scipy.linalg" in sys.modules
+    if _known_libraries is None or _known_libraries.seen != seen:
+        from threadpoolctl import ThreadpoolController
+
+        found: tuple[list[Any], list[Any]] = ([], [])
+        for library in ThreadpoolController().select(user_api="blas").lib_controllers:
+            openmp = getattr(library, "threading_layer", "") == "openmp"
+            found[openmp and hasattr(library, "clear_controlling_thread")].append(library)
+        _known_libraries = _Libraries(seen, *found)
+    return _known_libraries
+
+
+def _set_threads(library: Any, threads: int) -> None:
+    """Set the number of a library for the process, from whatever thread this is.
+
+    From version 3.8 on threadpoolctl silently does nothing on any thread but the one that set it first: what
+    one worker lowered another could not raise again, and BLAS kept one thread for the life of the process.
+    """
+    forget = getattr(library, "clear_controlling_thread", None)
+    if forget is not None:
+        forget(force=True)
+    library.set_num_threads(threads)
+    if forget is not None:
+        forget(force=True)
 
 
 one_blas_thread = _BlasLimit()
 """Context manager: one thread per BLAS call, since the blocks already use the processors."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=one_blas_thread.after_fork)

@@ -39,6 +39,7 @@ from numba import njit, types
 from numba.core import cgutils, config
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.errors import NumbaError
 from numba.core.serialize import dumps
 from numba.core.typing.templates import Signature
@@ -69,6 +70,25 @@ all that stands below it."""
 
 
 _COMPILING = threading.RLock()
+
+
+def _hold_compilers() -> None:
+    """Wait for the compilation of other threads, and let none begin."""
+    _COMPILING.acquire()
+    global_compiler_lock.acquire()
+
+
+def _let_compilers_go() -> None:
+    global_compiler_lock.release()
+    _COMPILING.release()
+
+
+if hasattr(os, "register_at_fork"):
+    # A child has no thread that would end what another began: it would wait for these locks for ever, and
+    # half a function of LLVM's is of no use to it.
+    os.register_at_fork(
+        before=_hold_compilers, after_in_parent=_let_compilers_go, after_in_child=_let_compilers_go
+    )
 
 
 class Leaf(types.FunctionType):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import contextmanager, suppress
-from itertools import count
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from .validation import as_count
@@ -17,6 +18,9 @@ __all__ = ["InterruptLater", "default_threads", "interruptible", "on_threads", "
 
 # After Ctrl-C workers get this long to end their call; one that needs more is left to end by itself.
 PATIENCE = 0.05
+# A Ctrl-C in the instant before the main thread falls asleep does not wake it up, nor does any on Windows: it
+# is seen after so many seconds.
+LOOK = 0.1
 
 T = TypeVar("T")
 
@@ -43,24 +47,27 @@ def thread_count(threads: int | None) -> int:
 
 
 def _processors() -> tuple[int, ...]:
-    """The processors that the main thread may use, whoever asks; empty where the system does not tell."""
-    return tuple(sorted(os.sched_getaffinity(os.getpid()))) if hasattr(os, "sched_getaffinity") else ()
+    """The processors that the calling thread may use; empty where the system does not tell."""
+    return tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else ()
 
 
 class InterruptLater:
     """Puts off Ctrl-C to the end of a short ``with`` block, on the main thread; others never see it.
 
     C code that calls Python back, and weak reference callbacks, swallow a KeyboardInterrupt or turn it into
-    another error.
+    another error. A request to end (SIGTERM) that Python code answers is put off likewise.
     """
 
     def __enter__(self) -> None:
         self._came: tuple[int, Any] | None = None
-        self._handler: Any = None
+        self._handlers: dict[int, Callable[[int, Any], object]] = {}
         if threading.current_thread() is threading.main_thread():
+            if callable(handler := signal.getsignal(signal.SIGTERM)):
+                self._handlers[signal.SIGTERM] = handler
+                signal.signal(signal.SIGTERM, self._note)
             handler = signal.signal(signal.SIGINT, self._note)
             if callable(handler):
-                self._handler = handler
+                self._handlers[signal.SIGINT] = handler
             else:  # ignored, or left to the system
                 signal.signal(signal.SIGINT, handler)
 
@@ -68,10 +75,10 @@ class InterruptLater:
         self._came = number, frame
 
     def __exit__(self, *_: object) -> None:
-        if self._handler is not None:
-            signal.signal(signal.SIGINT, self._handler)
-            if self._came is not None:
-                self._handler(*self._came)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        if self._came is not None:
+            self._handlers[self._came[0]](*self._came)
 
 
 def interruptible(call: Callable[[], T]) -> T:
@@ -93,60 +100,131 @@ def on_threads(
     The calling thread only waits: working beside the others it would often share a processor with one of
     them for milliseconds, since a thread is woken up where its waker runs.
     """
+    if sys.is_finalizing():  # the threads are gone
+        return [call() for call in calls]
     with _submitted(calls, threads, cancel) as futures:
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in done:
+        waited_for = wait(futures, LOOK, FIRST_EXCEPTION)
+        while waited_for.not_done and not any(map(Future.exception, waited_for.done)):
+            waited_for = wait(futures, LOOK, FIRST_EXCEPTION)
+        for future in waited_for.done:
             future.result()
     return [future.result() for future in futures]
 
 
-# Pools that nobody uses now, by size and processors. Starting a thread takes 150 µs, waking one up 30. A pool
-# belongs to one piece of work at a time, so that work inside of work cannot wait for itself.
-_idle_pools: dict[tuple[int, tuple[int, ...]], list[ThreadPoolExecutor]] = {}
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_idle_pools.clear)  # a child has the pools, but not their threads
+class _Call:
+    """A call on its way to a thread, and what became of it."""
+
+    __slots__ = ("call", "future")
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self.call = call
+        self.future: Future[Any] = Future()
+
+    def __call__(self) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            result = self.call()
+        except BaseException as error:
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
 
 
-def _pool(size: int, processors: tuple[int, ...]) -> ThreadPoolExecutor:
-    """A pool whose threads divide the processors among them.
+class _Crew:
+    """Threads that are kept, and end with the program.
+
+    The threads of `concurrent.futures` are waited for when the interpreter ends: after Ctrl-C a program would
+    hang until the last abandoned call, an SVD of minutes perhaps, has run to its end. These are daemons.
+    """
+
+    def __init__(self, size: int, processors: tuple[int, ...]) -> None:
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._size = size
+        self._processors = processors if 1 < size <= len(processors) else ()
+        self._started = 0
+
+    def submit(self, call: Callable[[], T]) -> Future[T]:
+        """Hand a call over. Where no thread can be started (the interpreter is ending) it is run here."""
+        sent = _Call(call)
+        if self._started < self._size and not self._start():
+            sent()
+        else:
+            self._calls.put(sent)
+        return sent.future
+
+    def _start(self) -> bool:
+        own = _share(self._processors, self._started, self._size)
+        worker = threading.Thread(target=_work, args=(self._calls, own), name="leapgrad", daemon=True)
+        try:
+            worker.start()
+        except RuntimeError:
+            return self._started > 0
+        self._started += 1
+        return True
+
+    def dismiss(self, futures: Sequence[Future[Any]]) -> None:
+        """Drop what has not begun; the threads end after what they are at."""
+        for future in futures:
+            future.cancel()
+        for _ in range(self._started):
+            self._calls.put(None)
+
+
+def _share(processors: tuple[int, ...], at: int, size: int) -> tuple[int, ...]:
+    return processors[at * len(processors) // size : (at + 1) * len(processors) // size]
+
+
+def _work(calls: SimpleQueue[_Call | None], own: tuple[int, ...]) -> None:
+    while (call := calls.get()) is not None:
+        if own:
+            _move_to(own)
+        call()
+        del call  # or its arrays live until the next one
+
+
+def _move_to(processors: tuple[int, ...]) -> None:
+    """Go to one of these processors, and be free to leave it again.
 
     Left to the system, two threads that are woken up together may start on one processor and stay there for
-    longer than the work lasts: two processors, d = 10, 100 lanes, 250 steps: 3.4 ms, and 2.2 with this.
+    longer than the work lasts. They are not held where they start: whatever counts processors on a thread
+    that is (a BLAS that is imported there, a user's function) counts one, for the life of the process.
     """
-    turn = count()
+    with suppress(OSError):  # a processor may have been taken away in the meantime
+        allowed = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, processors)
+        os.sched_setaffinity(0, allowed)
 
-    def settle() -> None:
-        at = next(turn) % size
-        own = processors[at * len(processors) // size : (at + 1) * len(processors) // size]
-        with suppress(OSError):  # a processor may have been taken away in the meantime
-            os.sched_setaffinity(0, own)
 
-    shared_out = 1 < size <= len(processors)
-    return ThreadPoolExecutor(size, thread_name_prefix="leapgrad", initializer=settle if shared_out else None)
+# Crews that nobody uses now, by size and processors. Starting a thread takes 150 µs, waking one up 30. A crew
+# belongs to one piece of work at a time, so that work inside of work cannot wait for itself.
+_idle_crews: dict[tuple[int, tuple[int, ...]], list[_Crew]] = {}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_idle_crews.clear)  # a child has the crews, but not their threads
 
 
 @contextmanager
 def _submitted(
     calls: Sequence[Callable[[], T]], threads: int, cancel: Callable[[], None]
 ) -> Iterator[list[Future[T]]]:
-    """The calls' futures, from a pool that is given back if all goes well, and given up if not."""
+    """The calls' futures, from a crew that is given back if all goes well, and given up if not."""
     size, processors = min(threads, len(calls)), _processors()
     futures: list[Future[T]] = []
-    idle = _idle_pools.setdefault((size, processors), [])
+    idle = _idle_crews.setdefault((size, processors), [])
     try:
-        pool = idle.pop()
+        crew = idle.pop()
     except IndexError:
-        pool = _pool(size, processors)
+        crew = _Crew(size, processors)
     try:
         with InterruptLater():  # starting a thread runs callbacks, in which an exception is lost
             for call in calls[:size]:
-                futures.append(pool.submit(call))
+                futures.append(crew.submit(call))
         for call in calls[size:]:
-            futures.append(pool.submit(call))
+            futures.append(crew.submit(call))
         yield futures
     except BaseException:
         cancel()
-        pool.shutdown(wait=False, cancel_futures=True)
+        crew.dismiss(futures)
         wait([future for future in futures if not future.cancelled()], timeout=PATIENCE)
         raise
-    idle.append(pool)
+    idle.append(crew)

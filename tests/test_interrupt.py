@@ -100,18 +100,18 @@ def test_ctrl_c_stops_all_blocks(threads):
 
 # Catches: blocks handed to the pool where an interrupt does not cancel them.
 def test_ctrl_c_while_blocks_are_handed_out(monkeypatch):
-    endless, plain = Endless(), threads_module.ThreadPoolExecutor
+    endless, plain = Endless(), threads_module._Crew
 
     class Interrupted(plain):
-        def submit(self, fn, /, *args, **kwargs):
+        def submit(self, call):
             if endless.running.is_set():
                 raise KeyboardInterrupt
-            future = super().submit(fn, *args, **kwargs)
+            future = super().submit(call)
             assert endless.running.wait(DEADLINE)
             return future
 
-    monkeypatch.setattr(threads_module, "ThreadPoolExecutor", Interrupted)
-    monkeypatch.setattr(threads_module, "_idle_pools", {})
+    monkeypatch.setattr(threads_module, "_Crew", Interrupted)
+    monkeypatch.setattr(threads_module, "_idle_crews", {})
     assert seconds_until(KeyboardInterrupt, lambda: run(endless, threads=2)) < PATIENCE
     assert endless.cancelled.wait(PATIENCE)
 
@@ -237,30 +237,36 @@ def test_threads_after_a_fork():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
-# Catches: threads that may end up on one processor; a pool that outlives a change of the processors allowed;
-# a mask that spreads to the calling thread.
+# Catches: threads that may start on one processor; threads that are held there, where whatever counts
+# processors counts one; a crew that outlives a change of the processors allowed.
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs processor masks")
-def test_threads_share_the_processors_out():
-    allowed = os.sched_getaffinity(0)
+def test_threads_start_on_processors_of_their_own_and_may_leave_them(monkeypatch):
+    allowed, moves, plain = os.sched_getaffinity(0), [], os.sched_setaffinity
     meet = threading.Barrier(2, timeout=DEADLINE)
+
+    def noting(process, processors):
+        moves.append((threading.current_thread(), set(processors)))
+        plain(process, processors)
 
     def mask():
         meet.wait()
         return os.sched_getaffinity(0)
 
-    first, second = on_threads([mask, mask], 2)
-    assert os.sched_getaffinity(0) == allowed
+    monkeypatch.setattr(os, "sched_setaffinity", noting)
+    assert on_threads([mask, mask], 2) == [allowed, allowed]
     if len(allowed) == 1:
-        assert first == second == allowed
+        assert moves == []
         return
-    assert first | second == allowed and not first & second
+    starts = [where for _, where in moves if where != allowed]
+    assert len(starts) == 2 and set.union(*starts) == allowed and not set.intersection(*starts)
+    assert {thread for thread, _ in moves}.isdisjoint({threading.current_thread()})
     one = {min(allowed)}
-    os.sched_setaffinity(0, one)
+    plain(0, one)
     try:
         assert default_threads() == 1
         assert on_threads([mask, mask], 2) == [one, one]
     finally:
-        os.sched_setaffinity(0, allowed)
+        plain(0, allowed)
     assert on_threads([lambda: os.sched_getaffinity(0)], 1) == [allowed]
 
 

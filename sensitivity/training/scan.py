@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.threads import default_threads
+from integrators.threads import on_threads, thread_count
 
 from .kept import Kept
 from .ode_network import OdeNetwork
@@ -96,22 +96,16 @@ def run_all(
         def one(i: int) -> None:
             if stop.is_set():
                 return
-            if jobs[i] in kept:
-                results[i] = kept[jobs[i]]
-            else:
-                results[i] = work(jobs[i])
-                kept.add(jobs[i], results[i])
+            known = jobs[i] in kept
+            results[i] = kept[jobs[i]] if known else work(jobs[i])
             with lock:
+                if stop.is_set():  # nobody waits for this any more; what is kept may belong to another run
+                    return
+                if not known:
+                    kept.add(jobs[i], results[i])
                 bar.update(cost(jobs[i]))
 
-        with ThreadPoolExecutor(threads or default_threads()) as pool:
-            waiting = [pool.submit(one, i) for i in order]
-            try:
-                for future in waiting:
-                    future.result()
-            except BaseException:
-                stop.set()
-                raise
+        on_threads([partial(one, i) for i in order], thread_count(threads), cancel=stop.set)
     return results
 
 
