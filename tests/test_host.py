@@ -1,4 +1,4 @@
-"""What a run leaves behind in the process it is part of: processors, BLAS threads, locks, threads at the end."""
+"""What a run leaves behind in its process: processors, BLAS threads, locks, threads at the end."""
 
 import os
 import subprocess
@@ -74,7 +74,7 @@ def test_a_run_takes_no_processor_from_the_rest_of_the_process(call, tmp_path):
         after = libraries()
         assert masks() == allowed
         assert all(after[name] == threads for name, threads in before.items()), (before, after)
-        print(*(threads for name, threads in after.items() if "blas" in name.lower() or "mkl" in name.lower()))
+        print(*(one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"))
         """,
         str(tmp_path / "study"),
     )
@@ -224,7 +224,7 @@ def test_a_fork_while_another_thread_compiles():
         def slowly(**options):
             def compile(function):
                 begun.set()
-                time.sleep(0.5)  # the fork below comes now; on a busy machine perhaps later, and then all is well
+                time.sleep(0.5)  # the fork below comes now, or on a busy machine later, with no harm
                 return plain(**options)(function)
 
             return compile
