@@ -19,7 +19,8 @@ MODULES: Mapping[str, tuple[str, str]] = {
         "integrators.solve integrators.neural integrators.fields integrators.textbook "
         "integrators.symbolic integrators.scheme integrators.schemes integrators.composition "
         "integrators.activations integrators.problem "
-        "integrators.cells integrators.kinds integrators.own_cell",
+        "integrators.cells integrators.kinds integrators.own_cell "
+        "integrators.structure integrators.potential",
     ),
     "gradients": (
         "Jacobians, norms, profiles, exponents",
@@ -38,6 +39,7 @@ MODULES: Mapping[str, tuple[str, str]] = {
         "sensitivity.recurrences.cell sensitivity.recurrences.registry "
         "sensitivity.recurrences.vanilla sensitivity.recurrences.gated "
         "sensitivity.recurrences.residual sensitivity.recurrences.oscillators "
+        "sensitivity.recurrences.structures "
         "sensitivity.recurrences.orthogonal sensitivity.recurrences.momentum "
         "sensitivity.recurrences.descent sensitivity.recurrences.weights "
         "sensitivity.recurrences.weight_files",
@@ -50,7 +52,8 @@ MODULES: Mapping[str, tuple[str, str]] = {
     "training": (
         "Training",
         "sensitivity.training.classifier sensitivity.training.tasks sensitivity.training.trainer "
-        "sensitivity.training.models sensitivity.training.heuristic",
+        "sensitivity.training.models sensitivity.training.network sensitivity.training.cell_network "
+        "sensitivity.training.start sensitivity.training.heuristic",
     ),
     "pictures": (
         "Pictures",

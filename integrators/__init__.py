@@ -14,6 +14,7 @@ from .potential import PotentialField
 from .problem import TrajectoryOverflow
 from .schemes import SCHEMES, Scheme, get_scheme, register
 from .solve import Trajectory, integrate
+from .structure import Joint, Structure
 from .symbolic import symbolic_field
 from .textbook import harmonic, henon_heiles, kepler, pendulum
 
@@ -23,10 +24,12 @@ __all__ = [
     "Activation",
     "Cell",
     "Field",
+    "Joint",
     "Kind",
     "NeuralField",
     "PotentialField",
     "Scheme",
+    "Structure",
     "Trajectory",
     "TrajectoryOverflow",
     "get_scheme",

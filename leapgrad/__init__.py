@@ -34,16 +34,17 @@ if TYPE_CHECKING:
 # The lists are written out because reading them from the packages would import the compiler and SymPy.
 _NAMES = {
     "integrators": """
-        ACTIVATIONS Activation Cell Field Kind NeuralField PotentialField SCHEMES Scheme Trajectory
-        TrajectoryOverflow get_scheme harmonic henon_heiles integrate kepler own_cell pendulum register
-        symbolic_cell symbolic_field
+        ACTIVATIONS Activation Cell Field Joint Kind NeuralField PotentialField SCHEMES Scheme Structure
+        Trajectory TrajectoryOverflow get_scheme harmonic henon_heiles integrate kepler own_cell pendulum
+        register symbolic_cell symbolic_field
     """,
     "sensitivity": """
-        Certificate Comparison GradientProfile GrowthExponents OdeRecurrence Recurrence Results Scaled
-        SequenceClassifier StepRecommendation Study bounds cell certify compare float32_error from_arrays
-        from_keras from_torch gradient_profile growth_exponents jacobian jacobian_norm load_weights
-        log_jacobian_norm log_singular_values open_results recommend_step save_weights singular_values
-        to_torch unroll
+        Antisymmetric Cayley Certificate Comparison ComplexMatrix EigenNormalised Exponential
+        FourierFactors GradientProfile GrowthExponents OdeRecurrence Positive Recurrence Results Scaled
+        SequenceClassifier StepRecommendation Study UnitaryCayley bounds cell certify compare
+        float32_error from_arrays from_keras from_torch gradient_profile growth_exponents jacobian
+        jacobian_norm load_weights log_jacobian_norm log_singular_values open_results recommend_step
+        save_weights singular_values to_torch unroll
     """,
     "proofs": """
         CATALOGUE Decision Mutant Outcome Proposition Report Role Step StepReport Verdict check check_all

@@ -21,23 +21,41 @@ if TYPE_CHECKING:
     from .recurrences.cell import unroll
     from .recurrences.ode import OdeRecurrence
     from .recurrences.registry import make as cell
+    from .recurrences.structures import (
+        Antisymmetric,
+        Cayley,
+        ComplexMatrix,
+        EigenNormalised,
+        Exponential,
+        FourierFactors,
+        Positive,
+        UnitaryCayley,
+    )
     from .recurrences.weight_files import from_arrays, load_weights, save_weights
     from .recurrences.weights import from_keras, from_torch, to_torch
     from .studies import Results, Study, open_results
     from .training.classifier import SequenceClassifier
 
 __all__ = [
+    "Antisymmetric",
+    "Cayley",
     "Certificate",
     "Comparison",
+    "ComplexMatrix",
+    "EigenNormalised",
+    "Exponential",
+    "FourierFactors",
     "GradientProfile",
     "GrowthExponents",
     "OdeRecurrence",
+    "Positive",
     "Recurrence",
     "Results",
     "Scaled",
     "SequenceClassifier",
     "StepRecommendation",
     "Study",
+    "UnitaryCayley",
     "bounds",
     "cell",
     "certify",
@@ -74,6 +92,16 @@ _HOME = {
     ".recurrences.cell": ("unroll",),
     ".recurrences.ode": ("OdeRecurrence",),
     ".recurrences.registry": ("cell",),
+    ".recurrences.structures": (
+        "Antisymmetric",
+        "Cayley",
+        "ComplexMatrix",
+        "EigenNormalised",
+        "Exponential",
+        "FourierFactors",
+        "Positive",
+        "UnitaryCayley",
+    ),
     ".recurrences.weight_files": ("from_arrays", "load_weights", "save_weights"),
     ".recurrences.weights": ("from_keras", "from_torch", "to_torch"),
     ".studies": ("Results", "Study", "open_results"),
