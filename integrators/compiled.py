@@ -30,6 +30,7 @@ import tempfile
 import threading
 import types as python_types
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,18 @@ from numba.extending import NativeValue, register_model, unbox
 
 from .threads import interruptible
 
-__all__ = ["JIT_DISABLED", "Kernel", "Leaf", "helper", "inlined", "kernel", "shared", "user_kernel"]
+__all__ = [
+    "JIT_DISABLED",
+    "Kernel",
+    "Leaf",
+    "compiling_ours",
+    "helper",
+    "inlined",
+    "kernel",
+    "shared",
+    "user_function",
+    "user_kernel",
+]
 
 # Numba makes these names when it is imported, out of a checker's sight.
 _NUMBA: Any = numba
@@ -70,6 +82,26 @@ all that stands below it."""
 
 
 _COMPILING = threading.RLock()
+_THREAD = threading.local()
+
+
+@contextmanager
+def _ours() -> Iterator[None]:
+    """While a kernel of ours is compiled, on this thread."""
+    before = compiling_ours()
+    _THREAD.ours = True
+    try:
+        yield
+    finally:
+        _THREAD.ours = before
+
+
+def compiling_ours() -> bool:
+    """Whether this thread compiles a kernel, whose cache file is loaded after the code it refers to.
+
+    Numba's own cache knows nothing of such code.
+    """
+    return getattr(_THREAD, "ours", False)
 
 
 def _hold_compilers() -> None:
@@ -151,14 +183,21 @@ class Kernel:
             interruptible(self._compile)  # LLVM may take a second over one function
         return self._dispatcher
 
+    def compile_here(self) -> None:
+        """Compile on this thread: within a compilation of Numba's another would wait for ever."""
+        if self._dispatcher is None:
+            self._compile()
+
     def _compile(self) -> None:
-        with _COMPILING:  # threads that need one kernel wait for one compilation
+        # Threads that need one kernel wait for one compilation. Numba's lock comes first: whoever compiles a
+        # function that calls a kernel of ours has it already.
+        with global_compiler_lock, _COMPILING, _ours():
             if self._dispatcher is None:
                 dispatcher: Any = njit(**OPTIONS)(self.function)
                 if not JIT_DISABLED:
                     for other in _SHARED:
                         if other.function is not self.function:
-                            other.for_dtype(self.dtype).dispatcher  # noqa: B018
+                            other.for_dtype(self.dtype).compile_here()
                     if self.cached and (folder := cache_folder()) is not None:
                         dispatcher._cache = _CheckedCache(self.function, folder)
                     dispatcher.compile(self.signature)
@@ -250,19 +289,48 @@ def user_kernel(function: Any, signature: Any, argument: str) -> Kernel:
     """
     if isinstance(function, Kernel):
         return function
+    plain = _plain(function, argument)
+    made = Kernel(plain, signature, cached=False)
+    # Compile now: a user wants the error here, not in the first long run.
+    _compiling(lambda: made.dispatcher, plain, signature.args, argument)
+    return made
+
+
+def user_function(function: Any, arguments: tuple[Any, ...], argument: str) -> python_types.FunctionType:
+    """A user's ``@njit`` (or plain) function, after it was compiled for `arguments` and called with them.
+
+    Raises
+    ------
+    TypeError
+        If it is not a function, does not compile, or raises.
+    """
+    plain = _plain(function, argument)
+    dispatcher = njit(**OPTIONS)(plain)
+    kinds = tuple("array" if JIT_DISABLED else numba.typeof(a) for a in arguments)
+    _compiling(lambda: interruptible(lambda: dispatcher(*arguments)), plain, kinds, argument)
+    return plain
+
+
+def _plain(function: Any, argument: str) -> python_types.FunctionType:
     function = getattr(function, "py_func", function)
     if not isinstance(function, python_types.FunctionType):
         raise TypeError(f"{argument} must be a function (plain or @njit), got {type(function).__name__}.")
-    made = Kernel(function, signature, cached=False)
+    return function
+
+
+def _compiling(
+    call: Callable[[], object], function: Callable[..., Any], arguments: tuple[Any, ...], argument: str
+) -> None:
+    """``call()``, with one sentence for whatever stops it."""
     try:
-        made.dispatcher  # noqa: B018  compile now: a user wants the error here, not in the first long run
-    except (NumbaError, TypeError) as error:
-        arguments = ", ".join(str(a) for a in signature.args)
+        call()
+    except Exception as error:
+        known = isinstance(error, NumbaError | TypeError) or JIT_DISABLED
+        reason = first_reason(error) if known else f"{type(error).__name__}: {first_reason(error)}"
         raise TypeError(
-            f"{argument} ({function.__name__}) does not compile for the arguments ({arguments}): "
-            f"{first_reason(error)}"
+            f"{argument} ({function.__name__}) does not {'compile' if known else 'work'} for the arguments "
+            f"({', '.join(str(a) for a in arguments)}): {reason}"
         ) from error
-    return made
 
 
 def first_reason(error: Exception) -> str:

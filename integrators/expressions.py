@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 from .compiled import helper
@@ -20,7 +23,8 @@ __all__ = ["Expressions", "compiled", "digest", "listed", "prepared", "source", 
 _COMPILABLE = frozenset(
     "sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh exp log erf erfc".split()
 )
-# Rewritten piece by piece, since they are continuous and have a derivative on either side of the kink.
+# Rewritten piece by piece, since they are continuous and have a derivative on either side of the kink. At it
+# Abs has the slope 0, and so have Max(0, a) and Min(1, a) where a reaches the number, as in PyTorch.
 _KINKED = "Abs", "Max", "Min"
 _JUMPING = "sign", "Heaviside", "floor", "ceiling", "frac", "DiracDelta", "Mod"
 
@@ -55,7 +59,10 @@ class Expressions:
 
     def derivatives(self, by: Sequence[Any]) -> list[Any]:
         """∂F_i/∂s_j row by row, all of them printable."""
-        return _derivatives(self.values, by, self.given)
+        try:
+            return _derivatives(self.values, by, self.given)
+        except RecursionError:
+            raise _too_deep() from None
 
 
 def prepared(
@@ -71,9 +78,9 @@ def prepared(
     import sympy
 
     state, drive = symbols(y, "y"), symbols(x, "x")
-    values = dict(parameters or {})
-    constants = symbols(values, "parameters")
-    theta = [float(as_array(values[s], f"parameters[{s}]", 0)) for s in constants]
+    values = _mapping(parameters)
+    constants = symbols(list(values), "parameters")
+    theta = [_number(values[s], f"parameters[{s}]") for s in constants]
     every = [*state, *drive, *constants]
     twice = sorted({str(s) for s in every if every.count(s) > 1})
     if twice:
@@ -84,14 +91,18 @@ def prepared(
     ours = {s: sympy.Symbol(f"y_{i}", real=True) for i, s in enumerate(state)}
     ours |= {s: sympy.Symbol(f"x_{i}", real=True) for i, s in enumerate(drive)}
     ours |= {s: sympy.Symbol(f"theta_{i}", real=True) for i, s in enumerate(constants)}
-    given = listed(expressions, "expressions", sympy.Expr)
+    given = listed(expressions, "expressions", (sympy.Expr, Number))
     if len(given) != len(state):
         raise ValueError(
             f"expressions has {len(given)} entries for {len(state)} of y; a {what} has one for each."
         )
     own = [[ours[s] for s in row] for row in (state, drive, constants)]
+    try:
+        components = [_prepared(e, f"expressions[{i}]", ours) for i, e in enumerate(given)]
+    except RecursionError:
+        raise _too_deep() from None
     return Expressions(
-        [_prepared(e, f"expressions[{i}]", ours) for i, e in enumerate(given)],
+        components,
         own[0],
         own[1],
         own[2],
@@ -106,9 +117,41 @@ def digest(sources: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(sources).encode()).hexdigest()[:16]
 
 
-def listed(given: Any, argument: str, single: type) -> list[Any]:
+def _too_deep() -> ValueError:
+    return ValueError(
+        "expressions are nested too deeply for SymPy; split them, or raise sys.setrecursionlimit()."
+    )
+
+
+def _mapping(parameters: Any) -> dict[Any, Any]:
+    if isinstance(parameters, str):
+        raise TypeError(f"parameters must be a mapping Symbol → number, got the text {parameters!r}.")
+    try:
+        return dict(parameters or {})
+    except (TypeError, ValueError):
+        raise TypeError(f"parameters must be a mapping Symbol → number, got {parameters!r}.") from None
+
+
+def _number(value: Any, where: str) -> float:
+    """A parameter's value; SymPy's numbers, fractions and decimals are rounded to float64."""
+    import sympy
+
+    constant = isinstance(value, sympy.Expr) and value.is_number
+    if constant or isinstance(value, (Fraction, Decimal)):
+        try:
+            value = float(value)
+        except (TypeError, ValueError, OverflowError):
+            raise TypeError(f"{where} is {value}; pass a real number.") from None
+    return float(as_array(value, where, 0))
+
+
+def listed(given: Any, argument: str, single: type | tuple[type, ...]) -> list[Any]:
     if isinstance(given, single):
         return [given]
+    if isinstance(given, (str, bytes)):
+        raise TypeError(f"{argument} is the text {given!r}; pass SymPy objects.")
+    if isinstance(given, (Set, Mapping)):
+        raise TypeError(f"{argument} must be a sequence, whose order is known; got {given!r}.")
     try:
         return list(given)
     except TypeError:
@@ -131,11 +174,14 @@ def _prepared(given: Any, where: str, ours: Mapping[sympy.Symbol, sympy.Symbol])
 
     if isinstance(given, str):
         raise TypeError(f"{where} is the text {given!r}; pass a SymPy expression.")
+    # SymPy takes text for Python code and runs it: that in tuples, sets and dicts even with strict=True.
+    if not isinstance(given, (sympy.Basic, Number)):
+        raise TypeError(f"{where} is {given!r}; pass a scalar SymPy expression.")
     try:
-        expression = sympy.sympify(given)
-    except sympy.SympifyError:
-        raise TypeError(f"{where} is {given!r}; pass a SymPy expression.") from None
-    if not isinstance(expression, sympy.Expr):
+        expression = sympy.sympify(given, strict=True)
+    except (sympy.SympifyError, TypeError, ValueError):
+        raise TypeError(f"{where} is {given!r}; pass a scalar SymPy expression.") from None
+    if not isinstance(expression, sympy.Expr) or getattr(expression, "is_Matrix", False):
         raise TypeError(f"{where} is {given!r}; pass a scalar SymPy expression.")
     unknown = sorted(map(str, expression.free_symbols - set(ours)))
     if unknown:
@@ -160,7 +206,20 @@ def _prepared(given: Any, where: str, ours: Mapping[sympy.Symbol, sympy.Symbol])
             f"{where} holds {wrong}, which cannot be compiled: {given}. Known "
             f"functions: {', '.join(sorted((*_COMPILABLE, *_KINKED, 'Piecewise')))}."
         )
+    try:
+        _printed(expression)
+    except NotImplementedError:
+        raise ValueError(
+            f"{where} cannot be written as Python code: {given}. Write conditions of Piecewise with "
+            "<, >, & and |."
+        ) from None
     return expression
+
+
+def _printed(expression: Any) -> str:
+    from sympy.printing.pycode import PythonCodePrinter
+
+    return str(PythonCodePrinter().doprint(expression))
 
 
 def _spelled_out(expression: Any, kinked: Any) -> Any:
@@ -170,7 +229,7 @@ def _spelled_out(expression: Any, kinked: Any) -> Any:
     def pieces(*arguments: Any) -> Any:
         if kinked is sympy.Abs:
             (a,) = arguments
-            return sympy.Piecewise((a, a >= 0), (-a, True))
+            return sympy.Piecewise((a, a > 0), (-a, a < 0), (0, sympy.Eq(a, 0)))
         result, *rest = arguments
         for a in rest:
             better = result >= a if kinked is sympy.Max else result <= a
@@ -211,22 +270,20 @@ def _derivatives(force: Sequence[Any], by: Sequence[Any], given: Sequence[Any]) 
 def source(function: str, symbols: Sequence[Any], d: int, entries: Mapping[str, Sequence[Any]]) -> str:
     """Python source that fills the arrays named in `entries` for every lane, common subexpressions once."""
     import sympy
-    from sympy.printing.pycode import PythonCodePrinter
 
-    printer = PythonCodePrinter()
     expressions = [_with_default(e) for row in entries.values() for e in row]
     shared, finals = sympy.cse(expressions, symbols=sympy.numbered_symbols("t_", real=True))
     lines = [f"def {function}(theta, y, x, {', '.join(entries)}):", "    for q in range(y.shape[1]):"]
     for symbol in symbols:
         array, index = str(symbol).split("_")
         lines.append(f"        {symbol} = {array}[{index}{'' if array == 'theta' else ', q'}]")
-    lines += [f"        {symbol} = {printer.doprint(e)}" for symbol, e in shared]
+    lines += [f"        {symbol} = {_printed(e)}" for symbol, e in shared]
     remaining = iter(finals)
     for array, row in entries.items():
         for number in range(len(row)):
             i, j = divmod(number, len(row) // d)
             place = f"{i}, q" if array in ("force", "out") else f"{i}, {j}, q"
-            lines.append(f"        {array}[{place}] = {printer.doprint(next(remaining))}")
+            lines.append(f"        {array}[{place}] = {_printed(next(remaining))}")
     return "\n".join([*lines, "        pass", ""])
 
 

@@ -110,6 +110,8 @@ def _force(field: Field, theta: Float, y: Float, x: Float) -> Float:
 
 def differences(function: Callable[[Float], Float], point: Float) -> Float:
     """Jacobian of `function` at `point` by central differences with one Richardson step."""
+    if point.size == 0:
+        return np.zeros((*np.shape(function(point)), 0))
     columns = []
     for j in range(point.size):
         h = 1e-3 * max(1.0, abs(float(point[j])))

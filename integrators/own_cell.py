@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from .cell_check import check_cell
 from .cell_plan import POINT
 from .cells import Cell, Kind
-from .compiled import Kernel, first_reason, helper
+from .compiled import Kernel, first_reason, helper, user_function
 from .expressions import compiled, digest, prepared, source
-from .validation import as_count
+from .validation import as_array, as_count, as_vector
 
 __all__ = ["own_cell", "symbolic_cell"]
 
@@ -43,7 +43,7 @@ def own_cell(
     ----------
     step : callable
         ``step(theta, s, x, out, by_state)`` fills Φ, shape (D, m), and ∂Φ_i/∂s_j, shape (D, D, m), for m
-        lanes: s (D, m), x (n_inputs, m), theta (P,).
+        lanes: s (D, m), x (n_inputs, m), theta (P,). Slopes come as zeros, out as NaN.
     slopes : callable
         ``slopes(theta, s, x, by_theta, by_input)`` fills ∂Φ_i/∂θ_p, (D, P, m), and ∂Φ_i/∂x_j,
         (D, n_inputs, m).
@@ -68,7 +68,7 @@ def own_cell(
         If a slope is not that of `step`, naming the entry. Compared are complex steps through the Python
         function where it takes complex numbers, else differences of the compiled one.
     TypeError
-        If a function does not compile for these arguments.
+        If an argument is no function, or does not compile for these arguments; or raises; the reason is told.
 
     Examples
     --------
@@ -87,14 +87,10 @@ def own_cell(
 
         logistic = own_cell(step, slopes, 1, {"r": 3.9})
     """
-    functions = [getattr(function, "py_func", function) for function in (step, slopes)]
-    for argument, function in zip(("step", "slopes"), functions, strict=True):
-        if not callable(function):
-            raise TypeError(f"{argument} must be a function (plain or @njit), got {type(function).__name__}.")
-    dim, values = as_count(dim, "dim", least=1), dict(theta or {})
+    dim, n_inputs, values = as_count(dim, "dim", least=1), as_count(n_inputs, "n_inputs"), _named(theta)
     state = [f"s{i}" for i in range(dim)]
-    leaves = [helper(function) for function in functions]
-    point = _point(leaves[0], leaves[1], dim, as_count(n_inputs, "n_inputs"), len(values))
+    functions = _tried(name, (step, slopes), dim, n_inputs, values, check_at)
+    point = _point(helper(functions[0]), helper(functions[1]), dim, n_inputs, len(values))
     everything = [f"input.{j}" for j in range(n_inputs)] + state + list(values)
     depends = {block: " ".join(everything) for block in state}
     cell = _cell(name, state, Kernel(point, POINT, cached=False), depends, values, n_inputs)
@@ -182,6 +178,45 @@ def symbolic_cell(
     return cell
 
 
+def _tried(
+    name: str,
+    given: tuple[Any, Any],
+    dim: int,
+    n_inputs: int,
+    theta: Mapping[str, float],
+    at: ArrayLike | None,
+) -> list[Any]:
+    """The two functions of `own_cell`, called once for two lanes: they compile and fill all of Φ."""
+    rng = np.random.default_rng(2019)
+    s = np.repeat(
+        (rng.normal(size=dim) if at is None else as_vector(at, "check_at", dim))[:, None], 2, axis=1
+    )
+    inputs = np.array([*theta.values()]), s, rng.normal(size=(n_inputs, 2))
+    out = np.full((dim, 2), np.nan)
+    step = user_function(given[0], (*inputs, out, np.zeros((dim, dim, 2))), "step")
+    by_both = np.zeros((dim, len(theta), 2)), np.zeros((dim, n_inputs, 2))
+    slopes = user_function(given[1], (*inputs, *by_both), "slopes")
+    missing = np.argwhere(~np.isfinite(out))
+    if missing.size:
+        i, q = missing[0]
+        raise ValueError(
+            f"{name}: step gives no finite out[{i}, {q}] at s = {s[:, 0]}; it must fill out for every "
+            "component and every lane, or pass check_at=, a state of its domain."
+        )
+    return [step, slopes]
+
+
+def _named(theta: Any) -> dict[str, float]:
+    """The parameters of `own_cell`, checked."""
+    try:
+        values: dict[Any, Any] = dict(theta or {})
+    except (TypeError, ValueError):
+        values = {None: 0.0}
+    if not all(isinstance(name, str) for name in values):
+        raise TypeError(f'theta must be a mapping of names to numbers, such as {{"r": 3.9}}; got {theta!r}.')
+    return {name: float(as_array(value, f"theta[{name!r}]", 0)) for name, value in values.items()}
+
+
 def _rows(entries: Sequence[Any], dim: int) -> list[Sequence[Any]]:
     """D rows of entries that were listed row by row."""
     width = len(entries) // dim
@@ -201,6 +236,7 @@ def _point(step: Any, slopes: Any, D: int, n: int, P: int) -> Any:
                 x[j, q] = v[j, q]
             for j in range(D):
                 s[j, q] = v[n + j, q]
+        out[:] = np.nan  # where the step leaves something out
         by_state, by_theta, by_input = np.zeros((D, D, m)), np.zeros((D, P, m)), np.zeros((D, n, m))
         step(theta, s, x, out, by_state)
         slopes(theta, s, x, by_theta, by_input)
@@ -225,9 +261,14 @@ def _cell(
     n_inputs: int,
 ) -> Cell:
     names = [*state, *theta, *(("V",) if n_inputs else ())]
-    wrong = next((n for n in names if names.count(n) > 1 or len(n.split()) != 1 or n[:6] == "input."), None)
-    if wrong is not None:
-        raise ValueError(f"{name}: the name {wrong!r} is taken or has blanks; rename that component.")
+    for own in names:
+        if names.count(own) > 1:
+            owner = "the input matrix" if own == "V" else "the state" if own in state else "another"
+            raise ValueError(f"{name}: the name {own!r} is taken by {owner}; rename that component.")
+        if len(own.split()) != 1 or own.startswith("input."):
+            raise ValueError(
+                f"{name}: the name {own!r} is empty, has blanks or begins with 'input.'; rename it."
+            )
     kind = Kind(
         name=name,
         state=tuple(state),

@@ -10,13 +10,15 @@ target, which spares two passes over the columns.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .compiled import JIT_DISABLED, kernel, shared
+from .compiled import JIT_DISABLED, compiling_ours, kernel, shared
 
 __all__ = ["TILE_ROWS", "WIDTH", "copy_strip", "drift_tile", "product_tile"]
 
@@ -86,9 +88,21 @@ else:
     def _times(builder, count, stride):
         return builder.mul(ir.Constant(stride.type, count), stride)
 
+    def _keep_out_of_cache(module):
+        """Makes Numba refuse to cache a function of somebody else's, by a variable whose name it looks for.
+
+        In a later process the function would be loaded before the code that it refers to: a crash.
+        """
+        name = "numba.dynamic.globals.leapgrad"
+        if name not in module.globals:
+            mark: Any = ir.GlobalVariable(module, ir.IntType(8), name)
+            mark.linkage, mark.initializer = "weak", ir.Constant(ir.IntType(8), 0)
+
     def _call_shared(builder, name, arguments):
         number = next(argument.type.pointee for argument in arguments if argument.type.is_pointer)
-        tiles.for_dtype(np.float64 if isinstance(number, ir.DoubleType) else np.float32).dispatcher  # noqa: B018
+        tiles.for_dtype(np.float64 if isinstance(number, ir.DoubleType) else np.float32).compile_here()
+        if not compiling_ours():
+            _keep_out_of_cache(builder.module)
         kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
         function = cgutils.get_or_insert_function(builder.module, kind, f"leapgrad.{name}.{number}")
         builder.call(function, arguments)

@@ -62,8 +62,10 @@ def symbolic_field(
 
     Notes
     -----
-    Abs, Max and Min are differentiated piece by piece; at the kink itself the derivative is that of one of
-    the two sides.
+    Abs, Max and Min are differentiated piece by piece. At the kink itself the derivative of Abs is 0, and
+    that of Max(0, a) and of Min(1, a) too, as in PyTorch; otherwise it is that of one of the sides.
+
+    Text is never taken for an expression, at no depth of a list: SymPy would run it as Python code.
 
     Examples
     --------

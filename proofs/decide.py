@@ -14,7 +14,7 @@ from typing import Any
 import sympy as sp
 
 from proofs.proposition import Decision, Outcome
-from proofs.search import Premise, nonzero_point, violation
+from proofs.search import Premise, as_expression, nonzero_point, violation
 
 Expr = Any
 
@@ -63,7 +63,7 @@ def normal_form(expression: Expr) -> Expr:
     """Reduce an expression to a ratio of polynomials in independent atoms; the literal 0 means identically
     zero.
     """
-    expression = sp.sympify(expression).doit()
+    expression = as_expression(expression).doit()
     if not expression.is_commutative:
         return sp.expand(expression)
     if expression.has(sp.cosh, sp.sinh, sp.tanh):
@@ -84,7 +84,7 @@ def identity(left: Expr, right: Expr = 0) -> Decision:
         residual = (left - target).applyfunc(normal_form)
         entries = list(residual)
     else:
-        residual = normal_form(sp.sympify(left) - right)
+        residual = normal_form(as_expression(left) - right)
         entries = [residual]
     open_entries = [entry for entry in entries if entry != 0]
     for entry in open_entries:
@@ -110,7 +110,7 @@ def certificate(expression: Expr) -> Expr | None:
     times even powers of real atoms and any powers of non-negative atoms (SymPy's assumptions say which atoms
     are which).
     """
-    numerator, denominator = sp.fraction(sp.cancel(sp.together(sp.sympify(expression))))
+    numerator, denominator = sp.fraction(sp.cancel(sp.together(as_expression(expression))))
     for sign in (1, -1):
         top, bottom = sp.expand(sign * numerator), sp.expand(sign * denominator)
         if bottom != 0 and _termwise_nonnegative(top) and _termwise_nonnegative(bottom):
@@ -126,7 +126,7 @@ def at_least_zero(
     """
     if len(multipliers) != len(premises):
         return undecided(expression, "one multiplier is needed for each premise")
-    rest = sp.sympify(expression)
+    rest = as_expression(expression)
     for (small, large), multiplier in zip(premises, multipliers, strict=True):
         rest -= multiplier * (large - small)
     certified = [certificate(part) for part in (rest, *multipliers)]
@@ -140,7 +140,7 @@ def at_least_zero(
 
 def follows(claim: Premise, premises: Sequence[Premise] = (), multipliers: Sequence[Expr] = ()) -> Decision:
     """Decide that ``claim = (small, large)`` follows from premises with given non-negative multipliers."""
-    return at_least_zero(sp.sympify(claim[1]) - claim[0], premises, multipliers)
+    return at_least_zero(as_expression(claim[1]) - claim[0], premises, multipliers)
 
 
 def nonnegative_from(function: Expr, variable: sp.Symbol, start: Expr = 0, order: int = 1) -> Decision:
@@ -152,7 +152,7 @@ def nonnegative_from(function: Expr, variable: sp.Symbol, start: Expr = 0, order
     """
     decisions = {}
     beyond = sp.Symbol("u", nonnegative=True)
-    derivative = sp.sympify(function)
+    derivative = as_expression(function)
     for k in range(order):
         decisions[f"derivative {k} at {start}"] = at_least_zero(sp.simplify(derivative.subs(variable, start)))
         derivative = sp.diff(derivative, variable)
@@ -162,7 +162,7 @@ def nonnegative_from(function: Expr, variable: sp.Symbol, start: Expr = 0, order
     combined = all_of(decisions)
     if combined.proved:
         return combined
-    point = violation(sp.sympify(function).subs(variable, start + beyond), ())
+    point = violation(as_expression(function).subs(variable, start + beyond), ())
     return refuted(function, "negative at a point", point) if point else undecided(function, combined.note)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from fractions import Fraction
+from numbers import Number
 from typing import Any
 
 import sympy as sp
@@ -33,10 +34,17 @@ _POSITIVE = [
 _COUNTS = [sp.Integer(n) for n in (1, 2, 3, 5)]
 
 
+def as_expression(value: object) -> Any:
+    """A SymPy object, or a number made one; text is refused, since SymPy would run it as Python code."""
+    if not isinstance(value, (sp.Basic, sp.MatrixBase, Number)):
+        raise TypeError(f"{value!r} is no SymPy expression and no number.")
+    return sp.sympify(value, strict=True)
+
+
 def violation(expression: Expr, premises: Sequence[Premise]) -> dict[str, Expr] | None:
     """Search, exactly, for a point where every premise holds and ``expression`` is negative."""
-    expression = sp.sympify(expression)
-    gaps = [sp.sympify(large) - small for small, large in premises]
+    expression = as_expression(expression)
+    gaps = [as_expression(large) - small for small, large in premises]
     symbols = sorted(set().union(expression.free_symbols, *(gap.free_symbols for gap in gaps)), key=str)
     order = {symbol: position for position, symbol in enumerate(symbols)}
     fast = all(part.is_rational_function(*symbols) for part in (expression, *gaps))
