@@ -39,7 +39,7 @@ MODULES: Mapping[str, tuple[str, str]] = {
         "sensitivity.recurrences.cell sensitivity.recurrences.registry "
         "sensitivity.recurrences.vanilla sensitivity.recurrences.gated "
         "sensitivity.recurrences.residual sensitivity.recurrences.oscillators "
-        "sensitivity.recurrences.structures "
+        "sensitivity.recurrences.structures sensitivity.recurrences.spectral_structures "
         "sensitivity.recurrences.orthogonal sensitivity.recurrences.momentum "
         "sensitivity.recurrences.descent sensitivity.recurrences.weights "
         "sensitivity.recurrences.weight_files",

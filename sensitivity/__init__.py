@@ -21,12 +21,11 @@ if TYPE_CHECKING:
     from .recurrences.cell import unroll
     from .recurrences.ode import OdeRecurrence
     from .recurrences.registry import make as cell
+    from .recurrences.spectral_structures import EigenNormalised, Exponential
     from .recurrences.structures import (
         Antisymmetric,
         Cayley,
         ComplexMatrix,
-        EigenNormalised,
-        Exponential,
         FourierFactors,
         Positive,
         UnitaryCayley,
@@ -92,12 +91,11 @@ _HOME = {
     ".recurrences.cell": ("unroll",),
     ".recurrences.ode": ("OdeRecurrence",),
     ".recurrences.registry": ("cell",),
+    ".recurrences.spectral_structures": ("EigenNormalised", "Exponential"),
     ".recurrences.structures": (
         "Antisymmetric",
         "Cayley",
         "ComplexMatrix",
-        "EigenNormalised",
-        "Exponential",
         "FourierFactors",
         "Positive",
         "UnitaryCayley",

@@ -57,6 +57,15 @@ def agreement(approximate: ArrayLike, exact: ArrayLike) -> Agreement:
     return Agreement(angle, sizes[0] / sizes[1])
 
 
+def _of_every_state(run: CellRecurrence, cotangents: ArrayLike) -> Float:
+    """∂C/∂s_i, checked, shape (*lanes, N + 1, D)."""
+    given = as_array(cotangents, "cotangents", len(run.shape) + 2)
+    wanted = (*run.shape, run.n_steps + 1, run.cell.dim)
+    if given.shape != wanted:
+        raise ValueError(f"cotangents has shape {given.shape}; this run asks for {wanted}.")
+    return given
+
+
 def truncated_gradient(run: CellRecurrence, cotangents: ArrayLike, window: int) -> Float:
     """Backpropagation truncated at every `window` steps: ∂C/∂θ with the state taken as constant there.
 
@@ -80,7 +89,7 @@ def truncated_gradient(run: CellRecurrence, cotangents: ArrayLike, window: int) 
         would be another recurrence.
     """
     window, N = as_count(window, "window", least=1), run.n_steps
-    given = as_array(cotangents, "cotangents", len(run.shape) + 2)
+    given = _of_every_state(run, cotangents)
     pieces = [(start, min(start + window, N)) for start in range(0, N, window)]
     clock = run.cell.clock(N)
     if any(not np.array_equal(run.cell.clock(stop - start), clock[start:stop]) for start, stop in pieces):
@@ -108,7 +117,7 @@ def rflo_gradient(run: CellRecurrence, cotangents: ArrayLike) -> Float:
 
     Returns
     -------
-    ndarray, shape (P,)
+    ndarray, shape (F,)
 
     Notes
     -----
@@ -119,7 +128,7 @@ def rflo_gradient(run: CellRecurrence, cotangents: ArrayLike) -> Float:
     cell = run.cell
     if cell.kind.name != "leaky" or cell.plan.layers > 1:
         raise ValueError(f"RFLO is defined for the leaky cell, not for {cell!r}.")
-    given = as_array(cotangents, "cotangents", len(run.shape) + 2).reshape(run.problem.n_lanes, -1, cell.dim)
+    given = _of_every_state(run, cotangents).reshape(run.problem.n_lanes, -1, cell.dim)
     states = run.states().reshape(given.shape)
     x, h = run.drive(), run.problem.steps[:, None]
     p = cell.parameters
@@ -139,4 +148,4 @@ def rflo_gradient(run: CellRecurrence, cotangents: ArrayLike) -> Float:
         parts["V"][...] = np.einsum(
             "lni,lnj->ij", weights, np.broadcast_to(x, (*weights.shape[:2], x.shape[-1]))
         )
-    return gradient
+    return cell.gradient_by_free(gradient)

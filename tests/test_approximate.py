@@ -64,6 +64,18 @@ def test_truncation_of_cells_with_momentum(name, settings, window):
     assert np.abs(found - expected).max() <= 1e-13 * np.abs(expected).max()
 
 
+def test_cotangents_of_another_shape_are_refused():
+    run, cotangents = losses("leaky")
+    for wrong in (cotangents[:, :-1], cotangents[:2], cotangents[..., :3]):
+        for gradient in (
+            run.backpropagate,
+            lambda c: truncated_gradient(run, c, 5),
+            lambda c: rflo_gradient(run, c),
+        ):
+            with pytest.raises(ValueError, match=r"cotangents has shape .* asks for \(3, 21, 4\)"):
+                gradient(wrong)
+
+
 def test_pieces_of_a_recurrence_that_counts_are_refused():
     for settings, window in (({"restart": 3}, 4), ({"restart": 0}, 19), ({"restart": 30}, 10)):
         with pytest.raises(ValueError, match="take a window of 20 or more, or a multiple of the steps"):

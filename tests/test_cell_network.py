@@ -12,7 +12,8 @@ from sensitivity.recurrences.initial import uniform
 from sensitivity.recurrences.orthogonal import EXPRNN, SCURNN
 from sensitivity.recurrences.oscillators import unicornn
 from sensitivity.recurrences.registry import MODELS, make
-from sensitivity.recurrences.structures import Exponential, above_diagonal
+from sensitivity.recurrences.spectral_structures import Exponential
+from sensitivity.recurrences.structures import above_diagonal
 from sensitivity.recurrences.vanilla import vanilla
 from sensitivity.training.cell_network import CellNetwork
 from sensitivity.training.models import MODELS as NETWORKS
@@ -246,6 +247,17 @@ def test_weights_that_were_given_are_the_start():
     network = CellNetwork(EXPRNN(5, 1, A=A, V=np.ones((5, 1))), N_STEPS)
     parts = network.named(Start().draw(network, 0))
     assert np.array_equal(parts["A"], above_diagonal(A)) and (parts["V"] == 1.0).all()
+
+
+def test_what_is_no_cell_or_no_parameters_is_refused():
+    with pytest.raises(
+        TypeError, match=r"cell must be a Cell, as sensitivity.cell and own_cell make it, got str"
+    ):
+        CellNetwork("lstm", N_STEPS)
+    network = CellNetwork(lstm(3, 1), N_STEPS)
+    theta, (inputs, labels) = Start().draw(network, 0), batch(network)
+    with pytest.raises(ValueError, match=r"theta has shape \(67,\); this network asks for \(68,\)"):
+        network.gradient(theta[:-1], inputs, labels)
 
 
 def test_every_cell_can_be_named_for_training():

@@ -1,6 +1,10 @@
 """Structured cells: free parameters, gradients by them, and matrices that keep their structure."""
 
+import os
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import naive_cells
 import naive_structures
@@ -10,17 +14,19 @@ import scipy.linalg
 
 from integrators import own_cell, symbolic_cell
 from integrators.structure import Joint, Structure
-from sensitivity.approximate import truncated_gradient
+from sensitivity.approximate import rflo_gradient, truncated_gradient
 from sensitivity.recurrences.cell import unroll
 from sensitivity.recurrences.gated import lstm
 from sensitivity.recurrences.orthogonal import ENRNN, EXPRNN, MODRELU_COMPLEX, SCORNN, SCURNN, URNN
 from sensitivity.recurrences.oscillators import unicornn
 from sensitivity.recurrences.registry import MODELS, make
 from sensitivity.recurrences.residual import ANTISYMMETRIC
-from sensitivity.recurrences.structures import Cayley, Exponential, Positive, cayley
+from sensitivity.recurrences.spectral_structures import Exponential
+from sensitivity.recurrences.structures import Cayley, Positive, cayley
 from sensitivity.recurrences.vanilla import vanilla
 from sensitivity.recurrences.weight_files import load_weights, save_weights
 
+ROOT = Path(__file__).resolve().parent.parent
 STRUCTURED = tuple(naive_structures.BY_NAME)
 every_structure = pytest.mark.parametrize("name", STRUCTURED)
 
@@ -110,6 +116,33 @@ def test_the_exponential_against_scipys_frechet_derivative():
         for factor in (1.0, 1e3, 1e6):
             W = structure.assemble({"A": factor * free["A"]})["W"]
             assert np.abs(W.T @ W - np.eye(len(A))).max() <= 1e-12
+
+
+STARTS = """
+import hashlib
+from integrators.blocks import one_blas_thread
+with one_blas_thread():
+    pass
+from sensitivity.recurrences.registry import make
+print(*[hashlib.sha256(make(name, d).theta.tobytes()).hexdigest() for d in (17, 130) for name in {names}])
+"""
+
+
+def test_no_bit_of_a_start_depends_on_the_threads_of_blas():
+    found = set()
+    for threads in ("1", "3"):
+        code = STARTS.format(names=STRUCTURED)
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        )
+        found.add(done.stdout)
+    assert len(found) == 1
 
 
 @every_structure
@@ -218,6 +251,19 @@ def test_weights_of_structured_cells_go_through_files(name, suffix, tmp_path):
 def test_structured_cells_pickle(name):
     structure = make(name, 6, 2).kind.structure
     assert pickle.loads(pickle.dumps(structure)) == structure
+
+
+def test_reversed_sweeps_and_local_rules_are_by_the_free_parameters():
+    rng = np.random.default_rng(2)
+    cell = unicornn(3, 1).structured(Positive("w"))
+    run, lam = unroll(cell, s0=rng.normal(size=6), inputs=rng.normal(size=(9, 1))), rng.normal(size=(6, 1))
+    swept = run.reversed_pullback(lam, gradient=True).gradient[0]
+    assert np.allclose(swept, run.parameter_gradient(lam[:, 0]), rtol=1e-9) and swept.shape == cell.free.shape
+    leaky = make("leaky", 4, 1).structured(Exponential(), A=np.zeros(6))
+    run = unroll(leaky, inputs=rng.normal(size=(1, 1)))  # one step: the local rule is exact
+    cotangents = rng.normal(size=(2, 4))
+    exact = run.backpropagate(cotangents).theta
+    assert np.allclose(rflo_gradient(run, cotangents), exact, rtol=1e-13, atol=1e-15)
 
 
 @every_structure

@@ -105,6 +105,12 @@ class CellRecurrence(OdeRecurrence):
             number of threads. Constants and fixed parameters have entries too, all zero.
         """
         given = as_array(cotangents, "cotangents", (len(self.shape) + 1, len(self.shape) + 2))
+        whole = (*self.shape, self.n_steps + 1, self.cell.dim)
+        if given.shape not in (whole, (*self.shape, self.cell.dim)):
+            raise ValueError(
+                f"cotangents has shape {given.shape}; this run asks for {whole}, or for "
+                f"{(*self.shape, self.cell.dim)} of the last state."
+            )
         flat = given.reshape(self.problem.n_lanes, *given.shape[len(self.shape) :])
         found = backpropagate(
             self.problem,

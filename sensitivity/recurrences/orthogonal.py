@@ -14,16 +14,8 @@ from integrators.compiled import helper, kernel
 
 from .initial import spectral
 from .settings import published_start
-from .structures import (
-    Cayley,
-    ComplexMatrix,
-    EigenNormalised,
-    Exponential,
-    FourierFactors,
-    UnitaryCayley,
-    above_diagonal,
-    cayley,
-)
+from .spectral_structures import EigenNormalised, Exponential
+from .structures import Cayley, ComplexMatrix, FourierFactors, UnitaryCayley, above_diagonal, cayley
 
 __all__ = ["MODRELU", "MODRELU_COMPLEX", "cayley", "enrnn", "exprnn", "rotations", "scornn", "scurnn", "urnn"]
 

@@ -23,14 +23,18 @@ __all__ = [
     "Antisymmetric",
     "Cayley",
     "ComplexMatrix",
-    "EigenNormalised",
-    "Exponential",
     "FourierFactors",
     "Positive",
     "UnitaryCayley",
     "above_diagonal",
+    "antisymmetric",
     "as_real",
     "cayley",
+    "cayley_slope",
+    "check_orthogonal",
+    "from_cayley",
+    "read_antisymmetric",
+    "side_of",
 ]
 
 Float = NDArray[np.float64]
@@ -39,9 +43,6 @@ Arrays = Mapping[str, Float]
 
 ORTHOGONAL = 1e-12
 """Largest entry of WᵀW − I, in units of √d, up to which a given W counts as orthogonal."""
-
-DRIFT = 1e-13
-"""Largest entry of WᵀW − I that is left in an exponential."""
 
 
 def cayley(A: Any, scale: Any) -> Any:
@@ -90,7 +91,7 @@ def _complex_gradient(G: Float) -> Complex:
     return (G[:d, :d] + G[d:, d:]) + 1j * (G[d:, :d] - G[:d, d:])
 
 
-def _check_orthogonal(W: Any) -> None:
+def check_orthogonal(W: Any) -> None:
     off = float(np.abs(W.conj().T @ W - np.eye(len(W))).max(initial=0.0))
     if off > ORTHOGONAL * math.sqrt(len(W)):
         kind, star = ("unitary", "W*W") if np.iscomplexobj(W) else ("orthogonal", "WᵀW")
@@ -100,7 +101,7 @@ def _check_orthogonal(W: Any) -> None:
         )
 
 
-def _read_antisymmetric(name: str, value: Any, d: int) -> Float:
+def read_antisymmetric(name: str, value: Any, d: int) -> Float:
     """Entries above the diagonal of a given A, which is a matrix or these entries."""
     array = as_array(value, name, (1, 2))
     if array.shape == (d * (d - 1) // 2,):
@@ -116,7 +117,7 @@ def _read_antisymmetric(name: str, value: Any, d: int) -> Float:
     return above_diagonal(array)
 
 
-def _from_cayley(Q: Any) -> Any:
+def from_cayley(Q: Any) -> Any:
     """A with (I + A)⁻¹ (I − A) = Q, for Q without the eigenvalue −1."""
     if not len(Q):
         return Q
@@ -130,7 +131,7 @@ def _from_cayley(Q: Any) -> Any:
     return (A - A.conj().T) / 2.0
 
 
-def _cayley_slope(A: Any, W: Any, scale: Any, G: Any) -> Any:
+def cayley_slope(A: Any, W: Any, scale: Any, G: Any) -> Any:
     """Z with dC = Re tr(Z* dA) for W = (I + A)⁻¹ (I − A) diag(scale): Z = −(I + A)⁻* G (W + diag(scale))*."""
     unit = np.eye(len(A))
     return -np.linalg.solve((unit + A).conj().T, G @ (W + np.diag(scale)).conj().T)
@@ -157,10 +158,10 @@ class Antisymmetric(Structure):
         if name == "A" and np.ndim(value) == 2 and np.shape(value) == (d, d):
             array = as_array(value, name, 2)
             return above_diagonal(array - array.T)
-        return _read_antisymmetric(name, value, d) if name == "A" else super().read(name, value, d)
+        return read_antisymmetric(name, value, d) if name == "A" else super().read(name, value, d)
 
     def assemble(self, free: Arrays) -> dict[str, Float]:
-        d = _side(free["A"])
+        d = side_of(free["A"])
         return {"W": antisymmetric(free["A"], d) - free["gamma"] * np.eye(d)}
 
     def pullback(self, free: Arrays, gradient: Arrays) -> dict[str, Float]:
@@ -178,7 +179,7 @@ class Antisymmetric(Structure):
         return {"A": above_diagonal(W)}
 
 
-def _side(entries: Float) -> int:
+def side_of(entries: Float) -> int:
     """d, from the d(d − 1)/2 entries above a diagonal."""
     return (1 + math.isqrt(1 + 8 * entries.size)) // 2
 
@@ -202,7 +203,7 @@ class Cayley(Structure):
 
     def read(self, name: str, value: Any, d: int) -> Float:
         if name == "A":
-            return _read_antisymmetric(name, value, d)
+            return read_antisymmetric(name, value, d)
         signs = super().read(name, value, d)
         if (np.abs(signs) != 1.0).any():
             raise ValueError(f"D holds {signs[np.abs(signs) != 1.0][0]:g}; its entries must be 1 or −1.")
@@ -214,72 +215,12 @@ class Cayley(Structure):
     def pullback(self, free: Arrays, gradient: Arrays) -> dict[str, Float]:
         D = free["D"]
         A = antisymmetric(free["A"], len(D))
-        Z = _cayley_slope(A, cayley(A, D), D, gradient["W"])
+        Z = cayley_slope(A, cayley(A, D), D, gradient["W"])
         return {"A": above_diagonal(Z - Z.T)}
 
     def recover(self, made: Arrays, given: Arrays) -> dict[str, Float]:
-        _check_orthogonal(made["W"])
-        return {"A": above_diagonal(_from_cayley(made["W"] * given["D"]))}
-
-
-@dataclass(frozen=True)
-class Exponential(Structure):
-    """W = exp(A), A antisymmetric: orthogonal with determinant 1."""
-
-    makes = ("W",)
-
-    def shapes(self, d: int) -> dict[str, tuple[int, ...]]:
-        return {"A": (d * (d - 1) // 2,)}
-
-    def read(self, name: str, value: Any, d: int) -> Float:
-        return _read_antisymmetric(name, value, d)
-
-    def assemble(self, free: Arrays) -> dict[str, Float]:
-        import scipy.linalg  # here, since it takes longer to load than most cells need it for
-
-        W = np.asarray(scipy.linalg.expm(antisymmetric(free["A"], _side(free["A"]))), np.float64)
-        # The squarings lose about ‖A‖ units of round-off, and a step of Newton and Schulz finds them again.
-        gram = W.T @ W
-        if np.abs(gram - np.eye(len(W))).max() > DRIFT:
-            W = W @ (3.0 * np.eye(len(W)) - gram) / 2.0
-        return {"W": W}
-
-    def pullback(self, free: Arrays, gradient: Arrays) -> dict[str, Float]:
-        """By the theorem of Daleckii and Krein, in the unitary basis U of the eigenvectors of A = U iΩ U*.
-
-        With dW = U (Φ ∘ U* dA U) U*, Φ_jk = (e^{iω_j} − e^{iω_k})/(iω_j − iω_k) = e^{i(ω_j + ω_k)/2}
-        sin(δ)/δ, δ = (ω_j − ω_k)/2, the transposed map is Z = U (Φ̄ ∘ U* G U) U*, and no digits are lost
-        where two eigenvalues meet.
-        """
-        A = antisymmetric(free["A"], _side(free["A"]))
-        omega, U = np.linalg.eigh(-1j * A)
-        mean, half = omega[:, None] / 2.0 + omega / 2.0, omega[:, None] / 2.0 - omega / 2.0
-        slope = np.exp(-1j * mean) * np.sinc(half / math.pi)
-        Z = (U @ (slope * (U.conj().T @ gradient["W"] @ U)) @ U.conj().T).real
-        return {"A": above_diagonal(Z - Z.T)}
-
-    def recover(self, made: Arrays, given: Arrays) -> dict[str, Float]:
-        """The principal logarithm: rotations by angles in [−π, π]."""
-        import scipy.linalg
-
-        W = made["W"]
-        _check_orthogonal(W)
-        T, Z = scipy.linalg.schur(W, output="real")[:2]
-        L, i, reflected = np.zeros_like(W), 0, []
-        while i < len(W):
-            if i + 1 < len(W) and T[i + 1, i] != 0.0:
-                angle = math.atan2(T[i + 1, i] - T[i, i + 1], T[i, i] + T[i + 1, i + 1])
-                L[i, i + 1], L[i + 1, i] = -angle, angle
-                i += 2
-            else:
-                reflected += [i] if T[i, i] < 0.0 else []
-                i += 1
-        if len(reflected) % 2:
-            raise ValueError("no A makes this W, since det W = −1 and exp(A) has the determinant 1.")
-        for p, q in zip(reflected[::2], reflected[1::2], strict=True):
-            L[p, q], L[q, p] = -math.pi, math.pi
-        A = Z @ L @ Z.T
-        return {"A": above_diagonal((A - A.T) / 2.0)}
+        check_orthogonal(made["W"])
+        return {"A": above_diagonal(from_cayley(made["W"] * given["D"]))}
 
 
 @dataclass(frozen=True)
@@ -330,7 +271,7 @@ class UnitaryCayley(Structure):
     def pullback(self, free: Arrays, gradient: Arrays) -> dict[str, Float]:
         A, scale = self.matrix(free["A"]), np.exp(1j * free["phases"])
         W, G = cayley(A, scale), _complex_gradient(gradient["W"])
-        Z = _cayley_slope(A, W, scale, G)
+        Z = cayley_slope(A, W, scale, G)
         imaginary = Z.imag + Z.imag.T
         imaginary[np.diag_indices(len(A))] /= 2.0
         by_A = np.concatenate([above_diagonal(Z.real - Z.real.T), imaginary[np.triu_indices(len(A))]])
@@ -339,14 +280,14 @@ class UnitaryCayley(Structure):
     def recover(self, made: Arrays, given: Arrays) -> dict[str, Float]:
         """θ as given; or one phase for all, by which −1 is far from the spectrum of W diag(e^{−iθ})."""
         W = _as_complex(made["W"])
-        _check_orthogonal(W)
+        check_orthogonal(W)
         phases = given.get("phases")
         if phases is None:
             angles = np.sort(np.angle(np.linalg.eigvals(W)))
             gaps = np.diff(angles, append=angles[0] + 2.0 * math.pi)
             middle = angles[gaps.argmax()] + gaps.max() / 2.0
             phases = np.full(len(W), middle - math.pi)
-        A = _from_cayley(W * np.exp(-1j * phases))
+        A = from_cayley(W * np.exp(-1j * phases))
         return {"A": self._entries(A), "phases": phases}
 
 
@@ -432,100 +373,6 @@ def _reflect_back(G: Complex, columns: Complex, v: Complex) -> tuple[Complex, Fl
 def _by_phases(phases: Float, columns: Complex, G: Complex) -> Float:
     """The gradient by θ of diag(e^{iθ}) columns."""
     return -(G.conj() * (np.exp(1j * phases)[:, None] * columns)).imag.sum(axis=1)
-
-
-@dataclass(frozen=True)
-class EigenNormalised(Structure):
-    """W = [[W₁, W₃], [0, W₂/ρ(W₂)]], W₁ = (I + A)⁻¹ (I − A) orthogonal, ρ the spectral radius.
-
-    Free are A, W₂ and W₃; the zero block stays zero. ρ is not differentiable where eigenvalues of different
-    real parts or opposite sign tie for the largest modulus; the gradient is that of one of them there.
-
-    Attributes
-    ----------
-    split : int, optional
-        Size of W₁; d/2 by default.
-    """
-
-    split: int | None = None
-    makes = ("W",)
-
-    def _parts(self, d: int) -> tuple[int, int]:
-        first = d // 2 if self.split is None else self.split
-        return first, d - first
-
-    def shapes(self, d: int) -> dict[str, tuple[int, ...]]:
-        d1, d2 = self._parts(d)
-        shapes = {"A": (d1 * (d1 - 1) // 2,), "W2": (d2, d2), "W3": (d1, d2)}
-        return {name: shape for name, shape in shapes.items() if name == "A" or 0 not in shape}
-
-    def start(self, d: int) -> dict[str, Float]:
-        d2 = self._parts(d)[1]
-        return {**super().start(d), **({"W2": np.eye(d2)} if d2 else {})}
-
-    def read(self, name: str, value: Any, d: int) -> Float:
-        if name == "A":
-            return _read_antisymmetric(name, value, self._parts(d)[0])
-        array = super().read(name, value, d)
-        if name == "W2" and np.abs(np.linalg.eigvals(array)).max() == 0.0:
-            raise ValueError("W2 has the spectral radius 0, by which it cannot be divided.")
-        return array
-
-    def _sizes(self, free: Arrays) -> tuple[int, int]:
-        d2 = len(free["W2"]) if "W2" in free else 0
-        return len(free["W3"]) if "W3" in free else (_side(free["A"]) if not d2 else 0), d2
-
-    def assemble(self, free: Arrays) -> dict[str, Float]:
-        d1, d2 = self._sizes(free)
-        W = np.zeros((d1 + d2, d1 + d2))
-        W[:d1, :d1] = cayley(antisymmetric(free["A"], d1), np.ones(d1))
-        if d2:
-            radius = np.abs(np.linalg.eigvals(free["W2"])).max()
-            if radius == 0.0:
-                raise ValueError("W2 has the spectral radius 0, by which it cannot be divided.")
-            W[d1:, d1:] = free["W2"] / radius
-        if d1 and d2:
-            W[:d1, d1:] = free["W3"]
-        return {"W": W}
-
-    def pullback(self, free: Arrays, gradient: Arrays) -> dict[str, Float]:
-        (d1, d2), G = self._sizes(free), gradient["W"]
-        A, one = antisymmetric(free["A"], d1), np.ones(d1)
-        Z = _cayley_slope(A, cayley(A, one), one, G[:d1, :d1])
-        found = {"A": above_diagonal(Z - Z.T)}
-        if d2:
-            radius, slope = _radius_slope(free["W2"])
-            own = G[d1:, d1:]
-            found["W2"] = own / radius - float(np.sum(own * free["W2"])) / radius**2 * slope
-        if d1 and d2:
-            found["W3"] = G[:d1, d1:].copy()
-        return found
-
-    def recover(self, made: Arrays, given: Arrays) -> dict[str, Float]:
-        W = made["W"]
-        d1, d2 = self._parts(len(W))
-        if W[d1:, :d1].any():
-            raise ValueError(f"rows {d1} … of W must be zero in the first {d1} columns.")
-        _check_orthogonal(W[:d1, :d1])
-        found = {"A": above_diagonal(_from_cayley(W[:d1, :d1]))}
-        if d2:
-            radius = np.abs(np.linalg.eigvals(W[d1:, d1:])).max()
-            if abs(radius - 1.0) > 1e-9:
-                raise ValueError(f"the last {d2} rows of W have the spectral radius {radius:.6g}, not 1.")
-            found["W2"] = W[d1:, d1:].copy()
-        return found | ({"W3": W[:d1, d1:].copy()} if d1 and d2 else {})
-
-
-def _radius_slope(W: Float) -> tuple[float, Float]:
-    """ρ(W) and ∂ρ/∂W = Re(λ̄ v̄ uᵀ/(v*u))/|λ|, with the right and left eigenvectors u and v of λ, |λ| = ρ."""
-    import scipy.linalg
-
-    found: Any = scipy.linalg.eig(W, left=True, right=True)
-    values, left, right = found
-    k = int(np.abs(values).argmax())
-    value, u, v = values[k], right[:, k], left[:, k]
-    slope = (np.conj(value) * np.outer(v.conj(), u) / np.vdot(v, u)).real / abs(value)
-    return float(abs(value)), slope
 
 
 @dataclass(frozen=True)

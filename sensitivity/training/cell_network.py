@@ -75,6 +75,10 @@ class CellNetwork(Network):
         published: Callable[[np.random.Generator], Cell] | None = None,
         threads: int | None = None,
     ) -> None:
+        if not isinstance(cell, Cell):
+            raise TypeError(
+                f"cell must be a Cell, as sensitivity.cell and own_cell make it, got {type(cell).__name__}."
+            )
         self.cell, self.d, self.n_inputs = cell, cell.d, cell.n_inputs
         self.n_steps = as_count(n_steps, "n_steps", least=1)
         self.n_classes = as_count(n_classes, "n_classes", least=2)
@@ -108,7 +112,17 @@ class CellNetwork(Network):
         return own[name]
 
     def with_theta(self, theta: Float) -> Cell:
-        """The cell with these parameters, for Jacobians; its structure is that of `cell`."""
+        """The cell with these parameters, for Jacobians; its structure is that of `cell`.
+
+        Raises
+        ------
+        ValueError
+            If θ has another length, or holds or makes what is not finite.
+        """
+        if np.shape(theta) != (self.n_parameters,):
+            raise ValueError(
+                f"theta has shape {np.shape(theta)}; this network asks for ({self.n_parameters},)."
+            )
         free = self.cell.free.copy()
         free[self.cell.free_trainable] = theta[: int(self.cell.free_trainable.sum())]
         return self.cell.with_free(free)
