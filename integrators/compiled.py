@@ -10,30 +10,26 @@ Two kinds of function exist.
 
 Why not ``njit(cache=True)``: Numba's own cache notices a change only in the file that holds the kernel, not
 in the helpers it calls from elsewhere, and a damaged cache file stops the program. Here the key of a cache
-file is a digest of the kernel's byte code *and of everything it refers to*, each file carries a checksum,
-and whatever goes wrong with the cache ends in a compilation, never in an error.
-
-The environment variable ``LEAPGRAD_CACHE`` names the cache folder, or switches caching off (``off``).
-Without it kernels are kept beside the package in ``__pycache__`` or, where that is read-only, in the user's
-cache folder.
+file is a digest of the kernel's byte code *and of everything it refers to*, each file carries a checksum
+against damage, and whatever goes wrong with the cache ends in a compilation, never in an error.
+`kernel_cache` says where the files lie and which of them are believed.
 """
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import os
 import pickle
 import platform
 import re
 import sys
-import tempfile
 import threading
 import types as python_types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import llvmlite
 import numba
 import numpy as np
 from numba import njit, types
@@ -47,6 +43,8 @@ from numba.core.typing.templates import Signature
 from numba.experimental.function_type import FunctionModel
 from numba.extending import NativeValue, register_model, unbox
 
+from . import kernel_cache
+from .kernel_cache import digest as _digest
 from .threads import interruptible
 
 __all__ = [
@@ -81,6 +79,15 @@ inlined: Callable[..., Any] = njit(inline="always", **OPTIONS)
 all that stands below it."""
 
 
+# Of Numba, by the names of its environment variables without NUMBA_.
+SETTINGS = (
+    "OPT", "BOUNDSCHECK", "LOOP_VECTORIZE", "SLP_VECTORIZE", "ENABLE_AVX", "USING_SVML", "DEBUGINFO_DEFAULT",
+    "ENABLE_PROFILING",
+)  # fmt: skip
+
+# What the next process would meet as well.
+DISK_TROUBLE = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO")}
+
 _COMPILING = threading.RLock()
 _THREAD = threading.local()
 
@@ -106,13 +113,13 @@ def compiling_ours() -> bool:
 
 def _hold_compilers() -> None:
     """Wait for the compilation of other threads, and let none begin."""
+    global_compiler_lock.acquire()  # in the order of `Kernel._compile`
     _COMPILING.acquire()
-    global_compiler_lock.acquire()
 
 
 def _let_compilers_go() -> None:
-    global_compiler_lock.release()
     _COMPILING.release()
+    global_compiler_lock.release()
 
 
 if hasattr(os, "register_at_fork"):
@@ -198,8 +205,8 @@ class Kernel:
                     for other in _SHARED:
                         if other.function is not self.function:
                             other.for_dtype(self.dtype).compile_here()
-                    if self.cached and (folder := cache_folder()) is not None:
-                        dispatcher._cache = _CheckedCache(self.function, folder)
+                    if self.cached and (places := kernel_cache.find_places()) is not None:
+                        dispatcher._cache = _CheckedCache(self.function, places)
                     dispatcher.compile(self.signature)
                     dispatcher.disable_compile()
                 self._dispatcher = dispatcher
@@ -343,91 +350,56 @@ def first_reason(error: Exception) -> str:
 # ---------------------------------------------------------------------------------------- the disk cache
 
 
-def cache_folder() -> Path | None:
-    """Folder of the compiled kernels, or None where caching is off or no folder can be written."""
-    wish = os.environ.get("LEAPGRAD_CACHE", "")
-    if wish.lower() in {"off", "0", "no", "none", "false"}:
-        return None
-    if wish:
-        candidates = [Path(wish)]
-    else:
-        candidates = [Path(__file__).parent / "__pycache__", _user_cache()]
-    for folder in candidates:
-        if _writable(folder):
-            return folder
-    return None
-
-
-def _user_cache() -> Path:
-    if sys.platform == "darwin":
-        root = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    else:
-        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "leapgrad"
-
-
-def _writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # os.access is wrong for root and on some network file systems: try.
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError:
-        return False
-    return True
-
-
 class _CheckedCache(_CACHE):
     """One file per kernel and machine: checksum, then the pickled compile result."""
 
-    def __init__(self, function: Callable[..., None], folder: Path) -> None:
+    def __init__(self, function: Callable[..., None], places: kernel_cache.Places) -> None:
         self._function = function
-        self._folder = folder
+        self._places = places
 
     @property
     def cache_path(self) -> str:
-        return str(self._folder)
+        return str(self._places.writable)
 
-    def _paths(self, signature: Any, target: Any) -> tuple[Path, str]:
-        versions = _NUMBA.__version__, np.__version__, sys.version, _CONFIG.OPT, _CONFIG.BOUNDSCHECK
-        machine = repr((target.codegen().magic_tuple(), *versions))
-        machine_key = _digest(machine.encode() + platform.machine().encode())[:12]
+    def _names(self, signature: Any, target: Any) -> tuple[str, str]:
+        """The name of the file, and what it shares with those of older code, which it replaces."""
+        machine = _digest(repr((target.codegen().magic_tuple(), platform.machine(), _settings())).encode())
         # The name of a NamedTuple type does not tell its fields.
         fields = [getattr(argument, "fields", ()) for argument in signature.args]
         code_key = code_digest(self._function, f"{signature} {fields}")[:24]
-        name = re.sub(r"[^\w.]", "_", f"{self._function.__module__}.{self._function.__qualname__}")
+        whole = f"{self._function.__module__}.{self._function.__qualname__}"
+        name = re.sub(r"[^A-Za-z0-9_.]", "_", whole)[-80:]
+        # Two installations that share a folder do not displace each other's kernels.
+        origin = _digest(f"{whole} {self._function.__code__.co_filename}".encode())
         # A kernel compiled for two types of arrays has two files, which do not displace each other.
         precision = "float32." if "float32" in str(signature) else ""
-        stem = f"leapgrad.{name}.{precision}{machine_key}."
-        return self._folder / f"{stem}{code_key}.kernel", stem
+        stem = f"leapgrad.{name}.{precision}{machine[:12]}.{origin[:8]}."
+        return f"{stem}{code_key}.kernel", stem
 
     def load_overload(self, sig: Any, target_context: Any) -> CompileResult | None:
         target_context.refresh()
-        path, _ = self._paths(sig, target_context)
-        try:
-            content = path.read_bytes()
-            if content[:32] != hashlib.sha256(content[32:]).digest():
-                return None
-            return CompileResult._rebuild(target_context, *pickle.loads(content[32:]))
-        except Exception:
-            # Whatever is wrong with the file (absent, cut short, from elsewhere), compiling mends it.
-            return None
+        name, _ = self._names(sig, target_context)
+        for folder in self._places.readable:
+            content = kernel_cache.read(folder, name)
+            if content is not None:
+                # Whatever is wrong with it (written by a library that is no more), compiling mends it.
+                with suppress(Exception):
+                    return CompileResult._rebuild(target_context, *pickle.loads(content))
+        if self._places.writable is None:
+            kernel_cache.say_once("; ".join(self._places.refused))
+        return None
 
     def save_overload(self, sig: Any, data: CompileResult) -> None:
-        path, stem = self._paths(sig, data.target_context)
-        try:
-            content = dumps(data._reduce())
-            handle, temporary = tempfile.mkstemp(dir=self._folder, prefix=".leapgrad-")
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(hashlib.sha256(content).digest() + content)
-            os.replace(temporary, path)
-            for old in self._folder.glob(f"{stem}*.kernel"):
-                if old != path:
-                    old.unlink(missing_ok=True)
-        except OSError:
-            # A full or vanished disk costs the next process a compilation, not this one its run.
+        folder = self._places.writable
+        if folder is None:
             return
+        name, stem = self._names(sig, data.target_context)
+        try:
+            kernel_cache.write(folder, name, dumps(data._reduce()), stem)
+        except OSError as error:
+            # A full or vanished disk costs the next process a compilation, not this one its run.
+            if error.errno in DISK_TROUBLE:
+                kernel_cache.say_once(f"{folder}: {error.strerror}")
 
     def enable(self) -> None: ...
 
@@ -436,8 +408,14 @@ class _CheckedCache(_CACHE):
     def flush(self) -> None: ...
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _settings() -> tuple[Any, ...]:
+    """What compiled code depends on beside its source and the processor.
+
+    Without assertions (``python -O``) and documentation (``-OO``) the byte code of a kernel is another.
+    """
+    numba_settings = [getattr(_CONFIG, name, None) for name in SETTINGS]
+    versions = _NUMBA.__version__, llvmlite.__version__, np.__version__, sys.version
+    return *versions, sys.flags.optimize, *numba_settings
 
 
 def code_digest(function: Any, extra: str = "") -> str:

@@ -1,10 +1,16 @@
 """The disk cache: what it keys on, that no damage to it reaches a run, and that other processes profit."""
 
+import hashlib
 import os
+import pickle
+import stat
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +18,9 @@ from conftest import NOJIT
 from numba import types
 
 import integrators.compiled
-from integrators.compiled import Kernel, cache_folder, code_digest, helper
+from integrators import kernel_cache
+from integrators.compiled import Kernel, code_digest, helper
+from integrators.kernel_cache import cache_folder
 from integrators.textbook import leaves
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,11 +29,21 @@ SIGNATURE = types.void(types.float64[::1])
 pytestmark = pytest.mark.skipif(NOJIT, reason="nothing is compiled, so nothing is cached")
 
 
+@pytest.fixture(autouse=True)
+def _nothing_said_yet(monkeypatch):
+    monkeypatch.setattr(kernel_cache, "_said", threading.Event())
+
+
+def of_user(base):
+    """The folder of this user inside of a cache folder."""
+    return base / f"leapgrad-{kernel_cache._user()}"
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """An empty cache of this test alone."""
+    """An empty cache of this test alone: where its kernels come to lie."""
     monkeypatch.setenv("LEAPGRAD_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+    return of_user(tmp_path / "cache")
 
 
 def add_one(values):
@@ -69,53 +87,53 @@ def test_the_cache_can_be_switched_off(word, monkeypatch, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def damage_nothing_left(content):
+def summed(name, content):
+    return hashlib.sha256(name.encode() + b"\0" + content).digest() + content
+
+
+def damage_nothing_left(content, name):
     return b""
 
 
-def damage_cut_short(content):
+def damage_cut_short(content, name):
     return content[: len(content) // 2]
 
 
-def damage_only_checksum(content):
+def damage_only_checksum(content, name):
     return content[:32]
 
 
-def damage_first_byte(content):
+def damage_first_byte(content, name):
     return bytes([content[0] ^ 1]) + content[1:]
 
 
-def damage_one_byte(content):
+def damage_one_byte(content, name):
     middle = len(content) * 2 // 3
     return content[:middle] + bytes([content[middle] ^ 0x10]) + content[middle + 1 :]
 
 
-def damage_last_byte(content):
+def damage_last_byte(content, name):
     return content[:-1] + bytes([content[-1] ^ 0x80])
 
 
-def damage_longer(content):
+def damage_longer(content, name):
     return content + b"\0"
 
 
-def damage_other_content(content):
+def damage_other_content(content, name):
     return b"GIF89a" * 100
 
 
-def signed(content):
-    import hashlib
-
-    return hashlib.sha256(content).digest() + content
+def damage_summed_rubbish(content, name):
+    return summed(name, b"not a pickle")
 
 
-def damage_signed_rubbish(content):
-    return signed(b"not a pickle")
+def damage_summed_other_pickle(content, name):
+    return summed(name, pickle.dumps({"some": "thing"}))
 
 
-def damage_signed_other_pickle(content):
-    import pickle
-
-    return signed(pickle.dumps({"some": "thing"}))
+def damage_another_name(content, name):
+    return summed(f"x{name}", content[32:])
 
 
 DAMAGE = [value for name, value in sorted(globals().items()) if name.startswith("damage_")]
@@ -125,7 +143,7 @@ DAMAGE = [value for name, value in sorted(globals().items()) if name.startswith(
 def test_a_damaged_file_is_not_used_and_is_mended(damage, folder):
     use(fresh())
     (path,) = kernels(folder)
-    path.write_bytes(damage(path.read_bytes()))
+    path.write_bytes(damage(path.read_bytes(), path.name))
     assert not use(fresh())
     assert use(fresh())
 
@@ -144,36 +162,267 @@ def test_a_vanished_folder(folder):
     folder.rmdir()
     folder.write_text("a file where the folder was")
     assert cache_folder() is None
-    assert not use(kernel)
+    with pytest.warns(RuntimeWarning, match="LEAPGRAD_CACHE"):
+        assert not use(kernel)
 
 
 def test_a_disk_that_fills_up_costs_nothing_but_time(folder, monkeypatch):
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(integrators.compiled.tempfile, "mkstemp", full)
+    monkeypatch.setattr(kernel_cache.tempfile, "mkstemp", full)
+    with pytest.warns(RuntimeWarning, match="No space left") as said:
+        assert not use(fresh())
+    assert len(said) == 1
     assert not use(fresh())
     assert kernels(folder) == []
 
 
-def test_a_read_only_package_uses_the_user_s_folder(monkeypatch, tmp_path):
+def package_at(monkeypatch, path):
+    """As if the package lay in `path`."""
+    path.mkdir(parents=True, exist_ok=True)
     monkeypatch.delenv("LEAPGRAD_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(integrators.compiled.sys, "platform", "linux")
-    package = Path(integrators.compiled.__file__).parent
-    assert cache_folder() == package / "__pycache__"
-    writable = integrators.compiled._writable
-    # Root may write everywhere, so that a folder without permission would not do.
+    monkeypatch.setattr(kernel_cache, "__file__", str(path / "kernel_cache.py"))
+    return path / "__pycache__"
+
+
+def read_only(monkeypatch, *folders):
+    """Root may write everywhere, so that a folder without permission would not do."""
+    writable = kernel_cache._writable
     monkeypatch.setattr(
-        integrators.compiled, "_writable", lambda path: not path.is_relative_to(package) and writable(path)
+        kernel_cache,
+        "_writable",
+        lambda path: not any(path.is_relative_to(folder) for folder in folders) and writable(path),
     )
-    assert cache_folder() == tmp_path / "leapgrad"
+
+
+def test_a_read_only_package_uses_the_user_s_folder(monkeypatch, tmp_path):
+    beside = package_at(monkeypatch, tmp_path / "package")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(kernel_cache.sys, "platform", "linux")
+    assert cache_folder() == of_user(beside)
+    read_only(monkeypatch, beside)
+    user = of_user(tmp_path / "leapgrad")
+    assert cache_folder() == user
     assert not use(fresh())
-    assert len(kernels(tmp_path / "leapgrad")) == 1
+    assert len(kernels(user)) == 1
     assert use(fresh())
-    monkeypatch.setattr(integrators.compiled, "_writable", lambda path: False)
+    read_only(monkeypatch, tmp_path)
     assert cache_folder() is None
+    assert use(fresh()), "what can be read there is read"
+    kernels(user)[0].unlink()
+    with pytest.warns(RuntimeWarning, match="(?s)compiles them anew.*LEAPGRAD_CACHE") as said:
+        assert not use(fresh())
+    assert not use(fresh()) and len(said) == 1
+
+
+# Catches: a home folder that is looked for where it is not needed, and a user without one.
+def test_a_user_without_a_home_folder(monkeypatch, tmp_path):
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    beside = package_at(monkeypatch, tmp_path)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(kernel_cache.sys, "platform", "linux")
+    monkeypatch.setattr(kernel_cache.Path, "home", nowhere)
+    assert cache_folder() == of_user(beside)
+    assert not use(fresh()) and use(fresh())
+    read_only(monkeypatch, tmp_path)
+    kernels(of_user(beside))[0].unlink()
+    with pytest.warns(RuntimeWarning, match="no home folder"):
+        assert not use(fresh())
+
+
+# ---------------------------------------------------------------------------------------- whom to believe
+
+POSIX = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners and modes of files")
+ROOT_ONLY = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+
+
+class Planted:
+    """A pickle that leaves a trace where it is read."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.trace),)
+
+
+@pytest.mark.parametrize("wish", ["kernels", "./kernels", "../kernels", "$HOME/kernels", "~~/x"])
+def test_a_relative_folder_is_refused(wish, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LEAPGRAD_CACHE", wish)
+    with pytest.raises(ValueError, match="LEAPGRAD_CACHE must be an absolute path") as raised:
+        use(fresh())
+    assert repr(wish) in str(raised.value) and not any(tmp_path.iterdir())
+
+
+def test_the_tilde_is_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("LEAPGRAD_CACHE", "~/kernels")
+    assert cache_folder() == of_user(tmp_path / "kernels")
+
+
+@POSIX
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077])
+def test_new_folders_and_files_are_this_user_s_alone(umask, folder, monkeypatch, tmp_path):
+    before = os.umask(umask)
+    try:
+        use(fresh())
+        assert use(fresh())
+        for path in (folder.parent, folder):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o700
+        assert stat.S_IMODE(kernels(folder)[0].stat().st_mode) == 0o600
+        beside = package_at(monkeypatch, tmp_path / "package")
+        assert cache_folder() == of_user(beside)
+        assert stat.S_IMODE(beside.stat().st_mode) == 0o755, "Python keeps its byte code there"
+    finally:
+        os.umask(before)
+
+
+# Catches: a pickle of somebody else's that runs.
+@POSIX
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o722, 0o2777])
+@pytest.mark.parametrize("whose", ["the folder", "the user's folder in it"])
+def test_a_folder_that_others_may_write_to_is_refused(whose, mode, folder, tmp_path):
+    use(fresh())
+    (path,) = kernels(folder)
+    path.write_bytes(summed(path.name, pickle.dumps(Planted(tmp_path / "trace"))))
+    (folder.parent if whose == "the folder" else folder).chmod(mode)
+    assert cache_folder() is None
+    with pytest.warns(RuntimeWarning, match="others may write to it"):
+        assert not use(fresh())
+    assert not (tmp_path / "trace").exists()
+
+
+@POSIX
+def test_a_sticky_folder_for_everybody_will_do(folder):
+    folder.parent.mkdir()
+    folder.parent.chmod(0o1777)
+    assert not use(fresh()) and use(fresh())
+
+
+# Catches: a checkout made with umask 002, as Debian and Fedora have it, without any cache.
+@POSIX
+def test_a_package_that_its_group_may_write_to_uses_the_user_s_folder(monkeypatch, tmp_path):
+    beside = package_at(monkeypatch, tmp_path / "package")
+    beside.mkdir()
+    beside.chmod(0o775)
+    monkeypatch.setattr(kernel_cache.sys, "platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == of_user(tmp_path / "leapgrad")
+    assert not use(fresh()) and use(fresh())
+
+
+def swap_mode(path, planted):
+    path.write_bytes(planted)
+    path.chmod(0o666)
+
+
+def swap_link(path, planted):
+    path.unlink()
+    other = path.parent.parent / "elsewhere"
+    other.write_bytes(planted)
+    path.symlink_to(other)
+
+
+def swap_fifo(path, planted):
+    path.unlink()
+    os.mkfifo(path, 0o600)
+
+
+def swap_owner(path, planted):
+    path.write_bytes(planted)
+    os.chown(path, 12345, 12345)
+
+
+@POSIX
+@pytest.mark.parametrize("swap", [swap_mode, swap_link, swap_fifo, pytest.param(swap_owner, marks=ROOT_ONLY)])
+def test_a_file_that_is_not_this_user_s_alone_is_not_read(swap, folder, tmp_path):
+    use(fresh())
+    (path,) = kernels(folder)
+    swap(path, summed(path.name, pickle.dumps(Planted(tmp_path / "trace"))))
     assert not use(fresh())
+    assert not (tmp_path / "trace").exists()
+    assert use(fresh()), "mended"
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("whose", ["the folder", "the user's folder in it"])
+def test_a_folder_of_another_user_is_refused(whose, folder):
+    assert cache_folder() == folder
+    os.chown(folder.parent if whose == "the folder" else folder, 12345, 12345)
+    assert cache_folder() is None
+    with pytest.warns(RuntimeWarning, match="belongs to another user"):
+        assert not use(fresh())
+
+
+@POSIX
+def test_a_link_in_the_place_of_the_user_s_folder_is_refused(folder, tmp_path):
+    folder.parent.mkdir()
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.warns(RuntimeWarning, match="this is no folder"):
+        assert not use(fresh())
+    assert not any((tmp_path / "elsewhere").iterdir())
+
+
+# ------------------------------------------------------------------------------------------ what goes
+
+
+def test_kernels_that_nobody_uses_go(folder, monkeypatch):
+    use(fresh())
+    (used,) = kernels(folder)
+    long_ago = time.time() - 40 * 86400
+    old = folder / "leapgrad.some.other.kernel"
+    unfinished = folder / ".leapgrad-abc"
+    for path in (old, unfinished, used):
+        path.write_bytes(b"" if path != used else path.read_bytes())
+        os.utime(path, (long_ago, long_ago))
+    assert use(fresh()), "which makes it young again"
+
+    def another(values):
+        for i in range(values.size):
+            values[i] += 2.0 / 2.0
+
+    assert not use(fresh(another))
+    assert not old.exists() and not unfinished.exists() and used in kernels(folder)
+    os.utime(used, (time.time() - 100, time.time() - 100))
+    monkeypatch.setattr(kernel_cache, "KEPT_BYTES", 1)
+    fresh(another).for_dtype(np.float32).dispatcher  # noqa: B018
+    assert not used.exists()
+
+
+def test_kernels_of_an_earlier_layout_go(folder):
+    folder.parent.mkdir(mode=0o700)
+    old, other = folder.parent / "leapgrad.flow.advance.abc.kernel", folder.parent / "other.kernel"
+    old.touch(), other.touch()
+    use(fresh())
+    assert not old.exists() and other.exists()
+
+
+@pytest.mark.parametrize("change", ["-O", "-OO", "numba", "cpu", "file"])
+def test_others_who_share_a_folder_do_not_displace_each_other(change, folder, monkeypatch):
+    use(fresh())
+    function = add_one
+    with monkeypatch.context() as patch:
+        if change.startswith("-"):
+            flags = SimpleNamespace(optimize=len(change) - 1)
+            patch.setattr(integrators.compiled, "sys", SimpleNamespace(flags=flags, version=sys.version))
+        elif change == "numba":
+            patch.setattr(integrators.compiled, "_NUMBA", SimpleNamespace(__version__="0.0"))
+        elif change == "cpu":
+            patch.setattr(integrators.compiled.platform, "machine", lambda: "vax")
+        else:
+            source = "def add_one(values):\n    for i in range(3):\n        values[i] += 1.0"
+            namespace = {"__name__": __name__}
+            exec(compile(source, "/another/checkout.py", "exec"), namespace)
+            function = namespace["add_one"]
+        assert not use(fresh(function))
+    assert len(kernels(folder)) == 2
+    assert use(fresh())
 
 
 # ---------------------------------------------------------------------------------------- the key
@@ -366,8 +615,8 @@ def test_processes_share_a_cache(tmp_path):
     # which clears that work away: it must not start before the other has loaded it.
     together = [start(tmp_path), start(tmp_path)]
     assert [finish(process) for process in together] in ([0, 0], [0, 1], [1, 0])
-    assert len(kernels(tmp_path)) == 1
-    assert all(path.suffix == ".kernel" for path in tmp_path.iterdir()), "litter"
+    assert len(kernels(of_user(tmp_path))) == 1
+    assert all(path.suffix == ".kernel" for path in of_user(tmp_path).iterdir()), "litter"
     assert finish(start(tmp_path)) == 1
     assert finish(start(tmp_path, increment=2.0)) == 0
 

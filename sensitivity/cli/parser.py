@@ -18,7 +18,7 @@ exit status:
 
 environment:
   LEAPGRAD_THREADS=N    worker threads (default: all cores; no result depends on it)
-  LEAPGRAD_CACHE=DIR    folder of the compiled kernels, or "off"
+  LEAPGRAD_CACHE=DIR    folder of the compiled kernels, an absolute path, or "off"
   LEAPGRAD_DEBUG=1      show the traceback of an error
 """
 
