@@ -26,6 +26,17 @@ MAP = Scheme("map", 1, (0,), (1,), "s' = Φ(s, x): the step of a recurrent cell"
 """How the schedule sees a cell: one evaluation a step. The step itself is the cell's."""
 
 
+def _common_shape(step: tuple[int, ...], start: tuple[int, ...], drive: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of the batch that step sizes, initial states and inputs have in common."""
+    try:
+        return np.broadcast_shapes(step, start, drive)
+    except ValueError:
+        raise ValueError(
+            f"s0 has a batch of shape {start}, inputs of {drive} and step of {step}; they must be equal, or "
+            "1 or missing where one value is for all."
+        ) from None
+
+
 class CellProblem(Problem):
     """A cell, how often it is applied, and to what; checked once.
 
@@ -66,7 +77,7 @@ class CellProblem(Problem):
         if step is not None and cell.kind.step is None:
             raise ValueError(f"step was given, but {cell.name} has no step size.")
         h = as_steps(cell.step_size if step is None else step)
-        self.shape = np.broadcast_shapes(h.shape, start.shape[:-1], drive.shape[:-2])
+        self.shape = _common_shape(h.shape, start.shape[:-1], drive.shape[:-2])
         lanes = int(np.prod(self.shape))
         self.steps = np.broadcast_to(h, self.shape).reshape(-1).copy()
         self.y0 = np.broadcast_to(start, (*self.shape, cell.dim)).reshape(lanes, cell.dim)

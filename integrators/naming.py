@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 
 __all__ = ["UnknownNameError", "nearest"]
@@ -15,10 +16,16 @@ class UnknownNameError(ValueError, KeyError):
         return str(self.args[0])
 
 
+LONGEST = 80
+"""Characters of an unknown name that are shown."""
+
+
 def nearest(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
     """The error for an unknown `name` of some `kind`: the nearest known name first, then all of them."""
-    names = sorted(known)
+    names, shown = sorted(known), repr(name)
+    if len(shown) > LONGEST:
+        shown = reprlib.repr(name)
     lowered = {known.lower(): known for known in names}
     guess = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.5)
     hint = f" Did you mean {lowered[guess[0]]!r}?" if guess else ""
-    return UnknownNameError(f"{kind} {name!r} is not known.{hint} Known: {', '.join(names)}.")
+    return UnknownNameError(f"{kind} {shown} is not known.{hint} Known: {', '.join(names)}.")

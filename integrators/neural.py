@@ -16,7 +16,7 @@ from .flow import ADVANCE, drift, lane_factors, play, times
 from .memory import aligned_empty, copy_into, fill_input
 from .product import add_matrix_vector, add_product, push_columns
 from .threads import interruptible
-from .validation import as_array, as_count
+from .validation import as_array, as_count, as_generator
 
 __all__ = ["NeuralField"]
 
@@ -381,7 +381,7 @@ class NeuralField(Field):
         """
         d = as_count(d, "d", least=1)
         inputs = as_count(inputs, "inputs")
-        generator = np.random.default_rng(rng)
+        generator = as_generator(rng)
         W = generator.uniform(0.0, 1.0 / d, (d, d))
         b = generator.uniform(0.0, 1.0 / d, d)
         V = generator.uniform(0.0, 1.0 / d, (d, inputs)) if inputs else None

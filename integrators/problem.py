@@ -92,6 +92,17 @@ class Segments:
     visit: Callable[[slice, int, Lanes], None]
 
 
+def _as_dtype(dtype: DTypeLike) -> np.dtype:
+    """The arithmetic of a run."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        raise ValueError(f"dtype must be float64 or float32, got {dtype!r}.") from None
+    if found not in (np.dtype(np.float64), np.dtype(np.float32)):
+        raise ValueError(f"dtype must be float64 or float32, got {found}.")
+    return found
+
+
 class Problem:
     """Field, scheme, steps, initial values and inputs, checked once.
 
@@ -124,9 +135,7 @@ class Problem:
         dtype: DTypeLike = np.float64,
     ) -> None:
         self.field = as_field(field)
-        self.dtype: Any = np.dtype(dtype)
-        if self.dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
-            raise ValueError(f"dtype must be float64 or float32, got {self.dtype}.")
+        self.dtype: Any = _as_dtype(dtype)
         self.theta = field.packed.astype(self.dtype, copy=False)
         self.scheme = get_scheme(scheme)
         steps = as_steps(step)

@@ -102,7 +102,13 @@ def integrate(
     """
     problem = Problem(field, scheme, step, n_steps, y0, p0, inputs)
     d, m, nodes = field.dim, problem.n_lanes, problem.n_steps + 1
-    y, p = np.empty((m, nodes, d)), np.empty((m, nodes, d))
+    try:
+        y, p = np.empty((m, nodes, d)), np.empty((m, nodes, d))
+    except (MemoryError, ValueError):
+        raise MemoryError(
+            f"n_steps = {problem.n_steps} asks for {16 * m * nodes * d / 2**30:.3g} GiB of states, which "
+            "this machine does not have; take fewer steps or fewer step sizes at once."
+        ) from None
     y[:, 0], p[:, 0] = problem.y0, problem.p0
 
     def keep(block: slice, run: Run, record: Record, lanes: Lanes, _: Ticker) -> None:

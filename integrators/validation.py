@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_array", "as_count", "as_steps", "as_vector"]
+__all__ = ["as_array", "as_count", "as_generator", "as_number", "as_steps", "as_vector"]
 
 Float = NDArray[np.float64]
+
+MOST_COUNT = 2**53
+"""The largest count: every whole number up to it is a float64, and its products with a size are an int64."""
 
 
 def as_array(value: Any, argument: str, ndim: int | tuple[int, ...]) -> Float:
@@ -53,8 +56,8 @@ def as_vector(value: Any, argument: str, size: int) -> Float:
     return array.reshape(size)
 
 
-def as_count(value: Any, argument: str, least: int = 0) -> int:
-    """A whole number of at least `least`."""
+def as_count(value: Any, argument: str, least: int = 0, most: int | None = MOST_COUNT) -> int:
+    """A whole number of at least `least` and, unless that is None, at most `most`."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -63,7 +66,36 @@ def as_count(value: Any, argument: str, least: int = 0) -> int:
         raise TypeError(f"{argument} must be a whole number, got {value!r}.") from None
     if count < least:
         raise ValueError(f"{argument} must be at least {least}, got {count}.")
+    if most is not None and count > most:
+        raise ValueError(f"{argument} must be at most {most}, got {count:.6g}.")
     return count
+
+
+def as_number(value: Any, argument: str, above: float, below: float) -> float:
+    """A real number strictly between two others."""
+    try:
+        if np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "fiu":
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{argument} must be a number, got {value!r}.") from None
+    if not above < number < below:
+        wanted = f"above {above:g}" if below == float("inf") else f"between {above:g} and {below:g}"
+        raise ValueError(f"{argument} must lie {wanted}, got {number!r}.")
+    return number
+
+
+def as_generator(value: Any, argument: str = "rng") -> np.random.Generator:
+    """What ``numpy.random.default_rng`` makes of a seed or a generator."""
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        return np.random.default_rng(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{argument} must be a seed (a whole number from 0 on, or several) or a numpy.random.Generator, "
+            f"got {value!r}."
+        ) from None
 
 
 def as_steps(value: Any, argument: str = "step") -> Float:

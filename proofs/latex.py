@@ -90,6 +90,10 @@ def formula(value: object, limit: int = 400) -> str:
 
 def standalone(reports: Iterable[Report]) -> str:
     """Return a complete LaTeX file with one section for each report."""
+    reports = list(reports) if isinstance(reports, Iterable) else [reports]
+    for report in reports:
+        if not hasattr(report, "proposition"):
+            raise TypeError(f"reports must hold what check(name) returns, got {report!r}.")
     head = "\\documentclass{article}\n\\usepackage{amsmath,amssymb}\n\\raggedright\n\\begin{document}\n"
     return head + "\n\n".join(map(document, reports)) + "\n\\end{document}\n"
 

@@ -117,6 +117,14 @@ def compare(recurrences: Mapping[str, Recurrence], *, progress: bool | None = No
     ValueError
         If there is none, or they differ in length, or one has several lanes.
     """
+    if not isinstance(recurrences, Mapping) or not recurrences:
+        raise TypeError(f"recurrences must be a mapping of names to recurrences, got {recurrences!r}.")
+    for name, recurrence in recurrences.items():
+        if not isinstance(name, str) or not hasattr(recurrence, "pushforward"):
+            raise TypeError(
+                f"recurrences must map names to recurrences such as unroll(cell, n_steps), got {name!r}: "
+                f"{recurrence!r}."
+            )
     lengths = {name: recurrence.n_steps for name, recurrence in recurrences.items()}
     if len(set(lengths.values())) != 1:
         raise ValueError(f"recurrences of one length are compared; got {lengths or 'none'}.")

@@ -14,10 +14,19 @@ from integrators.schemes import Scheme
 from integrators.validation import as_count
 
 from .arguments import as_recurrence
+from .field_first import needs_field
 from .lapack import svd
 from .recurrence import Recurrence
 from .recurrences.ode import OdeRecurrence
-from .singular import Method, SingularValues, block_slice, leading, scaled_jacobian, spectral_norm
+from .singular import (
+    Method,
+    SingularValues,
+    block_slice,
+    check_method,
+    leading,
+    scaled_jacobian,
+    spectral_norm,
+)
 
 __all__ = [
     "float32_error",
@@ -260,6 +269,7 @@ def singular_values(
     recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
+    check_method(method, tol)
     part = block_slice(recurrence, block)
     width = part.stop - part.start
     count = width if k is None else as_count(k, "k", least=1)
@@ -298,6 +308,7 @@ def _from_full(recurrence: Recurrence, block: str | None, k: int, smallest: bool
     return [values[:, order], columns.exponent.reshape(-1), left[..., order], right[..., order]]
 
 
+@needs_field
 def float32_error(
     field: Field,
     scheme: str | Scheme,

@@ -237,7 +237,10 @@ def _index(at: ArrayLike | None, first: int, last: int) -> NDArray[np.int64]:
     """The i that are asked for."""
     if at is None:
         return np.arange(first, last + 1)
-    index = np.atleast_1d(np.asarray(at))
+    try:
+        index = np.atleast_1d(np.asarray(at))
+    except ValueError:  # ragged
+        raise ValueError(f"at must hold whole numbers, ascending; got {at!r}.") from None
     if index.dtype.kind not in "iu" or index.ndim != 1 or (np.diff(index) <= 0).any():
         raise ValueError(f"at must hold whole numbers, ascending; got {at!r}.")
     if index.size and not first <= index[0] <= index[-1] <= last:

@@ -16,6 +16,7 @@ from integrators.validation import as_count
 
 from . import bounds
 from .bounds.growth import finite_lipschitz
+from .field_first import needs_field
 from .jacobians import jacobian
 from .lapack import svd_values
 
@@ -109,6 +110,7 @@ class StepRecommendation:
         return ax
 
 
+@needs_field
 def recommend_step(
     field: Field,
     n_steps: int,

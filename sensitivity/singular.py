@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from integrators.blocks import POOL_SECONDS, Ticker, run_blocks
 from integrators.threads import thread_count
+from integrators.validation import as_number
 
 from .lanczos import SingularTriplets, repeated_triplets
 from .lapack import svd_values
@@ -79,6 +80,8 @@ def block_slice(recurrence: Recurrence, block: str | None) -> slice:
     """
     blocks = recurrence.blocks
     block = recurrence.default_block if block is None else block
+    if not isinstance(block, str):
+        raise ValueError(f"block {block!r} is not known; {_blocks(recurrence)}.")
     if block == "state" and "state" not in blocks:
         return slice(0, recurrence.state_size)
     if block == "phase" and len(blocks) > 1:
@@ -91,8 +94,11 @@ def block_slice(recurrence: Recurrence, block: str | None) -> slice:
             f"block='phase' asks for a second-order system, but the state here is {only!r} alone; "
             f"use block={only!r}."
         )
-    known = ", ".join(repr(name) for name in (*blocks, "phase"))
-    raise ValueError(f"block {block!r} is not known; this recurrence has {known}.")
+    raise ValueError(f"block {block!r} is not known; {_blocks(recurrence)}.")
+
+
+def _blocks(recurrence: Recurrence) -> str:
+    return f"this recurrence has {', '.join(repr(name) for name in (*recurrence.blocks, 'phase'))}"
 
 
 def block_rows(recurrence: Recurrence, block: str | None) -> str | None:
@@ -139,6 +145,19 @@ def spectral_norm(columns: Scaled) -> tuple[Float, NDArray[np.int64]]:
     return np.where(finite, norms, largest), columns.exponent + shift
 
 
+def check_method(method: Any, tol: Any) -> None:
+    """The way to the singular values and its accuracy, as a user gives them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no such way, or `tol` is no number between 0 and 1.
+    """
+    if not isinstance(method, str) or method not in ("auto", "full", "lanczos"):
+        raise ValueError(f"method {method!r} is not known; use 'auto', 'full' or 'lanczos'.")
+    as_number(tol, "tol", 0.0, 1.0)
+
+
 def leading(
     recurrence: Recurrence, block: str | None, k: int, method: Method, tol: float
 ) -> SingularTriplets | None:
@@ -149,10 +168,7 @@ def leading(
     Cost, in sweeps of one column: Lanczos takes two an iteration and some tens of iterations at worst, the
     full product one for every column of the block; and a stored trajectory takes `linearised_bytes` a lane.
     """
-    if method not in ("auto", "full", "lanczos"):
-        raise ValueError(f"method {method!r} is not known; use 'auto', 'full' or 'lanczos'.")
-    if not 0.0 < tol < 1.0:
-        raise ValueError(f"tol must lie between 0 and 1, got {tol!r}.")
+    check_method(method, tol)
     part = block_slice(recurrence, block)
     width, lane_bytes = part.stop - part.start, recurrence.linearised_bytes
     lanes = int(np.prod(recurrence.shape))

@@ -16,6 +16,7 @@ from integrators.problem import Inputs, Problem, Run
 from integrators.schedule import FIRST_ORDER, SPLITTING
 from integrators.schemes import Scheme
 
+from ..field_first import needs_field
 from .growth import log_majorant
 from .matrix import relative_slack
 from .rounding import EPS, log_upward, upward
@@ -28,6 +29,7 @@ Slope = Literal["norm", "slope"]
 AT_ONCE = 1 << 14
 
 
+@needs_field
 def aposteriori(
     field: Field,
     scheme: str | Scheme,
@@ -66,6 +68,7 @@ def aposteriori(
         return upward(np.exp(log_aposteriori(field, scheme, step, n_steps, y0, p0, inputs, local=local)))
 
 
+@needs_field
 def log_aposteriori(
     field: Field,
     scheme: str | Scheme,
@@ -96,6 +99,7 @@ def log_aposteriori(
     return np.minimum(found, log_majorant(field, problem.scheme, step, n_steps))[()]
 
 
+@needs_field
 def local_lipschitz(
     field: Field,
     scheme: str | Scheme,
@@ -131,7 +135,7 @@ def _problem(
     local: Slope,
 ) -> Problem:
     """The arguments, checked."""
-    if local not in _LOCAL:
+    if not isinstance(local, str) or local not in _LOCAL:
         raise ValueError(f"local {local!r} is not known; it is {' or '.join(map(repr, _LOCAL))}.")
     if local == "slope" and not isinstance(as_field(field), NeuralField):
         raise ValueError(f"local='slope' needs a NeuralField, got {field.name!r}; take local='norm'.")

@@ -14,6 +14,7 @@ from integrators.problem import Inputs
 from integrators.schemes import Scheme, get_scheme
 from integrators.validation import as_count, as_steps, as_vector
 
+from ..field_first import needs_field
 from .aposteriori import aposteriori, log_aposteriori
 from .bound import Bound, Of, Side
 from .flow import theorem_3_2
@@ -143,6 +144,7 @@ _TABLE = (
 )  # fmt: skip
 
 
+@needs_field
 def applicable(
     field: Field,
     scheme: str | Scheme,
@@ -164,14 +166,19 @@ def applicable(
         Kinds to list. A bound of the trajectory (theorem F) runs the recursion once; a bound of the flow is
         the recursion's only up to the error of its discretisation.
     """
+    kinds = of if isinstance(of, Collection) and not isinstance(of, (str, bytes)) else (of,)
+    for kind in kinds:
+        if kind not in ALL:
+            raise ValueError(f"of holds {kind!r}; it must be a collection of {', '.join(map(repr, ALL))}.")
     case = _case(field, scheme, step, n_steps, y0, p0, inputs)
     return [
         row.bound(case, outcome)
         for row, outcome in _checked(case)
-        if row.of in of and not isinstance(outcome, ValueError)
+        if row.of in kinds and not isinstance(outcome, ValueError)
     ]
 
 
+@needs_field
 def inapplicable(
     field: Field,
     scheme: str | Scheme,

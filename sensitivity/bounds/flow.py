@@ -9,6 +9,7 @@ from integrators.fields import Field, as_field
 from integrators.neural import NeuralField
 from integrators.validation import as_count, as_steps, as_vector
 
+from ..field_first import needs_field
 from .rounding import EPS, upward
 
 __all__ = ["theorem_3_2"]
@@ -16,6 +17,7 @@ __all__ = ["theorem_3_2"]
 Float = NDArray[np.float64]
 
 
+@needs_field
 def theorem_3_2(
     field: Field, step: ArrayLike, n_steps: int, y0: ArrayLike | None = None, p0: ArrayLike | None = None
 ) -> Float:

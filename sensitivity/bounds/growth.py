@@ -12,6 +12,7 @@ from integrators.fields import Field, as_field
 from integrators.schemes import SCHEMES, Scheme, get_scheme
 from integrators.validation import as_count, as_steps
 
+from ..field_first import needs_field
 from .matrix import matrix_power, relative_slack, step_matrix
 from .rounding import log_upward, upward
 
@@ -33,6 +34,7 @@ Block = Literal["position", "phase"]
 LOG_2 = np.log(2.0)
 
 
+@needs_field
 def majorant(
     field: Field, scheme: str | Scheme, step: ArrayLike, n_steps: int, *, block: Block = "position"
 ) -> Float:
@@ -73,6 +75,7 @@ def majorant(
         return upward(np.ldexp(values * (1.0 + slack), exponent))
 
 
+@needs_field
 def log_majorant(
     field: Field, scheme: str | Scheme, step: ArrayLike, n_steps: int, *, block: Block = "position"
 ) -> Float:
@@ -81,6 +84,7 @@ def log_majorant(
     return log_upward(np.log(values) + LOG_2 * exponent, slack)
 
 
+@needs_field
 def chebyshev(field: Field, step: ArrayLike, n_steps: int) -> Float:
     """Theorem B: ‖∂y_N/∂y_0‖₂ ≤ C_N(1 + a/2), a = ε²λ, for leapfrog, that is (11) and (13).
 
@@ -95,11 +99,13 @@ def chebyshev(field: Field, step: ArrayLike, n_steps: int) -> Float:
     return majorant(field, "leapfrog", step, n_steps)
 
 
+@needs_field
 def log_chebyshev(field: Field, step: ArrayLike, n_steps: int) -> Float:
     """Natural logarithm of `chebyshev`, which does not overflow with N."""
     return log_majorant(field, "leapfrog", step, n_steps)
 
 
+@needs_field
 def cosh(field: Field, step: ArrayLike, n_steps: int) -> Float:
     """Theorems A and B: cosh(Nε√λ), a bound for leapfrog and, at T = Nε, for the flow ÿ = F(y, x).
 
@@ -110,6 +116,7 @@ def cosh(field: Field, step: ArrayLike, n_steps: int) -> Float:
         return upward(np.exp(log_cosh(field, step, n_steps)))
 
 
+@needs_field
 def log_cosh(field: Field, step: ArrayLike, n_steps: int) -> Float:
     """Natural logarithm of `cosh`, which does not overflow."""
     steps, n_steps = as_steps(step), as_count(n_steps, "n_steps")
@@ -122,6 +129,7 @@ def log_cosh(field: Field, step: ArrayLike, n_steps: int) -> Float:
     return log_upward(values, relative_slack(SCHEMES["leapfrog"], n_steps, field.dim))
 
 
+@needs_field
 def euler(field: Field, step: ArrayLike, n_steps: int) -> Float:
     """Theorem D: ‖∂y_N/∂y_0‖₂ ≤ (1 + ελ)^N ≤ exp(Nελ) for the Euler recursion (12).
 
@@ -131,11 +139,13 @@ def euler(field: Field, step: ArrayLike, n_steps: int) -> Float:
     return majorant(field, "euler", step, n_steps)
 
 
+@needs_field
 def log_euler(field: Field, step: ArrayLike, n_steps: int) -> Float:
     """Natural logarithm of `euler`, which does not overflow."""
     return log_majorant(field, "euler", step, n_steps)
 
 
+@needs_field
 def no_vanishing(field: Field, step: ArrayLike, n_steps: int, scheme: str | Scheme = "leapfrog") -> Float:
     """Theorem C: every singular value of ∂y_N/∂y_0 is at least 2 − C_N(1 + a/2), a = ε²λ.
 

@@ -13,9 +13,10 @@ from integrators.fields import Field
 from integrators.neural import NeuralField
 from integrators.problem import Inputs, Problem, TrajectoryOverflow
 from integrators.schemes import Scheme
-from integrators.validation import as_count
+from integrators.validation import as_count, as_number, as_steps
 
 from .. import bounds
+from ..field_first import needs_field
 from ..jacobians import Block, scaled_jacobian
 from ..recurrences.ode import OdeRecurrence
 from .checked import CheckedBound, Side, checked
@@ -112,6 +113,7 @@ class Certificate:
         return "<Certificate " + "\n  ".join(lines) + ">"
 
 
+@needs_field
 def certify(
     field: Field,
     scheme: str | Scheme,
@@ -164,8 +166,7 @@ def certify(
     from .spectrum import singular_values
 
     recurrence = _recurrence(field, scheme, step, n_steps, y0, p0, inputs, block)
-    if not width > 0.0:
-        raise ValueError(f"width must be positive, got {width}; 1e-14 is about what float64 can show.")
+    as_number(width, "width", 0.0, 1.0)
     if as_count(max_precision, "max_precision") < FIRST_PRECISION:
         raise ValueError(f"max_precision must be at least {FIRST_PRECISION} bits, got {max_precision}.")
     bits, obstacle = FIRST_PRECISION, ""
@@ -205,11 +206,12 @@ def _recurrence(
 ) -> OdeRecurrence:
     if not isinstance(field, NeuralField):
         raise TypeError(
-            f"certify needs a NeuralField, whose activation is known exactly; got {type(field).__name__} "
-            f"{getattr(field, 'name', '')!r}."
+            f"certify needs a NeuralField as field, whose activation is known exactly; got "
+            f"{type(field).__name__} {getattr(field, 'name', '')!r}."
         )
-    if np.ndim(step) != 0:
-        raise ValueError(f"certify takes one step size, got an array of shape {np.shape(step)}.")
+    steps = as_steps(step)
+    if steps.ndim != 0:
+        raise ValueError(f"certify takes one step size, got an array of shape {steps.shape}.")
     recurrence = OdeRecurrence(field, scheme, step, n_steps, y0, p0, inputs, progress=False)
     allowed = ("position",) if recurrence.problem.first_order else ("position", "phase")
     if block not in allowed:

@@ -25,6 +25,9 @@ PLAN = Plan({1: 7, 10: 7, 100: 1}, points=31, every={(1, 100): _HALF, (2, 100): 
 
 def chosen(names: Iterable[str] = ()) -> list[Claim]:
     """The claims of these names, or all of them; a ValueError names the nearest to one that is not known."""
+    if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
+        known = next(iter(LEDGER))
+        raise TypeError(f"names must be several names of claims, as in [{known!r}], got {names!r}.")
     found = []
     for name in names or LEDGER:
         if name not in LEDGER:

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
     out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
     as_count(args.n_steps, "--n-steps", least=1)
-    as_count(args.seed, "--seed")
+    as_count(args.seed, "--seed", most=None)
     inputs = problem.load_inputs(args)
     if inputs is None and as_count(args.n_inputs, "--n-inputs"):
         inputs = drawn_inputs(args.n_steps, args.n_inputs, args.seed)

@@ -147,7 +147,10 @@ def falsify(
     Ratios reach 1 to within the outward rounding of the bounds where a theorem holds with equality (σ =
     identity, W symmetric and positive semidefinite).
     """
-    cases, seed = as_count(cases, "cases", least=1), as_count(seed, "seed")
+    cases, seed = as_count(cases, "cases", least=1), as_count(seed, "seed", most=None)
+    starts = as_count(starts, "starts")
+    if not isinstance(targets, Mapping) or not all(isinstance(one, Target) for one in targets.values()):
+        raise TypeError(f"targets must map names to targets, as TARGETS does, got {targets!r}.")
     tallies = {name: _Tally(target, starts) for name, target in targets.items()}
     draws = dict.fromkeys(target.draw for target in targets.values())
     with warnings.catch_warnings():

@@ -16,6 +16,7 @@ from integrators.fields import Field
 from integrators.problem import Inputs
 from integrators.reversed import ReversedSweep
 from integrators.schemes import Scheme, get_scheme
+from integrators.threads import thread_count
 from integrators.validation import as_array, as_count
 
 from .ode import OdeRecurrence
@@ -50,7 +51,7 @@ class CellRecurrence(OdeRecurrence):
         progress: bool | None = None,
     ) -> None:
         self.problem = CellProblem(cell, n_steps, s0, inputs, step)
-        self.threads, self.progress = threads, progress
+        self.threads, self.progress = None if threads is None else thread_count(threads), progress
 
     @property
     def cell(self) -> Cell:
@@ -244,7 +245,7 @@ def _length(n_steps: int | None, inputs: Inputs) -> int:
     if n_steps is None:
         if inputs is None or callable(inputs):
             raise TypeError("n_steps is needed where there are no rows of inputs to tell the length.")
-        given = np.asarray(inputs)
+        given = as_array(inputs, "inputs", tuple(range(33)))
         n_steps = given.shape[max(given.ndim - 2, 0)] if given.ndim else 0
     return as_count(n_steps, "n_steps")
 

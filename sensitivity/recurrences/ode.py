@@ -21,6 +21,7 @@ from integrators.pullback import checkpointed_pullback
 from integrators.reversed import ReversedSweep, reversed_pullback
 from integrators.schedule import Schedule
 from integrators.schemes import Scheme
+from integrators.threads import thread_count
 from integrators.validation import as_array
 
 from ..recurrence import Scaled, Visit
@@ -66,7 +67,7 @@ class OdeRecurrence:
         progress: bool | None = None,
     ) -> None:
         self.problem = Problem(field, scheme, step, n_steps, y0, p0, inputs, dtype)
-        self.threads, self.progress = threads, progress
+        self.threads, self.progress = None if threads is None else thread_count(threads), progress
 
     @property
     def shape(self) -> tuple[int, ...]:

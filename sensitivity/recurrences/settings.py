@@ -17,7 +17,7 @@ import numpy as np
 
 from integrators.activations import ACTIVATIONS
 from integrators.cells import Cell
-from integrators.validation import as_count
+from integrators.validation import as_count, as_generator
 
 __all__ = ["SETTINGS", "as_grid", "check_setting", "published_start"]
 
@@ -103,12 +103,7 @@ def as_grid(grid: Any, name: str = "grid") -> float:
 
 
 def _rng(value: Any, name: str, d: int) -> Any:
-    try:
-        return np.random.default_rng(value)
-    except (TypeError, ValueError) as error:
-        raise type(error)(
-            f"{name} must be a seed (a whole number from 0 on) or a numpy.random.Generator, got {value!r}."
-        ) from None
+    return as_generator(value, name)
 
 
 SETTINGS: Mapping[str, Check] = {

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import replacing
+from ..files import replacing, user_path
 from ..manifest import versions
 from .cell import Cell, UnusableCell, decode
 from .contents import check_contents, most_bytes
@@ -45,7 +45,7 @@ class Store:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = user_path(folder, "folder")
         self.cells = self.folder / "cells"
         self.aside = self.folder / "set-aside"
         self._unfinished = self.folder / "unfinished"

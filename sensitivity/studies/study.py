@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from integrators.naming import nearest
 from integrators.validation import as_count
 
-from ..files import read_toml
+from ..files import read_toml, user_path
 from .axes import AXES, STEP, expanded
 from .cell import Cell
 from .models import MODELS, Model
@@ -278,7 +278,7 @@ class Study:
         """
         from .runner import run
 
-        return run(self, Path(folder), executor, workers, memory_limit, progress)
+        return run(self, user_path(folder, "folder"), executor, workers, memory_limit, progress)
 
 
 def _networks_axes(model: Model) -> tuple[str, ...]:
