@@ -130,7 +130,7 @@ TABLE: list[tuple[str, Any, dict[str, Any], dict[str, list[Any]]]] = [
                     "max_precision": ["x", -1, 2.5, None, True, 0, 1]}),
     ("recommend_step", sensitivity.recommend_step, {"field": FIELD, "n_steps": 4},
      {name: bad for name, bad in RUN.items() if name != "step"}
-     | {"lo": [*NO_SCALARS, -1, 2.5, [0.5]], "hi": [*(bad for bad in NO_SCALARS if bad is not np.inf), -1, 0.2, 0]}),
+     | {"lo": [*NO_SCALARS, -1, 2.5, [0.5]], "hi": [None, "x", np.nan, 1j, [1.0], [], True, -1, 0.2, 0]}),
     ("OdeRecurrence", sensitivity.OdeRecurrence, GOOD, RUN | {"threads": NO_THREADS, "dtype": NO_TYPES}),
     ("integrate", integrators.integrate, GOOD | {"y0": None, "p0": None}, RUN | {"threads": NO_THREADS}),
     *((function.__name__ + " driven", function, GOOD | {"field": DRIVEN}, {"inputs": DRIVES + CALLS})
@@ -234,8 +234,8 @@ def test_bad_arguments_are_named(function, good, bad):
 
 @pytest.mark.parametrize(
     "function",
-    [sensitivity.certify, sensitivity.float32_error, sensitivity.recommend_step, bounds.chebyshev, bounds.euler,
-     bounds.majorant, bounds.aposteriori, bounds.applicable, bounds.theorem_3_2],
+    [sensitivity.certify, sensitivity.float32_error, sensitivity.recommend_step, bounds.chebyshev,
+     bounds.euler, bounds.majorant, bounds.aposteriori, bounds.applicable, bounds.theorem_3_2],
 )  # fmt: skip
 @pytest.mark.parametrize("model", [RECURRENCE, CELL, unroll(FIELD, 4, scheme="euler", step=0.1)])
 def test_a_recurrence_is_told_that_it_is_no_field_before_what_a_field_needs(function, model):
