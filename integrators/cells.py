@@ -322,9 +322,9 @@ class Cell:
             raise ValueError("with_parameters is for cells of one layer; take with_theta or with_free.")
         structure, known = self.kind.structure, dict(self.free_parameters)
         if structure is not None and any(name in given for name in structure.makes):
-            known = {
-                n: v for n, v in known.items() if n not in structure.shapes(self.d) or n in structure.fixed
-            }
+            for part in structure.behind(given):
+                for name in set(part.shapes(self.d)) - set(part.fixed):
+                    del known[name]
         other = Cell(self.kind, self.d, self.n_inputs, [{**known, **given}], step=self.step_size)
         return self._with(other.packed, other._free)
 

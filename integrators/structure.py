@@ -22,7 +22,7 @@ A structure of your own, a positive parameter r = exp(ρ) of the cell `logistic`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,10 @@ class Structure(ABC):
     @abstractmethod
     def pullback(self, free: Arrays, gradient: Arrays) -> dict[str, Float]:
         """∂C/∂(free), by name, from ∂C/∂(made) at these free parameters; the fixed ones may be left out."""
+
+    def behind(self, names: Iterable[str]) -> list[Structure]:
+        """The parts of this structure that make some of these parameters: itself, or none."""
+        return [self] if set(names) & set(self.makes) else []
 
     def start(self, d: int) -> dict[str, Float]:
         """Values of the free parameters where none are given; zero by default."""
@@ -125,6 +129,10 @@ class Joint(Structure):
     def shapes(self, d: int) -> dict[str, tuple[int, ...]]:
         return {name: shape for part in self.parts for name, shape in part.shapes(d).items()}
 
+    def behind(self, names: Iterable[str]) -> list[Structure]:
+        asked = set(names)
+        return [found for part in self.parts for found in part.behind(asked)]
+
     def start(self, d: int) -> dict[str, Float]:
         return {name: value for part in self.parts for name, value in part.start(d).items()}
 
@@ -138,7 +146,8 @@ class Joint(Structure):
         return {name: value for part in self.parts for name, value in part.pullback(free, gradient).items()}
 
     def recover(self, made: Arrays, given: Arrays) -> dict[str, Float]:
-        return {name: value for part in self.parts for name, value in part.recover(made, given).items()}
+        parts = self.behind(made)
+        return {name: value for part in parts for name, value in part.recover(made, given).items()}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Joint) and self.parts == other.parts
@@ -179,9 +188,12 @@ def completed(
     free = structure.start(d)
     fixed = {key: free[key] for key in structure.fixed}
     free |= stated
-    untold = [key for key in free_shapes if key not in structure.fixed and key not in stated]
-    if wanted and untold:
-        missing = [key for key in structure.makes if key not in wanted]
+    behind = structure.behind(wanted)
+    untold = [
+        key for part in behind for key in part.shapes(d) if key not in structure.fixed and key not in stated
+    ]
+    if untold:
+        missing = [key for part in behind for key in part.makes if key not in wanted]
         if missing:
             raise ValueError(f"{name} needs {missing[0]} beside {next(iter(wanted))}, or {untold[0]}.")
         try:

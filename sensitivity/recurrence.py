@@ -151,5 +151,5 @@ class Recurrence(Protocol):
         ...
 
     def parameter_gradient(self, cotangent: ArrayLike) -> Float:
-        """∂⟨λ, s_N⟩/∂θ for λ of shape (D,): shape (*lanes, P)."""
+        """∂⟨λ, s_N⟩/∂θ for λ of shape (D,): (*lanes, P); of a structured cell by its free parameters."""
         ...

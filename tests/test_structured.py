@@ -224,6 +224,12 @@ def test_what_is_not_of_the_structure_is_refused(kind, given, message):
         kind(6, **given)
 
 
+def test_a_spectral_radius_without_a_derivative_is_named():
+    cell = ENRNN(4, W2=[[1.0, 1.0], [0.0, 1.0]])
+    with pytest.raises(ValueError, match="largest eigenvalue of W2 is defective"):
+        cell.adjoint(np.ones(4), None, np.ones(4))
+
+
 @pytest.mark.parametrize("name", [name for name in STRUCTURED if name != "urnn"])
 def test_free_parameters_are_recovered_from_the_matrix(name):
     for size in (0.0, 0.5):
@@ -363,6 +369,10 @@ def test_structures_of_ones_own():
         assert np.ravel(found[name])[0] == pytest.approx((ends[0] - ends[1]) @ lam / (2 * eps), rel=1e-8)
     both = plain.structured(Joint(Turn(), Positive("g")), angle=0.3, log_g=[0.5])
     assert both.parameters["g"][0] == np.exp(0.5) and both.free.size == 3  # and V, which is the identity
+    other = both.with_parameters(g=[3.0])
+    assert other.parameters["g"][0] == pytest.approx(3.0) and other.free_parameters["angle"] == 0.3
+    with pytest.raises(ValueError, match="symbolic needs s beside c, or angle"):
+        both.with_parameters(c=[1.0])
     assert plain.structured(Positive("g")).free_parameters["log_g"][0] == pytest.approx(np.log(2.0))
     with pytest.raises(ValueError, match=r"the pullback of Turn gives .* along a direction of angle"):
         plain.structured(Turn(-1.0), angle=0.3)

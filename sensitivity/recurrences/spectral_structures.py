@@ -180,5 +180,11 @@ def _radius_slope(W: Float) -> tuple[float, Float]:
     values, left, right = found
     k = int(np.abs(values).argmax())
     value, u, v = values[k], right[:, k], left[:, k]
+    meeting = abs(np.vdot(v, u))  # of unit vectors
+    if meeting < 1e-14:
+        raise ValueError(
+            "the largest eigenvalue of W2 is defective, where its spectral radius has no derivative; move W2 "
+            "a little."
+        )
     slope = (np.conj(value) * np.outer(v.conj(), u) / np.vdot(v, u)).real / abs(value)
     return float(abs(value)), slope
