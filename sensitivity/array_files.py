@@ -6,6 +6,7 @@ import io
 import math
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,21 +40,27 @@ def read_arrays(path: str | Path, most: int = MOST_BYTES) -> dict[str, NDArray[A
     return arrays_in(read_bytes(path, most), path)
 
 
-def arrays_in(content: bytes, name: str | Path) -> dict[str, NDArray[Any]]:
-    """`read_arrays` of the content of a file; `name` is for the errors."""
+def arrays_in(
+    content: bytes, name: str | Path, unreadable: Callable[[str], Any] | None = None
+) -> dict[str, Any]:
+    """`read_arrays` of the content of a file; `name` is for the errors.
+
+    With `unreadable`, members of an archive that are no plain arrays do not spoil the others: what it makes
+    of the reason stands in their place.
+    """
     if content.startswith(NPY):
         return {"": _array(content, str(name))}
     if not content.startswith(ZIP):
         what = "is empty" if not content else "is neither an .npy nor an .npz file"
         raise ValueError(f"{name} {what}.")
     try:
-        return _members(content, str(name))
+        return _members(content, str(name), unreadable)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"{name} cannot be read ({str(error).rstrip('.') or 'it is cut short'}).") from None
 
 
-def _members(content: bytes, name: str) -> dict[str, NDArray[Any]]:
-    found: dict[str, NDArray[Any]] = {}
+def _members(content: bytes, name: str, unreadable: Callable[[str], Any] | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = archive.infolist()
         if len(members) > MOST_MEMBERS:
@@ -68,7 +75,13 @@ def _members(content: bytes, name: str) -> dict[str, NDArray[Any]]:
             key = member.filename.removesuffix(".npy")
             if key in found:
                 raise ValueError(f"{name} holds the array {key!r} twice.")
-            found[key] = _array(archive.read(member), f"array {key!r} of {name}")
+            bare = archive.read(member)
+            try:
+                found[key] = _array(bare, f"array {key!r} of {name}")
+            except ValueError as error:
+                if unreadable is None:
+                    raise
+                found[key] = unreadable(str(error).removeprefix(f"array {key!r} of {name} ").rstrip("."))
     return found
 
 

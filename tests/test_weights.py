@@ -87,19 +87,21 @@ def test_keras_orders():
 def test_other_models_are_kept_by_our_own_names(name, tmp_path):
     cell, path = make(name, 4, 2, rng=5), tmp_path / "own.npz"
     save_weights(path, cell)
-    again = load_weights(path, name)
-    assert np.array_equal(again.theta, cell.theta) and (again.d, again.n_inputs) == (4, 2)
-    assert again.step_size == cell.step_size
+    for again in (load_weights(path, name), load_weights(path)):
+        assert np.array_equal(again.theta, cell.theta) and (again.d, again.n_inputs) == (4, 2)
+        assert again.step_size == cell.step_size
     with pytest.raises(ValueError, match="name the model"):
-        load_weights(path)
+        from_arrays(cell.parameters)
 
 
 def test_settings_that_come_with_weights():
-    euler = make("euler", 3)
-    assert (
-        from_arrays(euler.parameters, "euler", "relu").parameters["activation"]
-        != euler.parameters["activation"]
-    )
+    euler = make("euler", 3).parameters
+    with pytest.raises(
+        ValueError, match="activation='relu' contradicts the weights: there activation = tanh"
+    ):
+        from_arrays(euler, "euler", "relu")
+    bare = {name: value for name, value in euler.items() if name != "activation"}
+    assert from_arrays(bare, "euler", "relu").parameters["activation"] != euler["activation"]
     relu = make("vanilla", 3, activation="relu")
     assert np.array_equal(from_arrays(relu.parameters, "vanilla").theta, relu.theta)
     assert (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,159 +13,287 @@ from numpy.typing import ArrayLike, NDArray
 
 from integrators.cells import Cell
 
-from ..files import check_writable, replacing
-from .registry import make
-from .weights import from_keras, from_torch, to_torch
+from ..array_files import arrays_in
+from ..files import check_writable, read_bytes, replacing
+from .conversion import refuse_format
+from .entries import Unreadable, entries_of
+from .groups import groups_of
+from .registry import canonical, hyperparameters, make
+from .saved import OF_STEP, check_asked, from_header, from_own_names, packed
+from .weights import from_named
 
-__all__ = ["from_arrays", "load_arrays", "load_weights", "save_weights"]
+__all__ = ["from_arrays", "load_arrays", "load_weights", "save_weights", "saved_model"]
 
 SUFFIXES = (".npz", ".safetensors")
-_KERAS = ("kernel", "recurrent_kernel", "bias")
+_HEADER = "leapgrad"
+_DTYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2",
+    "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?", "C64": "<c8",
+}  # fmt: skip
 
 
 def from_arrays(
-    arrays: Mapping[str, ArrayLike], model: str | None = None, activation: str | None = None, **details: Any
+    arrays: Mapping[str, ArrayLike] | Any,
+    model: str | None = None,
+    activation: str | None = None,
+    *,
+    prefix: str | Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
+    **details: Any,
 ) -> Cell:
-    """The cell with these weights, in PyTorch's layout, in Keras's, or by our own names.
+    """The cell with these weights, in the layout of another library, or by our own names.
 
     Parameters
     ----------
     arrays : mapping
-        ``weight_ih_l0`` … of PyTorch (`from_torch`); ``kernel``, ``recurrent_kernel``, ``bias`` of one Keras
-        layer (`from_keras`); or the parameters of any model of the registry, as `save_weights` writes them.
+        By the names of PyTorch, Equinox, Keras or Flax, nested or not, other layers among them; or the
+        parameters of any model of the registry by our own.
     model : str, optional
         Of the registry; needed for our own names only.
     activation : str, optional
         Of cells that have one; tanh, or what the arrays say, by default.
+    prefix, ignore
+        Which network to read, and what to leave out; see `from_torch`.
     **details
-        ``reset_after`` for Keras; hyperparameters of the model for our own names.
+        ``reset_after`` and ``cudnn`` for Keras, see `from_keras`; settings of the model for our own names.
 
     Raises
     ------
     ValueError, TypeError
-        Naming what is missing or does not fit.
+        Naming what is missing, unknown or does not fit, and settings that contradict the arrays.
     """
-    if any("weight_hh" in name for name in arrays):
-        _refuse(details, (), "PyTorch's")
-        return from_torch(arrays, model, activation or "tanh")
-    short = {name.rsplit("/", 1)[-1].removesuffix(":0"): value for name, value in arrays.items()}
-    if "recurrent_kernel" in short:
-        missing = [name for name in _KERAS[:2] if name not in short]
-        if missing:
-            raise ValueError(f"{missing[0]} is missing; a Keras layer has {', '.join(_KERAS)}.")
-        _refuse(details, ("reset_after",), "Keras's")
-        given = [short[name] for name in _KERAS if name in short]
-        return from_keras(given, model, activation=activation or "tanh", **details)
-    if model is None:
+    entries = entries_of(arrays, "arrays")
+    if model is not None and groups_of(entries) == [] and prefix is None:
+        own = {entry.name: entry.value for entry in entries}
+        if activation is not None:
+            details["activation"] = activation
+        left_out = (ignore,) if isinstance(ignore, str) else ignore
+        return _own({name: value for name, value in own.items() if name not in left_out}, model, details)
+    if model is None and groups_of(entries) == [] and any(e.name in ("W", "V", "b", "R") for e in entries):
         raise ValueError(
-            f"{', '.join(arrays) or 'nothing'} is no layout of PyTorch or Keras; name the model that has "
-            "these parameters."
+            f"{', '.join(entry.name for entry in entries)} is no layout of PyTorch, Keras, Equinox or "
+            "Flax; name "
+            "the model that has these parameters."
         )
-    own = dict(arrays)
-    if activation is not None:
-        own.pop("activation", None)
-        details["activation"] = activation
-    return _by_own_names(model, own, details)
+    known = {name: details.pop(name, None) for name in ("reset_after", "cudnn")}
+    if details:
+        raise ValueError(f"{next(iter(details))!r} is no setting of {_layout(entries)} layout; leave it out.")
+    return from_named(arrays, model, activation, prefix=prefix, ignore=ignore, **known)
 
 
-def _refuse(details: Mapping[str, Any], known: tuple[str, ...], layout: str) -> None:
-    for name in details:
-        if name not in known:
-            raise ValueError(f"{name!r} is no setting of {layout} layout; leave it out.")
+def _layout(entries: Sequence[Any]) -> str:
+    found = {group.layout for group in groups_of(entries)}
+    return (
+        {"torch": "PyTorch's", "keras": "Keras's", "flax": "Flax's"}[found.pop()]
+        if len(found) == 1
+        else "this"
+    )
 
 
-def _by_own_names(model: str, arrays: dict[str, Any], details: Mapping[str, Any]) -> Cell:
-    """A model of the registry whose parameters are those given; others keep their start."""
-    per_neuron = [name for name in ("w", "c", "b", "W") if name in arrays]
-    if not per_neuron:
-        raise ValueError(f"none of W, b, w, c is among {', '.join(arrays) or 'nothing'}: d is not known.")
-    d = _neurons(model, arrays, per_neuron[0])
-    V = np.asarray(arrays["V"]) if "V" in arrays else np.zeros((0, 0))
-    cell = make(model, d, V.shape[-1] if V.ndim == 2 else 0, **details)
-    return cell.with_parameters(**arrays)
+def _own(arrays: Mapping[str, Any], model: str, details: dict[str, Any]) -> Cell:
+    """Parameters by our own names; a step size is a setting of every model that has one."""
+    step = None if "step" in hyperparameters(model) else details.pop("step", None)
+    cell = from_own_names(model, arrays, details)
+    if step is not None and float(step) != cell.step_size:
+        raise ValueError(
+            f"{canonical(model)} has no setting 'step' of its own; its step size is {cell.step_size}."
+        )
+    return cell
 
 
-def _neurons(model: str, arrays: Mapping[str, Any], name: str) -> int:
-    """d, from the length of one parameter and the number of its rows in d = 1."""
-    rows = np.shape(arrays[name])[0] if np.ndim(arrays[name]) else 0
-    unit = make(model, 2).kind.shapes(1, 0)
-    d, rest = divmod(rows, unit[name][0]) if name in unit else (0, 1)
-    if rest or d == 0:
-        raise ValueError(f"{name} has shape {np.shape(arrays[name])}, which {model} cannot have.")
-    return d
-
-
-def load_arrays(path: str | Path) -> dict[str, NDArray[np.float64]]:
+def load_arrays(path: str | Path) -> dict[str, Any]:
     """The arrays of an .npz or .safetensors file by name; neither runs any code of the file.
+
+    bfloat16 becomes float32. An array in a type that NumPy does not have, or of Python objects, is kept as an
+    `Unreadable` that is refused where it is needed; the others can be used.
 
     Raises
     ------
     ImportError
         For .safetensors without the package; ``pip install leapgrad[torchweights]`` brings it.
     ValueError, OSError
-        For a file that cannot be read, or of another kind.
+        For a file that cannot be read, or of another kind: then with the line that converts it.
     """
-    path = Path(path)
-    load = _load_npz if _suffix(path) == ".npz" else _safetensors(path).load
-    content = path.read_bytes()
-    try:
-        return load(content)
-    except Exception as error:  # the two packages raise a dozen kinds, all meaning a damaged file
-        raise ValueError(f"{path.name} cannot be read as {path.suffix}: {error}.") from None
+    return _read(path)[0]
 
 
 def load_weights(
-    path: str | Path, model: str | None = None, activation: str | None = None, **details: Any
+    path: str | Path,
+    model: str | None = None,
+    activation: str | None = None,
+    *,
+    prefix: str | Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
+    **details: Any,
 ) -> Cell:
-    """`from_arrays` of what a file holds."""
-    return from_arrays(load_arrays(path), model, activation, **details)
+    """The cell in a file: one that `save_weights` wrote, or weights in any layout that `from_arrays` knows.
+
+    Parameters
+    ----------
+    path : str or Path
+        .npz or .safetensors.
+    model, activation, prefix, ignore, **details
+        As for `from_arrays`. A file of `save_weights` says all that itself, and is not contradicted.
+
+    Raises
+    ------
+    ValueError, TypeError, OSError, ImportError
+        As for `from_arrays` and `load_arrays`; also where a setting is not the one in the file, and where a
+        file does not say the step size of a model that has one.
+
+    Examples
+    --------
+    >>> save_weights("cornn.npz", cell("cornn", 16, 2, gamma=3.0, step=0.1))  # doctest: +SKIP
+    >>> load_weights("cornn.npz")  # doctest: +SKIP
+    Cell(cornn, d=16, n_inputs=2)
+    """
+    return read_weights(path, model, activation, prefix=prefix, ignore=ignore, **details)
+
+
+def read_weights(
+    path: str | Path,
+    model: str | None = None,
+    activation: str | None = None,
+    *,
+    step_is_given: bool = False,
+    **details: Any,
+) -> Cell:
+    """`load_weights`; with `step_is_given` it does not matter whether a file says its step size."""
+    arrays, header = _read(path)
+    name = Path(path).name
+    if header is None:
+        if not step_is_given and model is not None and not set(OF_STEP) & set(details):
+            _need_step(name, arrays, model)
+        return from_arrays(arrays, model, activation, **details)
+    if details.pop("prefix", None) is not None:
+        raise ValueError(f"prefix chooses among several networks; {name} holds one cell.")
+    ignore = details.pop("ignore", ())
+    ignore = (ignore,) if isinstance(ignore, str) else ignore
+    cell = from_header({key: value for key, value in arrays.items() if key not in ignore}, header, name)
+    asked = details | ({} if activation is None else {"activation": activation})
+    check_asked(_asked_model(model, cell, name), asked, cell, name)
+    return cell
+
+
+def _asked_model(model: str | None, cell: Cell, source: str) -> str:
+    """A model that a cell of this file may be called."""
+    return cell.kind.name if model is None else canonical(model)
+
+
+def _need_step(name: str, arrays: Mapping[str, Any], model: str) -> None:
+    """Files without a header, by our own names, do not say the step size."""
+    if groups_of(entries_of(arrays)):
+        return
+    model = canonical(model)
+    setting = next((setting for setting in OF_STEP if setting in hyperparameters(model)), None)
+    if setting is not None and make(model, 2).kind.step is not None:
+        raise ValueError(f"{name} does not say the step size of {model}; give {setting}=….")
+
+
+def saved_model(path: str | Path) -> str | None:
+    """The model of a file that `save_weights` wrote; None of any other file, even one that cannot be read."""
+    try:
+        header = _read(path)[1]
+        return None if header is None else str(json.loads(header)["model"])
+    except (OSError, ValueError, KeyError, TypeError, ImportError):
+        return None
 
 
 def save_weights(path: str | Path, cell: Cell) -> None:
-    """Write the weights of a cell: in PyTorch's layout where there is one, else by our own names.
+    """Write a cell: its weights, in PyTorch's layout where there is one, and its model, settings and step.
+
+    `load_weights` reads the same cell, bit for bit. What is not an array is text beside them: the comment of
+    an .npz archive, the metadata of .safetensors; so PyTorch takes the arrays as a state dict.
 
     Raises
     ------
     ImportError, ValueError, OSError
-        As for `load_arrays`; ValueError for several layers of what PyTorch does not have.
+        As for `load_arrays`; ValueError also for cells of your own, whose map is a function.
     """
     path = check_writable(path)
-    suffix, package = _suffix(path), None
+    suffix = _suffix(path)
+    if not isinstance(cell, Cell):
+        raise TypeError(f"cell must be a Cell, got {type(cell).__name__}.")
+    arrays, header = packed(cell)
+    content = None
     if suffix == ".safetensors":
-        package = _safetensors(path)
-    arrays: dict[str, Any]
-    try:
-        arrays = {**to_torch(cell)}
-    except ValueError:
-        if cell.plan.layers > 1:
-            raise
-        # The free parameters of a structured cell, and beside them the matrix that they make, for others.
-        known = {**cell.parameters, **cell.free_parameters}
-        arrays = {name: np.array(value) for name, value in known.items()}
+        content = _safetensors(path).numpy.save(arrays, metadata={_HEADER: header})
     with replacing(path) as temporary:
-        if package is None:
-            with open(temporary, "wb") as file:
-                np.savez(file, **arrays)
-        else:
-            temporary.write_bytes(package.save(arrays))
+        if content is not None:
+            temporary.write_bytes(content)
+            return
+        with open(temporary, "wb") as file:
+            np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.comment = f"{_HEADER} {header}".encode()
+
+
+# ------------------------------------------------------------------------------------------------ the formats
 
 
 def _suffix(path: Path) -> str:
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"{path.name} must end in {' or '.join(SUFFIXES)}.")
-    return path.suffix
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        refuse_format(path)
+    return suffix
+
+
+def _read(path: str | Path) -> tuple[dict[str, Any], str | None]:
+    """The arrays of a file, and the header where `save_weights` wrote one."""
+    path = Path(path)
+    suffix = _suffix(path)
+    package = _safetensors(path) if suffix == ".safetensors" else None
+    content = read_bytes(path)
+    try:
+        if package is not None:
+            return _from_safetensors(package, content)
+        return _from_npz(content, path)
+    except Exception as error:  # the two formats have a dozen kinds, all meaning a damaged file
+        reason = str(error).rstrip(".")
+        raise ValueError(f"{path.name} cannot be read as {path.suffix}: {reason}.") from None
 
 
 def _safetensors(path: Path) -> Any:
     try:
-        import safetensors.numpy  # pyright: ignore[reportMissingImports]
+        import safetensors
+        import safetensors.numpy
     except ImportError as error:
         raise ImportError(
             f"{path.name} needs the package safetensors: pip install 'leapgrad[torchweights]'."
         ) from error
-    return safetensors.numpy
+    return safetensors
 
 
-def _load_npz(content: bytes) -> dict[str, Any]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        return dict(archive)
+def _from_npz(content: bytes, path: Path) -> tuple[dict[str, Any], str | None]:
+    arrays = arrays_in(content, path.name, unreadable=Unreadable)
+    if any(name.endswith("data.pkl") for name in arrays):
+        raise ValueError(
+            "it is a file of torch.save; end its name in .pt, and the line that converts it is shown"
+        )
+    if "" in arrays:
+        raise ValueError("it holds one array without a name; save arrays by name with numpy.savez")
+    with zipfile.ZipFile(_stream(content)) as archive:
+        mark, _, header = archive.comment.decode("utf-8", "replace").partition(" ")
+    return arrays, header if mark == _HEADER else None
+
+
+def _stream(content: bytes) -> Any:
+    import io
+
+    return io.BytesIO(content)
+
+
+def _from_safetensors(package: Any, content: bytes) -> tuple[dict[str, Any], str | None]:
+    arrays = {name: _tensor(**tensor) for name, tensor in sorted(package.deserialize(content))}
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
+    return arrays, header.get(_HEADER)
+
+
+def _tensor(dtype: str, shape: Sequence[int], data: bytes) -> NDArray[Any] | Unreadable:
+    if dtype not in _DTYPES:
+        return Unreadable(f"has the type {dtype}, which NumPy does not have; save it as float32")
+    array = np.frombuffer(data, _DTYPES[dtype]).reshape(shape)
+    if dtype == "BF16":  # the upper half of a float32
+        array = (array.astype("<u4") << 16).view("<f4")
+    return array

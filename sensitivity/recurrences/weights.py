@@ -1,181 +1,382 @@
-"""Weights from and to the layouts of PyTorch and Keras: vanilla, LSTM and GRU, any number of layers.
+"""Weights from and to the layouts of other libraries: vanilla, LSTM and GRU, any number of layers.
 
 PyTorch keeps ``weight_ih_l0`` (gates·d, n_inputs), ``weight_hh_l0`` (gates·d, d) and two biases; rows i, f,
-g, o or r, z, n. Keras keeps the transposed ``kernel``, ``recurrent_kernel`` and ``bias``; columns i, f, c, o
-or z, r, h.
+g, o or r, z, n. Equinox has the same rows, one bias, and ``bias_n`` inside the reset product of its GRU.
+Keras keeps the transposed ``kernel``, ``recurrent_kernel`` and ``bias``; columns i, f, c, o or z, r, h. Flax
+keeps a transposed kernel a gate: ``ii``, ``if``, …, ``hn``, or all in ``dense_i`` and ``dense_h``.
+
+Entries are put together by their prefix; see `sensitivity.recurrences.groups` for what is refused.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators.activations import ACTIVATIONS
 from integrators.cells import Cell, Kind
-from integrators.validation import as_array
+from integrators.naming import nearest
 
+from .entries import as_weights, entries_of, parts_of
 from .gated import GRU, GRU_BEFORE, LSTM
+from .groups import Group, chosen, groups_of, refuse_leftovers
+from .layouts import GATES, Layer, keras_layer, layers_of
 from .vanilla import VANILLA
 
-__all__ = ["from_keras", "from_torch", "to_torch"]
+__all__ = ["from_keras", "from_named", "from_torch", "same_kind", "to_torch"]
 
 Float = NDArray[np.float64]
-Parameters = dict[str, Float]
 
-_NAME = re.compile(r"(?:.*\.)?(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(?:_l(\d+))?(_reverse)?")
-_GATES = {"vanilla": 1, "lstm": 4, "gru": 3, "gru_before": 3}
 _KINDS: dict[str, Kind] = {"vanilla": VANILLA, "lstm": LSTM, "gru": GRU, "gru_before": GRU_BEFORE}
+_ALSO_CALLED = {"rnn": "vanilla", "simplernn": "vanilla", "simple_rnn": "vanilla", "elman": "vanilla"}
+_LIBRARIES = {"torch": "PyTorch or Equinox", "keras": "Keras", "flax": "Flax"}
 
 
-def from_torch(weights: Mapping[str, ArrayLike], model: str | None = None, activation: str = "tanh") -> Cell:
+def from_torch(
+    weights: Mapping[str, Any] | Any,
+    model: str | None = None,
+    activation: str | None = None,
+    *,
+    prefix: str | Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
+) -> Cell:
     """The cell with the weights of an ``nn.RNN``, ``nn.LSTM``, ``nn.GRU`` or one of their cells.
 
     Parameters
     ----------
-    weights : mapping
-        A state dict as NumPy arrays, by PyTorch's names, with or without a prefix. Other entries are ignored.
+    weights : mapping or module
+        A state dict, of tensors or arrays, or the ``nn.Module`` itself, which may hold more than the
+        recurrent layer: other layers are left out. Names may have the prefixes of wrappers such as
+        DataParallel and ``torch.compile``. Weights under ``weight_norm`` and pruning are computed.
     model : {"vanilla", "lstm", "gru"}, optional
-        Told by the shapes where it is left out.
-    activation : str
-        Of a vanilla RNN: its ``nonlinearity``.
+        "rnn" is another name for "vanilla". Told by the shapes where it is left out.
+    activation : str, optional
+        Of a vanilla RNN, its ``nonlinearity``: a module says it itself, for a state dict it is tanh by
+        default.
+    prefix : str or sequence of str, optional
+        Which of several recurrent networks to read, as in "encoder.rnn"; several become the layers of one.
+        The cells of a ``ModuleList``, ``cells.0``, ``cells.1``, …, are layers without being asked.
+    ignore : sequence of str
+        Entries, or prefixes of entries, that stand among the weights and are to be left out.
+
+    Returns
+    -------
+    Cell
+        Its state is (h, c) for an LSTM and h otherwise, layer after layer; ``unroll(cell, s0=(h_0, c_0))``
+        takes the initial state in PyTorch's own form.
 
     Raises
     ------
-    ValueError
-        For bidirectional networks, LSTMs with a projection, and arrays that are missing or do not fit.
+    ValueError, TypeError
+        For bidirectional networks, LSTMs with a projection, several networks without `prefix`, names that are
+        not known, and arrays that are missing, do not fit, or are not finite.
+
+    Examples
+    --------
+    >>> cell = from_torch(torch.nn.LSTM(3, 8, num_layers=2))  # doctest: +SKIP
+    >>> cell = from_torch(model.state_dict(), prefix="encoder.rnn")  # doctest: +SKIP
     """
-    layers: dict[int, dict[str, Float]] = {}
-    for name, value in weights.items():
-        match = _NAME.fullmatch(name)
-        if match is None:
-            continue
-        kind, layer, reverse = match.groups()
-        if reverse:
-            raise ValueError(
-                f"{name} belongs to a bidirectional network, which is not one recurrence forwards."
-            )
-        if kind == "weight_hr":
-            raise ValueError(
-                f"{name} belongs to an LSTM with a projection (proj_size), which is not supported."
-            )
-        layers.setdefault(int(layer or 0), {})[kind] = as_array(value, name, (1, 2))
-    if sorted(layers) != list(range(len(layers))) or not layers:
-        raise ValueError(
-            "expected weight_ih_l0, weight_hh_l0, … for layers 0, 1, …; got "
-            f"{', '.join(weights) or 'nothing'}."
-        )
-    return _assembled(model, [_torch_layer(layers[i], i) for i in range(len(layers))], activation)
-
-
-def _torch_layer(arrays: Mapping[str, Float], layer: int) -> tuple[Float, Float, Float, Float]:
-    """V, W and the two biases, zero where there are none."""
-    for name in ("weight_ih", "weight_hh"):
-        if name not in arrays:
-            raise ValueError(f"{name}_l{layer} is missing.")
-    V, W = arrays["weight_ih"], arrays["weight_hh"]
-    none = np.zeros(W.shape[0])
-    return V, W, arrays.get("bias_ih", none), arrays.get("bias_hh", none)
+    return from_named(weights, model, activation, prefix=prefix, ignore=ignore, layouts=("torch",))
 
 
 def from_keras(
-    weights: Sequence[ArrayLike], model: str | None = None, reset_after: bool = True, activation: str = "tanh"
+    weights: Any,
+    model: str | None = None,
+    reset_after: bool | None = None,
+    activation: str | None = None,
+    *,
+    cudnn: bool | None = None,
+    prefix: str | Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
 ) -> Cell:
-    """The cell with the weights of one Keras layer, in the order of ``layer.get_weights()``.
+    """The cell with the weights of one Keras layer.
 
     Parameters
     ----------
-    weights : kernel (m, gates·d), recurrent_kernel (d, gates·d), and bias, if there is one
-    model, activation
+    weights : sequence, layer or mapping
+        ``layer.get_weights()``: kernel (m, gates·d), recurrent_kernel (d, gates·d), and bias, if there is
+        one; the layer itself, which also says its activation; or a mapping by Keras's names.
+    model, activation, prefix, ignore
         As for `from_torch`.
-    reset_after : bool
-        Of a GRU; False gives the cell "gru_before".
+    reset_after : bool, optional
+        Of a GRU, told by its bias: (2, 3d) is True, Keras's default, and (3d,) is False, the cell
+        "gru_before". Needed only where there is no bias.
+    cudnn : bool, optional
+        Whether a bias of twice the columns comes with kernels as CuDNNLSTM and CuDNNGRU keep them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the bias says otherwise than `reset_after`, for layers that compute something else (another
+        recurrent activation, ``go_backwards``), and as for `from_torch`.
     """
-    if not 2 <= len(weights) <= 3:
-        raise ValueError(f"weights must be kernel, recurrent_kernel and bias; got {len(weights)} arrays.")
-    V, W = (
-        as_array(w, name, 2).T for w, name in zip(weights[:2], ("kernel", "recurrent_kernel"), strict=True)
+    if callable(getattr(weights, "get_weights", None)):
+        config, name = _keras_config(weights), type(weights).__name__
+        weights = weights.get_weights()
+        if not len(weights):
+            raise ValueError(f"{name} has no weights yet; call it on an input first.")
+        activation = _agreed("activation", activation, config.get("activation"))
+        reset_after = _agreed("reset_after", reset_after, config.get("reset_after"))
+    if isinstance(weights, Mapping):
+        return from_named(
+            weights, model, activation, prefix=prefix, ignore=ignore, layouts=("keras",),
+            reset_after=reset_after, cudnn=cudnn,
+        )  # fmt: skip
+    given = list(weights)
+    if not 2 <= len(given) <= 3:
+        raise ValueError(
+            f"weights must be kernel, recurrent_kernel and bias of one layer; got {len(given)} arrays."
+        )
+    if prefix is not None or ignore:
+        raise ValueError("prefix and ignore choose among names; get_weights() of one layer has none.")
+    kernel, recurrent = (
+        as_weights(w, name, 2) for w, name in zip(given[:2], ("kernel", "recurrent_kernel"), strict=True)
     )
-    bias = as_array(weights[2], "bias", (1, 2)) if len(weights) == 3 else np.zeros(W.shape[0])
-    b_in, b_hidden = (bias[0], bias[1]) if bias.ndim == 2 else (bias, np.zeros_like(bias))
-    if (model or _guess(W)).startswith("gru"):
-        model = "gru" if reset_after else "gru_before"
-        V, W = _swapped(V), _swapped(W)
-        b_in, b_hidden = _swapped(b_in), _swapped(b_hidden)
-    return _assembled(model, [(V, W, b_in, b_hidden)], activation)
+    bias = as_weights(given[2], "bias", (1, 2)) if len(given) == 3 else None
+    asked = _model(model)
+    if asked == "gru_before":
+        reset_after = _agreed("reset_after", reset_after, False)
+    layer = keras_layer(kernel, recurrent, bias, reset_after, cudnn)
+    return _assembled(asked, [layer], activation)
 
 
-def _swapped(rows: Float) -> Float:
-    """Gates z, r, h as r, z, n."""
-    z, r, h = np.split(rows, 3)
-    return np.concatenate([r, z, h])
-
-
-def _guess(W: Float) -> str:
-    known = {1: "vanilla", 3: "gru", 4: "lstm"}
-    gates, rest = divmod(W.shape[0], max(1, W.shape[1]))
-    if rest or gates not in known:
-        raise ValueError(f"weight_hh has shape {W.shape}; it must be (d, d), (3d, d) or (4d, d).")
-    return known[gates]
-
-
-def _assembled(
-    model: str | None, layers: Sequence[tuple[Float, Float, Float, Float]], activation: str
+def from_named(
+    weights: Mapping[str, Any] | Any,
+    model: str | None = None,
+    activation: str | None = None,
+    *,
+    prefix: str | Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
+    layouts: Sequence[str] = ("torch", "keras", "flax"),
+    **details: Any,
 ) -> Cell:
-    model = _guess(layers[0][1]) if model is None else model
-    if model not in _KINDS:
-        raise ValueError(f"model {model!r} has no such layout; use {', '.join(_KINDS)}.")
-    d, n_inputs = layers[0][1].shape[1], layers[0][0].shape[1]
+    """The cell of the one recurrent network among named weights, in any layout that is known.
+
+    Parameters
+    ----------
+    weights, model, activation, prefix, ignore
+        As for `from_torch`.
+    layouts : sequence of {"torch", "keras", "flax"}
+        What to accept.
+    **details
+        ``reset_after``, ``cudnn`` of Keras.
+    """
+    if isinstance(ignore, str):
+        ignore = (ignore,)
+    entries, owners = entries_of(weights), _modules(weights)
+    groups = chosen(groups_of(entries), prefix, [entry.name for entry in entries])
+    layers: list[Layer] = []
+    asked = _model(model)
+    for group in groups:
+        if group.layout not in layouts:
+            raise ValueError(
+                f"{group.where or 'these '}weights have the names of {_LIBRARIES[group.layout]}, not of "
+                f"{_LIBRARIES[layouts[0]]}; from_arrays reads them."
+            )
+        refuse_leftovers(group, entries, ignore)
+        if group.layout != "keras" and (
+            wrong := next((k for k, v in details.items() if v is not None), None)
+        ):
+            raise ValueError(
+                f"{wrong!r} is no setting of {_LIBRARIES[group.layout].split()[0]}'s layout; leave it out."
+            )
+        own = dict(details) if group.layout == "keras" else {}
+        if asked == "gru_before" and group.layout == "keras":
+            own["reset_after"] = _agreed("reset_after", own.get("reset_after"), False)
+        owner = owners.get(group.prefix)
+        activation = _agreed("activation", activation, getattr(owner, "nonlinearity", None))
+        layers += layers_of(group, **own, computed=_computed(group, owner))
+    return _assembled(asked, layers, activation)
+
+
+def _agreed(name: str, asked: Any, told: Any) -> Any:
+    """What was asked for, or what the weights say; they must not contradict each other."""
+    if told is None or asked is None:
+        return told if asked is None else asked
+    if name == "activation":
+        if ACTIVATIONS[asked] is ACTIVATIONS[told]:
+            return asked
+    elif asked == told:
+        return asked
+    raise ValueError(f"{name}={asked!r} contradicts the weights, which are of {name}={told!r}; leave it out.")
+
+
+# --------------------------------------------------------------------------------------------------- modules
+
+
+def _modules(weights: Any) -> dict[tuple[str, ...], Any]:
+    """The modules below a PyTorch module by their path, without wrappers."""
+    if not callable(getattr(weights, "named_modules", None)):
+        return {}
+    return {parts_of(name): module for name, module in weights.named_modules()}
+
+
+def _computed(group: Group, owner: Any) -> dict[str, Any]:
+    """Weights that a module computes from a parametrization; in training that may change the module."""
+    if not hasattr(owner, "parametrizations") or getattr(owner, "training", True):
+        return {}
+    ends = {f"{name}{'' if layer is None else f'_l{layer}'}" for name, layer, form in group.parts if form}
+    return {name: getattr(owner, name) for name in ends if hasattr(owner, name)}
+
+
+def _keras_config(layer: Any) -> dict[str, Any]:
+    """The configuration of a recurrent layer of Keras, or of the cell in it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For other layers, and for what no cell of ours computes.
+    """
+    kind = type(layer).__name__
+    outer = layer.get_config() if callable(getattr(layer, "get_config", None)) else {}
+    cell = getattr(layer, "cell", layer)
+    config = {**outer, **(cell.get_config() if callable(getattr(cell, "get_config", None)) else {})}
+    if "backward_layer" in outer or hasattr(layer, "backward_layer"):
+        raise ValueError(f"{kind} is not one recurrence forwards; pass its forward_layer.")
+    if "units" not in config or "recurrent_initializer" not in config:
+        raise TypeError(f"weights is a {kind}; pass one SimpleRNN, LSTM or GRU layer, or its get_weights().")
+    if config.get("go_backwards"):
+        raise ValueError(
+            f"{kind} runs with go_backwards=True; reverse the inputs and pass its get_weights()."
+        )
+    recurrent = config.get("recurrent_activation", "sigmoid")
+    if recurrent != "sigmoid":
+        raise ValueError(
+            f"{kind} has recurrent_activation={recurrent!r}; the gates of our cells are sigmoid."
+        )
+    if ("lstm" in kind.lower() or "gru" in kind.lower()) and config.get("activation") != "tanh":
+        raise ValueError(f"{kind} has activation={config.get('activation')!r}; that of our cells is tanh.")
+    return config
+
+
+# ------------------------------------------------------------------------------------------------- the cell
+
+
+def _model(model: str | None) -> str | None:
+    """The name of a layout; PyTorch says RNN where we say vanilla."""
+    if model is None:
+        return None
+    lower = model.strip().lower() if isinstance(model, str) else ""
+    lower = _ALSO_CALLED.get(lower, lower)
+    if lower not in _KINDS:
+        raise nearest("model", model, (*_KINDS, "rnn"))
+    return lower
+
+
+def _assembled(model: str | None, layers: Sequence[Layer], activation: str | None) -> Cell:
+    model = _told(model, layers)
+    if model != "vanilla" and activation is not None and ACTIVATIONS[activation].name != "tanh":
+        raise ValueError(
+            f"activation={activation!r} has no effect on {model}, whose activation is tanh; it belongs to "
+            "vanilla, PyTorch's RNN."
+        )
+    code = ACTIVATIONS["tanh" if activation is None else activation].code
+    d, n_inputs = layers[0].W.shape[1], layers[0].V.shape[1]
     parts: list[Mapping[str, ArrayLike]] = []
-    for layer, (V, W, b_in, b_hidden) in enumerate(layers):
-        rows = _GATES[model] * d
-        shapes = ("weight_ih", V, (rows, d if layer else n_inputs)), ("weight_hh", W, (rows, d))
-        for name, array, wanted in (*shapes, ("bias_ih", b_in, (rows,)), ("bias_hh", b_hidden, (rows,))):
+    for number, layer in enumerate(layers):
+        rows = GATES[model] * d
+        for name, array, wanted in (
+            ("weight_ih", layer.V, (rows, d if number else n_inputs)),
+            ("weight_hh", layer.W, (rows, d)),
+            ("bias_ih", layer.b_in, (rows,)),
+            ("bias_hh", layer.b_hidden, (rows,)),
+        ):
             if array.shape != wanted:
                 raise ValueError(
-                    f"{name} of layer {layer} has shape {array.shape}; {model} asks for {wanted}."
+                    f"{layer.where}{name} of layer {number} has shape {array.shape}; {model} asks for "
+                    f"{wanted}."
                 )
-        parts.append(_own(model, V, W, b_in, b_hidden, activation))
+        parts.append(_own(model, layer) | ({"activation": code} if model == "vanilla" else {}))
     return _KINDS[model].layers(d, n_inputs, parts)
 
 
-def _own(
-    model: str, V: Float, W: Float, b_in: Float, b_hidden: Float, activation: str
-) -> dict[str, ArrayLike]:
+def _told(model: str | None, layers: Sequence[Layer]) -> str:
+    """The model, as the shapes tell it and as it was asked for."""
+    W, before = layers[0].W, {layer.before for layer in layers}
+    gates, rest = divmod(W.shape[0], max(1, W.shape[1]))
+    told = {1: "vanilla", 3: "gru_before" if True in before else "gru", 4: "lstm"}.get(gates)
+    if rest or told is None:
+        raise ValueError(
+            f"{layers[0].where}weight_hh has shape {W.shape}; it must be (d, d), (3d, d) or (4d, d) of an "
+            "RNN, "
+            "a GRU or an LSTM."
+        )
+    if len(before) > 1:
+        raise ValueError("some layers of the GRU reset before the product and some after it.")
+    if model == "gru_before" and told == "gru":
+        raise ValueError(
+            "these are weights of a GRU that resets after the product; model 'gru_before' is another."
+        )
+    if model is not None and model != told and (model, told) != ("gru", "gru_before"):
+        raise ValueError(
+            f"{layers[0].where}weight_hh has shape {W.shape}, that of {told}{_torch_name(told)}, not of "
+            f"{model}."
+        )
+    return told
+
+
+def _torch_name(model: str) -> str:
+    return " (PyTorch's RNN)" if model == "vanilla" else ""
+
+
+def _sum(a: Float, b: Float) -> Float:
+    """a + b, with the bits of the other where one is zero."""
+    return np.where(b == 0.0, a, np.where(a == 0.0, b, a + b))
+
+
+def _own(model: str, layer: Layer) -> dict[str, ArrayLike]:
     """Our parameters of a layer."""
-    if model == "vanilla":
-        return {"W": W, "V": V, "b": b_in + b_hidden, "activation": ACTIVATIONS[activation].code}
-    if model == "lstm":
-        return {"W": W, "V": V, "b": b_in + b_hidden}
+    V, W, b_in, b_hidden = layer.V, layer.W, layer.b_in, layer.b_hidden
     two = 2 * W.shape[1]
     if model == "gru":
-        b = np.concatenate([b_hidden[two:], b_in[:two] + b_hidden[:two], b_in[two:]])
+        b = np.concatenate([b_hidden[two:], _sum(b_in, b_hidden)[:two], b_in[two:]])
         return {"W": np.concatenate([W[two:], W[:two]]), "V": V, "b": b}
-    return {"W": W[:two], "R": W[two:], "V": V, "b": b_in + b_hidden}
+    b = _sum(b_in, b_hidden)
+    if model == "gru_before":
+        return {"W": W[:two], "R": W[two:], "V": V, "b": b}
+    return {"W": W, "V": V, "b": b}
+
+
+def same_kind(kind: Kind, known: Kind) -> bool:
+    """Whether a kind has the name and the rule of another: copies have, own cells of that name have not."""
+    return kind is known or (kind.name == known.name and kind.point.function is known.point.function)
 
 
 def to_torch(cell: Cell) -> dict[str, Float]:
     """The weights by PyTorch's names; ``nn.RNN``, ``nn.LSTM`` or ``nn.GRU`` take them as a state dict.
 
-    The sum of two biases goes into ``bias_ih`` (but for that inside the reset product of a GRU).
+    The sum of two biases goes into ``bias_ih`` (but for that inside the reset product of a GRU). A vanilla
+    cell with relu is an ``nn.RNN(…, nonlinearity="relu")``, which a state dict does not say.
 
     Raises
     ------
     ValueError
-        For cells that PyTorch does not have, and cells without inputs.
+        For cells that PyTorch does not have, such as those with other activations, and cells without inputs.
     """
-    model = cell.kind.name
-    if model not in ("vanilla", "lstm", "gru") or cell.n_inputs == 0:
-        raise ValueError(f"PyTorch has no layout for {cell!r}: vanilla, lstm or gru with n_inputs ≥ 1.")
+    model, layers = cell.kind.name, cell.unpack(cell.theta)
+    if (
+        model not in ("vanilla", "lstm", "gru")
+        or not same_kind(cell.kind, _KINDS[model])
+        or cell.n_inputs == 0
+    ):
+        raise ValueError(
+            f"PyTorch has no layout for {cell!r}: vanilla (its RNN), lstm or gru with n_inputs ≥ 1."
+        )
+    codes = {float(own["activation"]) for own in layers} if model == "vanilla" else set()
+    if codes - {ACTIVATIONS["tanh"].code} and codes - {ACTIVATIONS["relu"].code}:
+        raise ValueError(
+            f"PyTorch has no layout for {cell!r}: the activation of its RNN is tanh or relu in all layers."
+        )
     result: dict[str, Float] = {}
-    for layer, own in enumerate(cell.unpack(cell.theta)):
+    for number, own in enumerate(layers):
         W, b, d = own["W"], own["b"], cell.d
         b_hidden = np.zeros(W.shape[0])
         if model == "gru":
             b_hidden[2 * d :] = b[:d]
             W, b = np.concatenate([W[d:], W[:d]]), b[d:]
-        result |= {f"weight_ih_l{layer}": own["V"].copy(), f"weight_hh_l{layer}": W.copy()}
-        result |= {f"bias_ih_l{layer}": b.copy(), f"bias_hh_l{layer}": b_hidden}
+        result |= {f"weight_ih_l{number}": own["V"].copy(), f"weight_hh_l{number}": W.copy()}
+        result |= {f"bias_ih_l{number}": b.copy(), f"bias_hh_l{number}": b_hidden}
     return result
