@@ -280,7 +280,13 @@ def described(cell: Cell) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def check_asked(model: str, details: Mapping[str, Any], cell: Cell, source: str) -> None:
+def _of_kind(cell: Cell, details: Mapping[str, Any]) -> str:
+    """A model that makes cells of this kind, one that has the settings in question if there is one."""
+    models = [name for name in MODELS if same_kind(make(name, 2).kind, cell.kind)] if details else []
+    return next((name for name in models if set(details) <= set(hyperparameters(name))), cell.kind.name)
+
+
+def check_asked(model: str | None, details: Mapping[str, Any], cell: Cell, source: str) -> None:
     """Raise if a model and settings that were asked for are not those of a cell that was read.
 
     Raises
@@ -288,7 +294,7 @@ def check_asked(model: str, details: Mapping[str, Any], cell: Cell, source: str)
     ValueError, TypeError
         Naming the first contradiction, or a setting that acts on the start of a cell only.
     """
-    model = canonical(model)
+    any_of_its_kind, model = model is None, _of_kind(cell, details) if model is None else canonical(model)
     settable, neurons = hyperparameters(model), {"split", "negative"} & set(details)
     made = make(model, cell.d if neurons else 2, cell.n_inputs, **details)
     if not same_kind(made.kind, cell.kind):
@@ -304,6 +310,8 @@ def check_asked(model: str, details: Mapping[str, Any], cell: Cell, source: str)
             raise ValueError(
                 f"{name}={details[name]!r} contradicts {source}: there {name} = {held}; leave it out."
             )
+    if any_of_its_kind:
+        return
     fixed = [name for name in cell.kind.constants or {} if name not in settable]
     fixed += ["step"] if not set(OF_STEP) & set(settable) and cell.kind.step is not None else []
     for name in fixed:

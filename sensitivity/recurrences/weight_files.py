@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from integrators.cells import Cell
 
 from ..array_files import arrays_in
-from ..files import check_writable, read_bytes, replacing
+from ..files import check_writable, read_bytes, replacing, user_path
 from .conversion import refuse_format
 from .entries import Unreadable, entries_of
 from .groups import groups_of
@@ -171,13 +171,8 @@ def read_weights(
     ignore = (ignore,) if isinstance(ignore, str) else ignore
     cell = from_header({key: value for key, value in arrays.items() if key not in ignore}, header, name)
     asked = details | ({} if activation is None else {"activation": activation})
-    check_asked(_asked_model(model, cell, name), asked, cell, name)
+    check_asked(model, asked, cell, name)
     return cell
-
-
-def _asked_model(model: str | None, cell: Cell, source: str) -> str:
-    """A model that a cell of this file may be called."""
-    return cell.kind.name if model is None else canonical(model)
 
 
 def _need_step(name: str, arrays: Mapping[str, Any], model: str) -> None:
@@ -210,13 +205,15 @@ def save_weights(path: str | Path, cell: Cell) -> None:
     ImportError, ValueError, OSError
         As for `load_arrays`; ValueError also for cells of your own, whose map is a function.
     """
-    path = check_writable(path)
-    suffix = _suffix(path)
+    path = user_path(path)
+    if _suffix(path) not in SUFFIXES:
+        raise ValueError(f"{path.name} must end in {' or '.join(SUFFIXES)}.")
+    check_writable(path)
     if not isinstance(cell, Cell):
         raise TypeError(f"cell must be a Cell, got {type(cell).__name__}.")
     arrays, header = packed(cell)
     content = None
-    if suffix == ".safetensors":
+    if _suffix(path) == ".safetensors":
         content = _safetensors(path).numpy.save(arrays, metadata={_HEADER: header})
     with replacing(path) as temporary:
         if content is not None:
@@ -232,16 +229,15 @@ def save_weights(path: str | Path, cell: Cell) -> None:
 
 
 def _suffix(path: Path) -> str:
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        refuse_format(path)
-    return suffix
+    return path.suffix.lower()
 
 
 def _read(path: str | Path) -> tuple[dict[str, Any], str | None]:
     """The arrays of a file, and the header where `save_weights` wrote one."""
-    path = Path(path)
+    path = user_path(path)
     suffix = _suffix(path)
+    if suffix not in SUFFIXES:
+        refuse_format(path)
     package = _safetensors(path) if suffix == ".safetensors" else None
     content = read_bytes(path)
     try:
