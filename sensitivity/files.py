@@ -157,7 +157,7 @@ def read_toml(path: str | Path, limit: int = MOST_TOML) -> dict[str, Any]:
     """
     try:
         data = tomllib.loads(_decoded(path, limit))
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a TOMLDecodeError, or Python's about a number of thousands of digits
         raise ValueError(f"{path} is not a TOML file: {error}.") from None
     except RecursionError:
         raise ValueError(f"{path} is nested too deeply; write it with fewer levels.") from None

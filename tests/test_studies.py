@@ -27,7 +27,8 @@ from sensitivity.cli import main
 from sensitivity.studies import Study, open_results, verify
 from sensitivity.studies.cell import Cell, UnusableCell, decode, encode
 from sensitivity.studies.compute import arrays_of
-from sensitivity.studies.cost import cost_of, gibibytes, plan_of
+from sensitivity.studies.cost import cost_of, plan_of
+from sensitivity.studies.memory import gibibytes
 from sensitivity.studies.quantities import QUANTITIES
 from sensitivity.studies.store import Store
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .command import Command
@@ -52,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="GIB",
         help="refuse to run if more may be needed (default: half of this machine's memory)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only say what it would take")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only say what it would take; runs a sample of some seconds"
+    )
     parser.add_argument("--csv", metavar="FILE.csv", help="also write one row for every network and step")
     parser.add_argument("--netcdf", metavar="FILE.nc", help="also write labelled arrays (xarray, h5netcdf)")
 
@@ -98,16 +101,22 @@ def _need_xarray() -> None:
 
 def _plan(study: Study, args: argparse.Namespace) -> int:
     from integrators.threads import default_threads
+    from integrators.validation import as_count
 
-    from ..studies.cost import gibibytes, plan_of
+    from ..studies.cost import plan_of
+    from ..studies.memory import gibibytes
+    from ..studies.sample import measured_seconds
 
+    if args.workers is not None:
+        as_count(args.workers, "workers", least=1)
     plan, workers = plan_of(study), args.workers or default_threads()
+    plan = replace(plan, seconds=measured_seconds(study))
     if args.json:
         facts: dict[str, Any] = {"points": study.n_points, "workers": workers, **vars(plan)}
         print_json(facts)
         return 0
     print(f"{study.name}: {study.n_points} points in {plan.cells} cells")
-    print(f"time    about {_duration(plan.seconds / workers)} on {workers} cores; see docs/scaling.md")
+    print(f"time    about {_duration(plan.seconds / workers)} on {workers} cores, by a sample run here")
     print(f"memory  at most {gibibytes(plan.memory)} a worker beside its process")
     print(f"disk    {gibibytes(plan.stored)} in {plan.cells} files")
     return 0

@@ -181,7 +181,7 @@ def _range(axis: Axis, given: Mapping[str, Any]) -> Iterable[Any]:
     needed = known - {"every", "spacing"}
     if not needed <= set(given) <= known:
         raise ValueError(
-            f"{axis.name} = {dict(given)!r} is not a range; it takes {', '.join(sorted(needed))} "
+            f"{axis.name} = {_short(dict(given))} is not a range; it takes {', '.join(sorted(needed))} "
             f"and perhaps {', '.join(sorted(known - needed))}."
         )
     count = as_count(given["count"], f"count of {axis.name}", least=1)

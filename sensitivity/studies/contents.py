@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .cell import Cell, UnusableCell
-from .cost import HEADER_BYTES, cost_of
-from .models import MODELS
+from .cost import HEADER_BYTES, cost_of, size_of
 from .quantities import Float, checked
 
 __all__ = ["check_contents", "most_bytes"]
@@ -25,7 +24,7 @@ def check_contents(cell: Cell, arrays: Mapping[str, Float]) -> None:
     UnusableCell
         Naming the first that differs.
     """
-    size = MODELS[cell.model].size(cell.parameters)
+    size = size_of(cell)
     lengths = {"": (), "rank": (size.d,), "number": (size.state,), "index": (size.n_steps + 1,)}
     wanted = {
         variable.name: (len(cell.steps), *lengths[variable.dim])

@@ -1,42 +1,55 @@
 """What a cell costs before it is run: seconds, roughly, and bytes of memory, from above.
 
 The model behind the seconds: a kick of one lane with k tangent columns takes 2 d² (k + 1) operations of the
-product with W and some nanoseconds for every component's σ; a cell takes a fixed time besides, mostly
-Python. The constants were measured on one core of 2.0 GHz; they weigh cells against each other for the bar
-and the plan, and another machine changes them all alike.
+product with W and some nanoseconds for every component's σ; each step, each network and each cell take a
+fixed time besides. The constants were measured on one core of 2.0 GHz; they weigh cells against each other
+for the bar and the plan. For a time in seconds, `measured_seconds` runs a sample.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from integrators.checkpoint import MEMORY_BYTES
 
-from ..singular import FULL_COLUMNS, STORE_BYTES
+from ..singular import FULL_COLUMNS, GROUP_BYTES, GROUP_LANES, STORE_BYTES
+from .axes import AXES
 from .cell import Cell
 from .models import MODELS, Size
 from .quantities import checked
 from .study import Study
 
-__all__ = ["Cost", "Plan", "cost_of", "gibibytes", "machine_bytes", "plan_of"]
+__all__ = ["Cost", "Plan", "cost_of", "plan_of", "size_of"]
 
 FLOAT = 8
 CELL_SECONDS = 1.2e-3
 FLOPS_PER_SECOND = 1.5e10
 COMPONENT_SECONDS = 5e-9
+# Of a kick beside its arithmetic, for all lanes and for each; of ‖W‖ and the like, by d³; of an input.
+KICK_SECONDS, LANE_SECONDS = 6e-7, 2e-8
+FACTOR_SECONDS, INPUT_SECONDS = 3e-9, 5e-8
 BOUND_SECONDS = 3e-4
 # The norm of one entry of a profile.
 ENTRY_SECONDS = 2e-6
 # A QR factorisation of a small matrix, the steps between two, and the sorting out at the end.
 QR_SECONDS, QR_STEPS, GRADED_SECONDS = 2e-5, 8, 8e-3
-# Of a process with the packages loaded, and of what it allocates whatever the cell is.
-PROCESS_BYTES, CELL_BYTES = 180 << 20, 4 << 20
+# Of a process with the packages loaded (200 MiB) that compiles a kernel, and of what it allocates whatever
+# the cell is.
+PROCESS_BYTES, CELL_BYTES = 320 << 20, 4 << 20
+# Arrays of the size of the parameters, and of the inputs, while a network is built and unrolled: 9.5 for some
+# structured cells, and 3, as measured.
+PARAMETER_COPIES, INPUT_COPIES = 12.0, 5.0
+# Sums of growth that an exponent keeps on its way, whatever N is.
+MARKS = 1000
 # Lanczos sweeps to and fro, at most this share of d times.
 LANCZOS_SHARE = 8
 # Arrays of local growth rates that stand side by side at the end of `growth_exponents`.
-GROWTH_COPIES = 5
+GROWTH_COPIES = 8
+# What a backward sweep holds between two calls, with the copies that its singular values take.
+KEPT_BYTES = 1 << 26
 # A header beside the description, which is in it once more escaped.
 HEADER_BYTES = 320
 
@@ -72,14 +85,21 @@ class _Terms:
 
 def _matrix(size: Size, lanes: int) -> _Terms:
     """The full product, or Lanczos sweeps along stored trajectories."""
-    full = 8.0 * lanes * size.state * size.d * FLOAT
+    full = 10.0 * lanes * size.state * size.d * FLOAT
     if size.d < FULL_COLUMNS:
         return _Terms(size.d, full, lanes)
     iterations = max(10, size.d // LANCZOS_SHARE)
-    trajectory = FLOAT * size.kicks * size.d
-    held = min(lanes, max(1, STORE_BYTES // max(1, trajectory))) * trajectory
     basis = 6.0 * lanes * size.state * (iterations + 2) * FLOAT
-    return _Terms(2.0 * iterations, full + held + basis, lanes)
+    return _Terms(2.0 * iterations, full + _trajectories(size, lanes) + basis, lanes)
+
+
+def _trajectories(size: Size, lanes: int) -> float:
+    """What Lanczos stores: of a group of lanes, filled up to whole registers; nothing if one is too long."""
+    one = FLOAT * max(1, size.kicks) * size.state
+    if one > STORE_BYTES:
+        return 0.0
+    group = min(max(GROUP_LANES, GROUP_BYTES / one), lanes + -lanes % GROUP_LANES)
+    return 1.5 * min(STORE_BYTES, one * group)
 
 
 def _singular_values(size: Size, lanes: int) -> _Terms:
@@ -93,18 +113,19 @@ def _factorings(size: Size, lanes: int) -> float:
 
 
 def _exponents(size: Size, lanes: int) -> _Terms:
-    growth = GROWTH_COPIES * lanes * size.state * size.n_steps * FLOAT
+    growth = GROWTH_COPIES * lanes * size.state * min(size.n_steps, MARKS) * FLOAT
     columns = 12.0 * lanes * size.state**2 * FLOAT
     kept = 2 * lanes * size.state
     return _Terms(4.0 * size.state, columns + growth, kept, _factorings(size, lanes))
 
 
 def _profile(size: Size, lanes: int) -> _Terms:
-    norms = 6.0 * lanes * (size.n_steps + 1) * FLOAT
-    trajectory = min(MEMORY_BYTES, 2.0 * FLOAT * lanes * size.kicks * size.d)
-    columns = 8.0 * lanes * size.state * size.d * FLOAT
+    norms = 16.0 * lanes * (size.n_steps + 1) * FLOAT
+    padded = lanes + -lanes % GROUP_LANES
+    trajectory = min(1.5 * MEMORY_BYTES, 3.0 * FLOAT * padded * (size.kicks + 1) * size.state)
+    columns = 10.0 * lanes * size.state * size.d * FLOAT
     entries = lanes * (size.n_steps + 1)
-    memory = norms + trajectory + columns + (1 << 26)
+    memory = norms + trajectory + columns + KEPT_BYTES
     return _Terms(4.0 * size.d, memory, entries, ENTRY_SECONDS * size.d * entries / 4)
 
 
@@ -118,12 +139,29 @@ _TERMS: dict[str, Callable[[Size, int], _Terms]] = {
 }
 
 
+def size_of(cell: Cell) -> Size:
+    """How large the case of a cell is."""
+    costing = tuple((name, value) for name, value in cell.parameters.items() if AXES[name].costs)
+    return _size(cell.model, costing)
+
+
+@lru_cache(maxsize=1024)
+def _size(model: str, parameters: tuple[tuple[str, Any], ...]) -> Size:
+    return MODELS[model].size(dict(parameters))
+
+
 def cost_of(cell: Cell) -> Cost:
     """The estimates for a cell."""
-    size, lanes = MODELS[cell.model].size(cell.parameters), len(cell.steps)
-    seconds, memory, kept = CELL_SECONDS, 0.0, 0.0
+    return _cost(size_of(cell), len(cell.steps), cell.quantities)
+
+
+@lru_cache(maxsize=1024)
+def _cost(size: Size, lanes: int, quantities: tuple[str, ...]) -> Cost:
+    seconds, memory, kept = CELL_SECONDS + INPUT_SECONDS * size.inputs * size.n_steps, 0.0, 0.0
+    if size.parameters:
+        seconds += FACTOR_SECONDS * size.d**3
     counted: set[Callable] = set()
-    for quantity in checked(cell.quantities):
+    for quantity in checked(quantities):
         rule = _TERMS[quantity.name]
         terms = rule(size, lanes)
         kept += terms.kept
@@ -132,11 +170,14 @@ def cost_of(cell: Cell) -> Cost:
         counted.add(rule)
         operations = 2.0 * size.d**2 * (terms.columns + 1.0)
         kick = operations / FLOPS_PER_SECOND + COMPONENT_SECONDS * size.d
-        seconds += BOUND_SECONDS + terms.seconds + (kick * size.kicks * lanes if terms.columns else 0.0)
+        seconds += BOUND_SECONDS + terms.seconds
+        if terms.columns:
+            seconds += size.kicks * (KICK_SECONDS + lanes * (kick + LANE_SECONDS))
         memory = max(memory, terms.memory)
-    weights = 6.0 * FLOAT * size.d**2
-    arrays = 3.0 * FLOAT * kept
-    return Cost(float(seconds), memory + weights + arrays + CELL_BYTES, int(FLOAT * kept))
+    network = PARAMETER_COPIES * size.parameters + INPUT_COPIES * size.inputs * size.n_steps
+    # Arrays, their file, and both once more in the process that writes it.
+    arrays = 6.0 * FLOAT * kept
+    return Cost(float(seconds), memory + FLOAT * network + arrays + CELL_BYTES, int(FLOAT * kept))
 
 
 @dataclass(frozen=True)
@@ -174,19 +215,3 @@ def plan_of(study: Study) -> Plan:
         memory = max(memory, cost.memory)
         stored += copies * (cost.stored + len(cell.description) + HEADER_BYTES)
     return Plan(cells, seconds, memory, stored)
-
-
-def machine_bytes() -> float:
-    """Memory of this machine; 8 GiB where the system does not tell."""
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):
-        return float(8 << 30)
-
-
-def gibibytes(size: float) -> str:
-    """A number of bytes for a sentence."""
-    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if size >= unit:
-            return f"{size / unit:.3g} {name}"
-    return f"{size:.0f} bytes"

@@ -47,12 +47,18 @@ class Size:
     n_steps : int
     kicks : int
         Evaluations of the right-hand side in a run.
+    inputs : int
+        Input components.
+    parameters : int
+        Numbers in θ.
     """
 
     d: int
     state: int
     n_steps: int
     kicks: int
+    inputs: int = 0
+    parameters: int = 0
 
 
 class Case(Protocol):
@@ -197,9 +203,14 @@ def _ode(field: Field, parameters: Mapping[str, Any], steps: Sequence[float]) ->
 
 def _ode_size(d: int | None, parameters: Mapping[str, Any]) -> Size:
     scheme = get_scheme(parameters["scheme"])
-    width = parameters["d"] if d is None else d
+    n_steps = parameters["n_steps"]
+    kicks = Schedule.of(scheme, n_steps).n_kicks
+    width, inputs, numbers = d or parameters["d"], 0, 0
+    if d is None:
+        inputs = parameters["inputs"]
+        numbers = width * (width + 1 + inputs)
     state = width if scheme.form == "first_order" else 2 * width
-    return Size(width, state, parameters["n_steps"], Schedule.of(scheme, parameters["n_steps"]).n_kicks)
+    return Size(width, state, n_steps, kicks, inputs, numbers)
 
 
 def _textbook(name: str, d: int) -> Model:

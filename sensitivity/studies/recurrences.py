@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,7 +82,7 @@ def build(name: str, parameters: Mapping[str, Any], steps: Sequence[float]) -> C
 def size(name: str, parameters: Mapping[str, Any]) -> dict[str, int]:
     """What `Size` holds: the rows of W stand for as many right-hand sides of a field of the same d."""
     cell = make(name, 2)
-    kind, d, n_steps = cell.kind, parameters["d"], parameters["n_steps"]
+    kind, d, n_steps, inputs = cell.kind, *(parameters[axis] for axis in ("d", "n_steps", "inputs"))
     states, gates = len(kind.state), max(1, cell.plan.recurrent * cell.plan.source + cell.plan.second)
     whole = cell.default_block == "state"
     return {
@@ -89,4 +90,6 @@ def size(name: str, parameters: Mapping[str, Any]) -> dict[str, int]:
         "state": states * d,
         "n_steps": n_steps,
         "kicks": gates * n_steps,
+        "inputs": inputs,
+        "parameters": sum(math.prod(shape) for shape in kind.shapes(d, inputs).values()),
     }

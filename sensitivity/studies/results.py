@@ -16,7 +16,7 @@ from ..files import check_writable, replacing
 from ..manifest import versions
 from .axes import AXES, NONE
 from .cell import Cell, UnusableCell
-from .cost import gibibytes, machine_bytes
+from .memory import gibibytes, machine_bytes
 from .quantities import Variable, checked
 from .store import Store
 from .study import Study

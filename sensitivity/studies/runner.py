@@ -19,8 +19,9 @@ from integrators.threads import InterruptLater
 
 from .cell import Cell, UnusableCell, decode
 from .compute import LOST_LANES, Computed
-from .cost import Plan, cost_of, gibibytes, machine_bytes, plan_of
+from .cost import Plan, cost_of, plan_of
 from .executors import Pool, open_executor
+from .memory import gibibytes, machine_bytes
 from .progress import Progress
 from .results import Results
 from .store import Store
