@@ -36,8 +36,8 @@ BOUND_SECONDS = 3e-4
 ENTRY_SECONDS = 2e-6
 # A QR factorisation of a small matrix, the steps between two, and the sorting out at the end.
 QR_SECONDS, QR_STEPS, GRADED_SECONDS = 2e-5, 8, 8e-3
-# Of a process with the packages loaded that compiles all kernels (540 MiB; 200 where they are in the cache), and
-# of what it allocates whatever the cell is.
+# Of a process with the packages loaded that compiles all kernels (540 MiB; 200 where they are in the cache),
+# and of what it allocates whatever the cell is.
 PROCESS_BYTES, CELL_BYTES = 640 << 20, 4 << 20
 # Arrays of the size of the parameters, and of the inputs, while a network is built and unrolled: 9.5 for some
 # structured cells, and 3, as measured.
