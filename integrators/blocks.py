@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
+from .bars import progress_bar_on_stderr
 from .threads import on_threads, thread_count
 
 __all__ = ["POOL_SECONDS", "Cancelled", "Ticker", "one_blas_thread", "part_of", "progress_bar", "run_blocks"]
@@ -34,16 +35,14 @@ class Cancelled(Exception):
 
 
 def _bar(total: int | None, label: str, unit: str, progress: bool | None) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(
+    return progress_bar_on_stderr(
+        progress,
         total=total,
         desc=label,
         unit=unit,
         unit_scale=total is not None,
         leave=False,
         delay=0 if progress else DELAY,
-        disable=None if progress is None else not progress,
     )
 
 

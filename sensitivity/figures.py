@@ -9,16 +9,21 @@ from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.collections import Collection
-from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
 from .curves import Band, Curve
+from .drawing import (
+    WRITERS,
+    Axes,
+    Collection,
+    Figure,
+    Line2D,
+    LogLocator,
+    NullFormatter,
+    NullLocator,
+    matplotlib,
+    to_rgba,
+)
 from .files import replacing
 
 __all__ = ["figure_1", "figure_2", "figure_3", "norms", "save"]
@@ -67,7 +72,8 @@ def save(figure: Figure, path: Path) -> None:
     """Write a picture, whole or not at all; the same one gives the same bytes, so no date goes into it."""
     dated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}, ".ps": {"CreationDate": None}}
     with house(), replacing(path) as temporary:
-        figure.savefig(temporary, metadata=dated.get(path.suffix.lower()))
+        suffix = path.suffix.lower()
+        figure.savefig(temporary, metadata=dated.get(suffix), backend=WRITERS.get(suffix, "agg"))
 
 
 @styled

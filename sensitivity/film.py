@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.animation import FuncAnimation, HTMLWriter
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 
+from .drawing import Figure, FigureCanvasAgg
 from .figures import house
 from .files import replacing
 
@@ -65,6 +63,8 @@ class Film:
         pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=duration, loop=0)
 
     def _write_html(self, path: Path) -> None:
+        from matplotlib.animation import FuncAnimation, HTMLWriter
+
         FigureCanvasAgg(self.figure)
         film = FuncAnimation(self.figure, self._drawn, frames=self.frames, init_func=tuple)
         writer = HTMLWriter(fps=self.per_second, embed_frames=True, default_mode="loop")

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 from numpy.typing import ArrayLike
 
 from .convergence import Convergence
+from .drawing import Axes, Figure, NullFormatter
 from .figures import GREY, STEP, styled
 from .funnel import Funnel
 

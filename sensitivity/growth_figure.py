@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
 
+from .drawing import Figure, MaxNLocator, NullLocator
 from .figures import styled
 
 if TYPE_CHECKING:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from .drawing import Axes, Figure
 from .figures import GREY, house, styled
 from .film import Film
 from .portraits import PhaseArea, SensitivityEllipses

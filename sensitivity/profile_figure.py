@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from .drawing import Figure
 from .figures import styled
 
 if TYPE_CHECKING:

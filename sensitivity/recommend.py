@@ -93,9 +93,9 @@ class StepRecommendation:
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the extreme singular values against ε, the band and the two steps."""
         if ax is None:
-            from matplotlib import pyplot as plt
+            from .drawing import Figure
 
-            ax = plt.figure().add_subplot()
+            ax = Figure().add_subplot()
         ax.plot(self.steps, self.largest, label="largest singular value")
         ax.plot(self.steps, self.smallest, label="smallest")
         ax.axhspan(self.lo, self.hi, alpha=0.15, label=f"[{self.lo:g}, {self.hi:g}]")

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.bars import progress_bar_on_stderr
 from integrators.neural import NeuralField
 from integrators.threads import default_threads
 
@@ -136,14 +137,12 @@ def reproduce(
     OSError
         If the folder cannot be made or written: before anything is computed.
     """
-    from tqdm import tqdm
-
     began = time.perf_counter()
     with replacing_folder(out) as staging:
-        bar = tqdm(
+        bar = progress_bar_on_stderr(
+            progress,
             total=total_work(plan),
             bar_format="{desc:<20s} {percentage:3.0f}%|{bar}| {elapsed} gone, {remaining} to go",
-            disable=None if progress is None else not progress,
             leave=False,
         )
 

@@ -27,8 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from contextlib import nullcontext
 
-    from tqdm import tqdm
-
+    from integrators.bars import progress_bar_on_stderr
     from proofs import check  # the command line is the one place that joins the two packages
 
     from ..claims import LEDGER, Verdict, chosen, evaluate, summary, to_json, to_markdown
@@ -40,7 +39,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     with replacing_folder(args.out) if args.out else nullcontext() as folder:
         shape = "{desc:<32s} {n_fmt}/{total_fmt}"
-        bar = tqdm(total=len(args.names or LEDGER), bar_format=shape, disable=None, leave=False)
+        total = len(args.names or LEDGER)
+        bar = progress_bar_on_stderr(None, total=total, bar_format=shape, leave=False)
 
         def tick(name: str) -> None:
             bar.set_description_str(name)

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from .command import Command
-from .output import number, picture_path, print_json, print_table
+from .output import notice, number, picture_path, print_json, print_table
 
 if TYPE_CHECKING:
     from ..curves import Curve
@@ -26,13 +26,18 @@ HEADING = f"d = {D}, tanh, N = {N_STEPS}, W_ij and b_i uniform on (0, 1/d), seed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", default=PICTURE, metavar="FILE.png", help=f"the picture (default {PICTURE})")
+    parser.add_argument(
+        "--out", default=PICTURE, metavar="FILE.png", help=f"the picture (default {PICTURE} in this folder)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     from .. import figures
 
     path = picture_path("--out", args.out)
+    replaced = ", in place of the file that is there" if path.exists() else ""
+    said = f"The picture goes to {path.resolve()}{replaced}; --out FILE names another place."
+    notice(said) if args.json else print(f"{said}\n", flush=True)
     leapfrog, euler = _curve("leapfrog", "B"), _curve("euler", "D")
     text = sentences(leapfrog, euler)
     figure = figures.norms(

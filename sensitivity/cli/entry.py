@@ -9,9 +9,10 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, TextIO
 
+from .output import notice
 from .parser import UsageError, build_parser
 from .registry import COMMANDS
 
@@ -24,8 +25,8 @@ MISTAKES = (ValueError, TypeError, OverflowError, OSError, MemoryError)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `leapgrad` with the given arguments (those of the process by default); return the exit status."""
-    _tolerate_characters()
-    with warnings.catch_warnings(), _ended_as_by_ctrl_c():
+    with _streams(), warnings.catch_warnings(), _ended_as_by_ctrl_c():
+        _tolerate_characters()
         warnings.showwarning = _show_warning
         try:
             args = build_parser(COMMANDS).parse_args(argv)
@@ -81,7 +82,7 @@ def _flushed(code: object) -> int:
 
 
 def _say(message: str, status: int) -> int:
-    print(f"leapgrad: {message}", file=sys.stderr)
+    notice(message)
     return status
 
 
@@ -95,7 +96,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"leapgrad: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    notice(f"warning: {' '.join(str(message).split())}")
 
 
 def _tolerate_characters() -> None:
@@ -105,11 +106,45 @@ def _tolerate_characters() -> None:
             stream.reconfigure(errors="replace")
 
 
+@contextmanager
+def _streams() -> Iterator[None]:
+    """Three open files and streams, also in a service, under pythonw, or after ``2>&-``.
+
+    Whoever lacks one has asked for silence, not for a failure. And the first file to be opened would take the
+    free number, so that what a library prints as an error would be written into it.
+    """
+    before = sys.stdin, sys.stdout, sys.stderr
+    with ExitStack() as opened:
+        for number in range(3):
+            try:
+                os.fstat(number)
+            except OSError:
+                with suppress(OSError):
+                    os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+            stream = getattr(sys, name)
+            if stream is None or getattr(stream, "closed", False):
+                setattr(sys, name, opened.enter_context(open(os.devnull, mode, encoding="utf-8")))
+        try:
+            yield
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                try:
+                    stream.flush()
+                except (AttributeError, OSError, ValueError):
+                    _close(stream)
+            sys.stdin, sys.stdout, sys.stderr = before
+
+
 def _close_output() -> None:
+    _close(sys.stdout)
+
+
+def _close(stream: TextIO) -> None:
     """Keep the interpreter from flushing into the closed pipe once more, with a traceback, when it ends."""
     try:
         devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, sys.stdout.fileno())
+        os.dup2(devnull, stream.fileno())
         os.close(devnull)
     except (OSError, ValueError):
         pass

@@ -21,11 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from tqdm import tqdm
+    from integrators.bars import progress_bar_on_stderr
 
     from ..falsification import falsify
 
-    with tqdm(total=args.cases, unit=" cases", disable=None, leave=False) as bar:
+    with progress_bar_on_stderr(None, total=args.cases, unit=" cases", leave=False) as bar:
         report = falsify(args.cases, args.seed, tick=bar.update)
     if args.json:
         print_json(report.to_dict())

@@ -6,13 +6,24 @@ import csv
 import io
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..files import check_writable, replacing
 
-__all__ = ["check_picture", "from_log", "number", "picture_path", "print_json", "print_table", "write_csv"]
+__all__ = [
+    "check_picture",
+    "from_log",
+    "notice",
+    "number",
+    "picture_path",
+    "print_json",
+    "print_table",
+    "write_csv",
+]
 
 LOG_10 = math.log(10.0)
 PICTURES = (".png", ".pdf", ".svg")
@@ -35,6 +46,12 @@ def picture_path(option: str, name: str) -> Path:
 def check_picture(name: str | None) -> Path | None:
     """`picture_path` of ``--plot``, which need not be given."""
     return None if name is None else picture_path("--plot", name)
+
+
+def notice(text: str) -> None:
+    """One line on standard error, before the work that it tells of; without one there is nobody to tell."""
+    with suppress(OSError, ValueError):
+        print(f"leapgrad: {text}", file=sys.stderr, flush=True)
 
 
 def number(value: float, digits: int = 6) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from integrators.bars import progress_bar_on_stderr
+
 from .cell import Cell
 from .cost import Plan, cost_of
 
@@ -17,16 +19,14 @@ class Progress:
     """A bar of estimated seconds; used with ``with``."""
 
     def __init__(self, name: str, plan: Plan, shown: bool | None) -> None:
-        from tqdm import tqdm
-
         self._total = plan.cells
         self._done = self._computed = 0
         self._began = time.perf_counter()
-        self._bar: Any = tqdm(
+        self._bar: Any = progress_bar_on_stderr(
+            shown,
             desc=name,
             total=plan.seconds,
             bar_format=FORMAT,
-            disable=None if shown is None else not shown,
             leave=False,
         )
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter, NullFormatter
-
+from ..drawing import Figure, LogFormatter, NullFormatter
 from ..figures import GREY, styled, wrapped
 from .contest import Cell
 from .entrants import Plan

@@ -6,9 +6,8 @@ import math
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from ..drawing import Axes, Figure
 from ..figures import GREY, NORM, STEP, styled, wrapped
 from .heuristic import Experiment, Scan, Story
 from .heuristic_plan import CONTROL

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.bars import progress_bar_on_stderr
 from integrators.threads import on_threads, thread_count
 
 from .kept import Kept
@@ -82,16 +83,14 @@ def run_all(
     kept : Kept, optional
         Jobs that it knows are not done again; the others are added.
     """
-    from tqdm import tqdm
-
     order = sorted(range(len(jobs)), key=lambda i: -cost(jobs[i]))
     results: list[Any] = [None] * len(jobs)
     kept = kept or Kept()
     lock, stop = threading.Lock(), threading.Event()
     total = sum(map(cost, jobs))
     shape = "{desc}: {percentage:3.0f}%|{bar}| {elapsed} gone, {remaining} to go"
-    disable = None if progress is None else not progress
-    with tqdm(total=total, desc=label, bar_format=shape, disable=disable, leave=False) as bar:
+    bar = progress_bar_on_stderr(progress, total=total, desc=label, bar_format=shape, leave=False)
+    with bar:
 
         def one(i: int) -> None:
             if stop.is_set():

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.bars import progress_bar_on_stderr
 from integrators.naming import nearest
 from integrators.validation import as_count
 
@@ -324,10 +325,7 @@ class _Loop:
 
 
 def _bar(recipe: Recipe, progress: bool | None) -> Any:
-    from tqdm import tqdm
-
-    disable = None if progress is None else not progress
-    return tqdm(total=recipe.epochs, desc="training", unit="epoch", disable=disable, leave=False)
+    return progress_bar_on_stderr(progress, total=recipe.epochs, desc="training", unit="epoch", leave=False)
 
 
 def _check_fit(network: Network, data: Split) -> None:
