@@ -175,11 +175,20 @@ class Cell:
 
     def unpack(self, flat: Float) -> list[dict[str, Float]]:
         """Named views of a vector packed as theta, along its last axis; one mapping a layer."""
+        self._check_size(flat, self.packed.size, "theta", "unpack_free")
         return self._views(flat, self.kind.shapes)
 
     def unpack_free(self, flat: Float) -> list[dict[str, Float]]:
         """Named views of a vector packed as `free`, such as a gradient, along its last axis; one a layer."""
+        self._check_size(flat, self.free.size, "free", "unpack")
         return self._views(flat, self.kind.free_shapes)
+
+    def _check_size(self, flat: Float, size: int, name: str, other: str) -> None:
+        if np.shape(flat)[-1:] != (size,):
+            raise ValueError(
+                f"the vector has shape {np.shape(flat)}; {self!r} has {size} entries in {name}: "
+                f"see also {other}."
+            )
 
     def _views(
         self, flat: Float, shapes: Callable[[int, int], dict[str, tuple[int, ...]]]

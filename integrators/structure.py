@@ -103,6 +103,15 @@ class Structure(ABC):
         asked = ", ".join(name for name in self.shapes(_neurons(made)) if name not in self.fixed)
         raise ValueError(f"{names} alone does not tell the free parameters; give {asked} instead.")
 
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        mine, theirs = vars(self), vars(other)
+        return mine.keys() == theirs.keys() and all(np.array_equal(mine[k], theirs[k]) for k in mine)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
 
 def _neurons(made: Arrays) -> int:
     return max((value.shape[0] for value in made.values() if value.ndim), default=1)
@@ -148,12 +157,6 @@ class Joint(Structure):
     def recover(self, made: Arrays, given: Arrays) -> dict[str, Float]:
         parts = self.behind(made)
         return {name: value for part in parts for name, value in part.recover(made, given).items()}
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Joint) and self.parts == other.parts
-
-    def __hash__(self) -> int:
-        return hash(self.parts)
 
 
 def completed(

@@ -254,9 +254,24 @@ def test_weights_of_structured_cells_go_through_files(name, suffix, tmp_path):
 
 
 @every_structure
-def test_structured_cells_pickle(name):
+def test_structures_pickle_and_compare(name):
     structure = make(name, 6, 2).kind.structure
     assert pickle.loads(pickle.dumps(structure)) == structure
+    joint = Joint(structure, Positive("b"))
+    assert pickle.loads(pickle.dumps(joint)) == joint != Joint(structure, Positive("c"))
+    assert pickle.loads(pickle.dumps(Turn(0.5))) == Turn(0.5) != Turn(1.0) and hash(Turn(0.5)) == hash(
+        Turn(0.5)
+    )
+
+
+def test_vectors_are_unpacked_as_what_they_are():
+    cell = make("urnn", 4, 2)
+    gradient = cell.adjoint(np.ones(8), np.ones(2), np.ones(8))[2]
+    assert set(cell.unpack_free(gradient)[0]) >= {"D1", "D2", "D3", "R1", "R2", "V", "b"}
+    with pytest.raises(ValueError, match=r"shape \(54,\); .* has 86 entries in theta: see also unpack_free"):
+        cell.unpack(gradient)
+    with pytest.raises(ValueError, match="has 54 entries in free: see also unpack"):
+        cell.unpack_free(cell.theta)
 
 
 def test_reversed_sweeps_and_local_rules_are_by_the_free_parameters():
