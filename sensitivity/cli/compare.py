@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.list:
         return _list(args)
+    from integrators import get_scheme
     from integrators.validation import as_count
 
     from ..comparison import compare
@@ -58,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from ..recurrences.registry import drawn_inputs, names
 
     out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
+    get_scheme(args.scheme)  # a wrong name is wrong also where no model has a scheme
     as_count(args.n_steps, "--n-steps", least=1)
     as_count(args.seed, "--seed", most=None)
     inputs = problem.load_inputs(args)

@@ -231,7 +231,14 @@ def _read(path: str, option: str, kind: str) -> Any:
 
     import numpy as np
 
-    content = Path(path).read_bytes()
+    from ..files import read_bytes
+
+    try:
+        content = read_bytes(path)
+    except OSError as error:
+        raise OSError(error.errno, f"{option}: {error.strerror}", str(path)) from None
+    except ValueError as error:
+        raise ValueError(f"{option}: {error}") from None
     try:
         return np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:

@@ -20,6 +20,8 @@ EXAMPLES = """\
   leapgrad profile --scheme euler --step 1e-3,1e-2 --n-steps 500
   leapgrad profile --weights mine.npz --inputs x.npy --n-steps 500 --of inputs --out profile.csv"""
 
+MOST_ROWS = 10_000
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     problem.add_arguments(parser, steps="1e-2")
@@ -46,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
     from ..profile import gradient_profile
 
     out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
-    if args.rows < 2:
-        raise ValueError(f"--rows must be at least 2, got {args.rows}.")
+    if not 2 <= args.rows <= MOST_ROWS:
+        raise ValueError(f"--rows must be from 2 to {MOST_ROWS}, got {args.rows}.")
     asked = problem.build(args)
     profile = gradient_profile(
         asked.field,

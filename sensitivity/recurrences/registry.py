@@ -129,8 +129,9 @@ def builder(name: str) -> Callable[..., Cell]:
         return getattr(
             importlib.import_module(f".{module}" if name in MODELS else module, __package__), function
         )
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"model {name!r} cannot be had: {error}.") from None
+    except (ImportError, AttributeError, ValueError) as error:
+        said = str(error).rstrip(".")
+        raise ValueError(f"model {name!r} cannot be had: {said}; write MODULE:FUNCTION.") from None
 
 
 def hyperparameters(name: str) -> dict[str, Any]:

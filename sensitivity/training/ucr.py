@@ -196,6 +196,8 @@ def load_series(
         If a file cannot be read, has no classes, or the two do not fit together.
     """
     train = training_file(user_path(train, "train"))
+    if not train.exists():
+        raise DataError(f"{train} does not exist.")
     test = _test_of(train) if test is None else user_path(test, "test")
     x, names = _labelled(train)
     x_test, names_test = _labelled(test)

@@ -1,0 +1,127 @@
+"""Every wrong option ends in status 2 and one line on standard error, with the option or the file in it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+import pytest
+
+from sensitivity.cli import main
+from sensitivity.cli.parser import build_parser
+from sensitivity.cli.registry import COMMANDS
+
+NO_VALUES = {
+    int: ("x", "1.5", "1e3", "nan", "inf", "1,2", ""),
+    float: ("x", "1j", "1,2", "1:2", ""),
+    None: ("", " "),
+}
+
+
+def options() -> Iterator[tuple[str, ...]]:
+    """Every option of every command with every value that its type excludes."""
+
+    def commands(parser: argparse.ArgumentParser, path: tuple[str, ...]) -> Iterator[tuple]:
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for name, child in action.choices.items():
+                    yield from commands(child, (*path, name))
+            elif action.option_strings and action.nargs is None:
+                for value in (*NO_VALUES[action.type], *(("nonsense",) if action.choices else ())):
+                    yield (*path, f"{action.option_strings[-1]}={value}")
+
+    return commands(build_parser(COMMANDS), ())
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capsys):
+    """The line that a wrong command line is answered with."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text.npy").write_text("1 2 3")
+    (tmp_path / "one_TRAIN.ts").write_text("@classLabel false\n@data\n1,2:3,4\n")
+    (tmp_path / "one_TEST.ts").write_text("@classLabel false\n@data\n1,2:3,4\n")
+
+    def call(*words: str) -> str:
+        status = main(list(words))
+        out, err = capsys.readouterr()
+        assert status == 2 and not out
+        assert err.startswith("leapgrad: error: ") and err.count("\n") == 1 and "Traceback" not in err
+        return err
+
+    return call
+
+
+def test_no_option_takes_a_value_of_another_type(refused):
+    seen = 0
+    for words in options():
+        option, seen = words[-1].split("=")[0], seen + 1
+        assert option in refused(*words), words
+    assert seen > 200
+
+
+SMALL = ("--d", "2", "--n-steps", "5")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("norm --d -1", "d must be at least 1, got -1"),
+        ("norm --n-steps -1", "n_steps must be at least 0, got -1"),
+        ("norm --n-steps 99999999999999999999999", "n_steps must be at most"),
+        ("norm --seed -1", "got -1"),
+        ("norm --step 1:2", "--step '1:2' is not a number"),
+        ("norm --step nan", "step holds nan"),
+        ("norm --y0 1,2,3 --d 2", "y0 has shape (3,)"),
+        ("norm --y0 nan", "y0 holds nan"),
+        ("norm --y0 x", "--y0 'x' is not a number"),
+        ("norm --gamma nan", "gamma"),
+        ("norm --inputs nowhere.npy", "--inputs: No such file or directory: nowhere.npy"),
+        ("norm --inputs folder", "--inputs: this is a folder; name a file: folder"),
+        ("norm --inputs text.npy", "--inputs: text.npy"),
+        ("norm --weights nowhere.npz", "--weights: No such file or directory: nowhere.npz"),
+        ("norm --weights folder", "--weights: this is a folder; name a file: folder"),
+        ("norm --model :", "model ':' cannot be had"),
+        ("norm --model lstm --scheme leapfrog", "--scheme belongs to fields"),
+        ("norm --out folder", "this is a folder; name a file: folder"),
+        ("norm --plot nowhere/a.png", "the folder of this file does not exist: nowhere/a.png"),
+        ("norm --plot a.doc", "--plot 'a.doc' must end in .png"),
+        ("norm extra", "unrecognized arguments: extra"),
+        ("profile --rows 1", "--rows must be from 2 to 10000, got 1"),
+        ("profile --rows 999999999999999999999999", "--rows must be from 2 to 10000"),
+        ("growth --qr-every 0", "qr_every must be at least 1, got 0"),
+        ("certify --width 0", "width must lie between 0 and 1, got 0.0"),
+        ("certify --width nan", "width must lie between 0 and 1, got nan"),
+        ("compare lstm --scheme leapfrogg", "Did you mean 'leapfrog'"),
+        ("compare lstmm", "Did you mean 'lstm'"),
+        ("recommend --step 3", "--step 3 cannot be given"),
+        ("recommend --lo nan", "lo"),
+        ("falsify --cases 0", "cases must be at least 1, got 0"),
+        ("prove lemma_3_2", "Did you mean 'lemma_3_1'"),
+        ("claims energi", "Did you mean 'energy'"),
+        ("schemes leapfrogg", "Did you mean 'leapfrog'"),
+        ("train one_TRAIN.ts", "one_TRAIN.ts has no classes"),
+        ("train nowhere_TRAIN.ts", "nowhere_TRAIN.ts does not exist"),
+        ("train nowhere.ts", "nowhere.ts does not exist"),
+        ("train folder", "folder is a folder without a training file"),
+        ("train mnist --data folder", "is neither in folder nor in its subfolders"),
+        ("train mnist --data one_TEST.ts", "one_TEST.ts, named by --data, is a file"),
+        ("sweep nowhere.toml --out o", "nowhere.toml"),
+        ("sweep folder --out o", "this is a folder; name a file: folder"),
+        ("verify folder", "this folder holds no study"),
+    ],
+)
+def test_mistakes_are_named(refused, line, message):
+    assert message in refused(*line.split())
+
+
+def test_an_empty_argument_is_not_one_left_out(refused):
+    for words in (
+        ("train", ""),
+        ("prove", ""),
+        ("compare", ""),
+        ("norm", "--scheme", ""),
+        ("norm", "--step="),
+        ("",),
+    ):
+        refused(*words)
