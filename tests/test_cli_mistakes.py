@@ -94,7 +94,6 @@ SMALL = ("--d", "2", "--n-steps", "5")
         ("certify --width nan", "width must lie between 0 and 1, got nan"),
         ("compare lstm --scheme leapfrogg", "Did you mean 'leapfrog'"),
         ("compare lstmm", "Did you mean 'lstm'"),
-        ("recommend --step 3", "--step 3 cannot be given"),
         ("recommend --lo nan", "lo"),
         ("falsify --cases 0", "cases must be at least 1, got 0"),
         ("prove lemma_3_2", "Did you mean 'lemma_3_1'"),

@@ -14,14 +14,10 @@ EXAMPLES = """\
   leapgrad recommend --d 10 --n-steps 1000
   leapgrad recommend --weights net.npz --n-steps 784 --lo 0.1 --hi 10"""
 
-UNUSED = "1"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    problem.add_arguments(parser, steps=UNUSED)
-    band = parser.add_argument_group(
-        "band of the singular values of ∂y_N/∂y_0 (--step is what is sought: leave it out)"
-    )
+    problem.add_arguments(parser, steps="1")
+    band = parser.add_argument_group("band of the singular values of ∂y_N/∂y_0 (--step is not used)")
     band.add_argument("--lo", type=float, default=0.5, metavar="S", help="smallest allowed (default 0.5)")
     band.add_argument("--hi", type=float, default=2.0, metavar="S", help="largest allowed (default 2)")
 
@@ -29,8 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from ..recommend import recommend_step
 
-    if args.step != UNUSED:
-        raise ValueError(f"--step {args.step} cannot be given: the step is what is sought; leave it out.")
     asked = problem.build(args)
     found = recommend_step(
         asked.field, asked.n_steps, args.lo, args.hi, asked.scheme, asked.y0, asked.p0, asked.inputs
