@@ -182,11 +182,20 @@ def _height(left):
     return 4 if left >= 4 else 1
 
 
+def _named(function, *numbers):
+    """`helper` under a name of its own.
+
+    The linker knows a function by its qualified name and a count that begins anew in every process. Two of one
+    name that differ in what is compiled in are one symbol then, where kernels from two processes are loaded.
+    """
+    function.__qualname__ = f"{function.__name__}_{'_'.join(map(str, numbers))}"
+    return helper(function)
+
+
 def _strip(vectors, fresh):
     """The product for all rows of so many registers of lanes: the shape of a tile is compiled in."""
 
-    @helper
-    def strip(A, start, row, column, rows, inner, B, b, b_row, out, o, o_row):
+    def rows_of_tiles(A, start, row, column, rows, inner, B, b, b_row, out, o, o_row):
         i = 0
         while i < rows:
             height, a, at = _height(rows - i), start + i * row, o + i * o_row
@@ -198,14 +207,13 @@ def _strip(vectors, fresh):
                 multiply_tile(1, vectors, fresh, A, a, row, column, inner, B, b, b_row, out, at, o_row)
             i += height
 
-    return strip
+    return _named(rows_of_tiles, vectors, fresh)
 
 
 def _multiply(fresh):
     one, three, four = (_strip(vectors, fresh) for vectors in (1, 3, 4))
 
-    @helper
-    def multiply(A, start, row, column, rows, inner, B, b, b_row, out, lanes):
+    def product(A, start, row, column, rows, inner, B, b, b_row, out, lanes):
         q = 0
         while q < lanes:
             left = (lanes - q) // WIDTH
@@ -219,7 +227,7 @@ def _multiply(fresh):
                 one(A, start, row, column, rows, inner, B, b + q, b_row, out, q, lanes)
                 q += WIDTH
 
-    return multiply
+    return _named(product, fresh)
 
 
 multiply, add_multiplied = _multiply(1), _multiply(0)
