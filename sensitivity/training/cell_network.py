@@ -17,7 +17,7 @@ from integrators.schedule import FIRST_ORDER
 from integrators.threads import thread_count
 from integrators.validation import as_count
 
-from .network import BatchGradient, Blocks, Float, Network
+from .network import BatchGradient, Blocks, Float, Network, equal_shares
 from .readout import read_out
 
 __all__ = ["CellNetwork"]
@@ -27,10 +27,10 @@ _COUNTS = types.Array(types.int64, 1, "C")
 _I = types.int64
 
 
-@kernel(types.void(_VECTOR, _COUNTS, _I, _I, types.float64, _MATRIX, _MATRIX, _MATRIX, _VECTOR, _VECTOR))
-def readout_gradient(readout, labels, first, lanes, weight, y, scores, lam_y, gradient, result):
+@kernel(types.void(_VECTOR, _COUNTS, _I, _I, _VECTOR, _MATRIX, _MATRIX, _MATRIX, _VECTOR, _VECTOR))
+def readout_gradient(readout, labels, first, lanes, weights, y, scores, lam_y, gradient, result):
     """`read_out` for Python."""
-    read_out(readout, 0, labels, first, lanes, weight, y, scores, lam_y, gradient, result)
+    read_out(readout, 0, labels, first, lanes, weights, y, scores, lam_y, gradient, result)
 
 
 class CellNetwork(Network):
@@ -154,10 +154,13 @@ class CellNetwork(Network):
         nothing = np.empty((0, self.cell.dim, width))
         return Record(np.empty((kept, self.cell.dim, width)), nothing, nothing)
 
-    def gradient(self, theta: Float, inputs: Float, labels: NDArray[np.int64]) -> BatchGradient:
+    def gradient(
+        self, theta: Float, inputs: Float, labels: NDArray[np.int64], weights: Float | None = None
+    ) -> BatchGradient:
         at, readout = self.with_theta(theta), self._readout(theta)
         cell, rows = at.packed, self._read
-        n, blocks = labels.size, Blocks.of(labels.size)
+        shares = equal_shares(labels.size) if weights is None else weights
+        blocks = Blocks.of(labels.size)
         members = blocks.members()
         gradients = np.zeros((len(members), cell.size + readout.size))
         results = np.empty((len(members), 2))
@@ -173,7 +176,7 @@ class CellNetwork(Network):
                 scores = np.empty((self.n_classes, blocks.widths[b]))
                 own, out = gradients[b, : cell.size], gradients[b, cell.size :]
                 readout_gradient(
-                    readout, labels, first, lanes, 1.0 / n, hidden, scores, pulled, out, results[b]
+                    readout, labels, first, lanes, shares, hidden, scores, pulled, out, results[b]
                 )
                 lam[rows, 0] = pulled
                 self.cell.retreat(cell, run, record.stations, lam, state.exponent, own, 0, self.n_steps)
@@ -204,7 +207,10 @@ class CellNetwork(Network):
         return (parts["R_out"][:, :, None] * hidden[None]).sum(axis=1) + parts["r_out"][:, None]
 
     def describe(self) -> dict[str, Any]:
-        own = {**super().describe(), "cell": self.cell.name}
+        parts = self.cell.parameters
+        settings = {name: np.asarray(parts[name]).tolist() for name in self.cell.kind.constants or {}}
+        step = {} if self.cell.step_size == 1.0 else {"step_size": self.cell.step_size}
+        own = {**super().describe(), "cell": self.cell.name, **settings, **step}
         if self.cell.plan.layers > 1:
             own["layers"] = self.cell.plan.layers
         if self.cell.kind.structure is not None:

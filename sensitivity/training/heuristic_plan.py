@@ -66,7 +66,7 @@ class Plan:
         return 10.0 ** (np.arange(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1) / self.a_decade)
 
     def setting(self, task: str) -> Setting:
-        return Setting(task, recipe=Recipe(rate=3e-3, batch=100, epochs=self.epochs))
+        return Setting(task, recipe=Recipe(rate=3e-3, batch=100, epochs=self.epochs, clip=None))
 
     def control_setting(self) -> Setting:
         return replace(self.setting(CONTROL), scheme="euler", gamma=DAMPING)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from integrators.simd import WIDTH
 from integrators.threads import on_threads
 
-__all__ = ["BatchGradient", "Blocks", "Network"]
+__all__ = ["BatchGradient", "Blocks", "Network", "equal_shares"]
 
 Float = NDArray[np.float64]
 
@@ -79,6 +79,11 @@ class Blocks:
             on_threads(calls, threads)
 
 
+def equal_shares(n: int) -> Float:
+    """1/n for each of `n` sequences."""
+    return np.full(n, 1.0 / n)
+
+
 class Network(ABC):
     """A recurrent classifier: sequences of inputs → scores of the classes, with its exact gradient.
 
@@ -128,8 +133,13 @@ class Network(ABC):
         return name
 
     @abstractmethod
-    def gradient(self, theta: Float, inputs: Float, labels: NDArray[np.int64]) -> BatchGradient:
-        """Loss and gradient of a batch: inputs (n_steps, n_inputs, n), labels (n,)."""
+    def gradient(
+        self, theta: Float, inputs: Float, labels: NDArray[np.int64], weights: Float | None = None
+    ) -> BatchGradient:
+        """Loss and gradient of a batch: inputs (n_steps, n_inputs, n), labels (n,).
+
+        The loss is Σ weights[q] · cross-entropy of sequence q; weights are 1/n where none are given.
+        """
 
     @abstractmethod
     def scores(self, theta: Float, inputs: Float) -> Float:

@@ -15,7 +15,7 @@ from integrators.schemes import get_scheme
 from integrators.threads import thread_count
 from integrators.validation import as_array, as_count, as_steps
 
-from .network import BatchGradient, Blocks, Float, Network
+from .network import BatchGradient, Blocks, Float, Network, equal_shares
 from .program import Size, unroll
 from .sweep import Room, block_gradient, block_scores
 
@@ -110,8 +110,11 @@ class OdeNetwork(Network):
 
     # ------------------------------------------------------------------------------------------- runs
 
-    def gradient(self, theta: Float, inputs: Float, labels: NDArray[np.int64]) -> BatchGradient:
+    def gradient(
+        self, theta: Float, inputs: Float, labels: NDArray[np.int64], weights: Float | None = None
+    ) -> BatchGradient:
         packed, n = self._packed(theta), labels.size
+        shares = equal_shares(n) if weights is None else weights
         blocks = Blocks.of(n)
         members, gradients = blocks.members(), np.empty((len(blocks.widths), packed.size))
         results = np.empty((len(blocks.widths), 2))
@@ -120,7 +123,7 @@ class OdeNetwork(Network):
             for b in share:
                 room = self._room(thread, blocks.widths[b], True, max(blocks.widths))
                 block_gradient(
-                    self.program, packed, inputs, labels, *members[b], 1.0 / n, room, gradients[b], results[b]
+                    self.program, packed, inputs, labels, *members[b], shares, room, gradients[b], results[b]
                 )
 
         self._run(blocks, work)

@@ -11,8 +11,8 @@ __all__ = ["read_out"]
 
 
 @helper
-def read_out(theta, start, labels, first, lanes, weight, y, scores, lam_y, gradient, result):
-    """loss = −weight Σ_q ln softmax(R y_q + r)[label_q]; λ_y ← ∂loss/∂y, and ∂R, ∂r into the gradient.
+def read_out(theta, start, labels, first, lanes, weights, y, scores, lam_y, gradient, result):
+    """loss = −Σ_q weights_q ln softmax(R y_q + r)[label_q]; λ_y ← ∂loss/∂y, and ∂R, ∂r into the gradient.
 
     ``theta[start:]`` holds [R r], (n_classes, d + 1) row by row; y and λ_y are (d, w), and λ = 0 in lanes
     beyond `lanes`.
@@ -37,7 +37,7 @@ def read_out(theta, start, labels, first, lanes, weight, y, scores, lam_y, gradi
         for c in range(1, n_classes):
             if scores[c, q] > scores[best, q]:
                 best = c
-        label = labels[first + q]
+        label, weight = labels[first + q], weights[first + q]
         right += 1.0 if best == label else 0.0
         top, own, total = scores[best, q], scores[label, q], 0.0
         for c in range(n_classes):

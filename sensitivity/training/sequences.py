@@ -25,12 +25,15 @@ class Sequences:
         0 … n_classes − 1.
     n_classes : int
     scale : float
+    weights : ndarray of float64, shape (n,), optional
+        How much each sequence counts in the loss; all count alike where there are none.
     """
 
     values: NDArray[Any]
     labels: NDArray[np.int64]
     n_classes: int
     scale: float = 1.0
+    weights: NDArray[np.float64] | None = None
 
     @property
     def n_steps(self) -> int:
@@ -53,13 +56,13 @@ class Sequences:
 
     def part(self, chosen: NDArray[np.intp] | slice) -> Sequences:
         """Some of the sequences."""
-        return Sequences(
-            np.ascontiguousarray(self.values[:, :, chosen]), self.labels[chosen], self.n_classes, self.scale
-        )
+        weights = None if self.weights is None else self.weights[chosen]
+        values = np.ascontiguousarray(self.values[:, :, chosen])
+        return Sequences(values, self.labels[chosen], self.n_classes, self.scale, weights)
 
     def reordered(self, order: NDArray[np.intp]) -> Sequences:
         """The same with time permuted: step i sees what step ``order[i]`` saw."""
-        return Sequences(self.values[order], self.labels, self.n_classes, self.scale)
+        return Sequences(self.values[order], self.labels, self.n_classes, self.scale, self.weights)
 
     @staticmethod
     def values_of(X: ArrayLike, argument: str = "X") -> NDArray[np.float64]:

@@ -65,7 +65,7 @@ class Room(NamedTuple):
 
 _VECTOR, _MATRIX, _COLUMNS = (types.Array(types.float64, n, "C") for n in (1, 2, 3))
 _COUNTS = types.Array(types.int64, 1, "C")
-_I, _F = types.int64, types.float64
+_I = types.int64
 PROGRAM = types.NamedTuple((_I, _I, _VECTOR, _VECTOR, _COUNTS), Program)
 ROOM = types.NamedTuple((_COLUMNS, _COLUMNS, *[_MATRIX] * 7, _COLUMNS, _MATRIX), Room)
 
@@ -196,18 +196,20 @@ def add_parts(sums, gradient):
         gradient[i] += left + ((sums[s + 4] + sums[s + 5]) + (sums[s + 6] + sums[s + 7]))
 
 
-@kernel(types.void(PROGRAM, _VECTOR, _COLUMNS, _COUNTS, _I, _I, _F, ROOM, _VECTOR, _VECTOR))
-def block_gradient(program, theta, inputs, labels, first, lanes, weight, room, gradient, result):
-    """Gradient of weight · Σ cross-entropy over the lanes [first, first + lanes).
+@kernel(types.void(PROGRAM, _VECTOR, _COLUMNS, _COUNTS, _I, _I, _VECTOR, ROOM, _VECTOR, _VECTOR))
+def block_gradient(program, theta, inputs, labels, first, lanes, weights, room, gradient, result):
+    """Gradient of Σ weights_q · cross-entropy over the lanes q of [first, first + lanes).
 
     `theta` is A (d, d + n_inputs + 1) row by row, then the readout (n_classes, d + 1). The gradient is
-    written, not added to; `result` receives the loss (times the weight) and the number of right answers.
+    written, not added to; `result` receives the weighted loss and the number of right answers.
     """
     d, rows = room.slopes.shape[1], room.stations.shape[1]
     forward(program, theta, inputs, first, lanes, room)
     for i in range(gradient.size):
         gradient[i] = 0.0
-    read_out(theta, d * rows, labels, first, lanes, weight, room.y, room.scores, room.lam_y, gradient, result)
+    read_out(
+        theta, d * rows, labels, first, lanes, weights, room.y, room.scores, room.lam_y, gradient, result
+    )
     backward(program, theta, room)
     add_parts(flat(room.sums), gradient[: d * rows])
 

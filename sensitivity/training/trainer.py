@@ -17,7 +17,7 @@ from integrators.naming import nearest
 from integrators.validation import as_count
 
 from .adam import Adam, AdamState, clipped
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import DIGESTS, digests, load_checkpoint, save_checkpoint
 from .network import Network
 from .sequences import Sequences
 
@@ -31,10 +31,32 @@ TOO_LARGE = 1e3
 
 @dataclass(frozen=True)
 class Split:
-    """Training and test sequences."""
+    """Training, test and validation sequences.
+
+    Attributes
+    ----------
+    train, test : Sequences
+    validation : Sequences, optional
+        Looked at along the way, and compared with the threshold, in place of the test sequences.
+    blind : bool
+        Without validation sequences, look at nothing along the way instead of at the test sequences: whoever
+        chooses a setting or an epoch by their accuracy has no test left.
+    """
 
     train: Sequences
     test: Sequences
+    validation: Sequences | None = None
+    blind: bool = False
+
+    @property
+    def watched(self) -> Sequences | None:
+        """What the accuracies of a trace are those of; None for the training sequences themselves."""
+        return self.validation if self.validation is not None else None if self.blind else self.test
+
+    @property
+    def watched_name(self) -> str:
+        """ "validation", "test" or "training"."""
+        return "validation" if self.validation is not None else "training" if self.blind else "test"
 
 
 @dataclass(frozen=True)
@@ -50,11 +72,12 @@ class Recipe:
     seed : int
         Of the order of the sequences; that of epoch e depends on (seed, e) only.
     clip : float, optional
-        Largest norm of a gradient; off by default.
+        Largest norm of a gradient, 1 by default: one steep sequence would otherwise undo what the others have
+        taught. None leaves all gradients as they are.
     threshold : float, optional
-        Stop when this test accuracy is reached.
+        Stop when this accuracy is reached on the sequences that are looked at, see `Split`.
     check_every : int, optional
-        Iterations between two looks at the test accuracy; once an epoch by default.
+        Iterations between two looks at the accuracy; once an epoch by default.
     cosine : bool
         Let the rate fall along half a cosine to a hundredth at the end.
     factors : mapping
@@ -66,7 +89,7 @@ class Recipe:
     batch: int = 100
     epochs: int = 20
     seed: int = 0
-    clip: float | None = None
+    clip: float | None = 1.0
     threshold: float | None = None
     check_every: int | None = None
     cosine: bool = False
@@ -126,7 +149,8 @@ class Trace:
     loss : list of float
         Mean over the batches of this epoch since the last look.
     accuracy : list of float
-        On the test set.
+        On the validation sequences, or those for test where a split has none. Where a split is blind too: of
+        the training sequences of this epoch since the last look, before the steps that they caused.
     gradient_norm : list of float
         Of the last batch.
     more : list of dict
@@ -214,6 +238,7 @@ def train(
     watch: Watch | None = None,
     checkpoint: str | Path | None = None,
     progress: bool | None = False,
+    about: Mapping[str, Any] | None = None,
 ) -> Run:
     """Train from `theta`, or from the checkpoint where it exists.
 
@@ -228,9 +253,13 @@ def train(
         θ → what to keep in the trace at each look.
     checkpoint : path, optional
         Written after every epoch, in one piece; a run that finds it goes on from there and ends with the bits
-        of one that was never stopped.
+        of one that was never stopped. More epochs than before may be asked for, but for a rate that falls along
+        a cosine, which is laid out for a number of epochs, and for a run that has reached its threshold. The
+        file knows network, recipe, data, first parameters and `about`: a run that differs is refused.
     progress : bool, optional
         Force or forbid the bar with loss and accuracy; None shows it on a terminal.
+    about : mapping, optional
+        What else tells this run from others, such as the name of the task; kept in the checkpoint.
 
     Raises
     ------
@@ -242,15 +271,37 @@ def train(
     recipe = recipe.checked(len(data.train))
     _check_fit(network, data)
     state = _State(theta.copy(), AdamState.zero(theta.size))
-    identity = {"network": network.describe(), "recipe": asdict(recipe), "train": len(data.train)}
+    if theta.shape != (network.n_parameters,) or not np.isfinite(theta).all():
+        raise ValueError(f"theta must be {network.n_parameters} finite numbers, got shape {theta.shape}.")
+    identity = _identity(network, data, recipe, theta, about) if checkpoint is not None else {}
     if checkpoint is not None and Path(checkpoint).exists():
-        state = _State(*load_checkpoint(Path(checkpoint), identity, Trace))
+        found = load_checkpoint(Path(checkpoint), identity, theta.size, recipe.epochs, Trace)
+        state = _State(*found)
     loop = _Loop(network, data, recipe, watch)
     with _bar(recipe, progress) as bar:
         for _ in loop.epochs(state, bar):
             if checkpoint is not None:
                 save_checkpoint(Path(checkpoint), identity, *state.parts())
     return Run(state.theta, state.trace, loop.reached(state.trace), state.seconds)
+
+
+def _identity(
+    network: Network, data: Split, recipe: Recipe, theta: Float, about: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What a run is: everything on which its bits depend, but for how many epochs it is to have."""
+    settings = asdict(recipe)
+    if not recipe.cosine:
+        del settings["epochs"]  # the first epochs are the same, however many follow
+    parts = {"training": data.train, "validation": data.validation, "test": data.test}
+    sizes = {f"number of {name} sequences": len(part) for name, part in parts.items() if part is not None}
+    return {
+        **(about or {}),
+        "network": network.describe(),
+        "recipe": settings,
+        **sizes,
+        "sequences looked at": data.watched_name,
+        DIGESTS: digests(theta, parts),
+    }
 
 
 @dataclass
@@ -280,16 +331,20 @@ class _Loop:
         n = len(self.data.train)
         batches = n // recipe.batch
         every = recipe.check_every or batches
+        shares = self._shares()
         if not state.trace.iteration:
-            self._look(state, math.nan, math.nan, 0, bar)
+            self._look(state, [], [], math.nan, 0, bar)
         bar.update(state.epoch)
         while state.epoch < recipe.epochs and self.reached(state.trace) is None:
-            began, losses = time.perf_counter(), []
+            began, losses, right = time.perf_counter(), [], []
             order = np.random.default_rng((recipe.seed, state.epoch)).permutation(n)
             for b in range(batches):
                 iteration = state.epoch * batches + b
                 chosen = order[b * recipe.batch : (b + 1) * recipe.batch]
-                result = self.network.gradient(state.theta, *self.data.train.batch(chosen))
+                batch = self.data.train.batch(chosen)
+                if shares is not None:
+                    batch = (*batch, shares[chosen] / recipe.batch)
+                result = self.network.gradient(state.theta, *batch)
                 norm = float(np.linalg.norm(result.gradient))
                 guess = math.log(self.network.n_classes)
                 if not (result.loss < TOO_LARGE * guess and math.isfinite(norm)):
@@ -297,9 +352,10 @@ class _Loop:
                 factor = recipe.factor(iteration, recipe.epochs * batches) * scale
                 adam.step(state.theta, clipped(result.gradient, norm, recipe.clip), state.adam, factor)
                 losses.append(result.loss)
+                right.append(result.right / recipe.batch)
                 if (iteration + 1) % every == 0:
-                    self._look(state, float(np.mean(losses)), norm, iteration + 1, bar)
-                    losses.clear()
+                    self._look(state, losses, right, norm, iteration + 1, bar)
+                    losses, right = [], []
                     if self.reached(state.trace) is not None:
                         break
             state.epoch += 1
@@ -307,14 +363,24 @@ class _Loop:
             bar.update(1)
             yield
 
-    def _look(self, state: _State, loss: float, norm: float, iteration: int, bar: Any) -> None:
-        found, trace = accuracy(self.network, state.theta, self.data.test), state.trace
+    def _shares(self) -> Float | None:
+        """The weights of the training sequences, of mean one."""
+        weights = self.data.train.weights
+        return None if weights is None else weights / weights.mean()
+
+    def _look(
+        self, state: _State, losses: list[float], right: list[float], norm: float, iteration: int, bar: Any
+    ) -> None:
+        trace, watched = state.trace, self.data.watched
+        loss = float(np.mean(losses)) if losses else math.nan
+        own = float(np.mean(right)) if right else math.nan
+        found = own if watched is None else accuracy(self.network, state.theta, watched)
         trace.iteration.append(iteration)
         trace.loss.append(loss)
         trace.accuracy.append(found)
         trace.gradient_norm.append(norm)
         trace.more.append(self.watch(state.theta) if self.watch is not None else {})
-        bar.set_postfix_str(f"loss {loss:.4f}, test accuracy {100 * found:.2f} %")
+        bar.set_postfix_str(f"loss {loss:.4f}, {self.data.watched_name} accuracy {100 * found:.2f} %")
 
     def reached(self, trace: Trace) -> int | None:
         threshold = self.recipe.threshold
@@ -330,7 +396,9 @@ def _bar(recipe: Recipe, progress: bool | None) -> Any:
 
 def _check_fit(network: Network, data: Split) -> None:
     """Raise unless the sequences are what the network takes."""
-    for name, part in (("training", data.train), ("test", data.test)):
+    for name, part in (("training", data.train), ("validation", data.validation), ("test", data.test)):
+        if part is None:
+            continue
         for what in ("n_steps", "n_inputs", "n_classes"):
             have, wants = getattr(part, what), getattr(network, what)
             if have != wants:

@@ -50,8 +50,10 @@ class InUnits(Network):
                 raise ValueError(f"the unit of {name} must be positive and finite, got {unit}.")
             parts[name][...] = unit
 
-    def gradient(self, theta: Float, inputs: Float, labels: NDArray[np.int64]) -> BatchGradient:
-        found = self.network.gradient(theta * self.units, inputs, labels)
+    def gradient(
+        self, theta: Float, inputs: Float, labels: NDArray[np.int64], weights: Float | None = None
+    ) -> BatchGradient:
+        found = self.network.gradient(theta * self.units, inputs, labels, weights)
         return BatchGradient(found.loss, found.right, found.gradient * self.units)
 
     def scores(self, theta: Float, inputs: Float) -> Float:
