@@ -302,8 +302,8 @@ def _with_default(expression: Any) -> Any:
 def compiled(source: str) -> Any:
     """The helper that `source` defines, under a name that no other source has.
 
-    The linker knows a function by its name and a count that begins anew in every process: two of one name would
-    be one symbol where kernels that two processes have kept on disk are loaded together.
+    The linker knows a function by its name and a count that begins anew in every process: two of one name
+    would be one symbol where kernels that two processes have kept on disk are loaded together.
     """
     plain = source.split("(")[0].removeprefix("def ")
     name = f"{plain}_{digest((source,))}"

@@ -11,6 +11,7 @@ from sensitivity.cli import main
 from sensitivity.training.classifier import SequenceClassifier
 from sensitivity.training.models import MODELS, Shape, make_network, parse_step
 from sensitivity.training.recipes import DEFAULT, RECIPES, filled
+from sensitivity.training.splits import hold_out
 from sensitivity.training.start import Start
 from sensitivity.training.tasks import TASKS, get_task
 from sensitivity.training.trainer import Recipe, Split, accuracy, train
@@ -84,18 +85,22 @@ def test_recipes_for_mnist_have_about_as_many_hidden_parameters(name):
 
 def test_sequences_held_out_are_not_trained_on(capsys, tmp_path):
     """The run is that on the sequences that are left, and the accuracy on the others is told."""
-    argv = ["shock", *QUICK, "--train", "120", "--test", "40", "--batch", "40"]
+    argv = ["shock", *QUICK, "--recipe", "none", "--train", "120", "--test", "40", "--batch", "40"]
     found = json.loads(run(capsys, *argv, "--validation", "40", "--json")[1])
     task = get_task("shock")
     first, second = (task.sample(n, 10, (0, part)) for part, n in enumerate((120, 40)))
-    left, held_out = first.part(slice(0, 80)), first.part(slice(80, None))
+    left, aside = hold_out(first, 40, 0)
     network = make_network("hamiltonian", Shape(4, 10), step=1.0)
     epochs = int(QUICK[QUICK.index("--epochs") + 1])
     theta = Start().draw(network, 0)
-    again = train(network, Split(left, second), Recipe(0.01, 40, epochs), theta)
-    assert found["accuracy"] == again.trace.accuracy
-    assert found["validation"] == accuracy(network, again.theta, held_out)
-    assert "of the 40 sequences held out" in run(capsys, *argv, "--validation", "40")[1]
+    data = Split(first.part(left), second, first.part(aside))
+    again = train(network, data, Recipe(0.01, 40, epochs), theta)
+    assert found["accuracy"] == again.trace.accuracy and found["watched"] == "validation"
+    assert found["validation"] == again.accuracy == accuracy(network, again.theta, first.part(aside))
+    assert found["test"] == accuracy(network, again.theta, second)
+    assert found["sequences"] == {"train": 80, "validation": 40, "test": 40}
+    out = run(capsys, *argv, "--validation", "40")[1]
+    assert "of the 40 sequences held out" in out and out.count("test") == 1
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,99 +13,127 @@ from .output import number, print_json, print_table
 
 if TYPE_CHECKING:
     from ..training.network import Network
-    from ..training.sequences import Sequences
-    from ..training.trainer import Run, Split
+    from ..training.start import Start
+    from ..training.trainer import Recipe, Run, Split
 
 __all__ = ["COMMAND"]
 
 CHECK_FAILED = 1
 EXAMPLES = """\
-  leapgrad train shock --n-steps 500 --step 10/N
-  leapgrad train xor --model antisymmetric --gamma 0.01 --n-steps 50 --step 1/N --threshold 0.9
+  leapgrad train shock --n-steps 500
+  leapgrad train xor --model antisymmetric --n-steps 50 --threshold 0.9
+  leapgrad train ECG5000_TRAIN.txt --epochs 100
   leapgrad train mnist --data DIR --recipe mnist --checkpoint run.npz --out result
-  leapgrad train ECG5000_TRAIN.txt --step 10/N --epochs 100"""
+
+  The first three take seconds and end near 93, 90 and 90 %; the last takes about an hour, and its checkpoint
+  lets it go on where it was stopped, or to more epochs where the rate does not fall along a cosine.
+
+data:
+  Whatever is held out or left out is drawn at random by --seed, from each class in proportion to its size.
+  The test sequences are looked at once, at the end; settings are to be chosen by the validation accuracy."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "task",
-        metavar="TASK",
-        help="gaussian_mean, shock, shock_std, xor, mnist, pmnist, or a file of labelled series (.ts, .txt)",
-    )
-    data = parser.add_argument_group("data")
+        "task", metavar="TASK",
+        help="gaussian_mean, recent_mean, shock, shock_std, xor, mnist, pmnist, or a file of labelled series "
+        "(.ts, .txt, .tsv, .csv, .arff)",
+    )  # fmt: skip
+    _add_data(parser.add_argument_group("data"))
+    _add_network(parser.add_argument_group("network"))
+    _add_start(parser.add_argument_group("start"))
+    _add_training(parser.add_argument_group("training"))
+
+
+def _add_data(data: argparse._ArgumentGroup) -> None:
     data.add_argument("--n-steps", type=int, metavar="N", help="length of generated sequences (default 100)")
-    data.add_argument("--train", type=int, metavar="N", help="number of training sequences")
-    data.add_argument("--test", type=int, metavar="N", help="number of test sequences")
+    data.add_argument("--train", type=int, metavar="N",
+                      help="number of training sequences (default: all, or 1000 generated ones)")  # fmt: skip
+    data.add_argument("--test", type=int, metavar="N",
+                      help="number of test sequences (default: all, or 2000 generated ones)")  # fmt: skip
     data.add_argument("--validation", type=int, metavar="N",
-                      help="hold out the last N training sequences, to choose settings by")  # fmt: skip
+                      help="training sequences that are set aside, to choose settings by; 0: none "
+                      "(default: a fifth, or 1000 more where they are generated)")  # fmt: skip
+    data.add_argument("--watch", choices=("validation", "test"), metavar="SET",
+                      help="which accuracy to look at along the way, and for --threshold: validation "
+                      "(default), or test, as the paper does; then nothing may be chosen by it")  # fmt: skip
     data.add_argument("--data", metavar="DIR", help="folder of the MNIST files (default: LEAPGRAD_DATA)")
     data.add_argument("--fetch", action="store_true", help="download MNIST into --data first; needs pooch")
     data.add_argument("--test-file", metavar="FILE", help="test series (default: TEST for TRAIN in the name)")
-    network = parser.add_argument_group("network")
-    network.add_argument("--model", metavar="NAME", help="default hamiltonian")
+
+
+def _add_network(network: argparse._ArgumentGroup) -> None:
+    network.add_argument("--model", metavar="NAME",
+                         help="hamiltonian (default), euler, antisymmetric, lstm or vanilla")  # fmt: skip
     network.add_argument("--d", type=int, metavar="D", help="hidden dimension (default 10)")
     network.add_argument("--step", metavar="E", help="ε: a number, or c/N (default 10/N)")
     network.add_argument("--scheme", metavar="NAME", help="see leapgrad schemes (default: the model's own)")
     network.add_argument("--gamma", type=float, metavar="G", help="of the antisymmetric model (default 0)")
     network.add_argument("--activation", metavar="NAME", help="σ (default tanh)")
-    network.add_argument(
+
+
+def _add_start(start: argparse._ArgumentGroup) -> None:
+    start.add_argument(
         "--start", metavar="KIND", help="uniform, paper, oscillators, thresholds or (lstm) chrono"
     )
-    network.add_argument("--input-scale", type=float, metavar="S", help="V uniform on ±S")
-    network.add_argument("--turns", metavar="A:B", help="of the oscillators, in radians (default 10:40)")
-    network.add_argument("--coupling", type=float, metavar="S", help="of the oscillators (default 0.1)")
-    network.add_argument("--rows", type=int, metavar="R", help="of an image, for --harmonics (default 1)")
-    network.add_argument("--harmonics", type=int, metavar="K", help="of a row, that units see (default 1)")
-    recipe = parser.add_argument_group("training")
+    start.add_argument("--input-scale", type=float, metavar="S", help="V uniform on ±S")
+    start.add_argument("--bias-scale", type=float, metavar="S", help="b uniform on ±S")
+    start.add_argument("--weight-scale", type=float, metavar="S", help="factor on W (default 1)")
+    start.add_argument("--readout-scale", type=float, metavar="S", help="factor on the readout (default 1)")
+    start.add_argument("--growth", type=float, metavar="G",
+                       help="of thresholds: near rest a unit grows by e^G a step (default 0.3)")  # fmt: skip
+    start.add_argument("--step-units", action=argparse.BooleanOptionalAction, default=None,
+                       help="train W and R in units of 1/ε² and 1/(Nε)², in which no ε is better than "
+                       "another (theorem G)")  # fmt: skip
+    start.add_argument("--turns", metavar="A:B", help="of the oscillators, in radians (default 10:40)")
+    start.add_argument("--coupling", type=float, metavar="S",
+                       help="noise on W of oscillators and thresholds (default 0.1)")  # fmt: skip
+    start.add_argument("--rows", type=int, metavar="R", help="of an image, for --harmonics (default 1)")
+    start.add_argument("--harmonics", type=int, metavar="K", help="of a row, that units see (default 1)")
+
+
+def _add_training(recipe: argparse._ArgumentGroup) -> None:
     recipe.add_argument(
-        "--recipe", metavar="NAME", help="settings that work: mnist, mnist-antisymmetric or mnist-lstm"
-    )
+        "--recipe", metavar="NAME",
+        help="settings that work: mnist, mnist-antisymmetric, mnist-lstm; shock, shock_std and xor, also "
+        "with -antisymmetric, which these tasks take by themselves where no start is given; none: the "
+        "defaults named here",
+    )  # fmt: skip
     recipe.add_argument("--rate", type=float, metavar="R", help="of Adam (default 0.01)")
     recipe.add_argument("--batch", type=int, metavar="B", help="default 100")
     recipe.add_argument("--epochs", type=int, metavar="E", help="default 20")
-    recipe.add_argument("--clip", type=float, metavar="G", help="largest gradient norm (default: any)")
+    recipe.add_argument("--clip", metavar="G", help="largest gradient norm, or off (default 1)")
     recipe.add_argument("--factors", metavar="W=F,…", help="factors on the rate of single parameters")
     recipe.add_argument("--cosine", action=argparse.BooleanOptionalAction, default=None,
                         help="let the rate fall along half a cosine")  # fmt: skip
-    recipe.add_argument("--threshold", type=float, metavar="A", help="stop at this test accuracy, as in 0.9")
-    recipe.add_argument("--seed", type=int, metavar="S", help="of data, weights and batches")
+    recipe.add_argument(
+        "--threshold", type=float, metavar="A", help="stop at this validation accuracy, as in 0.9"
+    )
+    recipe.add_argument("--seed", type=int, metavar="S", help="of data, splits, weights and batches")
     recipe.add_argument("--checkpoint", metavar="FILE.npz", help="written every epoch, resumed if there")
     recipe.add_argument("--out", metavar="DIR", help="folder for the result with its manifest")
 
 
 def run(args: argparse.Namespace) -> int:
     from ..files import check_writable
-    from ..training.models import Shape, make_network, parse_step
-    from ..training.recipes import filled
-    from ..training.report import write_run
-    from ..training.start import Start
-    from ..training.trainer import Diverged, Recipe, accuracy, train
+    from ..training.recipes import filled, recipe_of
+    from ..training.trainer import Diverged, train
+    from ..training.units import first_parameters
+    from .train_data import load, task_name
 
     if args.checkpoint:
         check_writable(args.checkpoint)
+    _check_start_options(args)
+    if args.recipe is None:
+        args.recipe = recipe_of(args.task, vars(args))
     for name, value in filled(vars(args), args.recipe).items():
         setattr(args, name, value)
-    data, best = _data(args)
-    data, held_out = _without(data, args.validation)
-    sequences = data.train
-    gated = args.model in ("lstm", "vanilla")
-    step = None if gated and args.step is None else parse_step(args.step or "10/N", sequences.n_steps)
-    shape = Shape(args.d, sequences.n_steps, sequences.n_inputs, sequences.n_classes)
-    network = make_network(
-        args.model, shape, step=step, scheme=args.scheme, gamma=args.gamma, activation=args.activation
-    )
-    start = Start(
-        args.start, input_scale=args.input_scale, turns=_turns(args.turns), coupling=args.coupling,
-        rows=args.rows, harmonics=args.harmonics,
-    )  # fmt: skip
-    every = max(1, len(sequences) // (5 * args.batch)) if args.threshold else None
-    recipe = Recipe(
-        args.rate, args.batch, args.epochs, args.seed, args.clip, args.threshold, every, bool(args.cosine),
-        _factors(args.factors),
-    )  # fmt: skip
-    theta = start.draw(network, args.seed)
+    data, best = load(args)
+    network, start, recipe = _network(args, data), _start(args), _recipe(args, data)
+    theta = first_parameters(network, start, args.seed)
+    about = {"task": task_name(args), "model": args.model, "start": asdict(start)}
     try:
-        result = train(network, data, recipe, theta, checkpoint=args.checkpoint, progress=None)
+        result = train(network, data, recipe, theta, checkpoint=args.checkpoint, progress=None, about=about)
     except Diverged as error:
         kept = f"; the last good state is in {args.checkpoint}" if args.checkpoint else ""
         if args.json:
@@ -113,25 +142,100 @@ def run(args: argparse.Namespace) -> int:
         else:
             print(f"{error}{kept}")
         return CHECK_FAILED
-    trace = result.trace
-    found = {
+    found = _found(args, network, data, result, best)
+    if args.out:
+        from ..training.report import write_run
+
+        write_run(args.out, found, {"start": asdict(start), "recipe": asdict(recipe)}, _command(args))
+    print_json(found) if args.json else _show(args, network, data, result, found)
+    return 0
+
+
+def _check_start_options(args: argparse.Namespace) -> None:
+    """Raise for options of one start that are given with another: they would have no effect."""
+    kinds = {
+        "growth": ("thresholds",), "turns": ("oscillators",), "rows": ("oscillators",),
+        "harmonics": ("oscillators",), "coupling": ("oscillators", "thresholds"),
+    }  # fmt: skip
+    if args.turns is not None:
+        _turns(args.turns)
+    if args.recipe is not None and args.start is None:
+        return  # the recipe has a start of its own
+    for name, able in kinds.items():
+        if getattr(args, name) is not None and args.start not in able:
+            has = f"--start {args.start}" if args.start else "the uniform start"
+            raise ValueError(f"--{name} is for --start {' or '.join(able)}; {has} does not have it.")
+
+
+def _network(args: argparse.Namespace, data: Split) -> Network:
+    from ..training.models import Shape, make_network, parse_step
+    from ..training.units import InUnits, step_units
+
+    part = data.train
+    gated = args.model in ("lstm", "vanilla")
+    step = None if gated and args.step is None else parse_step(args.step or "10/N", part.n_steps)
+    shape = Shape(args.d, part.n_steps, part.n_inputs, part.n_classes)
+    network = make_network(
+        args.model, shape, step=step, scheme=args.scheme, gamma=args.gamma, activation=args.activation
+    )
+    if not args.step_units:
+        return network
+    if network.step is None:
+        raise ValueError(f"--step-units needs a step ε, which model {args.model!r} does not have.")
+    return InUnits(network, step_units(network.step, network.n_steps))
+
+
+def _start(args: argparse.Namespace) -> Start:
+    from ..training.start import Start
+
+    return Start(
+        args.start, args.weight_scale, args.input_scale, args.readout_scale, _turns(args.turns),
+        args.coupling, args.rows, args.harmonics, args.growth, args.bias_scale,
+    )  # fmt: skip
+
+
+def _recipe(args: argparse.Namespace, data: Split) -> Recipe:
+    from ..training.trainer import Recipe
+
+    if args.threshold is not None and data.watched is None:
+        raise ValueError(
+            "--threshold is compared with the validation accuracy, and there are no validation sequences; "
+            "set some aside with --validation."
+        )
+    every = None
+    if args.threshold is not None and args.batch > 0:
+        every = max(1, len(data.train) // (5 * args.batch))
+    return Recipe(
+        args.rate, args.batch, args.epochs, args.seed, _clip(args.clip), args.threshold, every,
+        bool(args.cosine), _factors(args.factors),
+    )  # fmt: skip
+
+
+def _found(
+    args: argparse.Namespace, network: Network, data: Split, result: Run, best: float | None
+) -> dict[str, Any]:
+    """What is known at the end; only here are the test sequences looked at, unless --watch test says so."""
+    from ..training.trainer import accuracy
+
+    trace, held_out = result.trace, data.validation
+    return {
         "task": args.task,
         "model": args.model,
+        "settings": args.recipe,
         "network": network.describe(),
         "hidden_parameters": network.recurrent_parameters,
+        "sequences": {"train": len(data.train), "validation": len(held_out or ()), "test": len(data.test)},
         "best_possible": best,
         "validation": None if held_out is None else accuracy(network, result.theta, held_out),
+        "test": accuracy(network, result.theta, data.test),
         "reached": result.reached,
+        "watched": data.watched_name,
         "iteration": trace.iteration,
         "loss": trace.loss,
         "accuracy": trace.accuracy,
         "gradient_norm": trace.gradient_norm,
         "seconds": result.seconds,
     }
-    if args.out:
-        write_run(args.out, found, {"start": asdict(start), "recipe": asdict(recipe)}, _command(args))
-    print_json(found) if args.json else _show(args, network, result, found)
-    return 0
 
 
 def _command(args: argparse.Namespace) -> str:
@@ -144,93 +248,56 @@ def _command(args: argparse.Namespace) -> str:
         name: value for name, value in vars(args).items()
         if name not in paths and value is not None and value != base[name]
     }  # fmt: skip
-    words = {name.replace("_", "-"): "" if value is True else f" {value}" for name, value in own.items()}
-    options = [f"--{name}{value}" for name, value in words.items()]
+    switches = {True: "--", False: "--no-"}
+    options = [
+        f"{switches[value]}{name.replace('_', '-')}" if isinstance(value, bool)
+        else f"--{name.replace('_', '-')} {value}"
+        for name, value in own.items()
+    ]  # fmt: skip
     recipe = [f"--recipe {args.recipe}"] if args.recipe else []
     return " ".join(["leapgrad train", Path(args.task).name, *recipe, *options])
 
 
-def _show(args: argparse.Namespace, network: Network, result: Run, found: dict[str, Any]) -> None:
+def _show(
+    args: argparse.Namespace, network: Network, data: Split, result: Run, found: dict[str, Any]
+) -> None:
     from ..training.tasks import TASKS
 
     trace = result.trace
     about = TASKS[args.task].about if args.task in TASKS else args.task
     eps = f", ε = {number(network.step, 4)}" if network.step is not None else ""
+    settings = f", recipe {args.recipe}" if args.recipe else ""
     print(
         f"{about}: N = {network.n_steps}{eps}, {args.model}, d = {network.d}, "
-        f"{network.recurrent_parameters} hidden parameters"
+        f"{network.recurrent_parameters} hidden parameters{settings}"
     )
     shown = sorted({round(i * (len(trace.iteration) - 1) / 9) for i in range(10)})
     print_table(
-        ("iteration", "loss", "test accuracy", "gradient norm"),
+        ("iteration", "loss", f"{data.watched_name} accuracy", "gradient norm"),
         [
             (
                 str(trace.iteration[i]),
                 number(trace.loss[i], 4),
-                f"{100 * trace.accuracy[i]:.2f} %",
+                _percent(trace.accuracy[i]),
                 number(trace.gradient_norm[i], 3),
             )
             for i in shown
         ],
     )
     if found["validation"] is not None:
-        print(f"{100 * found['validation']:.2f} % of the {args.validation} sequences held out are right")
+        held_out = found["sequences"]["validation"]
+        print(f"{_percent(found['validation'])} of the {held_out} sequences held out are right")
+    print(f"{_percent(found['test'])} of the {found['sequences']['test']} test sequences are right")
     if found["best_possible"] is not None:
-        print(f"best accuracy that any rule can have on this task: {100 * found['best_possible']:.2f} %")
+        print(f"best accuracy that any rule can have on this task: {_percent(found['best_possible'])}")
     if args.threshold:
         told = f"reached after {result.reached} iterations" if result.reached else "not reached"
         print(f"{100 * args.threshold:g} % {told}")
     print(f"{result.seconds:.1f} s")
 
 
-def _data(args: argparse.Namespace) -> tuple[Split, float | None]:
-    """Training and test sequences, and the best accuracy that there can be, where it is known."""
-    from ..training.idx import fetch_mnist, load_mnist
-    from ..training.tasks import TASKS, get_task
-    from ..training.trainer import Split
-    from ..training.ucr import load_series
-
-    if args.task in TASKS or not (args.task in ("mnist", "pmnist") or _is_file(args.task)):
-        task, n_steps = get_task(args.task), 100 if args.n_steps is None else args.n_steps
-        sizes = 1000 if args.train is None else args.train, 2000 if args.test is None else args.test
-        first, second = (task.sample(n, n_steps, (args.seed, part)) for part, n in enumerate(sizes))
-        return Split(first, second), task.best(n_steps)
-    if args.n_steps is not None:
-        raise ValueError(
-            f"--n-steps is for generated tasks; the sequences of {args.task} have their own length."
-        )
-    if args.task in ("mnist", "pmnist"):
-        if args.fetch:
-            if args.data is None:
-                raise ValueError("--fetch needs --data, the folder to download into.")
-            fetch_mnist(args.data)
-        parts = load_mnist(args.data, permuted=args.task == "pmnist")
-    else:
-        parts = load_series(args.task, args.test_file)[:2]
-    first, second = (
-        part if n is None else part.part(slice(0, n))
-        for part, n in zip(parts, (args.train, args.test), strict=True)
-    )
-    return Split(first, second), None
-
-
-def _without(data: Split, count: int | None) -> tuple[Split, Sequences | None]:
-    """The data without the last `count` training sequences, and those."""
-    from ..training.trainer import Split
-
-    if count is None:
-        return data, None
-    left = len(data.train) - count
-    if not 0 < left < len(data.train):
-        raise ValueError(
-            f"--validation must be from 1 to {len(data.train) - 1}, one less than the training sequences; "
-            f"got {count}."
-        )
-    return Split(data.train.part(slice(0, left)), data.test), data.train.part(slice(left, None))
-
-
-def _is_file(text: str) -> bool:
-    return Path(text).suffix != "" or "/" in text or Path(text).exists()
+def _percent(fraction: float) -> str:
+    return "–" if math.isnan(fraction) else f"{100 * fraction:.2f} %"
 
 
 def _turns(text: str) -> tuple[float, float]:
@@ -241,6 +308,18 @@ def _turns(text: str) -> tuple[float, float]:
     if not 0.0 < low <= high < float("inf"):
         raise ValueError(f"--turns must be two positive numbers low:high, got {text!r}.")
     return low, high
+
+
+def _clip(text: str | float) -> float | None:
+    """The largest norm of a gradient; None for off."""
+    from ..training.recipes import OFF
+
+    if str(text).strip().lower() in (OFF, "none", "inf"):
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"--clip must be a positive number or {OFF}, got {text!r}.") from None
 
 
 def _factors(text: str) -> dict[str, float]:

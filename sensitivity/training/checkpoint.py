@@ -1,4 +1,4 @@
-"""Checkpoints: arrays and JSON in one .npz, nothing pickled, in place all at once, and only for their own run."""
+"""Checkpoints: arrays and JSON in one .npz, nothing pickled, in place all at once, for their own run only."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DIGESTS = "digests"
 
 
 def digests(theta: Float, parts: Mapping[str, Sequences | None]) -> dict[str, Any]:
-    """SHA-256 of the first parameters, and of inputs and labels of each part of the data, by what they are."""
+    """SHA-256 of the first parameters, and of inputs and labels of each part of the data, by name."""
     found: dict[str, Any] = {"first parameters": _digest(theta)}
     for name, part in parts.items():
         if part is not None:
@@ -83,8 +83,8 @@ def load_checkpoint(
     Raises
     ------
     ValueError
-        If the file is no checkpoint, is damaged or holds numbers that are not finite, was written without the
-        digests of its data and start, belongs to a run that differs, or has run more epochs than are asked for.
+        If the file is no checkpoint, is damaged or holds numbers that are not finite, was written without
+        the digests of its data and start, belongs to a run that differs, or has run more epochs than asked for.
     """
     theta, first, second, facts = _read(path, size)
     if facts["format"] != FORMAT:
@@ -100,8 +100,8 @@ def load_checkpoint(
     state = _checked(path, size, theta, first, second, facts)
     if state[2] > epochs:
         raise ValueError(
-            f"checkpoint {path} has run {state[2]} epochs, more than the {epochs} asked for; ask for at least "
-            f"{state[2]} epochs, or name another file."
+            f"checkpoint {path} has run {state[2]} epochs, more than the {epochs} asked for; ask for at "
+            f"least {state[2]} epochs, or name another file."
         )
     try:
         found_trace = trace(**facts["trace"])
@@ -122,8 +122,8 @@ def _read(path: Path, size: int) -> tuple[Float, Float, Float, dict[str, Any]]:
             sizes = {item.filename.removesuffix(".npy"): item.file_size for item in archive.infolist()}
         missing = [name for name in MEMBERS if name not in sizes]
         if missing:
-            raise ValueError(f"checkpoint {path} is no checkpoint of `train`: it has no entry {missing[0]!r}; "
-                             "name another file.")  # fmt: skip
+            raise ValueError(f"checkpoint {path} is no checkpoint of `train`: it has no entry "
+                             f"{missing[0]!r}; name another file.")  # fmt: skip
         for name, most in {**dict.fromkeys(MEMBERS[:3], 8 * size + 2**16), "facts": LARGEST_TEXT}.items():
             if sizes[name] > most and name == "facts":
                 raise _damaged(path, f"{name} has {sizes[name]} bytes, more than a run writes")

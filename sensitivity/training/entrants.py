@@ -12,16 +12,13 @@ from .models import Shape, make_network
 from .network import Network
 from .start import Start
 from .trainer import Recipe
-from .units import InUnits
+from .units import InUnits, first_parameters, step_units
 
 __all__ = ["THRESHOLDS", "Entrant", "Plan", "Setting"]
 
 Float = NDArray[np.float64]
 
 THRESHOLDS = Start("thresholds", input_scale=1.2, coupling=0.5)
-
-WEIGHT, READOUT = 0.1, 3.0
-"""Units of Wε² and of R(Nε)² where the scale of W is chosen: Adam's rate is for numbers of order one."""
 
 
 @dataclass(frozen=True)
@@ -53,24 +50,20 @@ class Setting:
         return None if self.c is None else self.c / n_steps
 
     def network(self, n_steps: int) -> Network:
-        """The network; its W and R in units ∝ 1/ε² where W begins with thresholds.
-
-        A lone unit that is pushed to one side all along ends at y_N = ±(Nε)²/2.
-        """
+        """The network; its W and R in units ∝ 1/ε² where W begins with thresholds."""
         step = self.epsilon(n_steps)
         own = make_network(self.model, Shape(self.d, n_steps, threads=1), step=step, gamma=self.gamma)
         if self.growth is None or step is None:
             return own
-        return InUnits(own, {"W": WEIGHT / step**2, "R": READOUT / (n_steps * step) ** 2})
+        return InUnits(own, step_units(step, n_steps))
 
     def first(self, network: Network, seed: int) -> Float:
         """The first parameters of its network, in the network's units."""
         if not isinstance(network, InUnits):
             return Start().draw(network, seed)
         assert self.growth is not None and self.bias is not None
-        readout = network.given["R"]
-        start = replace(THRESHOLDS, growth=self.growth, bias_scale=self.bias, readout_scale=readout)
-        return start.draw(network.network, seed) / network.units
+        start = replace(THRESHOLDS, growth=self.growth, bias_scale=self.bias)
+        return first_parameters(network, start, seed)
 
     def text(self) -> str:
         parts = [f"d = {self.d}", f"rate {self.rate:g}"]

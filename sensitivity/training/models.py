@@ -9,6 +9,7 @@ from functools import partial
 from types import MappingProxyType
 
 from integrators.naming import nearest
+from integrators.schemes import get_scheme
 
 from ..recurrences.registry import MODELS as CELLS
 from ..recurrences.registry import builder, hyperparameters
@@ -17,6 +18,9 @@ from .network import Network
 from .ode_network import OdeNetwork
 
 __all__ = ["MODELS", "Model", "Shape", "make_network", "parse_step"]
+
+FIRST_ORDER, SECOND_ORDER = ("euler",), ("leapfrog", "explicit_euler")
+"""Schemes that a message names for equations of either order."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,15 @@ class Model:
         Names of the options that it takes; "step" is among them where there is an ε.
     needs : tuple of str
         Those that have no default.
+    first_order : bool
+        Whether the scheme is one for ẏ = F, such as Euler's method, or one for ÿ = F.
     """
 
     about: str
     build: Callable[..., Network]
     options: tuple[str, ...]
     needs: tuple[str, ...] = ()
+    first_order: bool = False
 
 
 def _ode(scheme: str, antisymmetric: bool = False) -> Callable[..., Network]:
@@ -88,8 +95,10 @@ MODELS: Mapping[str, Model] = MappingProxyType(
         "hamiltonian": Model(
             "ÿ = σ(W y + V x + b) by leapfrog or another scheme", _ode("leapfrog"), _ODE, ("step",)
         ),
-        "euler": Model("ẏ = σ(W y + V x + b) by Euler's method", _ode("euler"), _ODE, ("step",)),
-        "antisymmetric": Model("Euler with W − Wᵀ − γ I", _ode("euler", True), (*_ODE, "gamma"), ("step",)),
+        "euler": Model("ẏ = σ(W y + V x + b) by Euler's method", _ode("euler"), _ODE, ("step",), True),
+        "antisymmetric": Model(
+            "Euler with W − Wᵀ − γ I", _ode("euler", True), (*_ODE, "gamma"), ("step",), True
+        ),
     }
 )
 """Name → kind of network: every cell of the registry, and the differential equations."""
@@ -101,7 +110,8 @@ def make_network(model: str, shape: Shape, **options: object) -> Network:
     Raises
     ------
     ValueError
-        For an unknown model, an option that it does not take, or a missing ε.
+        For an unknown model, an option that it does not take, a scheme for equations of another order, or a
+        missing ε.
     """
     if model not in MODELS:
         raise nearest("model", model, MODELS)
@@ -112,7 +122,23 @@ def make_network(model: str, shape: Shape, **options: object) -> Network:
             raise ValueError(f"model {model!r} has no option {name}; it takes {takes}.")
     if "step" in kind.needs and "step" not in given:
         raise ValueError(f"model {model!r} needs a step ε: a number, or c/N as in 10/N.")
+    if "scheme" in given:
+        _check_scheme(model, kind, given["scheme"])
     return kind.build(shape, **given)
+
+
+def _check_scheme(model: str, kind: Model, name: object) -> None:
+    """Raise where the scheme would make another model of it: Euler's method on a Hamiltonian network."""
+    scheme = get_scheme(name)  # type: ignore[arg-type]
+    if (scheme.form == "first_order") != kind.first_order:
+        equations = "ẏ = F (first order)" if kind.first_order else "ÿ = F (second order)"
+        able = FIRST_ORDER if kind.first_order else SECOND_ORDER
+        others = [other for other, one in MODELS.items() if "scheme" in one.options
+                  and one.first_order != kind.first_order]  # fmt: skip
+        raise ValueError(
+            f"model {model!r} solves {equations}, which scheme {scheme.name!r} does not; take scheme "
+            f"{' or '.join(able)}, or model {' or '.join(others)}."
+        )
 
 
 def parse_step(text: str | float, n_steps: int) -> float:

@@ -1,4 +1,4 @@
-"""Options of `leapgrad train` by name: the defaults, and what was found to work on sequential MNIST."""
+"""Options of `leapgrad train` by name: the defaults, and what was found to work on single tasks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from typing import Any
 
 from integrators.naming import nearest
 
-__all__ = ["DEFAULT", "RECIPES", "filled"]
+__all__ = ["DEFAULT", "NONE", "OFF", "RECIPES", "TASK_RECIPES", "filled", "recipe_of"]
+
+OFF = "off"
+"""What --clip says for gradients of any size."""
+NONE = "none"
+"""What --recipe says for the defaults of all tasks."""
 
 DEFAULT: Mapping[str, Any] = MappingProxyType(
     {
@@ -20,15 +25,31 @@ DEFAULT: Mapping[str, Any] = MappingProxyType(
         "coupling": 0.1,
         "rows": 1,
         "harmonics": 1,
+        "growth": 0.3,
+        "bias_scale": None,
+        "weight_scale": 1.0,
+        "readout_scale": 1.0,
+        "step_units": False,
         "rate": 0.01,
         "factors": "",
         "batch": 100,
         "epochs": 20,
+        "clip": 1.0,
+        "watch": "validation",
         "seed": 0,
     }
 )
 
-_PEER = {"input_scale": 1.0, "rate": 0.01, "batch": 128, "epochs": 14, "clip": 1.0, "cosine": True}
+_PEER = {
+    "input_scale": 1.0, "rate": 0.01, "batch": 128, "epochs": 14, "clip": 1.0, "cosine": True,
+    "validation": 0,
+}  # fmt: skip
+# What the search of docs/results/tables found at every length: W begins unstable, of the order of 1/ε².
+_THRESHOLDS = {
+    "model": "hamiltonian", "d": 10, "step": "10/N", "start": "thresholds", "input_scale": 1.2,
+    "coupling": 0.5, "step_units": True, "rate": 0.01, "batch": 100, "clip": 0.1, "cosine": True,
+}  # fmt: skip
+_DAMPED = {"model": "antisymmetric", "d": 20, "step": "50/N", "rate": 0.01, "batch": 100, "clip": 0.1}
 
 RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -49,6 +70,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "epochs": 14,
             "clip": 1.0,
             "cosine": True,
+            "validation": 0,
         },
         # As many hidden parameters, epochs and sequences in a batch as above; ε, rate and start by the loss
         # of trials of 100 to 250 iterations, on the first 55 000 training sequences.
@@ -67,7 +89,32 @@ RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         },
     }
 )
-"""Name → options that differ from `DEFAULT`."""
+"""Sequential MNIST: name → options that differ from `DEFAULT`. They name every setting that the kept results
+depend on, so that a default that changes changes none of them."""
+
+TASK_RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "shock": {**_THRESHOLDS, "growth": 0.2, "bias_scale": 1.0},
+        "shock_std": {**_THRESHOLDS, "growth": 0.2, "bias_scale": 3.0},
+        "xor": {**_THRESHOLDS, "growth": 1.0, "bias_scale": 1.0},
+        "shock-antisymmetric": {**_DAMPED, "gamma": 0.0},
+        "shock_std-antisymmetric": {**_DAMPED, "gamma": 0.0},
+        "xor-antisymmetric": {**_DAMPED, "gamma": 0.01},
+    }
+)
+"""The same for generated tasks, which take theirs by themselves, see `recipe_of`."""
+
+OWN_START = ("start", "growth", "bias_scale", "step_units", "coupling", "input_scale", "weight_scale")
+"""Who gives one of these has a start of their own in mind."""
+
+
+def recipe_of(task: str, given: Mapping[str, Any]) -> str | None:
+    """The recipe that a generated task has for a model, where none is named and no start is given."""
+    if any(given.get(name) is not None for name in OWN_START):
+        return None
+    model = given.get("model") or DEFAULT["model"]
+    name = task if model == DEFAULT["model"] else f"{task}-{model}"
+    return name if name in TASK_RECIPES else None
 
 
 def filled(given: Mapping[str, Any], recipe: str | None) -> dict[str, Any]:
@@ -78,7 +125,8 @@ def filled(given: Mapping[str, Any], recipe: str | None) -> dict[str, Any]:
     ValueError
         If there is no recipe of that name.
     """
-    if recipe is not None and recipe not in RECIPES:
-        raise nearest("recipe", recipe, RECIPES)
-    chosen = {**DEFAULT, **(RECIPES[recipe] if recipe else {})}
+    recipes = {**RECIPES, **TASK_RECIPES, NONE: {}}
+    if recipe is not None and recipe not in recipes:
+        raise nearest("recipe", recipe, recipes)
+    chosen = {**DEFAULT, **recipes[recipe or NONE]}
     return {name: chosen.get(name) if value is None else value for name, value in given.items()}

@@ -185,8 +185,8 @@ def _height(left):
 def _named(function, *numbers):
     """`helper` under a name of its own.
 
-    The linker knows a function by its qualified name and a count that begins anew in every process. Two of one
-    name that differ in what is compiled in are one symbol then, where kernels from two processes are loaded.
+    The linker knows a function by its qualified name and a count that begins anew in every process. Two of
+    one name that differ in what is compiled in are one symbol, where kernels from two processes are loaded.
     """
     function.__qualname__ = f"{function.__name__}_{'_'.join(map(str, numbers))}"
     return helper(function)

@@ -18,7 +18,7 @@ from integrators.validation import as_count
 
 from .adam import Adam, AdamState, clipped
 from .checkpoint import DIGESTS, digests, load_checkpoint, save_checkpoint
-from .network import Network
+from .network import BatchGradient, Network
 from .sequences import Sequences
 
 __all__ = ["Diverged", "Recipe", "Run", "Split", "Trace", "accuracy", "train"]
@@ -253,9 +253,9 @@ def train(
         θ → what to keep in the trace at each look.
     checkpoint : path, optional
         Written after every epoch, in one piece; a run that finds it goes on from there and ends with the bits
-        of one that was never stopped. More epochs than before may be asked for, but for a rate that falls along
-        a cosine, which is laid out for a number of epochs, and for a run that has reached its threshold. The
-        file knows network, recipe, data, first parameters and `about`: a run that differs is refused.
+        of one that was never stopped. More epochs than before may be asked for, unless the rate falls along a
+        cosine, which is laid out for a number of epochs. The file knows network, recipe, data, first
+        parameters and `about`: a run that differs is refused.
     progress : bool, optional
         Force or forbid the bar with loss and accuracy; None shows it on a terminal.
     about : mapping, optional
@@ -341,10 +341,7 @@ class _Loop:
             for b in range(batches):
                 iteration = state.epoch * batches + b
                 chosen = order[b * recipe.batch : (b + 1) * recipe.batch]
-                batch = self.data.train.batch(chosen)
-                if shares is not None:
-                    batch = (*batch, shares[chosen] / recipe.batch)
-                result = self.network.gradient(state.theta, *batch)
+                result = self._gradient(state.theta, chosen, shares)
                 norm = float(np.linalg.norm(result.gradient))
                 guess = math.log(self.network.n_classes)
                 if not (result.loss < TOO_LARGE * guess and math.isfinite(norm)):
@@ -362,6 +359,12 @@ class _Loop:
             state.seconds += time.perf_counter() - began
             bar.update(1)
             yield
+
+    def _gradient(self, theta: Float, chosen: NDArray[np.intp], shares: Float | None) -> BatchGradient:
+        batch = self.data.train.batch(chosen)
+        if shares is None:
+            return self.network.gradient(theta, *batch)
+        return self.network.gradient(theta, *batch, shares[chosen] / chosen.size)
 
     def _shares(self) -> Float | None:
         """The weights of the training sequences, of mean one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,20 @@ from numpy.typing import NDArray
 from integrators.naming import nearest
 
 from .network import BatchGradient, Float, Network
+from .start import Start
 
-__all__ = ["InUnits"]
+__all__ = ["InUnits", "first_parameters", "step_units"]
+
+WEIGHT, READOUT = 0.1, 3.0
+"""Units of Wε² and of R(Nε)² where the scale of W is chosen: Adam's rate is for numbers of order one."""
+
+
+def step_units(step: float, n_steps: int) -> dict[str, float]:
+    """Units of W and R in which a network is the same one, and trained alike, whatever its ε (theorem G).
+
+    A lone unit that is pushed to one side all along ends at y_N = ±(Nε)²/2.
+    """
+    return {"W": WEIGHT / step**2, "R": READOUT / (n_steps * step) ** 2}
 
 
 class InUnits(Network):
@@ -64,3 +77,11 @@ class InUnits(Network):
 
     def describe(self) -> dict[str, Any]:
         return {**self.network.describe(), "units": self.given}
+
+
+def first_parameters(network: Network, start: Start, seed: int) -> Float:
+    """What `start` draws for a network, in its units; the scale of R is a factor on the unit of R."""
+    if not isinstance(network, InUnits):
+        return start.draw(network, seed)
+    own = replace(start, readout_scale=start.readout_scale * network.given.get("R", 1.0))
+    return own.draw(network.network, seed) / network.units
