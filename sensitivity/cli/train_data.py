@@ -59,6 +59,8 @@ def _generated(args: argparse.Namespace) -> tuple[Split, float]:
     sizes = {
         name: size if getattr(args, name) is None else getattr(args, name) for name, size in SIZES.items()
     }
+    for name in ("train", "test"):
+        as_count(sizes[name], f"--{name}", least=1)
     train, test = (
         task.sample(sizes[name], n_steps, (args.seed, i)) for i, name in enumerate(("train", "test"))
     )
@@ -75,6 +77,10 @@ def _check_no_generated_options(args: argparse.Namespace) -> None:
     """Raise for what is not known at all, and for options of generated tasks."""
     if args.task not in MNIST and not _is_file(args.task):
         raise _unknown(args.task)
+    if Path(args.task).is_dir():
+        found = sorted(path.name for path in Path(args.task).iterdir() if "TRAIN" in path.name.upper())
+        hint = f", such as {Path(args.task) / found[0]}" if found else ""
+        raise ValueError(f"{args.task} is a folder; name a file of labelled series{hint}.")
     if args.n_steps is not None:
         raise ValueError(
             f"--n-steps is for generated tasks; the sequences of {args.task} have their own length."

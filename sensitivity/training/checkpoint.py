@@ -84,7 +84,7 @@ def load_checkpoint(
     ------
     ValueError
         If the file is no checkpoint, is damaged or holds numbers that are not finite, was written without
-        the digests of its data and start, belongs to a run that differs, or has run more epochs than asked for.
+        the digests of its data and start, belongs to a run that differs, or has run more epochs than asked.
     """
     theta, first, second, facts = _read(path, size)
     if facts["format"] != FORMAT:

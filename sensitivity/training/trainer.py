@@ -21,7 +21,7 @@ from .checkpoint import DIGESTS, digests, load_checkpoint, save_checkpoint
 from .network import BatchGradient, Network
 from .sequences import Sequences
 
-__all__ = ["Diverged", "Recipe", "Run", "Split", "Trace", "accuracy", "train"]
+__all__ = ["Diverged", "Recipe", "Run", "Split", "Trace", "accuracy", "enough_epochs", "train"]
 
 Float = NDArray[np.float64]
 
@@ -137,6 +137,14 @@ class Recipe:
     def factor(self, iteration: int, total: int) -> float:
         """Of the learning rate at an iteration."""
         return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * iteration / total)) if self.cosine else 1.0
+
+
+ITERATIONS = 200
+
+
+def enough_epochs(n: int, batch: int, least: int = 20) -> int:
+    """Epochs where nobody says how many: `least`, and so many that there are 200 iterations."""
+    return max(least, math.ceil(ITERATIONS / max(1, n // max(1, min(batch, n)))))
 
 
 @dataclass
