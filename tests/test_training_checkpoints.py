@@ -227,7 +227,7 @@ QUICK = ["--n-steps", "10", "--train", "200", "--test", "100", "--epochs", "2", 
         (["shock_std", *QUICK, "--seed", "1"], "seed 0, not 1"),
         (["shock_std", *QUICK, "--model", "lstm"], "not 'lstm'"),
         (["shock_std", *QUICK, "--n-steps", "12"], "n_steps 10, not 12"),
-        (["shock_std", *QUICK, "--start", "paper"], "kind 'uniform', not 'paper'"),
+        (["shock_std", *QUICK, "--start", "paper"], "kind 'published', not 'paper'"),
     ],
 )
 def test_on_the_command_line(capsys, tmp_path, argv, told):

@@ -64,7 +64,7 @@ def _add_data(data: argparse._ArgumentGroup) -> None:
 
 def _add_network(network: argparse._ArgumentGroup) -> None:
     network.add_argument("--model", metavar="NAME",
-                         help="hamiltonian (default), euler, antisymmetric, lstm or vanilla")  # fmt: skip
+                         help="hamiltonian (default), euler, antisymmetric, lstm, gru, …")  # fmt: skip
     network.add_argument("--d", type=int, metavar="D", help="hidden dimension (default 10)")
     network.add_argument("--step", metavar="E", help="ε: a number, or c/N (default 10/N)")
     network.add_argument("--scheme", metavar="NAME", help="see leapgrad schemes (default: the model's own)")
@@ -74,7 +74,10 @@ def _add_network(network: argparse._ArgumentGroup) -> None:
 
 def _add_start(start: argparse._ArgumentGroup) -> None:
     start.add_argument(
-        "--start", metavar="KIND", help="uniform, paper, oscillators, thresholds or (lstm) chrono"
+        "--start",
+        metavar="KIND",
+        help="published (default: the cell's own, else uniform), uniform, paper, oscillators, thresholds or "
+        "(lstm) chrono",
     )
     start.add_argument("--input-scale", type=float, metavar="S", help="V uniform on ±S")
     start.add_argument("--bias-scale", type=float, metavar="S", help="b uniform on ±S")
@@ -165,17 +168,18 @@ def _check_start_options(args: argparse.Namespace) -> None:
         return  # the recipe has a start of its own
     for name, able in kinds.items():
         if getattr(args, name) is not None and args.start not in able:
-            has = f"--start {args.start}" if args.start else "the uniform start"
+            has = f"--start {args.start}" if args.start else "the default start"
             raise ValueError(f"--{name} is for --start {' or '.join(able)}; {has} does not have it.")
 
 
 def _network(args: argparse.Namespace, data: Split) -> Network:
-    from ..training.models import Shape, make_network, parse_step
+    from ..training.models import MODELS, Shape, make_network, parse_step
     from ..training.units import InUnits, step_units
 
     part = data.train
-    gated = args.model in ("lstm", "vanilla")
-    step = None if gated and args.step is None else parse_step(args.step or "10/N", part.n_steps)
+    needs_step = args.model not in MODELS or "step" in MODELS[args.model].needs
+    text = args.step or ("10/N" if needs_step else None)
+    step = None if text is None else parse_step(text, part.n_steps)
     shape = Shape(args.d, part.n_steps, part.n_inputs, part.n_classes)
     network = make_network(
         args.model, shape, step=step, scheme=args.scheme, gamma=args.gamma, activation=args.activation

@@ -47,6 +47,7 @@ def task_name(args: argparse.Namespace) -> str:
 
 
 def _generated(args: argparse.Namespace) -> tuple[Split, float]:
+    from integrators.validation import as_count
 
     from ..training.tasks import get_task
     from ..training.trainer import Split

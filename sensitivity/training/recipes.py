@@ -19,7 +19,7 @@ DEFAULT: Mapping[str, Any] = MappingProxyType(
     {
         "model": "hamiltonian",
         "d": 10,
-        "start": "uniform",
+        "start": "published",
         "input_scale": None,
         "turns": "10:40",
         "coupling": 0.1,
@@ -41,8 +41,8 @@ DEFAULT: Mapping[str, Any] = MappingProxyType(
 )
 
 _PEER = {
-    "input_scale": 1.0, "rate": 0.01, "batch": 128, "epochs": 14, "clip": 1.0, "cosine": True,
-    "validation": 0,
+    "start": "uniform", "input_scale": 1.0, "rate": 0.01, "batch": 128, "epochs": 14, "clip": 1.0,
+    "cosine": True, "validation": 0,
 }  # fmt: skip
 # What the search of docs/results/tables found at every length: W begins unstable, of the order of 1/ε². A run
 # there stops at 90 %; one that goes on needs half its rate on shock preservation, or it is thrown back.
