@@ -42,7 +42,7 @@ MODULES: Mapping[str, tuple[str, str]] = {
         "sensitivity.recurrences.structures sensitivity.recurrences.spectral_structures "
         "sensitivity.recurrences.orthogonal sensitivity.recurrences.momentum "
         "sensitivity.recurrences.descent sensitivity.recurrences.weights "
-        "sensitivity.recurrences.weight_files",
+        "sensitivity.recurrences.weight_files sensitivity.recurrences.settings",
     ),
     "studies": (
         "Studies",

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMAND"]
 
+DEFAULT_D = 64
+
 EXAMPLES = """\
   leapgrad compare --list
   leapgrad compare lstm gru cornn unicornn hamiltonian --plot five.png
   leapgrad compare --d 64 --n-steps 1000 --out all.csv --plot all.png
+  leapgrad compare cornn=trained.npz cornn leaky --set gamma=2 --set leaky.activation=relu
   leapgrad compare lstm=trained.safetensors lstm --inputs x.npy --n-steps 500 --json"""
 
 
@@ -30,7 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="names, or NAME=FILE with weights (.npz, .safetensors); all models by default",
     )
     parser.add_argument("--list", action="store_true", help="list the models instead")
-    parser.add_argument("--d", type=int, default=64, metavar="D", help="hidden dimension (default 64)")
+    parser.add_argument(
+        "--d",
+        type=int,
+        metavar="D",
+        help=f"hidden dimension of models without a file (default {DEFAULT_D})",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        metavar="[MODEL.]KEY=VALUE",
+        help="a setting of one model, or of all that have it; for files also activation, prefix; repeatable",
+    )
     parser.add_argument("--n-steps", type=int, default=1000, metavar="N", help="length N (default 1000)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of weights and inputs (default 0)")
     parser.add_argument(
@@ -56,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
     from ..comparison import compare
     from ..files import check_writable
+    from ..recurrences.cell import CellRecurrence
     from ..recurrences.registry import drawn_inputs, names
 
     out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
@@ -69,8 +84,14 @@ def run(args: argparse.Namespace) -> int:
     twice = next((word for word in words if words.count(word) > 1), None)
     if twice is not None:
         raise ValueError(f"{twice} is named twice; name every model once.")
-    found = compare({word: _recurrence(word, inputs, args) for word in words})
-    heading = f"d = {args.d}, N = {args.n_steps}, seed {args.seed}"
+    if args.d is not None and all("=" in word for word in words):
+        raise ValueError("--d says nothing where every model comes with the weights of a file; leave it out.")
+    settings = _settings(models.hyperparameters(args.set), words)
+    runs = {word: _recurrence(word, inputs, settings[word], args) for word in words}
+    found = compare(runs)
+    widths = {word: run.cell.d if isinstance(run, CellRecurrence) else run.problem.field.dim
+              for word, run in runs.items()}  # fmt: skip
+    heading = f"{_widths(widths)}, N = {args.n_steps}, seed {args.seed}"
     if out is not None:
         write_csv(out, found.columns())
     if plot is not None:
@@ -78,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
 
         save(found.plot(heading), plot)
     if args.json:
-        print_json(_json(found, args))
+        print_json(_json(found, args, widths, settings))
         return 0
     print(heading)
     _show(found)
@@ -88,19 +109,54 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _recurrence(word: str, inputs: Any, args: argparse.Namespace) -> OdeRecurrence:
+def _widths(widths: dict[str, int]) -> str:
+    """d of all models, or of each where they differ."""
+    if len(set(widths.values())) == 1:
+        return f"d = {next(iter(widths.values()))}"
+    most = max(widths.values(), key=list(widths.values()).count)
+    others = [f"{d} for {word}" for word, d in widths.items() if d != most]
+    return f"d = {most} ({', '.join(others)})"
+
+
+def _settings(given: dict[str, Any], words: list[str]) -> dict[str, dict[str, Any]]:
+    """The settings of each model: KEY of all that have it, MODEL.KEY of one."""
+    from ..recurrences.registry import HAMILTONIAN, canonical, hyperparameters, names
+
+    found: dict[str, dict[str, Any]] = {word: {} for word in words}
+    for key, value in given.items():
+        model, dot, setting = key.rpartition(".")
+        taken = False
+        for word in words:
+            name, equals, _ = word.partition("=")
+            name = canonical(name, names())
+            known = () if name in HAMILTONIAN else hyperparameters(name)
+            of_files = ("activation", "prefix", "reset_after", "cudnn") if equals else ()
+            if dot and model not in (word, name) and canonical(model, names()) != name:
+                continue
+            if setting in known or setting in of_files:
+                found[word][setting] = value
+                taken = True
+        if not taken:
+            whose = model if dot else "any of " + ", ".join(words)
+            raise ValueError(f"--set {key}={value}: {setting} is no setting of {whose}.")
+    return found
+
+
+def _recurrence(word: str, inputs: Any, settings: dict[str, Any], args: argparse.Namespace) -> OdeRecurrence:
     """NAME at its published start, or NAME=FILE."""
     from ..recurrences.cell import unroll
-    from ..recurrences.registry import make_recurrence
+    from ..recurrences.registry import HAMILTONIAN, canonical, make, make_recurrence, names
     from ..recurrences.weight_files import load_weights
 
     name, equals, path = word.partition("=")
-    if not equals:
-        return make_recurrence(
-            name, args.d, args.n_steps, args.seed, inputs, scheme=args.scheme, progress=False
-        )
-    cell = load_weights(path, name)
-    drive = models.inputs_for(cell, args.n_steps, args.seed) if args.inputs is None else inputs
+    d = DEFAULT_D if args.d is None else args.d
+    if equals:
+        cell = load_weights(path, canonical(name), **settings)
+        drive = models.inputs_for(cell, args.n_steps, args.seed) if args.inputs is None else inputs
+    elif canonical(name, names()) in HAMILTONIAN or not settings:
+        return make_recurrence(name, d, args.n_steps, args.seed, inputs, scheme=args.scheme, progress=False)
+    else:
+        cell, drive = make(name, d, 0 if inputs is None else inputs.shape[-1], args.seed, **settings), inputs
     return unroll(cell, args.n_steps, inputs=drive if cell.n_inputs else None, progress=False)
 
 
@@ -127,9 +183,14 @@ def _show(found: Comparison) -> None:
     )
 
 
-def _json(found: Comparison, args: argparse.Namespace) -> dict[str, Any]:
+def _json(
+    found: Comparison,
+    args: argparse.Namespace,
+    widths: dict[str, int],
+    settings: dict[str, dict[str, Any]],
+) -> dict[str, Any]:
     parameters = {
-        "d": args.d,
+        "d": DEFAULT_D if args.d is None else args.d,
         "n_steps": args.n_steps,
         "seed": args.seed,
         "inputs": args.inputs or args.n_inputs,
@@ -138,6 +199,8 @@ def _json(found: Comparison, args: argparse.Namespace) -> dict[str, Any]:
     results = {
         model.name: {
             "block": model.block,
+            "d": widths[model.name],
+            "settings": settings[model.name],
             "log_norms": model.log_norms,
             "log_profile": model.log_profile,
             "exponents": model.exponents,

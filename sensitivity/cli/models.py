@@ -55,7 +55,8 @@ def named_cell(args: argparse.Namespace) -> Asked:
 
     from ..recurrences.cell import unroll
     from ..recurrences.registry import make
-    from ..recurrences.weight_files import load_weights
+    from ..recurrences.saved import described
+    from ..recurrences.weight_files import read_weights
 
     for option in OF_FIELDS:
         if getattr(args, option) is not None:
@@ -70,7 +71,8 @@ def named_cell(args: argparse.Namespace) -> Asked:
         cell, source = make(args.model, d, n_inputs, seed, **settings), f"random, seed {seed}"
     else:
         problem.refuse_with_weights(args)
-        cell, source = load_weights(args.weights, args.model, **settings), Path(args.weights).name
+        cell = read_weights(args.weights, args.model, step_is_given=args.step is not None, **settings)
+        source = Path(args.weights).name
     if inputs is None:
         inputs = inputs_for(cell, args.n_steps, seed)
     step = None if args.step is None else problem.parse_steps(args.step)
@@ -85,7 +87,7 @@ def named_cell(args: argparse.Namespace) -> Asked:
             "d": cell.d,
             "layers": cell.plan.layers,
             "inputs": cell.n_inputs,
-            "settings": settings,
+            "settings": settings if args.weights is None else described(cell),
             "n_steps": args.n_steps,
         },
     )

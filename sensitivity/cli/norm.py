@@ -80,6 +80,10 @@ def run(args: argparse.Namespace) -> int:
     out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
     if args.smallest and args.k is None:
         raise ValueError("--smallest needs --k, the number of singular values.")
+    if args.model is None and args.weights is not None:
+        from ..recurrences.weight_files import saved_model
+
+        args.model = saved_model(args.weights)  # a file of a cell says what it is
     found = _of_field(args) if args.model is None else _of_cell(args)
     columns = found.columns
     if out is not None:

@@ -209,16 +209,32 @@ def _load_weights(path: str) -> tuple[Any, Any, Any]:
     """W, b and V (or None) from an .npz file."""
     import numpy as np
 
+    from ..recurrences.conversion import LINES, refuse_format
+
+    if Path(path).suffix.lower() in LINES and Path(path).suffix != ".npy":
+        refuse_format(Path(path))
     archive = _read(path, "--weights", "an .npz file")
     if isinstance(archive, np.ndarray):
         raise ValueError(
             f"--weights: {path} holds one array; save W and b by name, with numpy.savez(FILE, W=W, b=b)."
         )
     with archive:
+        if archive.zip is not None and archive.zip.comment.startswith(b"leapgrad "):
+            raise ValueError(
+                f"--weights: {path} holds a recurrent cell and no field; leapgrad norm and leapgrad compare "
+                "read it."
+            )
         missing = [name for name in ("W", "b") if name not in archive.files]
         if missing:
             held = ", ".join(archive.files) or "nothing"
-            raise ValueError(f"--weights: {path} holds {held}, but no {' and no '.join(missing)}.")
+            cell = any("weight_hh" in name or "recurrent_kernel" in name for name in archive.files)
+            hint = " These are weights of a cell: name it, as in --model lstm." if cell else ""
+            raise ValueError(f"--weights: {path} holds {held}, but no {' and no '.join(missing)}.{hint}")
+        unknown = next((name for name in archive.files if name not in ("W", "b", "V")), None)
+        if unknown is not None:
+            raise ValueError(
+                f"--weights: {path} holds {unknown} beside W and b; a field has W, b and V, so leave it out."
+            )
         return tuple(
             _member(archive, name, path) if name in archive.files else None for name in ("W", "b", "V")
         )  # type: ignore[return-value]

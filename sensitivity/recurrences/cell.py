@@ -20,6 +20,7 @@ from integrators.threads import thread_count
 from integrators.validation import as_array, as_count
 
 from .ode import OdeRecurrence
+from .states import as_state
 
 __all__ = ["CellRecurrence", "unroll"]
 
@@ -186,7 +187,8 @@ def unroll(
         N; the length of `inputs` where they are given.
     s0 : array_like, shape (D,) or, for cells, (*batch, D), optional
         The initial state; zero by default. The state of a field is (y, p) under a second-order scheme and y
-        under a first-order one.
+        under a first-order one. That of a cell may also be given in PyTorch's form, as (h_0, c_0) for an LSTM
+        or h_0 for others, each of shape (layers, *batch, d); see `sensitivity.recurrences.states`.
     inputs : array_like, shape (N, n_inputs) or, for cells, (*batch, N, n_inputs), optional
         Row i is x_{i+1}; zero by default. For fields also a function t → x(t).
     step : array_like, optional
@@ -224,7 +226,9 @@ def unroll(
         if scheme is not None:
             raise TypeError(f"scheme = {scheme!r} belongs to fields; {model!r} is a cell: leave scheme out.")
         n = _length(n_steps, inputs)
-        return CellRecurrence(model, n, s0, cast("ArrayLike | None", inputs), step, **options)
+        return CellRecurrence(
+            model, n, as_state(model, s0), cast("ArrayLike | None", inputs), step, **options
+        )
     if not isinstance(model, Field):
         raise TypeError(
             f"model must be a cell or a field, got {type(model).__name__}; cell(name, d, n_inputs) makes the "
