@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .files import MOST_BYTES, read_bytes
 
-__all__ = ["arrays_in", "read_arrays"]
+__all__ = ["arrays_in", "check_archive", "read_arrays"]
 
 NPY, ZIP = np.lib.format.MAGIC_PREFIX, (b"PK\x03\x04", b"PK\x05\x06")
 # An archive of a network has some hundred arrays.
@@ -62,16 +62,8 @@ def arrays_in(
 def _members(content: bytes, name: str, unreadable: Callable[[str], Any] | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = archive.infolist()
-        if len(members) > MOST_MEMBERS:
-            raise ValueError(f"{name} holds {len(members)} arrays; at most {MOST_MEMBERS} are read.")
-        size = sum(member.file_size for member in members)
-        if size > max(ALWAYS_UNPACKED, MOST_RATIO * len(content)):
-            raise ValueError(
-                f"{name} has {len(content)} bytes and would unpack to {size}; it is refused, since no "
-                "weights shrink so much."
-            )
-        for member in members:
+        _check_members(archive, len(content), name)
+        for member in archive.infolist():
             key = member.filename.removesuffix(".npy")
             if key in found:
                 raise ValueError(f"{name} holds the array {key!r} twice.")
@@ -83,6 +75,33 @@ def _members(content: bytes, name: str, unreadable: Callable[[str], Any] | None)
                     raise
                 found[key] = unreadable(str(error).removeprefix(f"array {key!r} of {name} ").rstrip("."))
     return found
+
+
+def _check_members(archive: zipfile.ZipFile, packed: int, name: str) -> None:
+    members = archive.infolist()
+    if len(members) > MOST_MEMBERS:
+        raise ValueError(f"{name} holds {len(members)} arrays; at most {MOST_MEMBERS} are read.")
+    size = sum(member.file_size for member in members)
+    if size > max(ALWAYS_UNPACKED, MOST_RATIO * packed):
+        raise ValueError(
+            f"{name} has {packed} bytes and would unpack to {size}; it is refused, since no weights shrink "
+            "so much."
+        )
+
+
+def check_archive(content: bytes, name: str) -> None:
+    """Refuse a zip archive that would unpack to far more than its size; other files are not looked at.
+
+    Raises
+    ------
+    ValueError
+    """
+    if content.startswith(ZIP):
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                _check_members(archive, len(content), name)
+        except zipfile.BadZipFile:
+            pass  # whoever reads it says so
 
 
 def _array(content: bytes, name: str) -> NDArray[Any]:

@@ -8,6 +8,7 @@ import pytest
 
 from sensitivity import manifest
 from sensitivity.array_files import read_arrays
+from sensitivity.cli import main
 
 
 def saved(**arrays):
@@ -88,6 +89,12 @@ def test_what_is_wrong_with_an_array_file_is_said(tmp_path, case):
     with pytest.raises(ValueError, match=fragment) as caught:
         read_arrays(tmp_path / "w.npz")
     assert "w.npz" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_command_line_refuses_what_would_fill_the_memory(tmp_path, capsys):
+    (tmp_path / "bomb.npz").write_bytes(archive(W=bytes(1 << 29), b=bytes(10)))
+    assert main(["norm", "--weights", str(tmp_path / "bomb.npz")]) == 2
+    assert "would unpack to" in capsys.readouterr().err
 
 
 # Catches: metadata parsed for every cell.

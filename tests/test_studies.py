@@ -550,6 +550,9 @@ def test_a_dry_run_writes_nothing(leapgrad, tmp_path):
         (["study.toml", "--out", "run", "--memory-limit", "-1"], "--memory-limit must be positive"),
         (["study.toml", "--out", "run", "--memory-limit", "0.001"], "raise the limit with --memory-limit"),
         (["study.toml", "--out", "run", "--csv", "no/where.csv"], "folder of this file does not exist"),
+        (["study.toml", "--out", "run", "--csv", "./study.toml"], "would write over the study"),
+        (["study.toml", "--out", ".", "--csv", "study.json"], "would write over the study's folder"),
+        (["study.toml", "--out", "run", "--csv", "a", "--netcdf", "a"], "--netcdf a would write over --csv"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(leapgrad, tmp_path, arguments, fragment):

@@ -247,6 +247,7 @@ def _read(path: str, option: str, kind: str) -> Any:
 
     import numpy as np
 
+    from ..array_files import check_archive
     from ..files import read_bytes
 
     try:
@@ -255,6 +256,7 @@ def _read(path: str, option: str, kind: str) -> Any:
         raise OSError(error.errno, f"{option}: {error.strerror}", str(path)) from None
     except ValueError as error:
         raise ValueError(f"{option}: {error}") from None
+    check_archive(content, f"{option}: {path}")
     try:
         return np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:

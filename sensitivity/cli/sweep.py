@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .command import Command
@@ -69,9 +71,11 @@ def run(args: argparse.Namespace) -> int:
         return _plan(study, args)
     if args.memory_limit is not None and not args.memory_limit > 0.0:
         raise ValueError(f"--memory-limit must be positive, got {args.memory_limit:g}.")
-    for path in (args.csv, args.netcdf):
+    own = [("the study", args.study), ("the study's folder", Path(args.out) / "study.json")]
+    for option, path in (("--csv", args.csv), ("--netcdf", args.netcdf)):
         if path is not None:
-            check_writable(path)
+            _check_apart(option, check_writable(path), own)
+            own.append((option, path))
     if args.netcdf is not None:
         _need_xarray()
     limit = None if args.memory_limit is None else args.memory_limit * GIB
@@ -88,6 +92,13 @@ def run(args: argparse.Namespace) -> int:
         results.to_netcdf(args.netcdf)
     _show(results, args)
     return 0 if whole else CHECK_FAILED
+
+
+def _check_apart(option: str, path: Path, others: list[tuple[str, Any]]) -> None:
+    """Refuse to write over what is needed."""
+    for what, other in others:
+        if os.path.realpath(path) == os.path.realpath(other):
+            raise ValueError(f"{option} {path} would write over {what} ({other}); name another file.")
 
 
 def _need_xarray() -> None:
