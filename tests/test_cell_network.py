@@ -1,5 +1,7 @@
 """Networks of any cell: layers, cells of one's own, structures that training keeps, and where they start."""
 
+import json
+
 import naive_cells
 import naive_structures
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 import naive
 from integrators import symbolic_cell
+from sensitivity.cli import main
 from sensitivity.recurrences.gated import GRU_BEFORE, LSTM, gru_before, lstm
 from sensitivity.recurrences.initial import uniform
 from sensitivity.recurrences.orthogonal import EXPRNN, SCURNN
@@ -16,6 +19,7 @@ from sensitivity.recurrences.spectral_structures import Exponential
 from sensitivity.recurrences.structures import above_diagonal
 from sensitivity.recurrences.vanilla import vanilla
 from sensitivity.training.cell_network import CellNetwork
+from sensitivity.training.classifier import SequenceClassifier
 from sensitivity.training.models import MODELS as NETWORKS
 from sensitivity.training.models import Shape, make_network
 from sensitivity.training.ode_network import OdeNetwork
@@ -268,3 +272,20 @@ def test_every_cell_can_be_named_for_training():
     with pytest.raises(ValueError, match="model 'scornn' has no option step; it takes negative"):
         make_network("scornn", Shape(4, N_STEPS), step=0.1)
     assert SCURNN.structure is not None and gru_before(2).kind.structure is None
+
+
+@pytest.mark.parametrize("name", ("scornn", "gru", "cornn"))
+def test_every_cell_is_trained_by_its_name(name, capsys):
+    asked = ["train", "gaussian_mean", "--model", name, "--d", "4", "--n-steps", "6", "--train", "200"]
+    assert main([*asked, "--epochs", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["network"]["cell"] == name
+    data = TASKS["gaussian_mean"].sample(120, 6, 0)
+    fitted = SequenceClassifier(name, d=4, epochs=1, progress=False).fit(
+        data.values.transpose(2, 0, 1), data.labels
+    )
+    assert fitted.predict(data.values.transpose(2, 0, 1)).shape == (120,)
+
+
+def test_a_step_is_no_option_of_a_cell_without_one(capsys):
+    assert main(["train", "gaussian_mean", "--model", "gru", "--step", "0.1"]) == 2
+    assert "model 'gru' has no option step" in capsys.readouterr().err

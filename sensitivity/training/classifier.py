@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .models import Shape, make_network, parse_step
+from .models import MODELS, Shape, make_network, parse_step
 from .sequences import Sequences
 from .start import Start
 from .trainer import Recipe, Run, Split, train
@@ -24,11 +24,11 @@ class SequenceClassifier:
     Parameters
     ----------
     model : str
-        hamiltonian, euler, antisymmetric, lstm or vanilla.
+        hamiltonian, euler, antisymmetric, or the name of any cell: lstm, vanilla, scornn, …
     d : int
         Hidden dimension.
     step : float or str
-        ε, or "c/N"; of no meaning to lstm and vanilla.
+        ε, or "c/N", of hamiltonian, euler and antisymmetric; cells keep a step size of their own.
     scheme, activation : str, optional
     gamma : float, optional
         Of the antisymmetric model.
@@ -134,7 +134,7 @@ class SequenceClassifier:
     def _make(self, shape: Shape) -> Any:
         params = self.get_params()
         options = {name: params[name] for name in ("scheme", "activation", "gamma")}
-        if params["model"] not in ("lstm", "vanilla"):
+        if params["model"] in MODELS and "step" in MODELS[params["model"]].needs:
             options["step"] = parse_step(params["step"], shape.n_steps)
         return make_network(params["model"], shape, **options)
 
