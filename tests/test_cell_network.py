@@ -253,6 +253,15 @@ def test_weights_that_were_given_are_the_start():
     assert np.array_equal(parts["A"], above_diagonal(A)) and (parts["V"] == 1.0).all()
 
 
+def test_networks_with_other_fixed_parameters_are_described_as_such():
+    cells = [make("scornn", 4, 1, negative=n) for n in (0, 1)]
+    cells += [make("gated_antisymmetric", 4, 1, gamma=g) for g in (0.0, 0.1)] + [
+        make("urnn", 4, 1, rng=s) for s in (0, 1)
+    ]
+    told = [json.dumps(CellNetwork(cell, N_STEPS).describe()) for cell in cells]
+    assert len(set(told)) == len(told)
+
+
 def test_what_is_no_cell_or_no_parameters_is_refused():
     with pytest.raises(
         TypeError, match=r"cell must be a Cell, as sensitivity.cell and own_cell make it, got str"

@@ -213,8 +213,12 @@ class CellNetwork(Network):
         own = {**super().describe(), "cell": self.cell.name, **settings, **step}
         if self.cell.plan.layers > 1:
             own["layers"] = self.cell.plan.layers
-        if self.cell.kind.structure is not None:
-            own["structure"] = type(self.cell.kind.structure).__name__
+        structure = self.cell.kind.structure
+        if structure is not None:
+            # What is fixed (γ, signs, a permutation) is no part of θ, by which checkpoints know a run.
+            layers = self.cell.unpack_free(self.cell.free)
+            fixed = {name: [np.asarray(layer[name]).tolist() for layer in layers] for name in structure.fixed}
+            own["structure"] = {"kind": type(structure).__name__, **fixed}
         return own if self._read.start == 0 and self._read.stop == self.d else {**own, "block": self.block}
 
 
