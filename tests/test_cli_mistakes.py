@@ -124,3 +124,22 @@ def test_an_empty_argument_is_not_one_left_out(refused):
         ("",),
     ):
         refused(*words)
+
+
+def test_a_data_set_goes_by_its_name(tmp_path, monkeypatch, capsys):
+    place = tmp_path / "ucr" / "Small"
+    place.mkdir(parents=True)
+    for part in ("TRAIN", "TEST"):
+        (place / f"Small_{part}.txt").write_text("1 0 1\n2 1 0\n" * 10)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LEAPGRAD_DATA", raising=False)
+    brief = ("--epochs", "1", "--d", "2", "--json")
+    assert main(["train", "ucr/Small", *brief]) == 0
+    assert main(["train", "Small", "--data", str(tmp_path), *brief]) == 0
+    monkeypatch.setenv("LEAPGRAD_DATA", str(tmp_path))
+    assert main(["train", "Small", *brief]) == 0
+    capsys.readouterr()
+    assert main(["train", "small", *brief]) == 2
+    assert "data set 'small' is not known. Did you mean 'Small'?" in capsys.readouterr().err
+    assert main(["train", "Larger", *brief]) == 2
+    assert "the name of a UCR data set in LEAPGRAD_DATA" in capsys.readouterr().err

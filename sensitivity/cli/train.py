@@ -36,8 +36,8 @@ data:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "task", metavar="TASK",
-        help="gaussian_mean, recent_mean, shock, shock_std, xor, mnist, pmnist, or a file of labelled series "
-        "(.ts, .txt, .tsv, .csv, .arff)",
+        help="gaussian_mean, recent_mean, shock, shock_std, xor, mnist, pmnist, a file of labelled series "
+        "(.ts, .txt, .tsv, .csv, .arff), or a UCR data set by its folder or its name in LEAPGRAD_DATA",
     )  # fmt: skip
     _add_data(parser.add_argument_group("data"))
     _add_network(parser.add_argument_group("network"))
@@ -57,7 +57,9 @@ def _add_data(data: argparse._ArgumentGroup) -> None:
     data.add_argument("--watch", choices=("validation", "test"), metavar="SET",
                       help="which accuracy to look at along the way, and for --threshold: validation "
                       "(default), or test, as the paper does; then nothing may be chosen by it")  # fmt: skip
-    data.add_argument("--data", metavar="DIR", help="folder of the MNIST files (default: LEAPGRAD_DATA)")
+    data.add_argument(
+        "--data", metavar="DIR", help="folder of the MNIST files or UCR data sets (default: LEAPGRAD_DATA)"
+    )
     data.add_argument("--fetch", action="store_true", help="download MNIST into --data first; needs pooch")
     data.add_argument("--test-file", metavar="FILE", help="test series (default: TEST for TRAIN in the name)")
 

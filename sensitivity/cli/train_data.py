@@ -31,6 +31,7 @@ def load(args: argparse.Namespace) -> tuple[Split, float | None]:
     if args.task in TASKS:
         split, best = _generated(args)
     else:
+        _find_by_name(args)
         _check_no_generated_options(args)
         split, best = _stored(args), None
     if len(set(split.train.labels.tolist())) < 2:
@@ -74,14 +75,21 @@ def _generated(args: argparse.Namespace) -> tuple[Split, float]:
     return _held_out(Split(train, test), args), task.best(n_steps)
 
 
+def _find_by_name(args: argparse.Namespace) -> None:
+    """A data set of the UCR archive goes by its name if --data or LEAPGRAD_DATA has its folder."""
+    from ..training.series_folder import find_series
+
+    if args.task in MNIST or _is_file(args.task):
+        return
+    place = find_series(args.task, args.data)
+    if place is not None:
+        args.task, args.data = str(place), None
+
+
 def _check_no_generated_options(args: argparse.Namespace) -> None:
     """Raise for what is not known at all, and for options of generated tasks."""
     if args.task not in MNIST and not _is_file(args.task):
         raise _unknown(args.task)
-    if Path(args.task).is_dir():
-        found = sorted(path.name for path in Path(args.task).iterdir() if "TRAIN" in path.name.upper())
-        hint = f", such as {Path(args.task) / found[0]}" if found else ""
-        raise ValueError(f"{args.task} is a folder; name a file of labelled series{hint}.")
     if args.n_steps is not None:
         raise ValueError(
             f"--n-steps is for generated tasks; the sequences of {args.task} have their own length."
@@ -151,8 +159,9 @@ def _unknown(task: str) -> ValueError:
 
     known = str(nearest("task", task, (*TASKS, *MNIST)))
     return ValueError(
-        f"{known} Or give the path of a file of labelled series, as in {task}_TRAIN.txt or "
-        f"DIR/{task}_TRAIN.ts (also .arff, .csv and .tsv); its test series are sought beside it."
+        f"{known} Or give the name of a UCR data set in LEAPGRAD_DATA, or the path of a file of labelled "
+        f"series, as in {task}_TRAIN.txt or DIR/{task}_TRAIN.ts (also .arff, .csv and .tsv); its test series "
+        "are sought beside it."
     )
 
 

@@ -43,18 +43,20 @@ def training_file(path: Path) -> Path:
     return next(iter(found.values()))[0]
 
 
-def find_series(name: str) -> Path | None:
-    """The folder of the data set of that name in LEAPGRAD_DATA or its subfolder ``ucr``; None without one.
+def find_series(name: str, folder: str | None = None) -> Path | None:
+    """The folder of the data set of that name in `folder` or its subfolder ``ucr``; None without one.
+
+    `folder` is LEAPGRAD_DATA by default.
 
     Raises
     ------
     UnknownNameError
         If there is one whose name differs in its letters' case only; the message has the right spelling.
     """
-    given = os.environ.get("LEAPGRAD_DATA", "").strip()
+    given = os.environ.get("LEAPGRAD_DATA", "").strip() if folder is None else folder
     if not given or not name.strip() or Path(name).name != name:
         return None
-    root = user_path(given, "LEAPGRAD_DATA")
+    root = user_path(given, "LEAPGRAD_DATA" if folder is None else "--data")
     known = [place for folder in (root, root / "ucr") if folder.is_dir() for place in folder.iterdir()]
     sets = {place.name: place for place in reversed(known) if place.is_dir()}
     if name in sets:
