@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from .arithmetic import LOWEST, exp_negative, fma
 from .compiled import helper
 from .naming import nearest
+from .values import ByValue, portable
 
 __all__ = ["ACTIVATIONS", "TANH", "Activation", "activate", "tanh"]
 
@@ -102,8 +103,8 @@ def activate(code, z, s, ds):
             ds[i] = TWO_OVER_SQRT_PI * math.exp(-x * x)
 
 
-@dataclass(frozen=True)
-class Activation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Activation(ByValue):
     """σ with what the bounds and the proofs need to know about it.
 
     Attributes
@@ -144,8 +145,23 @@ class Activation:
         activate(self.code, flat, s, ds)
         return s.reshape(array.shape), ds.reshape(array.shape)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        if ACTIVATIONS.get(self.name) is self:
+            return _named, (self.name,)
+        return Activation, tuple(portable(getattr(self, field.name)) for field in fields(self))
+
+    def __copy__(self) -> Activation:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Activation:
+        return self
+
     def __repr__(self) -> str:
         return f"Activation({self.name}, sup|σ'|={self.lipschitz:g}, sup|σ|={self.bound:g})"
+
+
+def _named(name: str) -> Activation:
+    return ACTIVATIONS[name]
 
 
 def _sympy(name: str) -> Callable[[Any], Any]:
@@ -201,6 +217,9 @@ class _Activations(Mapping[str, Activation]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._records)
+
+    def __reduce__(self) -> str:
+        return "ACTIVATIONS"
 
     def __len__(self) -> int:
         return len(self._records)

@@ -15,6 +15,7 @@ from .checkpoint import MEMORY_BYTES, backwards, block_members, block_run, initi
 from .flow import Record
 from .schedule import Schedule
 from .threads import thread_count
+from .values import equal, fingerprint
 
 __all__ = ["Gradients", "backpropagate", "trajectory"]
 
@@ -40,6 +41,15 @@ class Gradients(NamedTuple):
     theta: Float
     s0: Float
     inputs: Float
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Gradients) and equal(tuple(self), tuple(other))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(fingerprint(tuple(self)))
 
 
 def _width(n_lanes: int) -> int:

@@ -40,6 +40,7 @@ from .kinds import Kind
 from .schedule import FIRST_ORDER
 from .structure import Structure, assembled, check_structure, completed, pulled
 from .validation import as_array, as_count, as_steps, as_vector
+from .values import ByValue
 
 __all__ = ["Cell", "Kind"]
 
@@ -56,7 +57,7 @@ def _of(structure: Structure, free: Mapping[str, Float], d: int) -> dict[str, Fl
     return {name: free[name] for name in structure.shapes(d)}
 
 
-class Cell:
+class Cell(ByValue):
     """A recurrence s' = Φ(s, x; θ): a kind of cell with numbers.
 
     Parameters

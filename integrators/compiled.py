@@ -27,6 +27,7 @@ import threading
 import types as python_types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any
 
 import llvmlite
@@ -46,6 +47,7 @@ from numba.extending import NativeValue, register_model, unbox
 from . import kernel_cache
 from .kernel_cache import digest as _digest
 from .threads import interruptible
+from .values import found, portable
 
 __all__ = [
     "JIT_DISABLED",
@@ -167,12 +169,25 @@ class Kernel:
         Keep the machine code on disk.
     dtype : dtype
         float64, or float32 for a kernel that `for_dtype` made.
+    recipe : tuple
+        A function of a module and its arguments that make this kernel again in another process; for kernels
+        that no module holds under the name of their function.
+
+    Notes
+    -----
+    Kernels are pickled by name, or by their recipe, or with their function; copies are the kernel itself. Two
+    are equal if they have one signature and the same byte code, that of everything they refer to included.
     """
 
     def __init__(
-        self, function: Callable[..., None], signature: Any, cached: bool = True, dtype: Any = np.float64
+        self,
+        function: Callable[..., None],
+        signature: Any,
+        cached: bool = True,
+        dtype: Any = np.float64,
+        recipe: tuple[Any, ...] = (),
     ) -> None:
-        self.function = function
+        self.function, self.recipe = function, recipe
         self.signature = signature
         self.cached = cached
         self.dtype = np.dtype(dtype)
@@ -216,7 +231,8 @@ class Kernel:
         if np.dtype(dtype) == self.dtype:
             return self
         if self._narrow is None:
-            self._narrow = Kernel(self.function, _narrowed(self.signature), self.cached, np.float32)
+            signature = _narrowed(self.signature)
+            self._narrow = Kernel(self.function, signature, self.cached, np.float32, self.recipe)
         return self._narrow
 
     @property
@@ -252,6 +268,61 @@ class Kernel:
 
     def __repr__(self) -> str:
         return f"Kernel({self.function.__module__}.{self.__name__})"
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the byte code."""
+        return code_digest(self.function)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Kernel):
+            return NotImplemented
+        mine, theirs = ((k.signature, k.dtype, k.__name__) for k in (self, other))
+        return mine == theirs and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash((self.__name__, self.dtype.str))
+
+    def __copy__(self) -> Kernel:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Kernel:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        name = self.function.__module__, self.function.__qualname__
+        if self.recipe:
+            maker, *arguments = self.recipe
+            return _remade, (maker, tuple(map(portable, arguments)), self.dtype.str)
+        try:
+            if getattr(found(*name), "function", None) is self.function:
+                return _known, (*name, _arguments(self.function), self.dtype.str)
+        except pickle.UnpicklingError:
+            pass
+        return Kernel, (portable(self.function), self.signature, self.cached, self.dtype)
+
+
+def _arguments(function: Any) -> tuple[str, ...]:
+    code = function.__code__
+    return code.co_varnames[: code.co_argcount]
+
+
+def _known(module: str, name: str, arguments: tuple[str, ...], dtype: str) -> Kernel:
+    """A pickled kernel, found again by its name."""
+    thing = found(module, name)
+    if not isinstance(thing, Kernel) or _arguments(thing.function) != arguments:
+        raise pickle.UnpicklingError(
+            f"{module}.{name} takes other arguments than when it was pickled, by another version of "
+            "leapgrad; make the object anew."
+        )
+    return thing.for_dtype(dtype)
+
+
+def _remade(maker: Callable[..., Kernel], arguments: tuple[Any, ...], dtype: str) -> Kernel:
+    """A pickled kernel, made again by its recipe."""
+    return maker(*arguments).for_dtype(dtype)
 
 
 def _narrowed(kind: Any) -> Any:

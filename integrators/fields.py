@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .compiled import Kernel, user_kernel
 from .validation import as_array, as_count, as_vector
+from .values import ByValue
 
 __all__ = ["CONDENSE", "KICK", "KICK_ADJOINT", "Field", "as_field"]
 
@@ -33,7 +34,7 @@ CONDENSE = types.void(_VECTOR, _COLUMNS, types.Array(types.int64, 1, "C"), _COLU
 KICK_ADJOINT = types.void(_VECTOR, _MATRIX, _MATRIX, _VECTOR, _COLUMNS, _COLUMNS, _VECTOR)
 
 
-class Field:
+class Field(ByValue):
     """A right-hand side F(y, x) of dimension d, given by two compiled leaves.
 
     Parameters

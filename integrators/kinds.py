@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .cell_plan import Plan, no_middle
 from .compiled import Kernel
 from .structure import Structure
+from .values import ByValue
 
 if TYPE_CHECKING:
     from .cells import Cell
@@ -23,7 +24,7 @@ Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Kind:
+class Kind(ByValue):
     """A family of cells: its rows, what depends on what, and its pointwise kernel.
 
     Attributes

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -89,12 +90,12 @@ def own_cell(
     """
     dim, n_inputs, values = as_count(dim, "dim", least=1), as_count(n_inputs, "n_inputs"), _named(theta)
     state = [f"s{i}" for i in range(dim)]
-    functions = _tried(name, (step, slopes), dim, n_inputs, values, check_at)
-    point = _point(helper(functions[0]), helper(functions[1]), dim, n_inputs, len(values))
+    own_step, own_slopes = _tried(name, (step, slopes), dim, n_inputs, values, check_at)
+    point = _own_point(own_step, own_slopes, dim, n_inputs, len(values))
     everything = [f"input.{j}" for j in range(n_inputs)] + state + list(values)
     depends = {block: " ".join(everything) for block in state}
-    cell = _cell(name, state, Kernel(point, POINT, cached=False), depends, values, n_inputs)
-    check_cell(cell, check_at, functions[0])
+    cell = _cell(name, state, point, depends, values, n_inputs)
+    check_cell(cell, check_at, own_step)
     return cell
 
 
@@ -149,9 +150,7 @@ def symbolic_cell(
         source("slopes", found.symbols, dim, {"by_theta": by_theta, "by_input": by_input}),
     )
     state, constants = found.names[:dim], found.names[dim + n_inputs :]
-    step, slopes = map(compiled, sources)
-    point = _point(step, slopes, dim, n_inputs, len(constants))
-    point.__name__ = point.__qualname__ = f"{re.sub(r'[^0-9A-Za-z]+', '_', name)}_{digest(sources)}_point"
+    own_name = f"{re.sub(r'[^0-9A-Za-z]+', '_', name)}_{digest(sources)}_point"
     rows = zip(*(_rows(part, dim) for part in (by_input, by_state, by_theta)), strict=True)
     locals_ = [f"input.{j}" for j in range(n_inputs)] + state + constants
     depends = {
@@ -165,7 +164,7 @@ def symbolic_cell(
     cell = _cell(
         name,
         state,
-        Kernel(point, POINT),
+        _symbolic_point(sources, own_name, dim, n_inputs, len(constants)),
         depends,
         dict(zip(constants, found.theta, strict=True)),
         n_inputs,
@@ -221,6 +220,18 @@ def _rows(entries: Sequence[Any], dim: int) -> list[Sequence[Any]]:
     """D rows of entries that were listed row by row."""
     width = len(entries) // dim
     return [entries[i * width : (i + 1) * width] for i in range(dim)]
+
+
+def _own_point(step: Any, slopes: Any, D: int, n: int, P: int) -> Kernel:
+    point = _point(helper(step), helper(slopes), D, n, P)
+    return Kernel(point, POINT, cached=False, recipe=(_own_point, step, slopes, D, n, P))
+
+
+@lru_cache(maxsize=64)
+def _symbolic_point(sources: tuple[str, str], name: str, D: int, n: int, P: int) -> Kernel:
+    point = _point(compiled(sources[0]), compiled(sources[1]), D, n, P)
+    point.__name__ = point.__qualname__ = name
+    return Kernel(point, POINT, recipe=(_symbolic_point, sources, name, D, n, P))
 
 
 def _point(step: Any, slopes: Any, D: int, n: int, P: int) -> Any:

@@ -22,6 +22,7 @@ from .schemes import Scheme, get_scheme
 from .simd import WIDTH
 from .threads import thread_count
 from .validation import as_array, as_count, as_steps, as_vector
+from .values import ByValue
 
 __all__ = ["Columns", "Inputs", "Problem", "Run", "Segments", "TrajectoryOverflow"]
 
@@ -61,6 +62,10 @@ class TrajectoryOverflow(OverflowError):
             "use a smaller step, fewer steps, or a bounded activation."
         )
         self.step_index, self.step = step_index, step
+        self._given = step_index, n_steps, step
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._given
 
 
 @dataclass
@@ -103,7 +108,7 @@ def _as_dtype(dtype: DTypeLike) -> np.dtype:
     return found
 
 
-class Problem:
+class Problem(ByValue):
     """Field, scheme, steps, initial values and inputs, checked once.
 
     Parameters

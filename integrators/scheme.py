@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .composition import Coefficient, Constructor, Definition, convert
+from .values import portable
 
 __all__ = ["Scheme"]
 
@@ -40,8 +41,11 @@ class _Entry:
     def __call__(self, R: Constructor) -> Any:
         return self.definition(R)[self.row][self.column]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Entry, (portable(self.definition), self.row, self.column)
 
-@dataclass(frozen=True, repr=False)
+
+@dataclass(frozen=True, repr=False, eq=False)
 class Scheme:
     """A time-stepping scheme: its weights, its claimed order, and where they come from.
 
@@ -145,7 +149,31 @@ symmetric() or composition() complete the sum.
 
         if is_built_in(self.name) and SCHEMES[self.name] is self:
             return get_scheme, (self.name,)
-        return Scheme, tuple(getattr(self, field.name) for field in fields(self))
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values |= {name: tuple(map(portable, values[name])) for name in ("a", "b")}
+        return Scheme, tuple(values.values())
+
+    def __copy__(self) -> Scheme:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Scheme:
+        return self
+
+    @cached_property
+    def _value(self) -> tuple[Any, ...]:
+        labels = self.name, self.order, self.reference, self.form, self.digits, self.aliases
+        return (*labels, self._decimals)
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all weights are the same, to 60 digits, and everything that is said of them."""
+        return self is other or (isinstance(other, Scheme) and self._value == other._value)
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def evaluate(self, R: Constructor) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Return the drift and the kick weights as numbers of the type that `R` constructs.

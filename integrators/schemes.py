@@ -23,6 +23,9 @@ class UnknownSchemeError(UnknownNameError):
 class SchemeTable(Mapping[str, Scheme]):
     """All known schemes by name. Iteration gives each scheme once; look-up also accepts aliases."""
 
+    def __reduce__(self) -> str:
+        return "SCHEMES"
+
     def __init__(self, rows: Sequence[Scheme] = ()) -> None:
         self._rows: dict[str, Scheme] = {}
         self._owners: dict[str, str] = {}

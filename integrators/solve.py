@@ -13,6 +13,7 @@ from .flow import Lanes, Record
 from .problem import Inputs, Problem, Run
 from .schedule import FIRST_ORDER, SPLITTING
 from .schemes import Scheme
+from .values import ByValue
 
 __all__ = ["Trajectory", "integrate"]
 
@@ -21,8 +22,8 @@ Float = NDArray[np.float64]
 NODES_AT_ONCE = 4096
 
 
-@dataclass(frozen=True)
-class Trajectory:
+@dataclass(frozen=True, eq=False)
+class Trajectory(ByValue):
     """States y_0 … y_N of a recurrence and their velocities.
 
     Attributes

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from numba.core.errors import NumbaError
 from numpy.typing import ArrayLike
 
-from .compiled import first_reason
+from .compiled import Kernel, first_reason
 from .expressions import compiled, digest, prepared, source
 from .field_check import check_field
 from .fields import Field
@@ -81,10 +82,7 @@ def symbolic_field(
         source("linearise", found.symbols, d, {"force": found.values, "jacobian": jacobian}),
         source("by_theta", found.symbols, d, {"slopes": found.derivatives(found.constants)}),
     )
-    linearise, by_theta = map(compiled, sources)
-    kick, kick_adjoint = leaves(
-        linearise, by_theta, f"{re.sub(r'[^0-9A-Za-z]+', '_', name)}_{digest(sources)}"
-    )
+    kick, kick_adjoint = _leaves(sources, f"{re.sub(r'[^0-9A-Za-z]+', '_', name)}_{digest(sources)}")
     field = Field(
         d, kick, kick_adjoint, found.theta, n_inputs=len(found.drive), lipschitz=lipschitz, name=name
     )
@@ -95,3 +93,16 @@ def symbolic_field(
         reason = first_reason(error)
         raise ValueError(f"{name}: the expressions do not compile to real functions: {reason}") from error
     return field
+
+
+@lru_cache(maxsize=64)
+def _leaves(sources: tuple[str, str], name: str) -> tuple[Kernel, Kernel]:
+    """The two leaves; made once in a process, for copies and for pickled fields too."""
+    both = leaves(compiled(sources[0]), compiled(sources[1]), name)
+    for number, leaf in enumerate(both):
+        leaf.recipe = (_leaf, sources, name, number)
+    return both
+
+
+def _leaf(sources: tuple[str, str], name: str, number: int) -> Kernel:
+    return _leaves(sources, name)[number]

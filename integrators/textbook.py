@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -173,10 +174,29 @@ def _kepler_by_theta(theta, y, x, slopes):
         slopes[1, 0, q] = -w * v
 
 
-_HARMONIC = leaves(_linearise_harmonic, _harmonic_by_theta, "harmonic")
-_PENDULUM = leaves(_linearise_pendulum, _pendulum_by_theta, "pendulum")
-_HENON_HEILES = leaves(_linearise_henon_heiles, _henon_heiles_by_theta, "henon_heiles")
-_KEPLER = leaves(_linearise_kepler, _kepler_by_theta, "kepler")
+def _harmonic_potential(frequency, y):
+    return 0.5 * frequency**2 * y[0] ** 2
+
+
+def _pendulum_potential(frequency, y):
+    return 2.0 * frequency**2 * np.sin(0.5 * y[0]) ** 2
+
+
+def _henon_heiles_potential(strength, y):
+    return 0.5 * (y[0] ** 2 + y[1] ** 2) + strength * (y[0] ** 2 * y[1] - y[1] ** 3 / 3.0)
+
+
+def _kepler_potential(strength, y):
+    return -strength / np.hypot(y[0], y[1])
+
+
+# Under the names of their functions, by which they are found again when they are unpickled.
+harmonic_kick, harmonic_kick_adjoint = leaves(_linearise_harmonic, _harmonic_by_theta, "harmonic")
+pendulum_kick, pendulum_kick_adjoint = leaves(_linearise_pendulum, _pendulum_by_theta, "pendulum")
+henon_heiles_kick, henon_heiles_kick_adjoint = leaves(
+    _linearise_henon_heiles, _henon_heiles_by_theta, "henon_heiles"
+)
+kepler_kick, kepler_kick_adjoint = leaves(_linearise_kepler, _kepler_by_theta, "kepler")
 
 
 def harmonic(omega: float = 1.0) -> ConservativeField:
@@ -190,9 +210,9 @@ def harmonic(omega: float = 1.0) -> ConservativeField:
     frequency = float(as_array(omega, "omega", 0))
     field = ConservativeField(
         1,
-        _HARMONIC,
+        (harmonic_kick, harmonic_kick_adjoint),
         [frequency],
-        lambda y: 0.5 * frequency**2 * y[0] ** 2,
+        partial(_harmonic_potential, frequency),
         lipschitz=frequency**2,
         name="harmonic",
     )
@@ -211,9 +231,9 @@ def pendulum(omega: float = 1.0) -> ConservativeField:
     frequency = float(as_array(omega, "omega", 0))
     return ConservativeField(
         1,
-        _PENDULUM,
+        (pendulum_kick, pendulum_kick_adjoint),
         [frequency],
-        lambda y: 2.0 * frequency**2 * np.sin(0.5 * y[0]) ** 2,
+        partial(_pendulum_potential, frequency),
         lipschitz=frequency**2,
         name="pendulum",
     )
@@ -234,9 +254,9 @@ def henon_heiles(coupling: float = 1.0) -> ConservativeField:
     strength = float(as_array(coupling, "coupling", 0))
     return ConservativeField(
         2,
-        _HENON_HEILES,
+        (henon_heiles_kick, henon_heiles_kick_adjoint),
         [strength],
-        lambda y: 0.5 * (y[0] ** 2 + y[1] ** 2) + strength * (y[0] ** 2 * y[1] - y[1] ** 3 / 3.0),
+        partial(_henon_heiles_potential, strength),
         name="henon_heiles",
     )
 
@@ -251,5 +271,5 @@ def kepler(mu: float = 1.0) -> ConservativeField:
     """
     strength = float(as_array(mu, "mu", 0))
     return ConservativeField(
-        2, _KEPLER, [strength], lambda y: -strength / np.hypot(y[0], y[1]), name="kepler"
+        2, (kepler_kick, kepler_kick_adjoint), [strength], partial(_kepler_potential, strength), name="kepler"
     )

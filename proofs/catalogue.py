@@ -55,6 +55,9 @@ class Catalogue(Mapping[str, Proposition]):
     def __len__(self) -> int:
         return len(NAMES)
 
+    def __reduce__(self) -> str:
+        return "CATALOGUE"
+
     def __repr__(self) -> str:
         return f"Catalogue({', '.join(NAMES)})"
 

@@ -22,6 +22,7 @@ hypothesis changed.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -29,6 +30,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from integrators.values import ByValue, found
 from proofs.axioms import AXIOMS
 
 
@@ -69,8 +71,8 @@ class Verdict(Enum):
         return self.value
 
 
-@dataclass(frozen=True)
-class Decision:
+@dataclass(frozen=True, eq=False)
+class Decision(ByValue):
     """Result of one step.
 
     Parameters
@@ -100,8 +102,8 @@ class Decision:
         return self.outcome is Outcome.REFUTED
 
 
-@dataclass(frozen=True)
-class Step:
+@dataclass(frozen=True, eq=False)
+class Step(ByValue):
     """One link: a sentence, and a function that decides it and can fail.
 
     Parameters
@@ -149,8 +151,8 @@ class Step:
         return replace(self, decide=partial(self.decide, **own)) if own else self
 
 
-@dataclass(frozen=True)
-class Mutant:
+@dataclass(frozen=True, eq=False)
+class Mutant(ByValue):
     """A twin with something changed; at least one step must refute it.
 
     Parameters
@@ -166,8 +168,8 @@ class Mutant:
     changes: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True)
-class Proposition:
+@dataclass(frozen=True, eq=False)
+class Proposition(ByValue):
     """A statement with everything needed to decide it.
 
     Parameters
@@ -216,6 +218,12 @@ class Proposition:
                 raise ValueError(
                     f"{self.name}: mutant {mutant.name!r} changes nothing known: {sorted(strange)}"
                 )
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        module = f"proofs.{self.name}"
+        if getattr(sys.modules.get(module), "PROPOSITION", None) is self:
+            return found, (module, "PROPOSITION")
+        return super().__reduce_ex__(protocol)
 
     def mutated(self, mutant: Mutant) -> Proposition:
         """Return the twin as a proposition of its own."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import sympy as sp
 
+from integrators.values import ByValue
 from proofs.axioms import AXIOMS
 from proofs.latex import document
 from proofs.proposition import Decision, Mutant, Outcome, Proposition, Role, Step, Verdict
@@ -23,8 +24,8 @@ _STRONGEST = (
 _MARK = {Outcome.PROVED: "✓", Outcome.REFUTED: "✗", Outcome.UNDECIDED: "?"}
 
 
-@dataclass(frozen=True)
-class StepReport:
+@dataclass(frozen=True, eq=False)
+class StepReport(ByValue):
     """A step with its decision and the time it took."""
 
     step: Step
@@ -48,8 +49,8 @@ class StepReport:
         }
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, eq=False)
+class Report(ByValue):
     """Outcome of checking one proposition.
 
     Attributes

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from integrators.activations import ACTIVATIONS
 from integrators.validation import as_array, as_count
+from integrators.values import ByValue
 
 from .recurrences.cell import CellRecurrence
 
@@ -18,8 +19,8 @@ __all__ = ["Agreement", "agreement", "rflo_gradient", "truncated_gradient"]
 Float = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Agreement:
+@dataclass(frozen=True, eq=False)
+class Agreement(ByValue):
     """How an approximate gradient g lies to the exact one G.
 
     Attributes

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from integrators.blocks import one_blas_thread, progress_bar
 from integrators.problem import TrajectoryOverflow
 from integrators.validation import as_count
+from integrators.values import ByValue
 
 from .growth import growth_exponents
 from .profile import gradient_profile
@@ -29,8 +30,8 @@ Float = NDArray[np.float64]
 POINTS, EXPONENTS = 40, 3
 
 
-@dataclass(frozen=True)
-class Gradients:
+@dataclass(frozen=True, eq=False)
+class Gradients(ByValue):
     """What is known of one recurrence.
 
     Attributes
@@ -53,8 +54,8 @@ class Gradients:
     errors: Float
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, eq=False)
+class Comparison(ByValue):
     """Recurrences of one length side by side.
 
     Attributes

@@ -13,6 +13,7 @@ from integrators.schemes import Scheme, get_scheme
 from integrators.solve import Trajectory
 from integrators.textbook import ConservativeField
 from integrators.validation import as_count
+from integrators.values import ByValue
 
 __all__ = ["Convergence", "convergence", "energy_error"]
 
@@ -23,8 +24,8 @@ REFERENCE = "kahan_li8"
 FLOOR = 1e-13
 
 
-@dataclass(frozen=True)
-class Convergence:
+@dataclass(frozen=True, eq=False)
+class Convergence(ByValue):
     """Errors at the end of a run against the number of force evaluations.
 
     Attributes

@@ -8,13 +8,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.values import ByValue
+
 __all__ = ["Band", "Curve"]
 
 Float = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Band:
+@dataclass(frozen=True, eq=False)
+class Band(ByValue):
     """Median and range over draws, each of shape (steps,)."""
 
     low: Float
@@ -27,8 +29,8 @@ class Band:
         return cls(draws.min(axis=0), np.median(draws, axis=0), draws.max(axis=0))
 
 
-@dataclass(frozen=True)
-class Curve:
+@dataclass(frozen=True, eq=False)
+class Curve(ByValue):
     """Norms ‖∂y_N/∂y_0‖ and their bounds, for several draws of the weights.
 
     Attributes

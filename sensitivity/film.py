@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from integrators.values import ByValue
+
 from .drawing import Figure, FigureCanvasAgg
 from .figures import house
 from .files import replacing
@@ -19,8 +21,8 @@ COLOURS = 48
 """Of a .gif: enough for the house style with its antialiasing, and a third of the size of 256."""
 
 
-@dataclass(frozen=True)
-class Film:
+@dataclass(frozen=True, eq=False)
+class Film(ByValue):
     """A film that has not been drawn yet.
 
     Attributes

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from integrators import Field
 from integrators.schemes import Scheme, get_scheme
 from integrators.validation import as_array, as_count
+from integrators.values import ByValue
 
 from . import bounds
 from .jacobians import singular_values
@@ -20,8 +21,8 @@ __all__ = ["Funnel", "funnel_in_length", "funnel_in_step"]
 Float = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Funnel:
+@dataclass(frozen=True, eq=False)
+class Funnel(ByValue):
     """Singular values with what is proved about them, against the step or the length.
 
     Attributes

@@ -15,6 +15,7 @@ from integrators.fields import Field
 from integrators.problem import Inputs
 from integrators.schemes import Scheme
 from integrators.validation import as_count
+from integrators.values import ByValue
 
 from .arguments import as_recurrence
 from .recurrence import Recurrence, Scaled
@@ -34,8 +35,8 @@ MARKS = 1000
 SERIES = 200
 
 
-@dataclass(frozen=True)
-class GrowthExponents:
+@dataclass(frozen=True, eq=False)
+class GrowthExponents(ByValue):
     """Exponents λ_1 ≥ … ≥ λ_k: mean logarithmic growth per step of the recurrence.
 
     Attributes

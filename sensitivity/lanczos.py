@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.blocks import one_blas_thread
+from integrators.values import ByValue
 
 from .lapack import svd
 from .recurrence import Linearised, Scaled
@@ -27,8 +28,8 @@ Float = NDArray[np.float64]
 START_SHARE = 1e-3
 
 
-@dataclass(frozen=True)
-class SingularTriplets:
+@dataclass(frozen=True, eq=False)
+class SingularTriplets(ByValue):
     """The k largest singular values of every lane, σ = values · 2^exponent.
 
     Attributes

@@ -13,6 +13,7 @@ from integrators import Field, integrate
 from integrators.fields import as_field
 from integrators.schemes import Scheme, get_scheme
 from integrators.validation import as_array, as_count, as_vector
+from integrators.values import ByValue
 
 from .jacobians import jacobian
 
@@ -24,8 +25,8 @@ CIRCLE = 120
 """Points on the outline of an ellipse."""
 
 
-@dataclass(frozen=True)
-class PhaseArea:
+@dataclass(frozen=True, eq=False)
+class PhaseArea(ByValue):
     """The outline of a set of states in the phase plane, carried along.
 
     Attributes
@@ -107,8 +108,8 @@ def phase_area(
     return PhaseArea(outlines, areas, float(step), record.name)
 
 
-@dataclass(frozen=True)
-class SensitivityEllipses:
+@dataclass(frozen=True, eq=False)
+class SensitivityEllipses(ByValue):
     """Images of a small circle of perturbations of s_0 = (y_0, p_0), along the trajectory.
 
     Attributes

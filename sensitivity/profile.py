@@ -15,6 +15,7 @@ from integrators.problem import Inputs
 from integrators.schemes import Scheme
 from integrators.sweeps import Kept, input_cotangents, node_cotangents
 from integrators.validation import as_vector
+from integrators.values import ByValue
 
 from .arguments import as_recurrence
 from .bounds import Bound, applicable, log_majorant
@@ -32,8 +33,8 @@ Float = NDArray[np.float64]
 Of = Literal["state", "inputs"]
 
 
-@dataclass(frozen=True, repr=False)
-class GradientProfile:
+@dataclass(frozen=True, repr=False, eq=False)
+class GradientProfile(ByValue):
     """‖∂y_N/∂y_i‖₂ for all i, or what else `gradient_profile` was asked for.
 
     Attributes

@@ -13,6 +13,7 @@ from integrators.fields import Field
 from integrators.problem import Inputs
 from integrators.schemes import Scheme, get_scheme
 from integrators.validation import as_count
+from integrators.values import ByValue
 
 from . import bounds
 from .bounds.growth import finite_lipschitz
@@ -34,8 +35,8 @@ RELATIVE_TOLERANCE = 1e-10
 LARGEST = float(np.finfo(np.float64).max)
 
 
-@dataclass(frozen=True, repr=False)
-class StepRecommendation:
+@dataclass(frozen=True, repr=False, eq=False)
+class StepRecommendation(ByValue):
     """Steps that keep every singular value of ∂y_N/∂y_0 in [lo, hi].
 
     Attributes

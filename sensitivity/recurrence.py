@@ -19,13 +19,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from integrators.values import ByValue
+
 __all__ = ["Linearised", "Recurrence", "Scaled", "Visit"]
 
 Float = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Scaled:
+@dataclass(frozen=True, eq=False)
+class Scaled(ByValue):
     """Columns with a power of two taken out of each lane: the columns are ``values · 2^exponent``.
 
     Attributes

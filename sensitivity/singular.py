@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from integrators.blocks import POOL_SECONDS, Ticker, run_blocks
 from integrators.threads import thread_count
 from integrators.validation import as_number
+from integrators.values import ByValue
 
 from .lanczos import SingularTriplets, repeated_triplets
 from .lapack import svd_values
@@ -34,8 +35,8 @@ GROUP_LANES, GROUP_BYTES = 8, 1 << 22
 SECONDS_PER_BYTE_AND_COLUMN = 2e-10
 
 
-@dataclass(frozen=True)
-class SingularValues:
+@dataclass(frozen=True, eq=False)
+class SingularValues(ByValue):
     """Singular values σ = values · 2^exponent of every lane, with their vectors.
 
     Attributes

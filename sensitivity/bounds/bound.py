@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from integrators.values import ByValue
+
 __all__ = ["Bound", "Of", "Side"]
 
 Float = NDArray[np.float64]
@@ -15,8 +17,8 @@ Side = Literal["upper", "lower"]
 Of = Literal["recursion", "trajectory", "flow"]
 
 
-@dataclass(frozen=True, repr=False)
-class Bound:
+@dataclass(frozen=True, repr=False, eq=False)
+class Bound(ByValue):
     """A bound that holds for a given case.
 
     Attributes

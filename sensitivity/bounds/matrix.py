@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.schemes import Scheme
+from integrators.values import ByValue
 
 from .rounding import EPS
 
@@ -25,8 +26,8 @@ __all__ = ["ScaledMatrix", "matrix_power", "relative_slack", "step_matrix"]
 Float = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class ScaledMatrix:
+@dataclass(frozen=True, eq=False)
+class ScaledMatrix(ByValue):
     """Matrices ``values · 2^exponent``.
 
     Attributes

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,12 +15,14 @@ from integrators.neural import NeuralField
 from integrators.problem import Inputs, Problem, TrajectoryOverflow
 from integrators.schemes import Scheme
 from integrators.validation import as_count, as_number, as_steps
+from integrators.values import ByValue, equal
 
 from .. import bounds
 from ..field_first import needs_field
 from ..jacobians import Block, scaled_jacobian
 from ..recurrences.ode import OdeRecurrence
 from .checked import CheckedBound, Side, checked
+from .dump import dumped, loaded
 from .outward import log_interval, lower, number, up, upper
 
 if TYPE_CHECKING:
@@ -33,8 +36,8 @@ DEFAULT_WIDTH = 1e-14
 DEFAULT_PRECISION = 16384
 
 
-@dataclass(frozen=True, repr=False)
-class Certificate:
+@dataclass(frozen=True, repr=False, eq=False)
+class Certificate(ByValue):
     """What ball arithmetic proves about one Jacobian J, of the map with exactly these float64 data.
 
     Attributes
@@ -80,6 +83,25 @@ class Certificate:
     float64: Float
     log_error: tuple[float, float]
     log_stated_error: float
+
+    def _dumped(self) -> dict[str, Any]:
+        return {name: dumped(value) for name, value in vars(self).items()}
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all entries are the same, balls by midpoint and radius."""
+        if not isinstance(other, Certificate):
+            return NotImplemented
+        return self is other or equal(self._dumped(), other._dumped())
+
+    def __hash__(self) -> int:
+        return hash((self.precision, self.exponent, self.lower, self.upper, self.mid.shape))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self._dumped()
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        balls = {"balls": "arb_mat", "norm_ball": "arb", "smallest_ball": "arb"}
+        super().__setstate__({k: loaded(v, balls[k]) if k in balls else v for k, v in state.items()})
 
     @property
     def float64_within_stated_error(self) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from integrators.values import ByValue
+
 from .outward import down, number, up
 
 __all__ = ["CheckedBound", "Side", "checked"]
@@ -15,8 +17,8 @@ Side = Literal["upper", "lower"]
 Verdict = Literal["PROVED", "VACUOUS", "REFUSED", "UNDECIDED"]
 
 
-@dataclass(frozen=True, repr=False)
-class CheckedBound:
+@dataclass(frozen=True, repr=False, eq=False)
+class CheckedBound(ByValue):
     """A bound held against the enclosure.
 
     Attributes

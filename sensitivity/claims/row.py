@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from integrators.values import ByValue
+
 if TYPE_CHECKING:
     from ..curves import Curve
     from ..plan import Plan
@@ -40,8 +42,8 @@ MEANING: Mapping[Verdict, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Finding:
+@dataclass(frozen=True, eq=False)
+class Finding(ByValue):
     """Verdict, condition and evidence.
 
     Attributes
@@ -129,8 +131,8 @@ class Tools:
         return next(curve for curve in self._curves[d][figure] if curve.gamma == gamma)
 
 
-@dataclass(frozen=True)
-class Claim:
+@dataclass(frozen=True, eq=False)
+class Claim(ByValue):
     """A claim of the paper.
 
     Attributes
@@ -153,8 +155,8 @@ class Claim:
     command: str
 
 
-@dataclass(frozen=True)
-class Judged:
+@dataclass(frozen=True, eq=False)
+class Judged(ByValue):
     """A claim with what was found."""
 
     claim: Claim

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from integrators.activations import ACTIVATIONS
 from integrators.neural import NeuralField
 from integrators.schemes import SCHEMES
+from integrators.values import ByValue
 
 from ..jacobians import jacobian, log_jacobian_norm
 
@@ -30,8 +31,8 @@ FAVOURITES = ("leapfrog", "leapfrog", "leapfrog", "euler", "euler")
 BOUNDED = tuple(name for name, record in ACTIVATIONS.items() if record.bound <= 1.0)
 
 
-@dataclass(frozen=True)
-class Case:
+@dataclass(frozen=True, eq=False)
+class Case(ByValue):
     """A network, a scheme and several steps; every step is a case of its own.
 
     Attributes

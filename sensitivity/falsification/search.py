@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.validation import as_count
+from integrators.values import ByValue
 
 from .cases import LANES, Case, continuous, moved
 from .targets import TARGETS, Target
@@ -24,8 +25,8 @@ STARTS = 3
 EVALUATIONS = 120
 
 
-@dataclass(frozen=True)
-class Worst:
+@dataclass(frozen=True, eq=False)
+class Worst(ByValue):
     """The case that came closest to breaking a bound.
 
     Attributes
@@ -59,8 +60,8 @@ class Worst:
         return self.log_ratio > 0.0
 
 
-@dataclass(frozen=True, repr=False)
-class FalsifierReport:
+@dataclass(frozen=True, repr=False, eq=False)
+class FalsifierReport(ByValue):
     """What the attack found, bound by bound.
 
     Attributes

@@ -23,6 +23,7 @@ from integrators.schedule import Schedule
 from integrators.schemes import Scheme
 from integrators.threads import thread_count
 from integrators.validation import as_array
+from integrators.values import ByValue
 
 from ..recurrence import Scaled, Visit
 
@@ -31,7 +32,7 @@ __all__ = ["OdeRecurrence"]
 Float = NDArray[np.float64]
 
 
-class OdeRecurrence:
+class OdeRecurrence(ByValue):
     """y_{i+1} = Φ_ε(y_i, p_i, x_{i+1}): the recurrent network read off a discretised ODE.
 
     Parameters
@@ -52,6 +53,8 @@ class OdeRecurrence:
     are several lanes, and raises `TrajectoryOverflow` if it is the only one.
     """
 
+    _no_value = frozenset({"threads", "progress"})
+
     def __init__(
         self,
         field: Field,
@@ -68,6 +71,13 @@ class OdeRecurrence:
     ) -> None:
         self.problem = Problem(field, scheme, step, n_steps, y0, p0, inputs, dtype)
         self.threads, self.progress = None if threads is None else thread_count(threads), progress
+
+    def __repr__(self) -> str:
+        problem = self.problem
+        return (
+            f"{type(self).__name__}({problem.field!r}, {problem.scheme.name}, n_steps={problem.n_steps}, "
+            f"lanes={self.shape})"
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.values import ByValue
+
 from ..files import check_writable, replacing
 from ..manifest import versions
 from .axes import AXES, NONE
@@ -41,8 +43,8 @@ def open_results(folder: str | Path) -> Results:
     return Results(store.study(), store)
 
 
-@dataclass(frozen=True, repr=False)
-class Results:
+@dataclass(frozen=True, repr=False, eq=False)
+class Results(ByValue):
     """A study and the folder of its cells. Numbers are read, and checked, when they are asked for.
 
     Attributes

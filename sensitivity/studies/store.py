@@ -23,6 +23,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.values import ByValue
+
 from ..files import replacing, user_path
 from ..manifest import versions
 from .cell import Cell, UnusableCell, decode
@@ -36,13 +38,15 @@ SUFFIX = ".cell"
 MOST_DESCRIPTION_BYTES = 1 << 28
 
 
-class Store:
+class Store(ByValue):
     """A folder of cells.
 
     Parameters
     ----------
     folder : path
     """
+
+    _no_value = frozenset({"_made"})
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = user_path(folder, "folder")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from integrators.naming import nearest
 from integrators.validation import as_count
+from integrators.values import ByValue
 
 from ..files import read_toml, user_path
 from .axes import AXES, STEP, expanded
@@ -30,8 +31,8 @@ MOST_CELLS = 10**8
 KEYS = ("name", "quantities", "steps_per_cell", "grid")
 
 
-@dataclass(frozen=True, init=False)
-class Study:
+@dataclass(frozen=True, init=False, eq=False)
+class Study(ByValue):
     """A grid of networks and the quantities wanted of each.
 
     Parameters
