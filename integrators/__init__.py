@@ -4,6 +4,7 @@
 >>> trajectory = integrate(NeuralField.random(10), "leapfrog", None, None, step=1e-3, n_steps=1000)
 """
 
+from . import main_interpreter as main_interpreter
 from .activations import ACTIVATIONS, Activation
 from .cells import Cell
 from .fields import Field

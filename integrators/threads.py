@@ -62,21 +62,27 @@ class InterruptLater:
         self._came: tuple[int, Any] | None = None
         self._handlers: dict[int, Callable[[int, Any], object]] = {}
         if threading.current_thread() is threading.main_thread():
-            if callable(handler := signal.getsignal(signal.SIGTERM)):
-                self._handlers[signal.SIGTERM] = handler
-                signal.signal(signal.SIGTERM, self._note)
-            handler = signal.signal(signal.SIGINT, self._note)
-            if callable(handler):
-                self._handlers[signal.SIGINT] = handler
-            else:  # ignored, or left to the system
-                signal.signal(signal.SIGINT, handler)
+            try:
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    handler = signal.getsignal(number)
+                    if callable(handler):  # not ignored, left to the system, or answered by C code
+                        self._handlers[number] = handler
+                        signal.signal(number, self._note)
+            except ValueError:  # a subinterpreter, which no signal comes to
+                self._handlers.clear()
+            except BaseException:
+                self._restore()
+                raise
 
     def _note(self, number: int, frame: Any) -> None:
         self._came = number, frame
 
-    def __exit__(self, *_: object) -> None:
+    def _restore(self) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+
+    def __exit__(self, *_: object) -> None:
+        self._restore()
         if self._came is not None:
             self._handlers[self._came[0]](*self._came)
 
@@ -145,7 +151,7 @@ class _Crew:
         self._started = 0
 
     def submit(self, call: Callable[[], T]) -> Future[T]:
-        """Hand a call over. Where no thread can be started (the interpreter is ending) it is run here."""
+        """Hand a call over. Where no thread can be started (at the interpreter's end) it is run here."""
         sent = _Call(call)
         if self._started < self._size and not self._start():
             sent()
@@ -155,9 +161,8 @@ class _Crew:
 
     def _start(self) -> bool:
         own = _share(self._processors, self._started, self._size)
-        worker = threading.Thread(target=_work, args=(self._calls, own), name="leapgrad", daemon=True)
         try:
-            worker.start()
+            threading.Thread(target=_work, args=(self._calls, own), name="leapgrad", daemon=True).start()
         except RuntimeError:
             return self._started > 0
         self._started += 1

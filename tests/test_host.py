@@ -14,7 +14,7 @@ from conftest import NOJIT
 from threadpoolctl import threadpool_info
 
 from integrators.blocks import one_blas_thread
-from integrators.threads import on_threads
+from integrators.threads import InterruptLater, on_threads
 
 ROOT = Path(__file__).resolve().parent.parent
 FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -209,7 +209,7 @@ def test_a_fork_while_another_thread_compiles():
         from numba import types
         from integrators import compiled
         from integrators.compiled import Kernel
-        from integrators.threads import on_threads
+        from integrators.threads import InterruptLater, on_threads
 
         warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 on: fork with threads
         signature = types.void(types.float64[::1])
@@ -320,3 +320,36 @@ def test_the_end_does_not_wait_for_an_abandoned_call():
 
 def test_workers_are_daemons():
     assert on_threads([lambda: threading.current_thread().daemon], 1) == [True]
+
+
+# Catches: a compilation that waits for ever in a subinterpreter, where NumPy and Numba do not work.
+def test_a_subinterpreter_is_refused_in_one_sentence():
+    found = fresh(
+        """
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        import integrators.main_interpreter  # the main one may
+
+        number = interpreters.create()
+        script = "import sys; sys.path.insert(0, {!r})\\nimport integrators"
+        import sys
+        try:
+            failed = interpreters.run_string(number, script.format(sys.argv[1]))
+            failed = getattr(failed, "formatted", failed)
+        except Exception as error:
+            failed = error
+        assert "leapgrad runs in the main interpreter" in str(failed), failed
+        """,
+        str(ROOT),
+    )
+    assert found == []
+
+
+# Catches: a handler of C code (an embedding program's) that is replaced, or that ends the call.
+def test_a_handler_that_is_not_python_s_stays(monkeypatch):
+    monkeypatch.setattr("signal.getsignal", lambda number: None)
+    with InterruptLater() as _:
+        pass
+    assert on_threads([lambda: 1], 1) == [1]

@@ -67,7 +67,6 @@ STEPS = dict(
         strict=True,
     )
 )
-BUDGET = 60.0  # seconds, for the whole catalogue on one core
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +101,6 @@ def test_verdict(reports, name):
     assert report.headline == VERDICTS[name]
     assert report.verdict is CATALOGUE[name].expected
     assert report.ok and report.sound
-
-
-def test_the_whole_catalogue_is_fast(reports):
-    assert sum(report.seconds for report in reports.values()) < BUDGET
 
 
 @pytest.mark.parametrize("name", NAMES)
