@@ -1,4 +1,4 @@
-"""Refuses subinterpreters, in which NumPy warns of hidden errors and a compilation of Numba waits for ever."""
+"""Refuses subinterpreters: NumPy warns of hidden errors there, and compilations of Numba wait for ever."""
 
 from __future__ import annotations
 

@@ -270,3 +270,15 @@ def test_the_demo_says_where_its_picture_goes_before_it_is_there(tmp_path, monke
     assert main(["demo"]) == 2
     assert "in place of the file that is there" in said[-1]
     assert np.all([path.stat().st_size == 0 for path in tmp_path.iterdir()])
+
+
+# Catches: a traceback for Ctrl-C while the command is still being imported, or for the second one.
+def test_ctrl_c_before_and_after_a_command_is_one_line(monkeypatch, capsys):
+    def interrupted(argv):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sensitivity.cli.entry.main", interrupted)
+    assert main(["norm"]) == 130
+    assert capsys.readouterr().err == "leapgrad: interrupted\n"
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["norm"]) == 130

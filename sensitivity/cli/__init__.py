@@ -33,6 +33,27 @@ shows its traceback); only what must fail *before* a long run, such as a folder 
 worth a check of its own (`files.check_writable`). Files are written with `files.replacing`.
 """
 
-from .entry import main
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `leapgrad` with the given arguments (those of the process by default); return the exit status."""
+    try:
+        from .entry import main as run  # some tenths of a second on a busy machine, in which Ctrl-C may come
+
+        return run(argv)
+    except KeyboardInterrupt:  # then, or a second time
+        import sys
+
+        try:
+            print("leapgrad: interrupted", file=sys.stderr)
+        except (AttributeError, OSError, ValueError):  # nobody is there to be told
+            pass
+        return 130
