@@ -92,6 +92,7 @@ def test_what_a_file_holds_is_not_another_model(tmp_path):
         (make("restart_rnn", 3, 2), {"model": "nesterov_rnn"}, "restart = 40"),
         (make("lstm", 3, 2), {"model": "gru"}, "gru was asked for, but lstm"),
         (make("irnn", 3, 2), {"activation": "tanh"}, "activation='tanh' contradicts"),
+        (make("lstm", 3, 2), {"activation": "relu"}, "activation='relu' has no effect on lstm"),
         (make("lem", 3, 2), {"prefix": "rnn"}, "holds one cell"),
         (make("lem", 3, 2), {"gamma": 1.0}, "lem has no hyperparameter 'gamma'"),
         (make("lem", 3, 2), {"model": "lemm"}, "Did you mean 'lem'"),
@@ -100,6 +101,8 @@ def test_what_a_file_holds_is_not_another_model(tmp_path):
         with pytest.raises(ValueError, match=message):
             load_weights(path, **asked)
     save_weights(path, make("irnn", 3, 2))
+    save_weights(tmp_path / "lstm.npz", make("lstm", 3, 2))
+    same(load_weights(tmp_path / "lstm.npz", activation="tanh"), make("lstm", 3, 2))
     for model in ("irnn", "rnn", None):
         assert load_weights(path, model).parameters["activation"] == make("irnn", 3).parameters["activation"]
 

@@ -20,7 +20,7 @@ from .entries import Unreadable, entries_of
 from .groups import groups_of
 from .registry import canonical, hyperparameters, make
 from .saved import OF_STEP, check_asked, from_header, from_own_names, packed
-from .weights import from_named
+from .weights import from_named, refuse_activation
 
 __all__ = ["from_arrays", "load_arrays", "load_weights", "save_weights", "saved_model"]
 
@@ -170,6 +170,9 @@ def read_weights(
     ignore = details.pop("ignore", ())
     ignore = (ignore,) if isinstance(ignore, str) else ignore
     cell = from_header({key: value for key, value in arrays.items() if key not in ignore}, header, name)
+    if cell.name in ("lstm", "gru", "gru_before"):
+        refuse_activation(cell.name, activation)
+        activation = None
     asked = details | ({} if activation is None else {"activation": activation})
     check_asked(model, asked, cell, name)
     return cell

@@ -26,7 +26,7 @@ from .groups import Group, chosen, groups_of, refuse_leftovers
 from .layouts import GATES, Layer, keras_layer, layers_of
 from .vanilla import VANILLA
 
-__all__ = ["from_keras", "from_named", "from_torch", "same_kind", "to_torch"]
+__all__ = ["from_keras", "from_named", "from_torch", "refuse_activation", "same_kind", "to_torch"]
 
 Float = NDArray[np.float64]
 
@@ -268,11 +268,7 @@ def _model(model: str | None) -> str | None:
 
 def _assembled(model: str | None, layers: Sequence[Layer], activation: str | None) -> Cell:
     model = _told(model, layers)
-    if model != "vanilla" and activation is not None and ACTIVATIONS[activation].name != "tanh":
-        raise ValueError(
-            f"activation={activation!r} has no effect on {model}, whose activation is tanh; it belongs to "
-            "vanilla, PyTorch's RNN."
-        )
+    refuse_activation(model, activation)
     code = ACTIVATIONS["tanh" if activation is None else activation].code
     d, n_inputs = layers[0].W.shape[1], layers[0].V.shape[1]
     parts: list[Mapping[str, ArrayLike]] = []
@@ -291,6 +287,15 @@ def _assembled(model: str | None, layers: Sequence[Layer], activation: str | Non
                 )
         parts.append(_own(model, layer) | ({"activation": code} if model == "vanilla" else {}))
     return _KINDS[model].layers(d, n_inputs, parts)
+
+
+def refuse_activation(model: str, activation: str | None) -> None:
+    """Raise for an activation of an LSTM or a GRU that is not theirs."""
+    if model != "vanilla" and activation is not None and ACTIVATIONS[activation].name != "tanh":
+        raise ValueError(
+            f"activation={activation!r} has no effect on {model}, whose activation is tanh; it belongs to "
+            "vanilla, PyTorch's RNN."
+        )
 
 
 def _told(model: str | None, layers: Sequence[Layer]) -> str:
