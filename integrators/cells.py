@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .cell_flow import Taps, advance_cell, retreat_cell
+from .column_scale import column_counts
 from .flow import Lanes, Record, Run
 from .kinds import Kind
 from .schedule import FIRST_ORDER
@@ -424,11 +425,11 @@ class Cell(ByValue):
         """Φ(s, x) and the one-step Jacobian ∂Φ/∂s: shapes (D,) and (D, D)."""
         run, state = self._one_step(s, x, index)
         columns = np.eye(self.dim)[:, :, None].copy()
-        lanes = Lanes(state, np.zeros((0, 1)), columns, np.zeros((0, 0, 1)), np.zeros(1, np.int64),
+        lanes = Lanes(state, np.zeros((0, 1)), columns, np.zeros((0, 0, 1)), column_counts(self.dim, 1),
                       np.full(1, -1, np.int64))  # fmt: skip
         nothing = np.zeros((0, self.dim, 1))
         self.advance(self.packed, run, lanes, Record(nothing, nothing, nothing), 0, 1)
-        return state[:, 0], np.ldexp(columns[:, :, 0], lanes.exponent[0])
+        return state[:, 0], np.ldexp(columns[:, :, 0], lanes.exponent)
 
     def adjoint(
         self, s: ArrayLike, x: ArrayLike | None, cotangent: ArrayLike, index: int = 0

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import POOL_SECONDS, Ticker, run_blocks
+from .column_scale import column_counts
 from .flow import Lanes, Record, Run
-from .problem import MOST_STEPS_UNCHECKED, Columns, Problem
+from .problem import MOST_STEPS_UNCHECKED, Problem
 from .schedule import Schedule
 from .simd import WIDTH
 from .threads import thread_count
@@ -232,7 +233,7 @@ class Cotangents(NamedTuple):
 
     y: Float  # (d, k, m)
     p: Float
-    exponent: NDArray[np.int64]  # (m,)
+    exponent: NDArray[np.int64]  # (k m,), as in `column_scale`
 
     @classmethod
     def start(cls, problem: Problem, lam: tuple[Float, Float], n: int) -> Cotangents:
@@ -240,11 +241,4 @@ class Cotangents(NamedTuple):
         pad = problem.column_padding(lam[0].shape[1], n)
         zeros = np.zeros((problem.field.dim, -lam[0].shape[1] % pad))
         y, p = (problem.repeated(np.concatenate([part, zeros], axis=1), n) for part in lam)
-        return cls(y, p, np.zeros(n, np.int64))
-
-    def into(self, columns: Columns, first: int, stop: int, k: int) -> None:
-        """Write the k real columns of the real lanes to lanes first … stop − 1 of `columns`."""
-        lanes, real = slice(first, stop), slice(0, stop - first)
-        columns.y[lanes] = self.y.transpose(2, 0, 1)[real, :, :k]
-        columns.p[lanes] = self.p.transpose(2, 0, 1)[real, :, :k]
-        columns.exponent[lanes] = self.exponent[real]
+        return cls(y, p, column_counts(y.shape[1], n))

@@ -3,7 +3,7 @@
 A splitting step is a list of stages, each a drift ``y += a_s ε p`` followed by a kick ``p += b_s ε F(y, x)``.
 `advance` plays the list of a `Schedule` forwards, `retreat` plays the transposed factors backwards.
 
-Tangents are scaled by exact powers of two, a lane at a time, whenever they leave 2^±500; the product is
+Tangents are scaled by exact powers of two, each column by itself, whenever they leave 2^±300; the product is
 ``ldexp(columns, exponent)``.
 """
 
@@ -28,9 +28,12 @@ __all__ = ["ADVANCE", "Lanes", "Record", "Run", "advance", "play", "retreat"]
 Float = NDArray[np.float64]
 
 # Far from the limits 2^±1022 of float64 and 2^±126 of float32, so that a whole interval between two checks
-# fits in between.
-LARGE = 2.0**500
+# fits in between, or one step of a cell that multiplies by 2^±700.
+LARGE = 2.0**300
 LARGE_32 = 2.0**50
+# Where entries of a column part by more powers of two than this, its largest is not brought to one, but only
+# as far down as leaves the small ones in range, and at most up to LARGE.
+GRADED, GRADED_32 = 300, 50
 
 
 _VECTOR, _MATRIX, _COLUMNS = (types.Array(types.float64, n, "C") for n in (1, 2, 3))
@@ -64,7 +67,9 @@ class Lanes(NamedTuple):
     p: Float
     dy: Float  # (d, k, m)
     dp: Float
-    exponent: NDArray[np.int64]  # (m,): the tangents are ldexp(columns, exponent)
+    # (k m,) as in `column_scale`, or (m,) where one for all columns will do: the tangents are
+    # ldexp(columns, exponent).
+    exponent: NDArray[np.int64]
     lost: NDArray[np.int64]  # (m,): the check at which the state was no longer finite, else -1
 
 
@@ -148,27 +153,64 @@ def scale_lane(columns, m, lane, factor):
 
 
 @helper
+def graded_shift(columns, m, position, shift):
+    """The part of `shift` by which a column can be brought down without losing its small entries.
+
+    A column of 2^600 and 2^-600 is as exact as any other, but no longer once it is divided by 2^600.
+    """
+    least = np.inf
+    for f in range(position, columns.size, m):
+        value = abs(columns[f])
+        if value < least and value > 0.0:
+            least = value
+    # One more step of this kind has to fit in.
+    most = min(GRADED, max(0, 1000 - shift)) if columns.itemsize == 8 else min(GRADED_32, max(0, 120 - shift))
+    if least == np.inf or shift - int(math.frexp(least)[1]) <= most:
+        return shift
+    return max((shift + int(math.frexp(least)[1])) // 2, shift - most)
+
+
+@helper
+def outside(biggest, large):
+    """How many of some non-negative numbers lie beyond `large` or below 1/large; zeros do not."""
+    found = 0
+    for q in range(biggest.size):
+        value = biggest[q]
+        found += int(value > large) | (int(value < 1.0 / large) & int(value != 0.0))
+    return found
+
+
+@helper
 def rescale(first, second, exponent):
-    """Bring lanes of two flat column blocks back into range by powers of two, counted in `exponent`."""
+    """Bring columns of two flat blocks back into range by powers of two, counted in `exponent`.
+
+    There is one exponent for each column of each member, flat like a row of the blocks, or one for each
+    member, which then holds for all of its columns.
+    """
     m = exponent.size
     repeats = max(1, 64 // m)
     large = LARGE if first.itemsize == 8 else LARGE_32
     biggest = np.zeros(repeats * m, first.dtype)
     largest_by_lane(first, m, biggest)
     largest_by_lane(second, m, biggest)
+    if outside(biggest, large) == 0:
+        return
     for q in range(m):
         top = biggest[q]
         for r in range(1, repeats):
             top = max(top, biggest[r * m + q])
         if (top > large or top < 1.0 / large) and top != 0.0 and top < np.inf:
             shift = int(math.frexp(top)[1])
-            # Two factors: 2^-shift alone may not be representable.
-            half = shift // 2
-            for part in (half, shift - half):
-                factor = math.ldexp(1.0, -part)
-                scale_lane(first, m, q, factor)
-                scale_lane(second, m, q, factor)
-            exponent[q] += shift
+            if shift > 0:
+                shift = min(graded_shift(first, m, q, shift), graded_shift(second, m, q, shift))
+            if shift != 0:
+                # Two factors: 2^-shift alone may not be representable.
+                half = shift // 2
+                for part in (half, shift - half):
+                    factor = math.ldexp(1.0, -part)
+                    scale_lane(first, m, q, factor)
+                    scale_lane(second, m, q, factor)
+                exponent[q] += shift
 
 
 @helper

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Ticker, run_blocks
+from .column_scale import column_counts
 from .flow import Lanes, Record, Run
 from .memory import aligned_array
 from .problem import Columns, Problem
@@ -66,7 +67,7 @@ class Linearisation:
     def _sweep(self, first: Float, second: Float, sweep_block) -> Columns:
         m, _, k = first.shape
         n_steps = self.problem.n_steps
-        result = Columns(np.empty_like(first), np.empty_like(second), np.zeros(m, np.int64))
+        result = Columns.empty(m, first.shape[1], k)
         seconds = self.problem.seconds(k)
 
         def work(index: slice, ticker: Ticker) -> None:
@@ -80,13 +81,10 @@ class Linearisation:
                 for target, part in zip(columns, (first, second), strict=True):
                     target[:, :k] = part[rows].transpose(1, 2, 0)
                     target[:, k:] = 0.0
-                exponent = np.zeros(n, np.int64)
+                exponent = column_counts(padded, n)
                 call = sweep_block(block, *columns, exponent)
                 ticker.in_chunks(call, n_steps, n, seconds * n)
-                real = slice(0, block.lanes.stop - block.lanes.start)
-                result.y[block.lanes] = columns[0].transpose(2, 0, 1)[real, :, :k]
-                result.p[block.lanes] = columns[1].transpose(2, 0, 1)[real, :, :k]
-                result.exponent[block.lanes] = exponent[real]
+                result.put(block.lanes.start, block.lanes.stop, (*columns, exponent))
 
         run_blocks(
             len(self._blocks),
@@ -98,6 +96,7 @@ class Linearisation:
             threads=self._threads,
             progress=self._progress,
         )
+        result.settle()
         return result
 
     def _push_block(self, block: _Block, dy: Float, dp: Float, exponent: NDArray[np.int64]):

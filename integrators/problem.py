@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .blocks import POOL_SECONDS, Ticker, run_blocks
+from .column_scale import column_counts, common_exponent, per_column
 from .compiled import Kernel
 from .fields import Field, as_field
 from .flow import Lanes, Record, Run, advance, retreat
@@ -68,16 +69,48 @@ class TrajectoryOverflow(OverflowError):
         return type(self), self._given
 
 
+Follow = Callable[[slice, Lanes, Callable[[Lanes, int, int], None]], None]
+"""``follow(block, lanes, go)`` moves a block of members through the run: ``go(lanes, start, stop)`` takes the
+steps from `start` to `stop` in place, as often as wanted and for any copy of `lanes`."""
+
+
 @dataclass
 class Columns:
     """Tangent or cotangent columns at one end of a run, for every lane.
 
-    ``ldexp(y, exponent[:, None, None])`` and likewise p are the columns themselves.
+    ``ldexp(y, exponent[:, None, None])`` and likewise p are the columns themselves; with `apart`, where the
+    columns of some member lie further apart than float64 reaches, ``ldexp(y, (exponent[:, None] +
+    apart)[:, None, :])``.
     """
 
     y: Float  # (lanes, d, k)
     p: Float  # (lanes, d, k)
     exponent: NDArray[np.int64]  # (lanes,)
+    apart: NDArray[np.int64] | None = None  # (lanes, k)
+
+    @classmethod
+    def empty(cls, lanes: int, d: int, k: int) -> Columns:
+        """Room for k columns of so many members, whose exponents `put` fills in."""
+        return cls(
+            np.empty((lanes, d, k)),
+            np.empty((lanes, d, k)),
+            np.zeros(lanes, np.int64),
+            np.zeros((lanes, k), np.int64),
+        )
+
+    def put(self, first: int, stop: int, block: Sequence[NDArray]) -> None:
+        """Write members first … stop − 1 from (y, p, exponent) of a block, as the drivers have them."""
+        y, p, exponent = block
+        members, k = stop - first, self.y.shape[2]
+        self.y[first:stop] = y.transpose(2, 0, 1)[:members, :, :k]
+        self.p[first:stop] = p.transpose(2, 0, 1)[:members, :, :k]
+        assert self.apart is not None
+        self.apart[first:stop] = per_column(exponent, y.shape[2], k, members)
+
+    def settle(self) -> None:
+        """One exponent for every member, once all are written; `apart` is left where that is not enough."""
+        assert self.apart is not None
+        self.exponent[:], self.apart = common_exponent((self.y, self.p), self.apart)
 
 
 @dataclass(frozen=True)
@@ -298,6 +331,7 @@ class Problem(ByValue):
         condensed: bool = False,
         nodes: bool = False,
         segments: Segments | None = None,
+        follow: Follow | None = None,
         threads: int | None = None,
         progress: bool | None = None,
     ) -> tuple[Float, Float, Columns, NDArray[np.int64]]:
@@ -315,6 +349,8 @@ class Problem(ByValue):
             Whether stations keep what `Field.push` reads there, for a field whose own driver can do that.
         segments : Segments, optional
             Stops on the way, at each of which the columns may be replaced.
+        follow : callable, optional
+            Moves every block itself, see `Follow`; must end at the last step.
         """
         d, m = self.field.dim, self.n_lanes
         dy0, dp0 = (np.zeros((d, 0)), np.zeros((d, 0))) if columns is None else columns
@@ -322,7 +358,7 @@ class Problem(ByValue):
         threads = thread_count(threads)
         schedule = Schedule.of(self.scheme, self.n_steps, close)
         y, p = np.empty((m, d)), np.empty((m, d))
-        out = Columns(np.empty((m, d, k)), np.empty((m, d, k)), np.zeros(m, np.int64))
+        out = Columns.empty(m, d, k)
         lost = np.full(m, -1, np.int64)
 
         seconds = self.seconds(k) * max(1, schedule.kicks_per_step)
@@ -341,7 +377,7 @@ class Problem(ByValue):
                 *self.start(members_of),
                 self.repeated(columns_0[0], n),
                 self.repeated(columns_0[1], n),
-                np.zeros(n, np.int64),
+                column_counts(columns_0[0].shape[1], n),
                 np.full(n, -1, np.int64),
             )
             n_nodes = self.n_steps + 1 if nodes else 0
@@ -352,22 +388,28 @@ class Problem(ByValue):
             )
             real = slice(0, members)
             done = 0
-            for end in segments.ends if segments else (self.n_steps,):
-                ticker.in_chunks(
-                    lambda start, stop, done=done: self.advance(
-                        run, lanes, record, done + start, done + stop
-                    ),
-                    end - done,
+
+            def go(state: Lanes, start: int, stop: int) -> None:
+                nonlocal done
+                # Steps that are taken once more are no progress.
+                here = ticker if start >= done else ticker.quiet()
+                done = max(done, stop)
+                here.in_chunks(
+                    lambda a, b: self.advance(run, state, record, start + a, start + b),
+                    stop - start,
                     members,
                     seconds * n,
                 )
-                done = end
+
+            if follow is not None:
+                follow(block, lanes, go)
+            for end in () if follow else segments.ends if segments else (self.n_steps,):
+                go(lanes, done, end)
                 if segments:
                     segments.visit(block, end, lanes)
             y[block], p[block] = lanes.y.T[real], lanes.p.T[real]
-            out.y[block] = lanes.dy.transpose(2, 0, 1)[real, :, :k]
-            out.p[block] = lanes.dp.transpose(2, 0, 1)[real, :, :k]
-            out.exponent[block], lost[block] = lanes.exponent[real], lanes.lost[real]
+            out.put(block.start, block.stop, (lanes.dy, lanes.dp, lanes.exponent))
+            lost[block] = lanes.lost[real]
             if keep is not None:
                 keep(block, run, record, lanes, ticker)
 
@@ -381,6 +423,7 @@ class Problem(ByValue):
             threads=threads,
             progress=progress,
         )
+        out.settle()
         return y, p, out, lost
 
     def start(self, lanes: NDArray[np.intp]) -> tuple[NDArray, NDArray]:

@@ -94,7 +94,7 @@ def checkpointed_pullback(
     m, (d, k) = problem.n_lanes, lam[0].shape
     schedule = Schedule.of(problem.scheme, problem.n_steps)
     layout = Layout.of(problem, schedule, k, threads, memory_bytes)
-    columns = Columns(np.empty((m, d, k)), np.empty((m, d, k)), np.zeros(m, np.int64))
+    columns = Columns.empty(m, d, k)
     gradients = np.zeros((m, problem.theta.size if gradient else 0), problem.dtype)
     lost, none = np.full(m, -1, np.int64), np.zeros(0, problem.dtype)
 
@@ -113,8 +113,9 @@ def checkpointed_pullback(
                 pull_stretch(problem, stretch(own, start, stop), kept, cotangent, total, ticker)
         for part, cotangent in zip(parts, cotangents, strict=True):
             stop = min(block.start + part.stop, block.stop)
-            cotangent.into(columns, block.start + part.start, stop, k)
+            columns.put(block.start + part.start, stop, cotangent)
         lost[block] = lanes.lost[:members]
 
     layout.blocks(problem, schedule, k, work, "pullback", progress)
+    columns.settle()
     return Pulled(columns, gradients, lost)

@@ -27,6 +27,7 @@ from .checkpoint import (
     play,
     stretch,
 )
+from .column_scale import aligned
 from .flow import Lanes, Run
 from .problem import Columns, Problem
 from .pullback import checkpointed_pullback, pull_stretch
@@ -124,7 +125,7 @@ def reversed_pullback(
     m, (d, k) = problem.n_lanes, lam[0].shape
     schedule = Schedule.of(problem.scheme, problem.n_steps)
     layout = Layout.of(problem, schedule, k, threads, MEMORY_BYTES)
-    columns = Columns(np.empty((m, d, k)), np.empty((m, d, k)), np.zeros(m, np.int64))
+    columns = Columns.empty(m, d, k)
     gradients = np.zeros((m, problem.theta.size if gradient else 0), problem.dtype)
     lost, start_error = np.full(m, -1, np.int64), np.zeros(m)
 
@@ -146,11 +147,12 @@ def reversed_pullback(
                 total = gradients[block.start + q] if gradient else none
                 pull_stretch(problem, stretch(own, start, stop), kept, cotangent, total, ticker)
         for part, cotangent in zip(parts, cotangents, strict=True):
-            cotangent.into(columns, block.start + part.start, min(block.start + part.stop, block.stop), k)
+            columns.put(block.start + part.start, min(block.start + part.stop, block.stop), cotangent)
         error = np.concatenate([state.y - beginning[0], state.p - beginning[1]])
         start_error[block] = np.linalg.norm(error, axis=0)[:members]
 
     layout.blocks(problem, schedule, k, work, "reversed sweep", progress)
+    columns.settle()
     deviation = None
     if compare:
         true = checkpointed_pullback(problem, lam, gradient=gradient, threads=threads, progress=progress)
@@ -199,8 +201,11 @@ def _reconstructed(
 
 def _deviation(found: Columns, true: Columns) -> Float:
     """Relative distance of cotangents, lane by lane, in the Frobenius norm."""
-    shift = (found.exponent - true.exponent)[:, None, None]
+    (found_parts, found_exponent), (true_parts, true_exponent) = (
+        aligned((c.y, c.p), c.exponent, c.apart) for c in (found, true)
+    )
+    shift = (found_exponent - true_exponent)[:, None, None]
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-        pairs = [(np.ldexp(f, shift) - t, t) for f, t in ((found.y, true.y), (found.p, true.p))]
+        pairs = [(np.ldexp(f, shift) - t, t) for f, t in zip(found_parts, true_parts, strict=True)]
         error, size = (np.sqrt(sum(np.sum(np.square(p[i]), axis=(1, 2)) for p in pairs)) for i in (0, 1))
         return np.where(error == 0.0, 0.0, error / size)

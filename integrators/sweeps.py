@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Ticker
+from .column_scale import FURTHEST
 from .checkpoint import (
     MEMORY_BYTES,
     Cotangents,
@@ -35,7 +36,7 @@ KEPT_BYTES = 1 << 24
 
 
 class Kept(NamedTuple):
-    """Cotangent columns of consecutive indices of one block of lanes: ``values · 2^exponents``.
+    """Cotangent columns of consecutive indices of one block of lanes: ``values · 2^exponents[:, None]``.
 
     Attributes
     ----------
@@ -43,7 +44,7 @@ class Kept(NamedTuple):
     first : int
         i of the first entry, for x_i as well.
     values : ndarray, shape (entries, rows, k, lanes)
-    exponents : ndarray of int, shape (entries, lanes)
+    exponents : ndarray of int, shape (entries, k, lanes)
     """
 
     lanes: slice
@@ -101,7 +102,7 @@ def _keeping(
             part = stretch(run, stored.start, stored.stop)
             for a, b in _chunks(part, cotangents):
                 kept = np.empty((b - a, rows, *cotangents.y.shape[1:]))
-                exponents = np.empty((b - a, run.step.size), np.int64)
+                exponents = np.empty((b - a, cotangents.exponent.size), np.int64)
                 retreat(part.run, stored.stations, cotangents, kept, exponents, a, b)
                 ticker((b - a) * (lanes.stop - lanes.start))
                 _hand_out(consume, lanes, a + stored.start - part.start + shift, kept, exponents, columns)
@@ -139,7 +140,7 @@ def input_cotangents(
     def begin(lanes: slice, run: Run, cotangents: Cotangents, ticker: Ticker) -> Callable[[Stored], None]:
         d, k, n = cotangents.y.shape
         # What later kicks contributed to the row that the last kick before `stop` takes.
-        carried, powers = np.zeros((0, field.n_inputs, k, n)), np.zeros((0, n), np.int64)
+        carried, powers = np.zeros((0, field.n_inputs, k, n)), np.zeros((0, k * n), np.int64)
 
         def pull(stored: Stored) -> None:
             nonlocal carried, powers
@@ -147,7 +148,7 @@ def input_cotangents(
             top = _kicks(part, stored, schedule).stop
             for a, b in _chunks(part, cotangents):
                 most = (b - a) * run.kicks_per_step + 1
-                kept, exponents = np.zeros(most * d * k * n + 1), np.empty((most, n), np.int64)
+                kept, exponents = np.zeros(most * d * k * n + 1), np.empty((most, k * n), np.int64)
                 retreat_keeping_kicks(
                     neural_pull_keeping,
                     field.packed_for_pull,
@@ -248,18 +249,21 @@ def _hand_out(
     """`consume` without padded lanes and columns."""
     m = lanes.stop - lanes.start
     if values.shape[0]:
-        consume(Kept(lanes, first, values[:, :, : columns.shape[1], :m], exponents[:, :m]))
+        k = columns.shape[1]
+        powers = exponents.reshape(len(exponents), *values.shape[2:])
+        consume(Kept(lanes, first, values[:, :, :k, :m], powers[:, :k, :m]))
 
 
 def _sum_rows(
     values: Float, exponents: NDArray[np.int64], rows: NDArray[np.int64], n_rows: int
 ) -> tuple[Float, NDArray[np.int64]]:
-    """Sum of the entries of every row, each entry with powers of two of its own."""
+    """Sum of the entries of every row, each column of an entry with powers of two of its own."""
     common = np.full((n_rows, exponents.shape[1]), np.iinfo(np.int64).min)
     np.maximum.at(common, rows, exponents)
     common[common == np.iinfo(np.int64).min] = 0  # a row that no kick takes
     with np.errstate(under="ignore"):
-        scaled = np.ldexp(values, (exponents - common[rows])[:, None, None, :])
+        shift = np.clip(exponents - common[rows], -FURTHEST, 0)
+        scaled = np.ldexp(values, shift.reshape(len(values), 1, *values.shape[2:]))
     total = np.zeros((n_rows, *values.shape[1:]))
     np.add.at(total, rows, scaled)
     return total, common

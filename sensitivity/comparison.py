@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -170,7 +170,7 @@ def _log_norms(recurrence: Recurrence, steps: NDArray[np.int64]) -> Float:
     part, norms = block_slice(recurrence, None), np.full(steps.size, -np.inf)
 
     def visit(lanes: slice, step: int, columns: Scaled) -> None:
-        mantissa, exponent = spectral_norms(Scaled(columns.values[:, part], columns.exponent))
+        mantissa, exponent = spectral_norms(replace(columns, values=columns.values[:, part]))
         if mantissa[0] > 0.0:
             norms[np.searchsorted(steps, step)] = math.log(mantissa[0]) + math.log(2.0) * exponent[0]
 

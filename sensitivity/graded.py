@@ -20,7 +20,8 @@ from integrators.schemes import Scheme
 from integrators.validation import as_count
 
 from .arguments import as_recurrence
-from .growth import Stops, qr_segments
+from .factoring import factor_product, panel_length
+from .growth import Stops
 from .recurrence import Recurrence
 from .singular import block_rows, block_slice
 
@@ -57,7 +58,8 @@ def log_singular_values(
 
     Parameters and errors are those of `jacobian`; `qr_every` as in `growth_exponents`. Memory does not
     depend on N. Values 10^±300 and more apart keep their relative accuracy, which those of the plain
-    product lose below 2^-53 ‖J‖; a zero singular value gives −inf.
+    product lose below 2^-53 ‖J‖. A zero singular value gives −inf, and so does one that a single step brings
+    below the round-off of that step, which float64 cannot tell from zero.
     """
     recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
@@ -68,13 +70,13 @@ def log_singular_values(
     n_steps = recurrence.n_steps
     if n_steps == 0 or lanes == 0:
         return np.zeros((*recurrence.shape, width))
-    every = recurrence.qr_interval if qr_every is None else as_count(qr_every, "qr_every", least=1)
+    every = panel_length(width, None if qr_every is None else as_count(qr_every, "qr_every", least=1))
     product = _RowScaled(lanes, width)
-    q = qr_segments(
+    q = factor_product(
         recurrence,
         np.eye(recurrence.state_size)[:, part],
         Stops([n_steps], every),
-        product.multiply,
+        product,
         rows=block_rows(recurrence, block),
     )
     logs = np.full((lanes, width), np.nan)
@@ -105,10 +107,22 @@ class _RowScaled:
     def __init__(self, lanes: int, width: int) -> None:
         self.mantissa = np.broadcast_to(np.eye(width), (lanes, width, width)).copy()
         self.exponent = np.zeros((lanes, width), np.int64)
+        self._tried = self.mantissa.copy(), self.exponent.copy()
 
-    def multiply(self, step: int, block: slice, factor: Float, factor_exponent: Counts) -> None:
-        """product ← factor · 2^factor_exponent · product, for some lanes."""
-        old, exponent = self.mantissa[block], self.exponent[block]
+    def begin(self, lanes: NDArray[np.intp]) -> None:
+        """Start from what is kept, for some lanes."""
+        for tried, kept in zip(self._tried, (self.mantissa, self.exponent), strict=True):
+            tried[lanes] = kept[lanes]
+
+    def keep(self, lanes: NDArray[np.intp], stop: int, state: Counts) -> None:
+        """What was tried counts."""
+        for tried, kept in zip(self._tried, (self.mantissa, self.exponent), strict=True):
+            kept[lanes] = tried[lanes]
+
+    def take(self, lanes: NDArray[np.intp], factor: Float, powers: Counts, error: Float) -> None:
+        """product ← factor · diag(2^powers) · product, for some lanes."""
+        mantissa, exponents = self._tried
+        old, exponent = mantissa[lanes], exponents[lanes] + powers
         # Row i of the new product mixes the old rows j ≥ i; their weights relative to the largest of them.
         # (Where the diagonal is zero the row may be dominated by a later one.)
         nonzero = np.where(factor != 0.0, exponent[:, None, :], np.iinfo(np.int64).min // 4)
@@ -117,12 +131,18 @@ class _RowScaled:
         relative = np.clip(exponent[:, None, :] - top[:, :, None], -2000, 0)
         new = np.ldexp(factor, relative) @ old
         _, shift = np.frexp(np.abs(new).max(axis=2))
-        self.mantissa[block] = np.ldexp(new, -shift[:, :, None])
-        self.exponent[block] = top + shift + factor_exponent[:, None]
+        mantissa[lanes] = np.ldexp(new, -shift[:, :, None])
+        exponents[lanes] = top + shift
 
 
 def graded_singular_values(q: Float, mantissa: Float, exponent: Counts) -> Float:
     """log σ of q · diag(2^exponent) · mantissa, descending; q (r, n), the rest (n, n) and (n,)."""
+    rows = (mantissa != 0.0).any(axis=1)
+    if not rows.all():  # as many singular values are zero
+        zeros = np.full(rows.size - np.count_nonzero(rows), -math.inf)
+        if not rows.any():
+            return zeros
+        return np.append(graded_singular_values(q[:, rows], mantissa[rows], exponent[rows]), zeros)
     order = np.argsort(-exponent, kind="stable")
     left, right, scale = q[:, order], mantissa[order], exponent[order].astype(np.int64)
     for _ in range(SWEEPS):

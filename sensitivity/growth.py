@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.blocks import one_blas_thread
 from integrators.fields import Field
 from integrators.problem import Inputs
 from integrators.schemes import Scheme
@@ -18,15 +17,17 @@ from integrators.validation import as_count
 from integrators.values import ByValue
 
 from .arguments import as_recurrence
-from .recurrence import Recurrence, Scaled
+from .factoring import DEPENDENT, factor_product, panel_length
+from .recurrence import Recurrence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["GrowthExponents", "Stops", "growth_exponents", "qr_segments"]
+__all__ = ["GrowthExponents", "Stops", "growth_exponents"]
 
 Float = NDArray[np.float64]
-Consumer = Callable[[int, slice, Float, NDArray[np.int64]], None]
+
+LOG_2 = math.log(2.0)
 
 # Local growth rates are averaged over this many batches to estimate the standard error.
 BATCHES = 20
@@ -42,9 +43,11 @@ class GrowthExponents(ByValue):
     Attributes
     ----------
     exponents : ndarray, shape (*lanes, k)
-        Natural logarithm, per step.
+        Natural logarithm, per step. −inf for a direction that some step maps to zero, and for one of which
+        round-off leaves nothing (see `resolved`).
     standard_error : ndarray, shape (*lanes, k)
-        From the scatter of 20 consecutive batches; NaN where there are too few segments to tell.
+        Of the time average: from the scatter of 20 consecutive batches; NaN where there are too few segments
+        to tell, and for −inf.
     series : ndarray, shape (*lanes, points, k)
         The estimate after `series_steps` steps: how it converged.
     series_steps : ndarray of int, shape (points,)
@@ -53,7 +56,14 @@ class GrowthExponents(ByValue):
     step : ndarray, shape lanes
         ε.
     n_steps, burn_in, qr_every : int
-        Steps in all, steps left out, steps between two factorisations.
+        Steps in all, steps left out, most steps between two factorisations.
+    resolved : ndarray of bool, shape (*lanes, k)
+        False where an exponent is −inf because the growth of its direction in some single step was below the
+        round-off of that step: the step is singular, or so nearly that float64 cannot tell. True for numbers,
+        and for −inf where columns became exactly zero.
+    round_off : ndarray, shape (*lanes, k)
+        What the round-off of pushing and factoring columns can have changed an exponent by, estimated to first
+        order and added up as if it never cancelled; NaN for −inf. It does not contain the standard error.
     """
 
     exponents: Float
@@ -65,6 +75,8 @@ class GrowthExponents(ByValue):
     n_steps: int
     burn_in: int
     qr_every: int
+    resolved: NDArray[np.bool_]
+    round_off: Float
 
     def __array__(self, dtype=None, copy=None) -> NDArray:
         return np.asarray(self.exponents, dtype=dtype)
@@ -85,7 +97,9 @@ class GrowthExponents(ByValue):
         flat, error = np.ravel(self.exponents), np.ravel(self.standard_error)
         shown = ", ".join(f"{v:.6g} ± {e:.1g}" for v, e in zip(flat[:4], error[:4], strict=True))
         more = ", …" if flat.size > 4 else ""
-        return f"GrowthExponents({shown}{more} per step; {self.n_steps} steps, burn-in {self.burn_in})"
+        lost = np.count_nonzero(~self.resolved)
+        below = f"; {lost} below round-off" if lost else ""
+        return f"GrowthExponents({shown}{more} per step; {self.n_steps} steps, burn-in {self.burn_in}{below})"
 
 
 class Stops(Sequence[int]):
@@ -111,40 +125,38 @@ class Stops(Sequence[int]):
         return list(self)[index]
 
 
-def qr_segments(
-    recurrence: Recurrence, columns: Float, ends: Sequence[int], consume: Consumer, rows: str | None = None
-) -> Float:
-    """Factor the tangent product as Q R_n … R_1, one R for each segment.
-
-    Returns Q, (lanes, D, k), NaN in lanes whose trajectory overflowed.
+class _Sums:
+    """Growth of every column between one mark and the next, and what became of the columns.
 
     Parameters
     ----------
-    columns : ndarray, shape (D, k)
-        Orthonormal initial columns.
-    ends : sequence of int
-        Last step of every segment.
-    consume : callable
-        ``consume(step, lanes, R, exponent)`` receives the factor R · 2^exponent of the segment that ends at
-        `step`, R (lanes, k, k) upper triangular with positive diagonal, exponent (lanes,); from several
-        threads, for different lanes.
-    rows : str, optional
-        See `Recurrence.pushforward`.
+    marks : ndarray of int
+    skip : int
+        Steps before which nothing counts.
+    lanes, k : int
     """
-    last = np.zeros((int(np.prod(recurrence.shape)), *columns.shape))
 
-    def visit(lanes: slice, step: int, scaled: Scaled) -> Float:
-        q, r = np.linalg.qr(scaled.values)
-        # A positive diagonal makes the factorisation unique, and R_ii the growth.
-        sign = np.where(np.diagonal(r, axis1=-2, axis2=-1) < 0.0, -1.0, 1.0)
-        last[lanes] = q * sign[:, None, :]
-        consume(step, lanes, r * sign[:, :, None], scaled.exponent)
-        return last[lanes]
+    def __init__(self, marks: NDArray[np.int64], skip: int, lanes: int, k: int) -> None:
+        self._marks, self._skip = marks, skip
+        self.local = np.zeros((marks.size, lanes, k))
+        self.error = np.zeros((lanes, k))
+        self.unresolved = np.zeros((lanes, k), bool)
+        self._tried, self._tried_error = np.zeros((lanes, k)), np.zeros((lanes, k))
 
-    with one_blas_thread():
-        lost = recurrence.propagate(columns, ends, visit, rows=rows)
-    last[lost] = np.nan
-    return last
+    def begin(self, lanes: NDArray[np.intp]) -> None:
+        self._tried[lanes], self._tried_error[lanes] = 0.0, 0.0
+
+    def take(self, lanes: NDArray[np.intp], factors: Float, powers: NDArray[np.int64], error: Float) -> None:
+        with np.errstate(divide="ignore"):
+            growth = np.log(np.diagonal(factors, axis1=1, axis2=2))
+        self._tried[lanes] += growth + LOG_2 * powers
+        self._tried_error[lanes] += np.where(np.isfinite(error), error, 0.0)
+
+    def keep(self, lanes: NDArray[np.intp], stop: int, state: NDArray[np.int64]) -> None:
+        if stop > self._skip:
+            self.local[np.searchsorted(self._marks, stop), lanes] += self._tried[lanes]
+            self.error[lanes] += self._tried_error[lanes]
+            self.unresolved[lanes] |= state == DEPENDENT
 
 
 def growth_exponents(
@@ -174,12 +186,14 @@ def growth_exponents(
     burn_in : int, optional
         Steps during which the columns align and nothing is counted; a tenth of n_steps by default.
     qr_every : int, optional
-        Steps between two QR factorisations; by default as many as the columns stand (at most 8).
+        Steps between two QR factorisations, at most (and at most 64); 16 by default. Where the columns do not
+        stand so many, a segment is taken back and cut finer, down to single steps.
 
     Returns
     -------
     GrowthExponents
-        Natural logarithms per step, with the convergence series and a standard error.
+        Natural logarithms per step, with the convergence series, a standard error, an estimate of the
+        round-off, and whether each exponent could be resolved at all.
 
     Raises
     ------
@@ -193,6 +207,10 @@ def growth_exponents(
     With J_n … J_1 = Q R_n … R_1, λ_i = lim (1/N) Σ log (R_j)_ii (G. Benettin et al., *Meccanica* 15 (1980)
     9–30; J.-P. Eckmann, D. Ruelle, *Rev. Mod. Phys.* 57 (1985) 617–656). These are time averages; the
     singular values of the finite product are those of `log_singular_values`.
+
+    A segment is accepted if noise in the last places of its columns can change no R_ii by more than 2^22 units
+    in its last place, a bound that comes with the factorisation. Where a single step exceeds that, the noise is
+    taken from the entries of its Jacobian, and an R_ii that is no larger than its noise counts as zero.
     """
     recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
@@ -205,31 +223,26 @@ def growth_exponents(
     skip = n_steps // 10 if burn_in is None else as_count(burn_in, "burn_in")
     if skip >= n_steps:
         raise ValueError(f"burn_in must be less than n_steps = {n_steps}, got {skip}.")
-    every = recurrence.qr_interval if qr_every is None else as_count(qr_every, "qr_every", least=1)
+    panel = panel_length(k, None if qr_every is None else as_count(qr_every, "qr_every", least=1))
+    every = panel if qr_every is None else qr_every
     marks = _marks(skip, n_steps, every)
     lanes = int(np.prod(recurrence.shape))
-    local = np.zeros((marks.size, lanes, k))  # growth between one mark and the next
-
-    def consume(step: int, block: slice, r: Float, exponent: NDArray[np.int64]) -> None:
-        if step > skip:
-            with np.errstate(divide="ignore"):
-                growth = np.log(np.diagonal(r, axis1=1, axis2=2))
-            local[np.searchsorted(marks, step), block] += growth + math.log(2.0) * exponent[:, None]
-
+    sums_at = _Sums(marks, skip, lanes, k)
     # All columns: the unit vectors, exact for diagonal maps. Fewer: a random frame, because a unit vector may
     # lie in an invariant subspace of slower growth.
     frame = np.eye(size)
     if k < size:
         frame = np.linalg.qr(np.random.default_rng(0).normal(size=(size, k)))[0]
-    stops = Stops([*([skip] if skip else []), *marks.tolist()], every)
-    last = qr_segments(recurrence, frame, stops, consume)
-    local[:, np.isnan(last).any(axis=(1, 2))] = np.nan
-    sums, steps = np.cumsum(local, axis=0), marks - skip
+    stops = Stops([*([skip] if skip else []), *marks.tolist()], panel)
+    last = factor_product(recurrence, frame, stops, sums_at, revive_at=skip)
+    sums_at.local[:, np.isnan(last).any(axis=(1, 2))] = np.nan
+    sums, steps = np.cumsum(sums_at.local, axis=0), marks - skip
     points = np.unique(np.linspace(0, marks.size - 1, min(SERIES, marks.size)).astype(int))
     shape = recurrence.shape
     # A map that does not mix its columns leaves the growth rates in the order of the frame.
     order = np.argsort(-sums[-1], axis=1, kind="stable")
     sums = np.take_along_axis(sums, order[None], axis=2)
+    unresolved, error = (np.take_along_axis(a, order, axis=1) for a in (sums_at.unresolved, sums_at.error))
     exponents = (sums[-1] / steps[-1]).reshape(*shape, k)
     return GrowthExponents(
         exponents,
@@ -241,6 +254,8 @@ def growth_exponents(
         n_steps,
         skip,
         every,
+        ~unresolved.reshape(*shape, k),
+        np.where(np.isfinite(exponents), error.reshape(*shape, k) / steps[-1], np.nan),
     )
 
 

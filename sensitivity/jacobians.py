@@ -297,7 +297,7 @@ def singular_values(
 
 def _from_full(recurrence: Recurrence, block: str | None, k: int, smallest: bool) -> list[NDArray]:
     """Values, exponents, left and right vectors from the full matrix, lanes flattened."""
-    columns = scaled_jacobian(recurrence, block)
+    columns = scaled_jacobian(recurrence, block).aligned()
     matrices = columns.values.reshape(-1, *columns.values.shape[-2:])
     finite = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))  # NaN where the trajectory left float64
     left, values, right = svd(np.where(finite[:, None, None], matrices, 0.0))
@@ -332,7 +332,7 @@ def float32_error(
                 field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
             ),
             block,
-        )
+        ).aligned()
         for dtype in (np.float32, np.float64)
     )
     with np.errstate(over="ignore", under="ignore"):

@@ -206,7 +206,9 @@ def gradient_profile(
         entries = slice(*np.searchsorted(index, (kept.first, kept.first + len(kept.values))))
         here = index[entries] - kept.first
         values = kept.values[here][:, rows] if len(here) < len(kept.values) else kept.values[:, rows]
-        norms, powers = spectral_norms(Scaled(values.transpose(3, 0, 1, 2), kept.exponents[here].T))
+        columns_of_lanes = values.transpose(3, 0, 1, 2)
+        powers = kept.exponents[here].transpose(2, 0, 1)
+        norms, powers = spectral_norms(Scaled.of(columns_of_lanes, powers))
         mantissa[kept.lanes, entries], exponent[kept.lanes, entries] = norms, powers
 
     sweep = input_cotangents if of == "inputs" else node_cotangents

@@ -14,12 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from integrators.column_scale import aligned, common_exponent
 from integrators.values import ByValue
+
+if TYPE_CHECKING:
+    from .recurrences.block import Block
 
 __all__ = ["Linearised", "Recurrence", "Scaled", "Visit"]
 
@@ -34,15 +38,36 @@ class Scaled(ByValue):
     ----------
     values : ndarray, shape (*lanes, rows, columns)
     exponent : ndarray of int, shape lanes
+    apart : ndarray of int, shape (*lanes, columns), or None
+        Further powers of two of single columns, where those of some lane lie further apart than float64
+        reaches: the columns are ``values · 2^(exponent + apart)``. None in all other cases.
     """
 
     values: Float
     exponent: NDArray[np.int64]
+    apart: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(cls, values: Float, exponents: NDArray[np.int64]) -> Scaled:
+        """From an exponent for each column, shape (*lanes, columns)."""
+        values = values.copy()
+        return cls(values, *common_exponent([values], exponents))
+
+    @property
+    def exponents(self) -> NDArray[np.int64]:
+        """The exponent of each column, shape (*lanes, columns)."""
+        common = np.repeat(self.exponent[..., None], self.values.shape[-1], axis=-1)
+        return common if self.apart is None else common + self.apart
+
+    def aligned(self) -> Scaled:
+        """The same with one exponent a lane: columns too small to be held beside the largest become zero."""
+        (values,), exponent = aligned([self.values], self.exponent, self.apart)
+        return Scaled(values, exponent)
 
     def unscaled(self) -> Float:
         """The columns in float64: exact where they fit, ±inf or 0 where they do not."""
         with np.errstate(over="ignore", under="ignore"):
-            return np.ldexp(self.values, self.exponent[..., None, None])
+            return np.ldexp(self.values, self.exponents[..., None, :])
 
 
 Visit = Callable[[slice, int, Scaled], "Float | None"]
@@ -134,6 +159,15 @@ class Recurrence(Protocol):
         """
         ...
 
+    def walk(
+        self, columns: ArrayLike, follow: Callable[[Block], None], rows: str | None = None
+    ) -> NDArray[np.bool_]:
+        """Push columns forwards in pieces that may be taken back; `follow` moves one block of lanes after another.
+
+        Returns which lanes were lost, (lanes,).
+        """
+        ...
+
     def select(self, lanes: slice | NDArray[np.bool_], threads: int | None = None) -> Recurrence:
         """The same recurrence on some of its lanes, flattened; on as many threads unless told otherwise."""
         ...
@@ -144,7 +178,7 @@ class Recurrence(Protocol):
 
     @property
     def qr_interval(self) -> int:
-        """Steps between two QR factorisations of pushed columns."""
+        """Steps that columns can be pushed, whatever they meet, before a QR factorisation loses digits."""
         ...
 
     @property

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.blocks import POOL_SECONDS, Ticker, run_blocks
+from integrators.column_scale import common_exponent
 from integrators.threads import thread_count
 from integrators.validation import as_number
 from integrators.values import ByValue
@@ -126,14 +127,15 @@ def scaled_jacobian(recurrence: Recurrence, block: str | None) -> Scaled:
     ]
     if len(pieces) == 1:
         return pieces[0]
-    exponent = np.max([piece.exponent for piece in pieces], axis=0)
-    with np.errstate(under="ignore"):
-        aligned = [np.ldexp(p.values, (p.exponent - exponent)[..., None, None]) for p in pieces]
-    return Scaled(np.concatenate(aligned, axis=-1), exponent)
+    values, exponents = (
+        np.concatenate([getattr(p, name) for p in pieces], axis=-1) for name in ("values", "exponents")
+    )
+    return Scaled(values, *common_exponent([values], exponents))
 
 
 def spectral_norm(columns: Scaled) -> tuple[Float, NDArray[np.int64]]:
     """‖·‖₂ of every lane as (mantissa, exponent); NaN and inf stay what they are."""
+    columns = columns.aligned()
     # Powers of two that bring the largest entry near one are exact and keep the squares in range.
     largest = np.abs(columns.values).max(axis=(-2, -1), initial=0.0)
     finite = np.isfinite(largest)

@@ -49,6 +49,7 @@ def spectral_norms(columns: Scaled) -> tuple[Float, NDArray[np.int64]]:
     A vector's norm is its length. For a matrix, √λ_max(AᵀA) has a relative error of some units in the last
     place, unlike the smaller singular values from AᵀA; large matrices try Lanczos first.
     """
+    columns = columns.aligned()
     largest = np.abs(columns.values).max(axis=(-2, -1), initial=0.0)
     finite = np.isfinite(largest)
     # Powers of two that bring the largest entry near one are exact and keep the squares in range.

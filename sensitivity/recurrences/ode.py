@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Self
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from integrators.blocks import one_blas_thread
+from integrators.column_scale import per_column
 from integrators.fields import Field
 from integrators.flow import Lanes
 from integrators.linearisation import Linearisation
@@ -26,6 +27,7 @@ from integrators.validation import as_array
 from integrators.values import ByValue
 
 from ..recurrence import Scaled, Visit
+from .block import Block
 
 __all__ = ["OdeRecurrence"]
 
@@ -160,8 +162,9 @@ class OdeRecurrence(ByValue):
         def at_end(block: slice, step: int, lanes: Lanes) -> None:
             n = block.stop - block.start
             parts = [part.transpose(2, 0, 1)[:n, :, :k] for part in (lanes.dy, lanes.dp)]
-            values = parts[0].copy() if self.problem.first_order else np.concatenate(parts, axis=1)
-            replaced = visit(block, step, Scaled(values, lanes.exponent[:n].copy()))
+            values = parts[0] if self.problem.first_order else np.concatenate(parts, axis=1)
+            powers = per_column(lanes.exponent, lanes.dy.shape[2], k, n)
+            replaced = visit(block, step, Scaled.of(values, powers))
             if replaced is None:
                 return
             for part, target in zip((replaced[:, :d], replaced[:, d:]), (lanes.dy, lanes.dp), strict=True):
@@ -179,9 +182,26 @@ class OdeRecurrence(ByValue):
         )
         return self.check_lost(lost)
 
+    def walk(
+        self, columns: ArrayLike, follow: Callable[[Block], None], rows: str | None = None
+    ) -> NDArray[np.bool_]:
+        """Push columns (D, k) forwards in pieces that may be taken back: `follow` moves each block of lanes.
+
+        Returns which lanes were lost to an overflow of the state.
+        """
+        start = self._split(columns, "columns")
+
+        def each(lanes: slice, state: Lanes, go: Callable[[Lanes, int, int], None]) -> None:
+            follow(Block(self.problem, lanes, state, go, start[0].shape[1]))
+
+        *_, lost = self.problem.forward(
+            start, close=rows != "position", follow=each, threads=self.threads, progress=self.progress
+        )
+        return self.check_lost(lost)
+
     @property
     def qr_interval(self) -> int:
-        """Steps that columns can be pushed before they align so far that a QR loses digits."""
+        """Steps that columns can be pushed, whatever they meet, before a QR loses digits."""
         problem = self.problem
         schedule = Schedule.of(problem.scheme, problem.n_steps)
         return problem.steps_within(10, 8, max(problem.range_bits(schedule, problem.steps)))
@@ -236,7 +256,10 @@ class OdeRecurrence(ByValue):
         else:
             whole = part.y if self.problem.first_order else np.concatenate([part.y, part.p], axis=1)
             values = whole if rows is None else whole[:, self.blocks[rows]]
-        return Scaled(values.reshape(*self.shape, *values.shape[1:]), part.exponent.reshape(self.shape))
+        apart = None if part.apart is None else part.apart.reshape(*self.shape, values.shape[-1])
+        return Scaled(
+            values.reshape(*self.shape, *values.shape[1:]), part.exponent.reshape(self.shape), apart
+        )
 
     def check_lost(self, lost: NDArray[np.int64], *tangents: Float) -> NDArray[np.bool_]:
         """Raise, or make tangents NaN and warn, where they are those of a trajectory that overflowed.
@@ -311,4 +334,5 @@ class LinearisedOde:
         y = columns[:, : self._d]
         p = np.zeros_like(y) if self._first_order else columns[:, self._d :]
         end = sweep(y, p)
-        return Scaled(end.y if self._first_order else np.concatenate([end.y, end.p], axis=1), end.exponent)
+        values = end.y if self._first_order else np.concatenate([end.y, end.p], axis=1)
+        return Scaled(values, end.exponent, end.apart)

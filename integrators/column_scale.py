@@ -1,0 +1,91 @@
+"""Columns with a power of two each, brought to one power of two for every batch member where they fit.
+
+The compiled drivers count the growth of every column by itself, so that a column that decays is not lost
+beside one that grows. Most columns never leave float64, and then one exponent says it all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["aligned", "column_counts", "common_exponent", "per_column"]
+
+Counts = NDArray[np.int64]
+
+# A shift by so many bits turns any float64 into zero or an infinity.
+FURTHEST = 4200
+
+
+def column_counts(k: int, n: int) -> Counts:
+    """Exponents for k columns of n batch members, as the drivers take them: flat, members last."""
+    return np.zeros(max(1, k) * n, np.int64)
+
+
+def per_column(exponent: Counts, n: int, k: int, members: int) -> Counts:
+    """What a driver counted for n members: that of the first k columns of the first `members`, (members, k)."""
+    return exponent.reshape(-1, n).T[:members, :k].copy()
+
+
+def common_exponent(parts: Sequence[NDArray], exponent: Counts) -> tuple[Counts, Counts | None]:
+    """One exponent for each member, and what single columns have beyond it, or None.
+
+    Parameters
+    ----------
+    parts : sequence of ndarray, shape (..., rows, k)
+        Rows of the same columns, changed in place: the columns are ``ldexp(part, exponent[..., None, :])``.
+    exponent : ndarray of int, shape (..., k)
+
+    Returns
+    -------
+    common : ndarray of int, shape (...)
+    apart : ndarray of int, shape (..., k), or None
+        None if ``ldexp(part, common[..., None, None])`` holds every column without rounding; else the columns
+        are ``ldexp(part, common[..., None, None] + apart[..., None, :])``.
+    """
+    if exponent.shape[-1] == 0:
+        return np.zeros(exponent.shape[:-1], np.int64), None
+    nonzero = np.zeros(exponent.shape, bool)
+    for part in parts:
+        nonzero |= (part != 0.0).any(axis=-2)
+    least = np.iinfo(np.int64).min // 4
+    common = np.where(nonzero, exponent, least).max(axis=-1)
+    common = np.where(common == least, 0, common)
+    # A column of zeros needs no exponent; the other shifts are zero or negative.
+    shift = np.where(nonzero, exponent - common[..., None], 0)
+    if not shift.any():
+        return common, None
+    apart = np.zeros_like(shift)
+    moved = np.clip(shift, -FURTHEST, 0)[..., None, :]
+    with np.errstate(under="ignore", invalid="ignore"):
+        down = [np.ldexp(part, moved.astype(np.int32)) for part in parts]
+        kept = np.ones(shift.shape, bool)
+        for part, small in zip(parts, down, strict=True):
+            same = (np.ldexp(small, -moved.astype(np.int32)) == part) | ~np.isfinite(part)
+            kept &= same.all(axis=-2)
+    apart = np.where(kept, 0, shift)
+    for part, small in zip(parts, down, strict=True):
+        np.copyto(part, small, where=kept[..., None, :])
+    return common, apart if apart.any() else None
+
+
+def aligned(
+    parts: Sequence[NDArray], exponent: Counts, apart: Counts | None
+) -> tuple[Sequence[NDArray], Counts]:
+    """The columns of `common_exponent` with one exponent for each member, whatever that costs small columns.
+
+    The largest column has the size one, and what is smaller by more than float64 holds becomes zero: right for
+    norms and sums, which it does not change.
+    """
+    if apart is None:
+        return parts, exponent
+    size = np.max([np.abs(part).max(axis=-2, initial=0.0) for part in parts], axis=0)
+    _, top = np.frexp(np.where(np.isfinite(size), size, 1.0))
+    least = np.iinfo(np.int64).min // 4
+    reference = np.where(size != 0.0, apart + top, least).max(axis=-1)
+    reference = np.where(reference == least, 0, reference)
+    shift = np.clip(apart - reference[..., None], -FURTHEST, FURTHEST).astype(np.int32)
+    with np.errstate(under="ignore"):
+        return [np.ldexp(part, shift[..., None, :]) for part in parts], exponent + reference
