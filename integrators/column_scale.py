@@ -25,7 +25,7 @@ def column_counts(k: int, n: int) -> Counts:
 
 
 def per_column(exponent: Counts, n: int, k: int, members: int) -> Counts:
-    """What a driver counted for n members: that of the first k columns of the first `members`, (members, k)."""
+    """Of what a driver counted for n members, the first k columns of the first `members`: (members, k)."""
     return exponent.reshape(-1, n).T[:members, :k].copy()
 
 
@@ -76,8 +76,8 @@ def aligned(
 ) -> tuple[Sequence[NDArray], Counts]:
     """The columns of `common_exponent` with one exponent for each member, whatever that costs small columns.
 
-    The largest column has the size one, and what is smaller by more than float64 holds becomes zero: right for
-    norms and sums, which it does not change.
+    The largest column has the size one, and what is smaller by more than float64 holds becomes zero, which
+    changes no norm and no sum.
     """
     if apart is None:
         return parts, exponent

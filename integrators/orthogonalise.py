@@ -1,9 +1,10 @@
 """Columns made orthonormal by Householder reflections, with what noise in them does to every factor.
 
-C = Q R with the diagonal of R positive. To first order a change δC of the columns changes R_jj by the fraction
-(Qᵀ δC R⁻¹)_jj, so that Σ_i ‖δc_i‖ |R⁻¹_ij| bounds what noise ‖δc_i‖ in the columns can do to it. Rows are taken
-in the order of their size, which keeps small rows accurate beside large ones (N. J. Higham, *Accuracy and
-Stability of Numerical Algorithms*, 2nd ed., sections 19.4 and 19.9). Nothing here depends on BLAS or on threads.
+C = Q R with the diagonal of R positive. To first order a change δC of the columns changes R_jj by the
+fraction (Qᵀ δC R⁻¹)_jj, so that Σ_i ‖δc_i‖ |R⁻¹_ij| bounds what noise ‖δc_i‖ in the columns can do to it.
+Rows are taken in the order of their size, which keeps small rows accurate beside large ones (N. J. Higham,
+*Accuracy and Stability of Numerical Algorithms*, 2nd ed., sections 19.4 and 19.9). Nothing here depends on
+BLAS or on the number of threads.
 """
 
 from __future__ import annotations
@@ -18,14 +19,13 @@ from .compiled import helper, kernel
 __all__ = ["BARRED", "DEPENDENT", "FRESH", "VANISHED", "orthogonalise"]
 
 FRESH, VANISHED, DEPENDENT, BARRED = 0, 1, 2, 3
-"""Of a column: it takes part; it was found to be exactly zero, and is left out; it depends on the ones before it,
-and is left out; it is to be taken as dependent now, so that it has factors with the ones before it and no own."""
+"""State of a column. FRESH: it takes part. VANISHED: it was found to be exactly zero, and is left out.
+DEPENDENT: it was a combination of the ones before it, and is left out. BARRED: it is to be taken for such a
+combination now, so that it has factors with the ones before it and none of its own.
+"""
 
-_STACK, _TABLE, _COUNTS = (
-    types.Array(types.float64, 3, "C"),
-    types.Array(types.float64, 2, "C"),
-    types.Array(types.int64, 2, "C"),
-)
+_VECTOR, _TABLE, _STACK = (types.Array(types.float64, n, "C") for n in (1, 2, 3))
+_COUNTS = types.Array(types.int64, 2, "C")
 
 
 @helper
@@ -176,8 +176,8 @@ def error_of_diagonal(r, noise, error):
                 error[j] += noise[i] * abs(inverse[i, j])
 
 
-@kernel(types.void(_STACK, _COUNTS, _COUNTS, types.float64, _STACK, _TABLE))
-def orthogonalise(columns, power, state, eps, factors, error):
+@kernel(types.void(_STACK, _COUNTS, _COUNTS, types.float64, _STACK, _TABLE, _VECTOR))
+def orthogonalise(columns, power, state, eps, factors, error, worst):
     """Factor the columns of every batch member in place: columns · 2^power = Q · factors · diag(2^power).
 
     Parameters
@@ -195,6 +195,8 @@ def orthogonalise(columns, power, state, eps, factors, error):
     error : (members, k)
         What the noise can change a diagonal factor by, relative to it, to first order; inf for a factor zero,
         and 0 for columns that are left out.
+    worst : (members,)
+        The largest of these; 0 where a column is not finite.
     """
     members, _, k = columns.shape
     noise = np.empty(k)
@@ -205,6 +207,7 @@ def orthogonalise(columns, power, state, eps, factors, error):
             r[:, :] = np.nan
             a[:, :] = np.nan
             error[q, :] = np.nan
+            worst[q] = 0.0
             continue
         relative_noise(power[q], state[q], eps, noise)
         householder(a, r, state[q])
@@ -212,3 +215,4 @@ def orthogonalise(columns, power, state, eps, factors, error):
         for j in range(k):
             if state[q, j] == FRESH and r[j, j] == 0.0:
                 error[q, j] = np.inf
+        worst[q] = error[q].max()

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Ticker
-from .column_scale import FURTHEST
 from .checkpoint import (
     MEMORY_BYTES,
     Cotangents,
@@ -22,6 +21,7 @@ from .checkpoint import (
     initial_lanes,
     stretch,
 )
+from .column_scale import FURTHEST
 from .flow import Run
 from .keeping import neural_pull_keeping, retreat_keeping_kicks
 from .neural import NeuralField

@@ -1,20 +1,21 @@
 """The tangent product of a run as Q R_n … R_1, with as many steps to a factor as round-off allows.
 
-Pushed columns turn towards the direction of fastest growth, and what tells them apart drowns in round-off. How
-soon is not known beforehand. So a run is taken panel by panel, and each panel in 1, 2, 4, … segments of one
-length: a segment that lost too much is taken back and its panel cut finer, for that batch member alone; a panel
-that lost little lets the next one be cut half as fine. Every member decides by its own columns, so that results
-do not depend on who else is in a block.
+Pushed columns turn towards the direction of fastest growth, and what tells them apart drowns in round-off.
+How soon is not known beforehand. So a run is taken panel by panel, and each panel in 1, 2, 4, … segments of
+one length. A segment that lost too much is taken back and its panel is cut finer, for that batch member
+alone; after a panel that lost little the next one is cut half as fine. Every member decides by its own
+columns, so that results do not depend on which others share its block.
 
-A single step cannot be cut. Where it loses too much its Jacobian itself is looked at: round-off of the entries of
-a column says what noise the pushed column holds, and a factor that is no more than that noise is no number; its
-column *depends* on the ones before it, and is left out from there on.
+A single step cannot be cut. Where it loses too much, its Jacobian itself is looked at: the round-off of its
+entries says what noise a pushed column holds, and a factor that is no larger than its noise counts as zero.
+Its column *depends* on the ones before it, and is left out from there on.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -36,8 +37,8 @@ Counts = NDArray[np.int64]
 # Steps of a panel: a factorisation costs no more than a few steps then, and what turns round within a panel
 # has had no time to fall below round-off and come back.
 PANEL, LONGEST_PANEL = 16, 64
-# Noise of a pushed column beside the largest, in units of its last place, and the bits of a diagonal factor that
-# may be lost to it in one segment; half of them let the next panel be cut half as fine.
+# Noise of every pushed column, in units of the last place of the largest, and the bits of a diagonal factor
+# that may be lost to it in one segment; where only half of them are, the next panel is cut half as fine.
 NOISE, BITS_LOST = 4.0, 20
 # float32 has fewer to lose.
 BITS_LOST_32 = 9
@@ -59,18 +60,18 @@ class Factors(Protocol):
         ...
 
     def take(self, lanes: NDArray[np.intp], factors: Float, powers: Counts, error: Float) -> None:
-        """Factors R · diag(2^powers) of some lanes, (n, k, k) and (n, k), with their relative errors (n, k)."""
+        """Factors R · diag(2^powers) of some lanes, (n, k, k) and (n, k); relative errors of R_ii, (n, k)."""
         ...
 
     def keep(self, lanes: NDArray[np.intp], stop: int, state: Counts) -> None:
-        """What was taken since `begin` counts; the panel ended at step `stop`, its columns are (n, k) `state`."""
+        """What was taken since `begin` counts; the panel ended at `stop`, its columns in `state`, (n, k)."""
         ...
 
 
-def panel_length(k: int, qr_every: int | None) -> int:
-    """Steps between two factorisations, at most."""
+def panel_length(k: int, qr_every: int | None, most: int = LONGEST_PANEL) -> int:
+    """Steps between two factorisations, at most; by default no more than `most`."""
     if qr_every is None:
-        return LONGEST_PANEL if k == 1 else PANEL  # a single column has nothing to lose
+        return min(most, LONGEST_PANEL if k == 1 else PANEL)  # a single column has nothing to lose
     return min(qr_every, LONGEST_PANEL)
 
 
@@ -126,7 +127,7 @@ class _Walk:
         self.state = np.zeros((n, k), np.int64)
         self.first = block.lanes.start
         self.safe = safe
-        self.levels: NDArray[np.int64] | None = None
+        self.levels = np.full(n, -1)
         double = block.eps < 1e-10
         self.noise = NOISE * block.eps
         self.limit = self.noise * 2.0 ** (BITS_LOST if double else BITS_LOST_32)
@@ -134,30 +135,25 @@ class _Walk:
 
     def panel(self, start: int, stop: int) -> None:
         """Steps from `start` to `stop`, for every lane as fine as it needs."""
-        finest = max(0, math.ceil(math.log2(stop - start)))
-        if self.levels is None:  # fine enough whatever comes
-            fine = math.ceil(math.log2((stop - start) / min(self.safe, stop - start)))
-            self.levels = np.full(self.block.members, fine)
-        levels = np.minimum(self.levels, finest)
+        length = stop - start
+        if start == 0:  # fine enough whatever comes
+            self.levels[:] = _halvings(length / min(self.safe, length))
+        levels = np.minimum(self.levels, _halvings(length))
         mark, frame, state = self.block.mark(), self.frame, self.state
+        self.frame, self.state = frame.copy(), state.copy()
         pending = np.ones(self.block.members, bool)
-        first = True
-        while pending.any():
+        while True:
             level = int(levels[pending].min())
             chosen = np.flatnonzero(pending & (levels == level))
-            if not first:
-                self.block.back_to(mark)
-            first = False
             done, ends, states, worst = self._cut(start, stop, level, frame, state.copy(), chosen)
             self.factors.keep(self.first + done, stop, states[done])
-            self.frame = self.frame.copy() if self.frame is frame else self.frame
-            self.state = self.state.copy() if self.state is state else self.state
             self.frame[done], self.state[done] = ends[done], states[done]
+            self.levels[done] = np.where(worst[done] <= self.calm, max(level - 1, 0), level)
+            levels[chosen] += 1
             pending[done] = False
-            levels[np.setdiff1d(chosen, done, assume_unique=True)] += 1
-            calm = done[worst[done] <= self.calm]
-            self.levels[done] = level
-            self.levels[calm] = max(level - 1, 0)
+            if not pending.any():
+                return
+            self.block.back_to(mark)
 
     def _cut(
         self, start: int, stop: int, level: int, frame: Float, state: Counts, chosen: NDArray[np.intp]
@@ -168,47 +164,40 @@ class _Walk:
         self.block.replace(frame)
         length, pieces = stop - start, 1 << level
         cuts = sorted({start + (length * i) // pieces for i in range(pieces + 1)})
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+        for a, b in pairwise(cuts):
             one = b - a == 1
             mark = self.block.mark() if one else None
             self.block.go(a, b)
             columns, powers = self.block.columns()
-            before = state.copy()
-            pushed = columns.copy() if one else columns
-            pushed_powers = powers.copy() if one else powers
-            factors, error = self._factor(columns, powers, state)
-            largest = np.max(np.where(state == FRESH, error, 0.0), axis=1, initial=0.0)
-            bad = np.zeros(len(worst), bool)
-            bad[chosen] = largest[chosen] > self.limit
-            if bad.any() and one:
-                again = np.flatnonzero(bad)
-                given = pushed[again], pushed_powers[again], before[again]
+            given = [part.copy() for part in (columns, powers, state)] if one else []
+            factors, error, largest = self._factor(columns, powers, state)
+            bad = chosen[largest[chosen] > self.limit]
+            if bad.size and one:
                 entries = self._entries(frame, mark, a)
-                found = self._resolved(given, (entries[0][again], entries[1][again]))
-                columns[again], powers[again], state[again], factors[again], error[again] = found
-            elif bad.any():
-                chosen = chosen[~bad[chosen]]
+                found = self._resolved([part[bad] for part in given], [part[bad] for part in entries])
+                columns[bad], powers[bad], state[bad], factors[bad], error[bad] = found
+            elif bad.size:
+                chosen = np.setdiff1d(chosen, bad, assume_unique=True)
                 if not chosen.size:
                     break
-            worst[chosen] = np.fmax(worst[chosen], largest[chosen])
-            self.factors.take(self.first + chosen, factors[chosen], powers[chosen], error[chosen])
+            np.maximum(worst, largest, out=worst)
+            whole = chosen.size == len(worst)
+            part = (factors, powers, error) if whole else (factors[chosen], powers[chosen], error[chosen])
+            self.factors.take(self.first + chosen, *part)
             frame = columns
             self.block.replace(frame)
         return chosen, frame, state, worst
 
-    def _factor(self, columns: Float, powers: Counts, state: Counts) -> tuple[Float, Float]:
-        """`orthogonalise` in place: factors and their relative errors."""
+    def _factor(self, columns: Float, powers: Counts, state: Counts) -> tuple[Float, Float, Float]:
+        """`orthogonalise` in place: factors, their relative errors, and the largest of these."""
         n, size, k = columns.shape
-        factors, error = np.empty((n, k, k)), np.empty((n, k))
-
-        def call() -> None:
-            orthogonalise(columns, powers, state, self.noise, factors, error)
-
+        factors, error, worst = np.empty((n, k, k)), np.empty((n, k)), np.empty(n)
+        arguments = columns, powers, state, self.noise, factors, error, worst
         if 4.0 * n * size * k * k > INTERRUPTED_FROM:
-            interruptible(call)
+            interruptible(lambda: orthogonalise(*arguments))
         else:
-            call()
-        return factors, error
+            orthogonalise(*arguments)
+        return factors, error, worst
 
     def _entries(self, frame: Float, mark: object, start: int) -> tuple[Float, Counts]:
         """|J| |Q| of one step, as values · 2^powers with one power for each lane."""
@@ -219,9 +208,12 @@ class _Walk:
             return whole @ np.abs(frame), top
 
     def _resolved(
-        self, given: tuple[Float, Counts, Counts], entries: tuple[Float, Counts]
+        self, given: Sequence[NDArray], entries: Sequence[NDArray]
     ) -> tuple[Float, Counts, Counts, Float, Float]:
-        """Factor the columns of one step, leaving out those that are noise: columns, powers, state, factors, error."""
+        """Factor the columns of one step without those that are noise.
+
+        Returns columns, powers, state, factors and their relative errors.
+        """
         barred = np.zeros(given[2].shape, bool)
         unit = NOISE_OF_A_STEP * self.block.eps
         while True:
@@ -230,20 +222,20 @@ class _Walk:
             _, own = np.frexp(np.abs(columns).max(axis=1))
             rows = np.ldexp(np.abs(columns), -own[:, None, :]).max(axis=2)
             state[barred] = BARRED
-            factors, _ = self._factor(columns, powers, state)
+            factors, *_ = self._factor(columns, powers, state)
             shift = np.clip(entries[1][:, None] - powers, -2100, 2100)
             with np.errstate(over="ignore", under="ignore", invalid="ignore"):
                 noise = rows[:, :, None] + np.ldexp(entries[0], shift[:, None, :])
                 along = np.abs(columns).transpose(0, 2, 1) @ noise  # of column i along q_j, at [j, i]
                 error = unit * _relative(along, factors)
             state[barred] = DEPENDENT
-            lost = (state == FRESH) & ~(error <= UNRESOLVED) & np.isfinite(factors).all(axis=(1, 2))[:, None]
+            finite = np.isfinite(factors).all(axis=(1, 2))[:, None]
+            lost = np.asarray(np.where(finite, np.logical_and(state == FRESH, ~(error <= UNRESOLVED)), False))
             if not lost.any():
                 return columns, powers, state, factors, np.where(state == FRESH, error, 0.0)
             # A column that comes after a lost one was made orthogonal to noise: it is looked at anew.
-            first = np.arange(lost.shape[1]) == lost.argmax(axis=1)[:, None]
-            many = barred.sum(axis=1) >= ONE_BY_ONE
-            barred |= lost & (first | many[:, None])
+            many = barred.sum(axis=1, keepdims=True) >= ONE_BY_ONE
+            barred |= lost & ((np.cumsum(lost, axis=1) == 1) | many)
 
     def revive(self) -> None:
         """Columns that were left out go on in directions of their own, orthogonal to all others."""
@@ -271,3 +263,8 @@ def _relative(along: Float, factors: Float) -> Float:
         found[q] = np.inf
         found[q, live] = np.einsum("ji,ij->j", along[q][np.ix_(live, live)], np.abs(inverse))
     return found
+
+
+def _halvings(ratio: float) -> int:
+    """How often to halve for what is `ratio` times smaller."""
+    return max(0, math.ceil(math.log2(ratio)))

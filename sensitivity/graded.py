@@ -119,17 +119,17 @@ class _RowScaled:
         for tried, kept in zip(self._tried, (self.mantissa, self.exponent), strict=True):
             kept[lanes] = tried[lanes]
 
-    def take(self, lanes: NDArray[np.intp], factor: Float, powers: Counts, error: Float) -> None:
-        """product ← factor · diag(2^powers) · product, for some lanes."""
+    def take(self, lanes: NDArray[np.intp], factors: Float, powers: Counts, error: Float) -> None:
+        """product ← factors · diag(2^powers) · product, for some lanes."""
         mantissa, exponents = self._tried
         old, exponent = mantissa[lanes], exponents[lanes] + powers
         # Row i of the new product mixes the old rows j ≥ i; their weights relative to the largest of them.
         # (Where the diagonal is zero the row may be dominated by a later one.)
-        nonzero = np.where(factor != 0.0, exponent[:, None, :], np.iinfo(np.int64).min // 4)
+        nonzero = np.where(factors != 0.0, exponent[:, None, :], np.iinfo(np.int64).min // 4)
         top = nonzero.max(axis=2)
         top = np.where(top < np.iinfo(np.int64).min // 8, 0, top)
         relative = np.clip(exponent[:, None, :] - top[:, :, None], -2000, 0)
-        new = np.ldexp(factor, relative) @ old
+        new = np.ldexp(factors, relative) @ old
         _, shift = np.frexp(np.abs(new).max(axis=2))
         mantissa[lanes] = np.ldexp(new, -shift[:, :, None])
         exponents[lanes] = top + shift

@@ -62,8 +62,8 @@ class GrowthExponents(ByValue):
         round-off of that step: the step is singular, or so nearly that float64 cannot tell. True for numbers,
         and for −inf where columns became exactly zero.
     round_off : ndarray, shape (*lanes, k)
-        What the round-off of pushing and factoring columns can have changed an exponent by, estimated to first
-        order and added up as if it never cancelled; NaN for −inf. It does not contain the standard error.
+        What the round-off of pushing and factoring columns can have changed an exponent by, estimated to
+        first order and added up as if it never cancelled; NaN for −inf. The standard error is another matter.
     """
 
     exponents: Float
@@ -186,8 +186,8 @@ def growth_exponents(
     burn_in : int, optional
         Steps during which the columns align and nothing is counted; a tenth of n_steps by default.
     qr_every : int, optional
-        Steps between two QR factorisations, at most (and at most 64); 16 by default. Where the columns do not
-        stand so many, a segment is taken back and cut finer, down to single steps.
+        Steps between two QR factorisations, at most (and at most 64); up to 16 by default. Where the columns
+        do not stand so many, a segment is taken back and cut finer, down to single steps.
 
     Returns
     -------
@@ -208,9 +208,9 @@ def growth_exponents(
     9–30; J.-P. Eckmann, D. Ruelle, *Rev. Mod. Phys.* 57 (1985) 617–656). These are time averages; the
     singular values of the finite product are those of `log_singular_values`.
 
-    A segment is accepted if noise in the last places of its columns can change no R_ii by more than 2^22 units
-    in its last place, a bound that comes with the factorisation. Where a single step exceeds that, the noise is
-    taken from the entries of its Jacobian, and an R_ii that is no larger than its noise counts as zero.
+    A segment is accepted if noise in the last places of its columns can change no R_ii by more than 2^22
+    units in its last place, a bound that comes with the factorisation. Where a single step exceeds that, the
+    noise is taken from the entries of its Jacobian, and an R_ii no larger than its noise counts as zero.
     """
     recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
@@ -223,8 +223,11 @@ def growth_exponents(
     skip = n_steps // 10 if burn_in is None else as_count(burn_in, "burn_in")
     if skip >= n_steps:
         raise ValueError(f"burn_in must be less than n_steps = {n_steps}, got {skip}.")
-    panel = panel_length(k, None if qr_every is None else as_count(qr_every, "qr_every", least=1))
-    every = panel if qr_every is None else qr_every
+    asked = None if qr_every is None else as_count(qr_every, "qr_every", least=1)
+    panel = panel_length(
+        k, asked, most=max(8, (n_steps - skip) // (2 * BATCHES))
+    )  # enough marks for the error
+    every = panel if asked is None else asked
     marks = _marks(skip, n_steps, every)
     lanes = int(np.prod(recurrence.shape))
     sums_at = _Sums(marks, skip, lanes, k)
@@ -254,7 +257,7 @@ def growth_exponents(
         n_steps,
         skip,
         every,
-        ~unresolved.reshape(*shape, k),
+        np.logical_not(unresolved).reshape(*shape, k),
         np.where(np.isfinite(exponents), error.reshape(*shape, k) / steps[-1], np.nan),
     )
 

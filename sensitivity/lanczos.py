@@ -221,7 +221,7 @@ class _Found:
         self.left, self.right = np.zeros((lanes, n_rows, k)), np.zeros((lanes, n_columns, k))
 
     def compare(self, pulled: Float, v: Float, alpha: Float) -> None:
-        """Give up lanes in which ⟨Jᵀu, v⟩ is not ⟨u, Jv⟩ = α: then entries of a column fell out of float64."""
+        """Give up lanes where ⟨Jᵀu, v⟩ is not ⟨u, Jv⟩ = α: entries of a column left the range of float64."""
         with np.errstate(over="ignore", invalid="ignore"):
             error = np.abs(np.einsum("ld,ld->l", pulled, v) - alpha)
             given_up = error > ADJOINT_ERROR * (np.linalg.norm(pulled, axis=1) + alpha)

@@ -162,7 +162,7 @@ class Recurrence(Protocol):
     def walk(
         self, columns: ArrayLike, follow: Callable[[Block], None], rows: str | None = None
     ) -> NDArray[np.bool_]:
-        """Push columns forwards in pieces that may be taken back; `follow` moves one block of lanes after another.
+        """Push columns forwards in pieces that may be taken back; `follow` moves each block of lanes.
 
         Returns which lanes were lost, (lanes,).
         """

@@ -67,14 +67,18 @@ def test_many_members_each_with_columns_of_its_own(scaling):
     logs = log_singular_values(unroll(scaling, inputs=half))
     bits = np.array([0, 10, 20, 30, 5, 40, 1, 15, 12]) * 60.0
     np.testing.assert_allclose(logs, math.log(2) * np.stack([bits, -bits], axis=1), rtol=1e-14, atol=1e-13)
-    np.testing.assert_allclose(log_jacobian_norm(unroll(scaling, inputs=half)), math.log(2) * bits, rtol=1e-14)
+    np.testing.assert_allclose(
+        log_jacobian_norm(unroll(scaling, inputs=half)), math.log(2) * bits, rtol=1e-14
+    )
 
 
-# The Jacobian of half of the way, diag(2^600, 2^-600), is in float64 what fits; the logarithms have all of it.
+# The Jacobian of half of the way is in float64 what fits; the logarithms have all of it.
 def test_what_leaves_float64_has_its_logarithm(scaling):
     run = unroll(scaling, inputs=there_and_back(600, 2)[:2])
     np.testing.assert_array_equal(jacobian(run), [[np.inf, 0.0], [0.0, 0.0]])
-    np.testing.assert_allclose(log_singular_values(run), [1200 * math.log(2), -1200 * math.log(2)], rtol=1e-14)
+    np.testing.assert_allclose(
+        log_singular_values(run), [1200 * math.log(2), -1200 * math.log(2)], rtol=1e-14
+    )
     pushed = run.pushforward(np.eye(2))
     exact = np.ldexp(1.0, pushed.exponents - [1200, -1200]) * np.diagonal(pushed.values)
     np.testing.assert_array_equal(exact, [1.0, 1.0])
@@ -129,7 +133,8 @@ def test_columns_of_a_field_part(scheme):
     field = NeuralField(np.diag([3.0, -0.9]), np.zeros(2), activation="identity")
     run = OdeRecurrence(field, scheme, 1.0, 1200)
     alone = [
-        OdeRecurrence(NeuralField([[w]], [0.0], activation="identity"), scheme, 1.0, 1200) for w in (3.0, -0.9)
+        OdeRecurrence(NeuralField([[w]], [0.0], activation="identity"), scheme, 1.0, 1200)
+        for w in (3.0, -0.9)
     ]
     for sweep in ("pushforward", "pullback"):
         size, one = run.state_size, alone[0].state_size

@@ -32,7 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--burn-in", type=int, metavar="B", help="steps that are not counted (default a tenth of N)"
     )
     result.add_argument(
-        "--qr-every", type=int, metavar="Q", help="steps between two factorisations (default at most 8)"
+        "--qr-every",
+        type=int,
+        metavar="Q",
+        help="most steps between two factorisations (default 16; fewer where columns align)",
     )
     result.add_argument("--out", metavar="FILE.csv", help="also write the table, in full precision")
     result.add_argument("--plot", metavar="FILE.png", help="also draw it (.png, .pdf or .svg)")
@@ -73,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
             "step": asked.steps,
             "exponents": found.exponents,
             "standard_error": found.standard_error,
+            "round_off": found.round_off,
+            "resolved": found.resolved,
             "per_time": found.per_time,
             "bound": bound,
             "sum": found.exponents.sum(axis=-1),
@@ -93,6 +98,11 @@ def run(args: argparse.Namespace) -> int:
         if found.exponents.shape[-1] > 1:
             totals = ", ".join(number(float(v), 3) for v in found.exponents.sum(axis=-1))
             print(f"sum of the exponents shown, for every ε: {totals}")
+        if below := int(np.count_nonzero(found.exponents == -np.inf)):
+            many = "exponents are" if below > 1 else "exponent is"
+            whose = "their directions" if below > 1 else "its direction"
+            rest = "their" if below > 1 else "its"
+            print(f"{below} {many} −inf: {whose} vanished in some step, or fell below {rest} round-off.")
         for path in (out, plot):
             if path is not None:
                 print(f"written: {path}")

@@ -35,7 +35,11 @@ class Block:
     def __init__(
         self, problem: Problem, lanes: slice, state: Lanes, go: Callable[[Lanes, int, int], None], k: int
     ) -> None:
-        self.lanes, self.members, self.eps = lanes, lanes.stop - lanes.start, float(np.finfo(problem.dtype).eps)
+        self.lanes, self.members, self.eps = (
+            lanes,
+            lanes.stop - lanes.start,
+            float(np.finfo(problem.dtype).eps),
+        )
         self._problem, self._state, self._go, self._k = problem, state, go, k
         self._parts = (state.dy,) if problem.first_order else (state.dy, state.dp)
 
@@ -70,7 +74,7 @@ class Block:
         self._state.exponent[:] = 0
 
     def jacobian(self, mark: Any, start: int) -> tuple[Float, NDArray[np.int64]]:
-        """The Jacobian of the one step from `start`, taken from the marked state: as `columns`, with k = D."""
+        """The Jacobian of the one step from `start`, at the marked state: as `columns`, with k = D."""
         n, unit, d = self._state.dy.shape[2], np.eye(self.size), self._problem.field.dim
         padded = self.size + -self.size % self._problem.column_padding(self.size, n)
         parts = np.zeros((2, d, padded, n), self._problem.dtype)
