@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -229,8 +229,8 @@ class _Walk:
                 along = np.abs(columns).transpose(0, 2, 1) @ noise  # of column i along q_j, at [j, i]
                 error = unit * _relative(along, factors)
             state[barred] = DEPENDENT
-            finite = np.isfinite(factors).all(axis=(1, 2))[:, None]
-            lost = np.asarray(np.where(finite, np.logical_and(state == FRESH, ~(error <= UNRESOLVED)), False))
+            finite: Any = np.isfinite(factors).all(axis=(1, 2))
+            lost: Any = finite[:, None] & (state == FRESH) & ~(error <= UNRESOLVED)
             if not lost.any():
                 return columns, powers, state, factors, np.where(state == FRESH, error, 0.0)
             # A column that comes after a lost one was made orthogonal to noise: it is looked at anew.
