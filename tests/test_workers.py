@@ -279,6 +279,25 @@ def test_an_interrupted_thread_hands_over_the_cells_it_has_finished(tmp_path, mo
     assert 4 <= cells_in(tmp_path) < 8
 
 
+def test_verify_goes_on_after_a_cell_that_cannot_be_computed_again(tmp_path, monkeypatch):
+    study = Study(GRID, "norm")
+    study.run(tmp_path, progress=False)
+
+    def compute(case):
+        raise ZeroDivisionError("no norm")
+
+    def violations(case, arrays):
+        if case.field.dim == 2:
+            raise ZeroDivisionError("no bound")
+        yield from ()
+
+    row = replace(quantities.QUANTITIES["norm"], compute=compute, violations=violations)
+    monkeypatch.setitem(quantities.QUANTITIES, "norm", row)
+    found = verify(tmp_path, recompute=6, progress=False)
+    assert not found.ok and len(found.changed) == 6 and len(found.violations) == 2
+    assert "its bounds cannot be computed: no bound" in found.violations[0][1]
+
+
 # Catches: a warning for every worker, and results that depend on who computes them.
 def test_processes_give_the_bytes_of_threads(tmp_path, capfd):
     grid = {"d": 2, "activation": "relu", "y0": 1.0, "n_steps": 400, "step": [0.01, 1e100], "seed": [0, 1, 2]}
