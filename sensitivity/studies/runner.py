@@ -296,8 +296,9 @@ class _Work:
 
     def _stop(self) -> None:
         """End the workers, and keep what they had finished."""
-        for future in self._running:
-            future.cancel()
+        if self._pool.reopened is None:  # a pool that ends its processes ends its futures too
+            for future in self._running:
+                future.cancel()
         self._pool.stop()
         wait(self._running, timeout=PATIENCE)
         for future, portion in self._running.items():
