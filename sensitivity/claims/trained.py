@@ -128,7 +128,10 @@ def _figure_7(cells: Cells) -> tuple[bool, list[str]]:
 def _mnist_run(model: str) -> tuple[Mapping[str, Any] | None, str]:
     """The kept run of a model, and the command that makes it."""
     recipe = "mnist" if model == "hamiltonian" else f"mnist-{model}"
-    return committed(f"mnist-{model}", "run.json"), f"leapgrad train mnist --recipe {recipe}"
+    kept = committed(f"mnist-{model}", "run.json")
+    # The claims are about test accuracies along the run; files of old, which do not say so, have them.
+    seen = kept is not None and kept.get("watched", "test") == "test"
+    return kept if seen else None, f"leapgrad train mnist --recipe {recipe} --watch test"
 
 
 def _mnist(model: str) -> Callable[[Tools], Finding]:

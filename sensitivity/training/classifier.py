@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import inspect
+import numbers
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .estimator import BaseEstimator, ClassifierMixin, NotFittedError
+from .labelled import labelled
 from .models import MODELS, Shape, make_network, parse_step
+from .network import Network
 from .sequences import Sequences
+from .splits import hold_out
 from .start import Start
-from .trainer import Recipe, Run, Split, train
+from .trainer import Recipe, Split, enough_epochs, train
 
 __all__ = ["SequenceClassifier"]
 
 Float = NDArray[np.float64]
 
+EPOCHS = 50
 
-class SequenceClassifier:
+
+class SequenceClassifier(ClassifierMixin, BaseEstimator):
     """A recurrent network that is fitted to sequences X (n, n_steps) or (n, n_steps, n_inputs).
+
+    Where scikit-learn is installed (``pip install "leapgrad[sklearn]"``) this is one of its classifiers, for
+    `cross_val_score`, `GridSearchCV`, `Pipeline` and `clone`; without it all methods here work alike.
 
     Parameters
     ----------
@@ -32,21 +41,37 @@ class SequenceClassifier:
     scheme, activation : str, optional
     gamma : float, optional
         Of the antisymmetric model.
-    rate, batch, epochs, clip, cosine :
+    rate, batch, clip, cosine :
         See `Recipe`.
+    epochs : int, optional
+        By default 50, and as many as make 200 iterations.
     start : Start, optional
     validation : float
-        The fraction of the sequences that is set aside, to see the accuracy on while training.
+        The fraction of the sequences that is set aside, drawn from each class, to see the accuracy on while
+        training. With 0 all are trained on, and the accuracy is that on them.
     seed : int
+        Of what is set aside, of the first parameters and of the batches.
     threads : int, optional
     progress : bool, optional
+    random_state : int, numpy.random.RandomState or numpy.random.Generator, optional
+        In place of `seed`, as scikit-learn calls it; of a generator the next whole number is taken.
 
     Attributes
     ----------
     classes_ : ndarray
         The labels, sorted.
+    n_features_in_ : int
+        Number of steps of a sequence.
+    n_iter_ : int
+        Number of epochs.
     run_ : Run
         The trace of the training, and the parameters.
+
+    Notes
+    -----
+    Equal sequences of one class count as one with the sum of their weights, and those of weight 0 are left
+    out, so that a weight of two is what the row twice would be. Batches and epochs are counted in distinct
+    sequences, and only ratios of weights matter.
 
     Examples
     --------
@@ -64,85 +89,104 @@ class SequenceClassifier:
         gamma: float | None = None,
         rate: float = 0.01,
         batch: int = 100,
-        epochs: int = 50,
-        clip: float | None = None,
+        epochs: int | None = None,
+        clip: float | None = 1.0,
         cosine: bool = False,
         start: Start | None = None,
         validation: float = 0.1,
         seed: int = 0,
         threads: int | None = None,
         progress: bool | None = None,
+        random_state: Any = None,
     ) -> None:
-        for name, value in locals().items():
-            if name != "self":
-                setattr(self, name, value)
+        self.model, self.d, self.step = model, d, step
+        self.scheme, self.activation, self.gamma = scheme, activation, gamma
+        self.rate, self.batch, self.epochs, self.clip, self.cosine = rate, batch, epochs, clip, cosine
+        self.start, self.validation, self.seed = start, validation, seed
+        self.threads, self.progress, self.random_state = threads, progress, random_state
 
-    # What scikit-learn's tools need: parameters by name.
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters of the constructor by name."""
-        return {name: getattr(self, name) for name in _parameters()}
-
-    def set_params(self, **given: Any) -> SequenceClassifier:
-        """Set some of them.
+    def set_params(self, **params: Any) -> SequenceClassifier:
+        """Set some of the parameters.
 
         Raises
         ------
         ValueError
             For a name that is none of them.
         """
-        for name, value in given.items():
-            if name not in _parameters():
-                raise ValueError(f"{name!r} is no parameter; they are {', '.join(_parameters())}.")
-            setattr(self, name, value)
-        return self
+        names = self._get_param_names()
+        for name in params:
+            if name not in names:
+                raise ValueError(f"{name!r} is no parameter; they are {', '.join(names)}.")
+        return super().set_params(**params)
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> SequenceClassifier:
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn is told: sequences of one input, (n, n_steps), or of several, 3-D."""
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the network, which is made anew: it holds compiled code and memory for its runs."""
+        state: Any = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_network"}
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> SequenceClassifier:
         """Train on labelled sequences.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, n_steps) or (n, n_steps, n_inputs)
+        y : array_like, shape (n,)
+            Classes: names or whole numbers.
+        sample_weight : array_like, shape (n,), optional
+            How much each sequence counts; a weight of two is what the row twice would be.
 
         Raises
         ------
         ValueError, TypeError
-            If X and y do not fit together, or there are fewer than two classes.
+            If X, y and the weights do not fit together, or there are fewer than two classes.
         Diverged
             If the loss left the range of sense.
         """
-        params = self.get_params()
-        values, labels = Sequences.values_of(X), np.asarray(y)
-        if labels.shape != (values.shape[2],):
-            raise ValueError(
-                f"y has shape {labels.shape}; X with {values.shape[2]} sequences asks for as many."
-            )
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"y has only the class {labels[0]!r}; there is nothing to learn.")
-        whole = Sequences(values, codes.astype(np.int64), len(self.classes_))
-        if not 0.0 <= params["validation"] < 1.0:
-            raise ValueError(f"validation must be a fraction in [0, 1), got {params['validation']}.")
-        aside = int(params["validation"] * len(whole))
-        order = np.random.default_rng(params["seed"]).permutation(len(whole))
-        data = Split(whole.part(order[aside:]), whole.part(order[:aside]) if aside else whole)
-        shape = Shape(params["d"], whole.n_steps, whole.n_inputs, whole.n_classes, params["threads"])
-        self._network = self._make(shape)
-        recipe = Recipe(
-            **{name: params[name] for name in ("rate", "batch", "epochs", "seed", "clip", "cosine")}
-        )
-        theta = (params["start"] or Start()).draw(self._network, params["seed"])
-        self.run_: Run = train(self._network, data, recipe, theta, progress=params["progress"])
+        whole, classes = labelled(X, y, sample_weight)
+        seed = _seed(self.seed if self.random_state is None else self.random_state)
+        data = self._split(whole, seed)
+        epochs = enough_epochs(len(data.train), self.batch, EPOCHS) if self.epochs is None else self.epochs
+        recipe = Recipe(self.rate, self.batch, epochs, seed, self.clip, cosine=self.cosine)
+        made = self._settings(whole)
+        network = make_network(*made[:2], **made[2])
+        theta = (self.start or Start()).draw(network, seed)
+        run = train(network, data, recipe, theta, progress=self.progress)
+        self.classes_, self.n_features_in_, self.n_iter_, self.run_ = classes, whole.n_steps, epochs, run
+        self._made, self._network = made, network
         return self
 
-    def _make(self, shape: Shape) -> Any:
-        params = self.get_params()
-        options = {name: params[name] for name in ("scheme", "activation", "gamma")}
-        if params["model"] in MODELS and "step" in MODELS[params["model"]].needs:
-            options["step"] = parse_step(params["step"], shape.n_steps)
-        return make_network(params["model"], shape, **options)
+    def _split(self, whole: Sequences, seed: int) -> Split:
+        share = self.validation
+        if not isinstance(share, numbers.Real) or not 0.0 <= float(share) < 1.0:
+            raise ValueError(f"validation must be a fraction in [0, 1), got {share!r}.")
+        count = min(int(float(share) * len(whole)), len(whole) - whole.n_classes)
+        if count < 1:
+            return Split(whole, whole, blind=True)
+        left, aside = (whole.part(chosen) for chosen in hold_out(whole, count, seed))
+        return Split(left, aside, aside)
 
-    def decision_function(self, X: ArrayLike) -> Float:
-        """Scores (n, classes)."""
+    def _settings(self, data: Sequences) -> tuple[str, Shape, dict[str, Any]]:
+        """The arguments of `make_network`, as they are now: parameters may be set anew after the fit."""
+        shape = Shape(self.d, data.n_steps, data.n_inputs, data.n_classes, self.threads)
+        options = {"scheme": self.scheme, "activation": self.activation, "gamma": self.gamma}
+        if self.model not in MODELS or "step" in MODELS[self.model].needs:
+            options["step"] = parse_step(self.step, data.n_steps)
+        return self.model, shape, options
+
+    def _scores(self, X: ArrayLike) -> Float:
+        """Scores of all classes, (n, classes)."""
         if not hasattr(self, "run_"):
-            raise ValueError("this classifier is not fitted yet; call fit(X, y) first.")
-        values, network = Sequences.values_of(X), self._network
+            raise NotFittedError("this SequenceClassifier is not fitted yet; call fit(X, y) first.")
+        network: Network | None = self.__dict__.get("_network")
+        if network is None:
+            network = self._network = make_network(*self._made[:2], **self._made[2])
+        values = Sequences.values_of(X)
         if values.shape[:2] != (network.n_steps, network.n_inputs):
             wants = f"({network.n_steps}, {network.n_inputs})"
             raise ValueError(
@@ -150,21 +194,29 @@ class SequenceClassifier:
             )
         return network.scores(self.run_.theta, values).T
 
+    def decision_function(self, X: ArrayLike) -> Float:
+        """Scores (n, classes); of two classes (n,), positive where the second is the better one."""
+        scores = self._scores(X)
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
     def predict_proba(self, X: ArrayLike) -> Float:
         """Softmax of the scores (n, classes)."""
-        scores = self.decision_function(X)
+        scores = self._scores(X)
         powers = np.exp(scores - scores.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The class with the largest score for each sequence."""
-        best = self.decision_function(X).argmax(axis=1)
+        best = self._scores(X).argmax(axis=1)
         return self.classes_[best]
 
-    def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """Fraction of right answers."""
-        return float(np.mean(self.predict(X) == np.asarray(y)))
 
-
-def _parameters() -> list[str]:
-    return [name for name in inspect.signature(SequenceClassifier.__init__).parameters if name != "self"]
+def _seed(given: Any) -> int:
+    """A whole number of it, at least 0."""
+    if isinstance(given, np.random.RandomState):
+        return int(given.randint(0, 2**31 - 1))
+    if isinstance(given, np.random.Generator):
+        return int(given.integers(0, 2**31 - 1))
+    if isinstance(given, numbers.Integral) and not isinstance(given, bool) and int(given) >= 0:
+        return int(given)
+    raise ValueError(f"the seed (seed or random_state) must be a whole number from 0 on, got {given!r}.")
