@@ -7,6 +7,7 @@ from NumPy, SciPy, Numba or SymPy, nor from an operation that happened to fail.
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import re
 import traceback
@@ -22,6 +23,8 @@ import proofs
 import sensitivity
 from integrators import NeuralField, Scheme
 from sensitivity import bounds, cell, claims, falsification, studies, unroll
+from sensitivity.training.models import Shape, make_network
+from sensitivity.training.trainer import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = tuple(str(ROOT / name) for name in ("integrators", "sensitivity", "proofs", "leapgrad"))
@@ -182,6 +185,11 @@ TABLE: list[tuple[str, Any, dict[str, Any], dict[str, list[Any]]]] = [
     ("compare", sensitivity.compare, {"recurrences": {"a": RECURRENCE}},
      {"recurrences": [None, 3, "x", [], {}, {"a": 3}, {3: RECURRENCE}, [RECURRENCE], RECURRENCE, {"a": CELL},
                       {"a": RECURRENCE, "b": unroll(CELL, 5)}]}),
+    ("Recipe", lambda **entries: Recipe(**entries).checked(10), {},
+     {"rate": [*NO_SCALARS, 0.0, -1.0], "clip": [*NO_SCALARS[1:], 0.0, -1.0], "batch": COUNTS,
+      "epochs": COUNTS, "seed": [None, "x", -1, 2.5, [1], True], "threshold": [*NO_SCALARS[1:], 0.0, 1.5],
+      "check_every": COUNTS[1:], "factors": [None, 3, "x", ["W"], {"W": "x"}, {"W": None}, {"W": 0.0}]}),
+    ("make_network", make_network, {"model": "lstm", "shape": Shape(2, 5)}, {"model": [None, *NO_NAMES]}),
     ("check", proofs.check, {"name": "activation_bounds"}, {"name": [None, *NO_NAMES]}),
     ("check_mutants", proofs.check_mutants, {"name": "activation_bounds"}, {"name": [None, *NO_NAMES]}),
     ("standalone", proofs.standalone, {"reports": []}, {"reports": [None, 3, "x", [3], Module(), ["x"]]}),
@@ -193,7 +201,7 @@ TABLE: list[tuple[str, Any, dict[str, Any], dict[str, list[Any]]]] = [
     ("verify", studies.verify, {}, {"folder": [None, 3, "", b"x", Module(), "a\0b"]}),
 ]  # fmt: skip
 # The message may call an argument by what it is.
-ALIASES = {"name": "name|model|proposition|scheme", "reports": "reports", "names": "names|claim",
+ALIASES = {"factors": "factors?", "name": "name|model|proposition|scheme", "names": "names|claim",
            "a": "a|drift", "b": "b|kick", "recurrences": "recurrences|lengths?"}  # fmt: skip
 
 
@@ -253,3 +261,22 @@ def test_a_count_that_no_bound_was_right_for():
         bounds.log_chebyshev(FIELD, 0.1, 10**30)
     largest = bounds.log_chebyshev(FIELD, 0.1, 2**53)
     assert largest == pytest.approx(bounds.log_cosh(FIELD, 0.1, 2**53), rel=0.01)
+
+
+ELSEWHERE = {
+    "test_own_cell, test_fields": "own_cell symbolic_cell symbolic_field Field Cell Kind register",
+    "test_weights, test_weight_files": "from_arrays from_keras from_torch load_weights save_weights to_torch",
+    "test_classifier": "SequenceClassifier",
+    "test_studies": "Study",
+}
+"""Public functions whose arguments the tests of their subject look at: files, code, arrays by name."""
+
+
+def test_no_public_function_is_left_out():
+    walked = {row[0].split(" ")[0] for row in TABLE} | set(" ".join(ELSEWHERE.values()).split())
+    takes_nothing = {"check_all"}
+    for module in (integrators, sensitivity, bounds, proofs):
+        for name in module.__all__:
+            value = getattr(module, name)
+            if inspect.isfunction(value):
+                assert name in walked | takes_nothing, f"{module.__name__}.{name} has no row in TABLE"

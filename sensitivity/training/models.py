@@ -113,7 +113,7 @@ def make_network(model: str, shape: Shape, **options: object) -> Network:
         For an unknown model, an option that it does not take, a scheme for equations of another order, or a
         missing ε.
     """
-    if model not in MODELS:
+    if not isinstance(model, str) or model not in MODELS:
         raise nearest("model", model, MODELS)
     kind, given = MODELS[model], {name: value for name, value in options.items() if value is not None}
     for name in given:

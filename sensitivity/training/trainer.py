@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -59,6 +60,11 @@ class Split:
         return "validation" if self.validation is not None else "training" if self.blind else "test"
 
 
+def _check_number(value: object, name: str) -> None:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {value!r}.")
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How to train.
@@ -107,11 +113,16 @@ class Recipe:
             as_count(getattr(self, name), name, least)
         if self.check_every is not None:
             as_count(self.check_every, "check_every", 1)
-        given = {"rate": self.rate, "clip": self.clip}
+        if not isinstance(self.factors, Mapping):
+            raise TypeError(f"factors must map names of parameters to numbers, got {self.factors!r}.")
+        given = {"rate": self.rate} | ({} if self.clip is None else {"clip": self.clip})
         given |= {f"the factor on the rate of {name}": value for name, value in self.factors.items()}
         for name, value in given.items():
-            if value is not None and not (value > 0.0 and math.isfinite(value)):
+            _check_number(value, name)
+            if not (value > 0.0 and math.isfinite(value)):
                 raise ValueError(f"{name} must be positive and finite, got {value}.")
+        if self.threshold is not None:
+            _check_number(self.threshold, "threshold")
         if self.threshold is not None and not 0.0 < self.threshold <= 1.0:
             raise ValueError(f"threshold must be an accuracy in (0, 1], got {self.threshold}.")
         return replace(self, batch=min(self.batch, n))
