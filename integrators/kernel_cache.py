@@ -97,10 +97,10 @@ def _bases(wish: str, refused: list[str]) -> Iterator[tuple[Path, int]]:
     if wish:
         path = Path(os.path.expanduser(wish))
         if not path.is_absolute():
-            raise ValueError(
-                f"LEAPGRAD_CACHE must be an absolute path (or 'off'), got {wish!r}; "
-                f"for a folder here, set it to {str(Path.cwd() / wish)!r}."
+            mend = (
+                "name the folder in full" if wish[0] in "~$%" else f"here that is {str(Path.cwd() / wish)!r}"
             )
+            raise ValueError(f"LEAPGRAD_CACHE must be an absolute path (or 'off'), got {wish!r}; {mend}.")
         yield path, 0o700
         return
     yield Path(__file__).parent / "__pycache__", 0o755  # others read Python's byte code there

@@ -256,6 +256,7 @@ def test_a_relative_folder_is_refused(wish, monkeypatch, tmp_path):
     with pytest.raises(ValueError, match="LEAPGRAD_CACHE must be an absolute path") as raised:
         use(fresh())
     assert repr(wish) in str(raised.value) and not any(tmp_path.iterdir())
+    assert ("in full" in str(raised.value)) is (wish[0] in "~$")
 
 
 def test_the_tilde_is_the_home_folder(monkeypatch, tmp_path):
