@@ -1,6 +1,7 @@
 """Networks of any cell: layers, cells of one's own, structures that training keeps, and where they start."""
 
 import json
+import pickle
 
 import naive_cells
 import naive_structures
@@ -260,6 +261,16 @@ def test_networks_with_other_fixed_parameters_are_described_as_such():
     ]
     told = [json.dumps(CellNetwork(cell, N_STEPS).describe()) for cell in cells]
     assert len(set(told)) == len(told)
+
+
+@pytest.mark.parametrize("name", ("scornn", "urnn", "lstm"))
+def test_networks_pickle_with_their_start(name):
+    network = make_network(name, Shape(4, N_STEPS, 2, 3))
+    again, theta = pickle.loads(pickle.dumps(network)), Start().draw(network, 3)
+    inputs, labels = batch(network)
+    assert np.array_equal(Start().draw(again, 3), theta)
+    assert np.array_equal(again.gradient(theta, inputs, labels).gradient,
+                          network.gradient(theta, inputs, labels).gradient)  # fmt: skip
 
 
 def test_what_is_no_cell_or_no_parameters_is_refused():

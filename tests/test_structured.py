@@ -1,5 +1,6 @@
 """Structured cells: free parameters, gradients by them, and matrices that keep their structure."""
 
+import copy
 import os
 import pickle
 import subprocess
@@ -262,6 +263,15 @@ def test_structures_pickle_and_compare(name):
     assert pickle.loads(pickle.dumps(Turn(0.5))) == Turn(0.5) != Turn(1.0) and hash(Turn(0.5)) == hash(
         Turn(0.5)
     )
+
+
+@every_structure
+def test_structured_cells_pickle_copy_and_compare(name):
+    cell = moved(name)
+    again = pickle.loads(pickle.dumps(cell))
+    assert again == cell == copy.deepcopy(cell) and np.array_equal(again.free, cell.free)
+    assert np.array_equal(again.with_free(cell.free).theta, cell.theta)
+    assert cell != cell.with_free(cell.free + 0.1 * cell.free_trainable) and cell != cell.unstructured()
 
 
 def test_vectors_are_unpacked_as_what_they_are():
