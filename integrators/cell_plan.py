@@ -86,8 +86,8 @@ def work_for(plan, d, k, m):
     return Work(
         np.empty((plan.layers, n_locals + 1 + plan.clock, n), kind),
         np.empty((plan.layers, plan.hidden, n), kind),
-        np.empty((plan.layers, plan.states, n_locals, n), kind),
-        np.empty((plan.layers, plan.hidden, n_locals, n), kind),
+        np.full((plan.layers, plan.states, n_locals, n), np.nan, kind),  # what no rule fills is no old memory
+        np.full((plan.layers, plan.hidden, n_locals, n), np.nan, kind),
         np.empty((rows * d, k, m), kind),
         np.empty((plan.hidden * d, k, m), kind),
         np.ones((rows + plan.states + plan.hidden) * d, kind),

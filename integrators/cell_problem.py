@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .cell_flow import Taps
 from .cells import Cell
 from .flow import Lanes, Record, Run
+from .kind_check import check_kind
 from .problem import CACHE_BYTES, ONE_LANE_DIM, Problem
 from .schedule import FIRST_ORDER, Schedule
 from .scheme import Scheme
@@ -63,6 +64,7 @@ class CellProblem(Problem):
         inputs: ArrayLike | None = None,
         step: ArrayLike | None = None,
     ) -> None:
+        check_kind(cell)
         self.cell = cell
         self.field: Any = cell
         self.dtype = np.dtype(np.float64)

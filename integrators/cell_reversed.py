@@ -23,6 +23,7 @@ from .cell_problem import CellProblem
 from .checkpoint import stretch
 from .compiled import Leaf, kernel
 from .flow import RUN, Lanes, Run
+from .kind_check import check_inverse
 from .memory import copy_into, fill_input
 
 __all__ = ["check_reversible", "reconstructed_cell", "rewind_cell"]
@@ -67,6 +68,7 @@ def check_reversible(problem: CellProblem) -> None:
     off = problem.y0 if grid == 0.0 else problem.y0 - np.rint(problem.y0 / grid) * grid
     if grid > 0.0 and off.any():
         raise ValueError(f"s0 holds numbers that are no multiples of grid = {grid:g}; round it to the grid.")
+    check_inverse(cell)
 
 
 def reconstructed_cell(

@@ -7,7 +7,10 @@ A *kind* of cell (`Kind`) is a table of names and one pointwise kernel (two for 
     fills out[b, f] = s'_b and slopes[b, l, f] = ∂s'_b/∂v_l for every neuron and lane, f < d·m, where the
     rows of v are the *locals*: the pre-activations (first stage, then second), the state blocks, the
     parameter vectors; and after them, without a slope, the lane's step size and the clock. Only the slopes
-    that the kind's table lists are read, and all of those must be filled.
+    that the kind's table lists are read, and all of those must be filled, at every point. At the first use of
+    a kind that is checked at some points, and the slopes are compared with differences. Where a rule has a
+    kink, its slope there is the limit from both sides if they agree (modReLU with b = 0 at 0), else 0 for
+    relu and abs, as in PyTorch.
 
 Everything else (products with the weights, tangents, adjoints, gradients by all parameters and by the
 input, layers, lanes, checkpoints) is common and compiled once. A `Cell` is a kind with numbers:
@@ -37,6 +40,7 @@ from numpy.typing import ArrayLike, NDArray
 from .cell_flow import Taps, advance_cell, retreat_cell
 from .column_scale import column_counts
 from .flow import Lanes, Record, Run
+from .kind_check import check_bound, check_kind
 from .kinds import Kind
 from .schedule import FIRST_ORDER
 from .structure import Structure, assembled, check_structure, completed, pulled
@@ -382,12 +386,21 @@ class Cell(ByValue):
         h = as_steps(step)
         if self.kind.bound is None or self.plan.layers > 1:
             return np.full(h.shape, np.nan)
+        check_bound(self)
         slack = n_steps * (self.dim + 8) * self.dim * 2.0**-53
         return np.broadcast_to(self.kind.bound(self, h, n_steps), h.shape) + slack
 
     def clock(self, n_steps: int) -> Float:
         """What the pointwise rule is told about each step besides the input: (n_steps, clock rows)."""
-        return np.zeros((n_steps, 0)) if self.kind.clock is None else self.kind.clock(self, n_steps)
+        if self.kind.clock is None:
+            return np.zeros((n_steps, self.kind.clock_rows))
+        told = np.asarray(self.kind.clock(self, n_steps), dtype=np.float64)
+        if told.shape != (n_steps, self.kind.clock_rows):
+            raise ValueError(
+                f"the clock of the kind {self.kind.name!r} gives an array of shape {told.shape} for "
+                f"{n_steps} steps; clock_rows asks for ({n_steps}, {self.kind.clock_rows})."
+            )
+        return told
 
     # ---------------------------------------------------------------------------------------- drivers
 
@@ -421,8 +434,19 @@ class Cell(ByValue):
         """Φ(s, x), shapes (D,), (n_inputs,) → (D,); `index` counts steps, where the cell has a clock."""
         return self.linearise(s, x, index)[0]
 
+    def stepped(self, s: ArrayLike, x: ArrayLike | None = None, index: int = 0) -> Float:
+        """Φ(s, x) alone, by a rule that need not fill its slopes, such as an inverse."""
+        run, state = self._one_step(s, x, index)
+        none = np.zeros((0, self.dim, 1))
+        columns = np.zeros((self.dim, 0, 1))
+        lanes = Lanes(state, np.zeros((0, 1)), columns, np.zeros((0, 0, 1)), np.zeros(1, np.int64),
+                      np.full(1, -1, np.int64))  # fmt: skip
+        self.advance(self.packed, run, lanes, Record(none, none, none), 0, 1)
+        return state[:, 0]
+
     def linearise(self, s: ArrayLike, x: ArrayLike | None = None, index: int = 0) -> tuple[Float, Float]:
         """Φ(s, x) and the one-step Jacobian ∂Φ/∂s: shapes (D,) and (D, D)."""
+        check_kind(self)
         run, state = self._one_step(s, x, index)
         columns = np.eye(self.dim)[:, :, None].copy()
         lanes = Lanes(state, np.zeros((0, 1)), columns, np.zeros((0, 0, 1)), column_counts(self.dim, 1),
@@ -438,6 +462,7 @@ class Cell(ByValue):
 
         φ are the free parameters, `free`: θ itself for a cell without a structure.
         """
+        check_kind(self)
         run, state = self._one_step(s, x, index)
         lam = as_vector(cotangent, "cotangent", self.dim)[:, None, None].copy()
         gradient, by_input = np.zeros(self.packed.size), np.zeros((1, self.n_inputs, 1, 1))

@@ -38,7 +38,8 @@ class Kind(ByValue):
         Compiled with the signature `POINT`.
     depends : mapping
         State block → names, separated by blanks, of the locals (rows, second rows, state blocks, vectors)
-        that it depends on after the step.
+        that it depends on after the step. At the first use of a kind its rules are compared with this table
+        and with differences of their values; see `integrators.kind_check`.
     second, hidden, middle :
         Two-stage cells: names of the second-stage rows; hidden blocks u with the locals that they depend on;
         and the kernel, of the same signature, that fills u.
@@ -124,12 +125,19 @@ class Kind(ByValue):
         )
 
     def _pairs(self, names: tuple[str, ...], depends: Mapping[str, str]) -> NDArray[np.int64]:
+        twice = sorted({name for name in self.locals if self.locals.count(name) > 1})
+        if twice:
+            raise ValueError(f"{self.name}: two locals (rows, state, vectors) are called {twice[0]!r}.")
+        strange = sorted(set(depends) - set(names))
+        if strange:
+            raise ValueError(f"{self.name}: depends[{strange[0]!r}] is no block; they are {names}.")
         for name in names:
-            unknown = set(depends.get(name, "").split()) - set(self.locals)
-            if name not in depends or unknown:
+            listed = depends.get(name, "").split()
+            unknown = set(listed) - set(self.locals)
+            if name not in depends or unknown or len(set(listed)) < len(listed):
                 raise ValueError(
-                    f"{self.name}: depends[{name!r}] must list some of {', '.join(self.locals)}; got "
-                    f"{depends.get(name)!r}."
+                    f"{self.name}: depends[{name!r}] must list some of {', '.join(self.locals)}, each once; "
+                    f"got {depends.get(name)!r}."
                 )
         pairs = [(b, self.locals.index(v)) for b, name in enumerate(names) for v in depends[name].split()]
         return np.array(pairs, dtype=np.int64).reshape(-1, 2)

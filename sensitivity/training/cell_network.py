@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from integrators.cells import Cell
 from integrators.compiled import kernel
 from integrators.flow import Lanes, Record, Run
+from integrators.kind_check import check_kind
 from integrators.naming import nearest
 from integrators.schedule import FIRST_ORDER
 from integrators.threads import thread_count
@@ -93,6 +94,7 @@ class CellNetwork(Network):
         self.shapes = {**_trained(cell), "R_out": (self.n_classes, size), "r_out": (self.n_classes,)}
         self.published = published
         self.threads = thread_count(threads)
+        check_kind(cell)
         self._clock = cell.clock(self.n_steps)
 
     @property
