@@ -160,3 +160,33 @@ def test_what_does_not_fit_is_named(extra, message):
         from_torch(state_dict("lstm", 3, 2) | extra)
     with pytest.raises(ValueError, match="PyTorch has no layout"):
         to_torch(make("lem", 3, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("restart_rnn", {"restart": 2.5}, "restart must be a whole number, got 2.5"),
+        ("restart_rnn", {"restart": -3}, "restart must be at least 0, got -3"),
+        ("adam_rnn", {"beta": 1.5}, "beta must lie between 0 and 1"),
+        ("unicornn", {"grid": 0.3}, "grid must be 0 or a power of two"),
+        ("vanilla", {"activation": 99}, "activation = 99 stands for none of tanh"),
+        ("cornn", {"imex": 0.5}, "imex must be True or False"),
+        ("cornn", {"gamma": [1.0, 2.0]}, "gamma has 1 dimensions"),
+    ],
+)
+def test_constants_among_arrays_are_checked_like_settings(name, change, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        from_arrays({**make(name, 3, 2).parameters, **change}, name)
+
+
+@pytest.mark.parametrize("wrong", (3, [], [3], {"a": 1}))
+def test_prefixes_and_names_to_ignore_are_names(wrong):
+    weights = state_dict("lstm", 3, 2)
+    with pytest.raises(TypeError, match="prefix must be a name or a list of names"):
+        from_torch(weights, prefix=wrong)
+    if wrong != []:
+        with pytest.raises(TypeError, match="ignore must be a list of names"):
+            from_torch(weights, ignore=wrong)
+    if not isinstance(wrong, (list, dict)):
+        with pytest.raises(TypeError, match="weights must be get_weights"):
+            from_keras(wrong)

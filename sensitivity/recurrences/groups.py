@@ -150,6 +150,8 @@ def chosen(groups: Sequence[Group], prefix: str | Sequence[str] | None, names: S
         If there is none, or several and no prefix that says which.
     """
     if prefix is not None and not isinstance(prefix, str):
+        if not isinstance(prefix, (list, tuple)) or not prefix or not all(isinstance(p, str) for p in prefix):
+            raise TypeError(f"prefix must be a name or a list of names, got {prefix!r}.")
         return [group for one in prefix for group in chosen(groups, one, names)]
     if not groups:
         raise ValueError(f"no recurrent layer is among {_listed(names)}.{_hint(names)}")

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from integrators.activations import ACTIVATIONS
 from integrators.cells import Cell, Kind
+from integrators.validation import as_array
 
 from .entries import as_numpy
 from .registry import MODELS, canonical, hyperparameters, make
+from .settings import SETTINGS, check_setting
 from .weights import from_named, same_kind, to_torch
 
 __all__ = ["check_asked", "described", "from_header", "from_own_names", "lasting", "packed"]
@@ -206,9 +208,23 @@ def from_own_names(model: str, arrays: Mapping[str, Any], details: Mapping[str, 
     V = given.get("V", np.zeros((0, 0)))
     cell = make(model, d, V.shape[-1] if V.ndim == 2 else 0, **details)
     _refuse_missing(cell, given)
+    _check_constants(cell, given)
     cell = cell.with_parameters(**given)
     check_asked(model, details, cell, "the weights")
     return cell
+
+
+def _check_constants(cell: Cell, given: Mapping[str, Any]) -> None:
+    """Constants among the arrays are settings, and may be what these may be."""
+    for name in set(cell.kind.constants or {}) & set(SETTINGS) & set(given):
+        value = as_array(given[name], name, 0).item()
+        if name == "activation":
+            codes = {float(record.code): record.name for record in ACTIVATIONS.values()}
+            if value not in codes:
+                raise ValueError(f"activation = {value:g} stands for none of {', '.join(codes.values())}.")
+            continue
+        whole = name == "restart" and value == int(value)
+        check_setting(name, int(value) if whole else value, cell.d)
 
 
 def _refuse_missing(cell: Cell, given: Mapping[str, Any]) -> None:

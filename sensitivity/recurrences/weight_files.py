@@ -20,7 +20,8 @@ from .entries import Unreadable, entries_of
 from .groups import groups_of
 from .registry import canonical, hyperparameters, make
 from .saved import OF_STEP, check_asked, from_header, from_own_names, packed
-from .weights import from_named, refuse_activation
+from .settings import check_setting
+from .weights import from_named, names_of, refuse_activation
 
 __all__ = ["from_arrays", "load_arrays", "load_weights", "save_weights", "saved_model"]
 
@@ -64,10 +65,11 @@ def from_arrays(
     """
     entries = entries_of(arrays, "arrays")
     if model is not None and groups_of(entries) == [] and prefix is None:
-        own = {entry.name: entry.value for entry in entries}
+        # Constants may be plain numbers, which are no entries of a state dict.
+        own = dict(arrays) if isinstance(arrays, Mapping) else {e.name: e.value for e in entries}
         if activation is not None:
             details["activation"] = activation
-        left_out = (ignore,) if isinstance(ignore, str) else ignore
+        left_out = names_of(ignore)
         return _own({name: value for name, value in own.items() if name not in left_out}, model, details)
     if model is None and groups_of(entries) == [] and any(e.name in ("W", "V", "b", "R") for e in entries):
         raise ValueError(
@@ -94,7 +96,7 @@ def _own(arrays: Mapping[str, Any], model: str, details: dict[str, Any]) -> Cell
     """Parameters by our own names; a step size is a setting of every model that has one."""
     step = None if "step" in hyperparameters(model) else details.pop("step", None)
     cell = from_own_names(model, arrays, details)
-    if step is not None and float(step) != cell.step_size:
+    if step is not None and check_setting("step", step, cell.d) != cell.step_size:
         raise ValueError(
             f"{canonical(model)} has no setting 'step' of its own; its step size is {cell.step_size}."
         )
@@ -167,8 +169,7 @@ def read_weights(
         return from_arrays(arrays, model, activation, **details)
     if details.pop("prefix", None) is not None:
         raise ValueError(f"prefix chooses among several networks; {name} holds one cell.")
-    ignore = details.pop("ignore", ())
-    ignore = (ignore,) if isinstance(ignore, str) else ignore
+    ignore = names_of(details.pop("ignore", ()))
     cell = from_header({key: value for key, value in arrays.items() if key not in ignore}, header, name)
     if cell.name in ("lstm", "gru", "gru_before"):
         refuse_activation(cell.name, activation)

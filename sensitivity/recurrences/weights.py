@@ -26,7 +26,7 @@ from .groups import Group, chosen, groups_of, refuse_leftovers
 from .layouts import GATES, Layer, keras_layer, layers_of
 from .vanilla import VANILLA
 
-__all__ = ["from_keras", "from_named", "from_torch", "refuse_activation", "same_kind", "to_torch"]
+__all__ = ["from_keras", "from_named", "from_torch", "names_of", "refuse_activation", "same_kind", "to_torch"]
 
 Float = NDArray[np.float64]
 
@@ -125,6 +125,11 @@ def from_keras(
             weights, model, activation, prefix=prefix, ignore=ignore, layouts=("keras",),
             reset_after=reset_after, cudnn=cudnn,
         )  # fmt: skip
+    if not isinstance(weights, (list, tuple, np.ndarray)):
+        raise TypeError(
+            "weights must be get_weights() of a Keras layer, the layer, or a mapping of names to arrays, got "
+            f"{type(weights).__name__}."
+        )
     given = list(weights)
     if not 2 <= len(given) <= 3:
         raise ValueError(
@@ -164,8 +169,7 @@ def from_named(
     **details
         ``reset_after``, ``cudnn`` of Keras.
     """
-    if isinstance(ignore, str):
-        ignore = (ignore,)
+    ignore = names_of(ignore)
     entries, owners = entries_of(weights), _modules(weights)
     groups = chosen(groups_of(entries), prefix, [entry.name for entry in entries])
     layers: list[Layer] = []
@@ -190,6 +194,14 @@ def from_named(
         activation = _agreed("activation", activation, getattr(owner, "nonlinearity", None))
         layers += layers_of(group, **own, computed=_computed(group, owner))
     return _assembled(asked, layers, activation)
+
+
+def names_of(ignore: str | Sequence[str]) -> Sequence[str]:
+    """The names of entries to leave out: one, or a sequence of them."""
+    names = (ignore,) if isinstance(ignore, str) else ignore
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(n, str) for n in names):
+        raise TypeError(f"ignore must be a list of names, got {ignore!r}.")
+    return tuple(names)
 
 
 def _agreed(name: str, asked: Any, told: Any) -> Any:
