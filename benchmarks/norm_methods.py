@@ -54,7 +54,7 @@ def models(d: int, n_steps: int) -> dict[str, Callable[[], Recurrence]]:
 
 def compared(name: str, recurrence: Recurrence, d: int, rounds: int) -> Row:
     """The three methods in turn; a first round compiles and is not counted."""
-    seconds = dict.fromkeys(METHODS, float("inf"))
+    seconds: dict[str, float] = {method: float("inf") for method in METHODS}
     for counted in range(rounds + 1):
         for method in METHODS:
             began = time.process_time()

@@ -180,8 +180,9 @@ def jacobian_norm(
     method : {"auto", "full", "lanczos"}
         "full" carries all d columns and takes the largest singular value of the product. "lanczos" sweeps
         single columns to and fro along a stored trajectory, which is much faster for large d. "auto" takes
-        Lanczos from d = 48 on, falls back to the full product where d/8 iterations do not suffice or one
-        trajectory needs more than 1 GiB.
+        what should cost less, by the number of columns (Lanczos from 48 on), products in a step and batch
+        members (groups of eight and more make Lanczos cheap), and falls back to the full product where
+        Lanczos has not converged when it has cost as much, or where a trajectory needs more than 1 GiB.
     tol : float
         Relative accuracy asked of Lanczos; the full product is good to round-off.
     certified : bool

@@ -12,18 +12,18 @@ from integrators.blocks import POOL_SECONDS, Ticker, run_blocks
 from integrators.column_scale import common_exponent
 from integrators.threads import thread_count
 from integrators.validation import as_number
-from integrators.values import ByValue
 
 from .lanczos import SingularTriplets, repeated_triplets
 from .lapack import svd_values
 from .recurrence import Recurrence, Scaled
+from .way import expected_iterations, iterations_that_pay, structure_of
 
 __all__ = ["Method", "SingularValues", "leading", "scaled_jacobian", "spectral_norm"]
 
 Float = NDArray[np.float64]
 Method = Literal["auto", "full", "lanczos"]
 
-# Below this many columns the full product costs less than the first few sweeps.
+# Below this many columns the full product costs less than the first few sweeps, whatever it is of.
 FULL_COLUMNS = 48
 # What one step of one lane may take in a compiled call, which nothing interrupts: some 50 ms.
 STEP_OPERATIONS = 2_500_000_000
@@ -36,8 +36,8 @@ GROUP_LANES, GROUP_BYTES = 8, 1 << 22
 SECONDS_PER_BYTE_AND_COLUMN = 2e-10
 
 
-@dataclass(frozen=True, eq=False)
-class SingularValues(ByValue):
+@dataclass(frozen=True)
+class SingularValues:
     """Singular values σ = values · 2^exponent of every lane, with their vectors.
 
     Attributes
@@ -168,8 +168,9 @@ def leading(
 
     Lanes that have not converged are for the full matrix too.
 
-    Cost, in sweeps of one column: Lanczos takes two an iteration and some tens of iterations at worst, the
-    full product one for every column of the block; and a stored trajectory takes `linearised_bytes` a lane.
+    "auto" takes Lanczos where the iterations that this kind of recurrence usually needs cost less than the
+    full product, by the model of `way`, and gives up after as many as cost the same. A stored trajectory
+    takes `linearised_bytes` a lane.
     """
     check_method(method, tol)
     part = block_slice(recurrence, block)
@@ -179,10 +180,14 @@ def leading(
         return None
     if method == "auto" and (width < FULL_COLUMNS or lane_bytes > STORE_BYTES):
         return None
-    limit = max(k, 10, width // 8) if method == "auto" else None
     seconds = lanes * lane_bytes * width * SECONDS_PER_BYTE_AND_COLUMN
     threads = thread_count(recurrence.threads)
     group, threads = _groups(lanes, max(1, lane_bytes), 1 if seconds < POOL_SECONDS else threads)
+    # The way must not depend on the number of threads, which share the lanes: so it is chosen for one.
+    alone = min(lanes, _groups(lanes, max(1, lane_bytes), 1)[0])
+    limit = _iterations(recurrence, width, k, alone) if method == "auto" else None
+    if limit == 0:
+        return None
     found: dict[int, SingularTriplets] = {}
 
     def work(chosen: slice, ticker: Ticker) -> None:
@@ -209,6 +214,17 @@ def leading(
         for name in ("values", "exponent", "left", "right", "error", "converged")
     }
     return SingularTriplets(**joined, iterations=max(t.iterations for t in parts))
+
+
+def _iterations(recurrence: Recurrence, width: int, k: int, group: int) -> int:
+    """Lanczos iterations that are worth a try; 0 where the full product is the better way from the start."""
+    problem: Any = getattr(recurrence, "problem", None)
+    structure = structure_of(problem) if problem is not None else None
+    if problem is None or structure is None:
+        return max(k, 10, width // 8)
+    steps = recurrence.linearised_bytes // (8 * problem.field.dim)
+    most = iterations_that_pay(structure, steps, width, group)
+    return max(k + 1, int(most)) if most > expected_iterations(problem, k) + 1.0 else 0
 
 
 def _groups(lanes: int, lane_bytes: int, threads: int) -> tuple[int, int]:
