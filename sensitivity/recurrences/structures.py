@@ -92,6 +92,7 @@ def _complex_gradient(G: Float) -> Complex:
 
 
 def check_orthogonal(W: Any) -> None:
+    """Raise a ValueError if a matrix is not orthogonal, or unitary where it is complex, to round-off."""
     off = float(np.abs(W.conj().T @ W - np.eye(len(W))).max(initial=0.0))
     if off > ORTHOGONAL * math.sqrt(len(W)):
         kind, star = ("unitary", "W*W") if np.iscomplexobj(W) else ("orthogonal", "WᵀW")
