@@ -31,7 +31,7 @@ from .workers import NO_GUARD_SENTENCE, WorkerDied, WorkersLost
 if TYPE_CHECKING:
     Task = Future[list[Computed]]
 
-__all__ = ["RunReport", "run"]
+__all__ = ["RunReport", "WorkersLost", "run"]
 
 # A task should be long against its way to a worker and back, and short against the run.
 TASK_SECONDS, MOST_CELLS = 0.1, 32
