@@ -23,6 +23,7 @@ import proofs
 import sensitivity
 from integrators import NeuralField, Scheme
 from sensitivity import bounds, cell, claims, falsification, studies, unroll
+from sensitivity.training.classifier import SequenceClassifier
 from sensitivity.training.models import Shape, make_network
 from sensitivity.training.trainer import Recipe
 
@@ -99,6 +100,7 @@ NO_MATRICES = [
 NO_COEFFICIENTS = [None, "x", 3, [], (), ["x"], [None], [1j], [Module()], [[1]], ["1/0"], [True]]
 NO_LOCAL = ["x", 3, None, [], b"norm", Module()]
 
+SERIES, CLASSES = np.random.default_rng(0).normal(size=(20, 5)), np.arange(20) % 2
 GOOD = {"field": FIELD, "scheme": "leapfrog", "step": 0.1, "n_steps": 4}
 SCHEMES_BAD = [None, *NO_NAMES]
 RUN = {
@@ -189,6 +191,10 @@ TABLE: list[tuple[str, Any, dict[str, Any], dict[str, list[Any]]]] = [
      {"rate": [*NO_SCALARS, 0.0, -1.0], "clip": [*NO_SCALARS[1:], 0.0, -1.0], "batch": COUNTS,
       "epochs": COUNTS, "seed": [None, "x", -1, 2.5, [1], True], "threshold": [*NO_SCALARS[1:], 0.0, 1.5],
       "check_every": COUNTS[1:], "factors": [None, 3, "x", ["W"], {"W": "x"}, {"W": None}, {"W": 0.0}]}),
+    ("SequenceClassifier", lambda X=SERIES, y=CLASSES, **given: SequenceClassifier(
+        **({"d": 2, "epochs": 1, "threads": 1} | given)).fit(X, y), {},
+     {"model": [None, *NO_NAMES], "start": [3, "x", []], "seed": NO_SEEDS, "rate": NO_SCALARS,
+      "y": [None, 3, RAGGED, [np.nan] * 20, [None] * 20, CLASSES[:5], CLASSES * 0]}),
     ("make_network", make_network, {"model": "lstm", "shape": Shape(2, 5)}, {"model": [None, *NO_NAMES]}),
     ("check", proofs.check, {"name": "activation_bounds"}, {"name": [None, *NO_NAMES]}),
     ("check_mutants", proofs.check_mutants, {"name": "activation_bounds"}, {"name": [None, *NO_NAMES]}),

@@ -155,6 +155,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         recipe = Recipe(self.rate, self.batch, epochs, seed, self.clip, cosine=self.cosine)
         made = self._settings(whole)
         network = make_network(*made[:2], **made[2])
+        if self.start is not None and not isinstance(self.start, Start):
+            raise TypeError(f"start must be a Start, such as Start('uniform'), got {self.start!r}.")
         theta = (self.start or Start()).draw(network, seed)
         run = train(network, data, recipe, theta, progress=self.progress)
         self.classes_, self.n_features_in_, self.n_iter_, self.run_ = classes, whole.n_steps, epochs, run
@@ -175,6 +177,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         """The arguments of `make_network`, as they are now: parameters may be set anew after the fit."""
         shape = Shape(self.d, data.n_steps, data.n_inputs, data.n_classes, self.threads)
         options = {"scheme": self.scheme, "activation": self.activation, "gamma": self.gamma}
+        if not isinstance(self.model, str):
+            raise TypeError(f"model must be a name such as 'lstm', got {self.model!r}.")
         if self.model not in MODELS or "step" in MODELS[self.model].needs:
             options["step"] = parse_step(self.step, data.n_steps)
         return self.model, shape, options

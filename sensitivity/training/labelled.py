@@ -52,7 +52,14 @@ def _labels(y: ArrayLike) -> NDArray[Any]:
     """One label for each sequence, of one kind."""
     if y is None:
         raise ValueError("y is None: SequenceClassifier requires y to be passed, the class of each sequence.")
-    labels = np.asarray(y)
+    try:
+        labels = np.asarray(y)
+    except ValueError:  # ragged
+        raise ValueError(
+            "y is not one class for each sequence: its entries have different lengths."
+        ) from None
+    if labels.dtype == object and None in labels.ravel().tolist():
+        raise ValueError("y holds None; every sequence needs a class.")
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if np.issubdtype(labels.dtype, np.inexact):
