@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .cells import Cell
-from .field_check import differences
+from .field_check import differences, smooth_differences
 from .validation import as_vector
 
 __all__ = ["check_cell"]
@@ -28,6 +28,7 @@ def check_cell(cell: Cell, at: ArrayLike | None = None, function: Any = None) ->
     ----------
     cell : Cell
     at : array_like, shape (D,), optional
+        Compared are the slopes there; without it at several random states.
     function : callable, optional
         The step as a Python function; where it takes complex numbers, complex steps through it are compared
         too, to 1e-12.
@@ -45,6 +46,9 @@ def check_cell(cell: Cell, at: ArrayLike | None = None, function: Any = None) ->
     exact = None if function is None else _complex_steps(function, cell, s, x)
     if exact is not None:
         _compare(cell, "∂Φ_i/∂s_j, by a complex step,", J, exact, BY_COMPLEX_STEP)
+    if at is None:
+        for other in (-s, 0.3 * s, rng.normal(size=cell.dim), rng.normal(size=cell.dim)):
+            _check_elsewhere(cell, other, rng.normal(size=cell.n_inputs))
     by_input = differences(lambda v: cell.step(s, v), x) if x.size else np.zeros((cell.dim, 0))
     by_theta = differences(lambda v: cell.with_theta(v).step(s, x), cell.theta.copy())
     for i, lam in enumerate(np.eye(cell.dim)):
@@ -53,6 +57,15 @@ def check_cell(cell: Cell, at: ArrayLike | None = None, function: Any = None) ->
             ("s", "x", "θ"), pulled, (by_state[i], by_input[i], by_theta[i]), strict=True
         ):
             _compare(cell, f"∂Φ_{i}/∂{what}_j of the adjoint", found, expected, BY_DIFFERENCES)
+
+
+def _check_elsewhere(cell: Cell, s: Float, x: Float) -> None:
+    """The Jacobian at another state, as far as the step is finite and smooth there."""
+    value, J = cell.linearise(s, x)
+    if np.isfinite(value).all() and np.isfinite(J).all():
+        by_state, smooth = smooth_differences(lambda v: cell.step(v, x), s)
+        parts = np.where(smooth, J, 0.0), np.where(smooth, by_state, 0.0)
+        _compare(cell, f"∂Φ_i/∂s_j at s = {s}", *parts, BY_DIFFERENCES)
 
 
 def _complex_steps(function: Any, cell: Cell, s: Float, x: Float) -> Float | None:

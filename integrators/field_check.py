@@ -13,7 +13,7 @@ from .validation import as_vector
 if TYPE_CHECKING:
     from .fields import Field
 
-__all__ = ["check_field", "differences"]
+__all__ = ["check_field", "differences", "smooth_differences"]
 
 Float = NDArray[np.float64]
 
@@ -25,7 +25,8 @@ def check_field(field: Field, at: ArrayLike | None = None) -> None:
     """Raise ValueError, naming the wrong entry, unless the leaves do what `fields` says of them.
 
     The derivatives are compared with differences of the kick; then two lanes at once, added to what was
-    there before, with each lane alone.
+    there before, with each lane alone. Where no point is given, tangent and adjoint are also compared at
+    other points, as far as the force is finite and smooth there.
     """
     d = field.dim
     rng = np.random.default_rng(2019)
@@ -52,6 +53,10 @@ def check_field(field: Field, at: ArrayLike | None = None) -> None:
         "the kick without",
     )
 
+    if at is None:
+        for other in (-y, 0.3 * y, rng.normal(size=d), rng.normal(size=d)):
+            _check_elsewhere(field, other, rng.normal(size=field.n_inputs))
+
     points = [y, y + 1e-3 * np.maximum(1.0, abs(y))]
     drives, weights = [x, x + 0.1], [0.7, -0.4]
     both = _Leaves.of(field, points, drives, weights, before=1.0)
@@ -63,6 +68,19 @@ def check_field(field: Field, at: ArrayLike | None = None) -> None:
         )
     expected = 1.0 + alone[0].grad_theta + alone[1].grad_theta
     _compare(field, "grad_theta after adding two lanes to ones", both.grad_theta, expected, "each lane alone")
+
+
+def _check_elsewhere(field: Field, y: Float, x: Float) -> None:
+    found = _Leaves.of(field, [y], [x], [0.7])
+    if not all(np.isfinite(values).all() for values in found):
+        return
+    by_y, smooth = smooth_differences(lambda v: _force(field, field.packed, v, x), y)
+    expected = np.where(smooth, 0.7 * by_y, 0.0)
+    for what, slope in (
+        ("the tangent of kick", found.dp[:, :, 0]),
+        ("lam_y of kick_adjoint", found.lam_y[:, :, 0].T),
+    ):
+        _compare(field, f"{what} at y = {y}, ∂F_i/∂y_j,", np.where(smooth, slope, 0.0), expected)
 
 
 class _Leaves(NamedTuple):
@@ -108,13 +126,20 @@ def _force(field: Field, theta: Float, y: Float, x: Float) -> Float:
     return force[:, 0]
 
 
-def differences(function: Callable[[Float], Float], point: Float) -> Float:
+def smooth_differences(function: Callable[[Float], Float], point: Float) -> tuple[Float, NDArray[np.bool_]]:
+    """`differences`, and the entries that two sizes of steps agree on: those of no kink nearby."""
+    with np.errstate(all="ignore"):
+        fine, coarse = differences(function, point, 2.5e-4), differences(function, point)
+        return fine, np.abs(fine - coarse) <= TOLERANCE * np.maximum(1.0, np.abs(fine))
+
+
+def differences(function: Callable[[Float], Float], point: Float, size: float = 1e-3) -> Float:
     """Jacobian of `function` at `point` by central differences with one Richardson step."""
     if point.size == 0:
         return np.zeros((*np.shape(function(point)), 0))
     columns = []
     for j in range(point.size):
-        h = 1e-3 * max(1.0, abs(float(point[j])))
+        h = size * max(1.0, abs(float(point[j])))
         unit = np.zeros(point.size)
         unit[j] = 1.0
         coarse, fine = (

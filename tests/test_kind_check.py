@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from integrators import Field, own_cell
 from integrators.activations import TANH, activate
 from integrators.cell_plan import POINT
 from integrators.cells import Kind
@@ -173,3 +174,49 @@ def test_a_bound_below_the_jacobian_is_refused():
     )
     with pytest.raises(ValueError, match=r"its bound exp\(-1\) lies below"):
         wrong.log_bound(1.0, 10)
+
+
+def kinked_kick(theta, y, x, c, p, dy, dp):
+    for q in range(y.shape[1]):
+        slope = 2.0 if y[0, q] > 0 else 0.5
+        p[0, q] -= c[q] * slope * y[0, q]
+        for k in range(dy.shape[1]):
+            dp[0, k, q] -= c[q] * slope * dy[0, k, q]
+
+
+def kinked_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
+    for q in range(y.shape[1]):
+        slope = 2.0 if y[0, q] > 0 else 0.5
+        for k in range(lam_p.shape[1]):
+            lam_y[0, k, q] -= c[q] * slope * lam_p[0, k, q]
+
+
+def one_sided_kick(theta, y, x, c, p, dy, dp):
+    for q in range(y.shape[1]):
+        p[0, q] -= c[q] * (2.0 if y[0, q] > 0 else 0.5) * y[0, q]
+        for k in range(dy.shape[1]):
+            dp[0, k, q] -= c[q] * 0.5 * dy[0, k, q]
+
+
+def one_sided_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
+    for q in range(y.shape[1]):
+        for k in range(lam_p.shape[1]):
+            lam_y[0, k, q] -= c[q] * 0.5 * lam_p[0, k, q]
+
+
+def test_a_field_is_checked_at_several_points():
+    """One random point lies on one side of the kink only."""
+    Field(1, kinked_kick, kinked_adjoint)
+    with pytest.raises(ValueError, match="the tangent of kick"):
+        Field(1, one_sided_kick, kinked_adjoint)
+    with pytest.raises(ValueError, match="lam_y of kick_adjoint"):
+        Field(1, kinked_kick, one_sided_adjoint)
+
+
+def test_an_own_cell_is_checked_at_several_states():
+    def step(theta, s, x, out, by_state):
+        for q in range(s.shape[1]):
+            out[0, q], by_state[0, 0, q] = (2.0 if s[0, q] > 0 else 0.5) * s[0, q], 0.5
+
+    with pytest.raises(ValueError, match="∂Φ_i/∂s_j"):
+        own_cell(step, lambda theta, s, x, by_theta, by_input: None, 1)
