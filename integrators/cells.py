@@ -42,6 +42,7 @@ from .column_scale import column_counts
 from .flow import Lanes, Record, Run
 from .kind_check import check_bound, check_kind
 from .kinds import Kind
+from .naming import shown
 from .schedule import FIRST_ORDER
 from .structure import Structure, assembled, check_structure, completed, pulled
 from .validation import as_array, as_count, as_steps, as_vector
@@ -109,8 +110,15 @@ class Cell(ByValue):
         *,
         step: ArrayLike | None = None,
     ) -> None:
+        if not isinstance(kind, Kind):
+            raise TypeError(f"kind must be a Kind of cell, got {shown(kind)}.")
         self.kind, self.d = kind, as_count(d, "d", least=1)
         self.n_inputs = as_count(n_inputs, "n_inputs")
+        listed = isinstance(layers, Sequence) and not isinstance(layers, (str, bytes))
+        if not listed or not layers or not all(isinstance(given, Mapping) for given in layers):
+            raise TypeError(
+                f"layers must be a list of mappings of names to arrays, one a layer; got {shown(layers)}."
+            )
         self.plan = kind.plan(len(layers))
         default = 1.0 if kind.step is None else kind.step
         self.step_size = float(as_steps(default if step is None else as_array(step, "step", 0)))
@@ -134,7 +142,7 @@ class Cell(ByValue):
         width, structure = self._width(layer), self.kind.structure
         shapes, free_shapes = self.kind.shapes(self.d, width), self.kind.free_shapes(self.d, width)
         known = dict.fromkeys([*shapes, *free_shapes])
-        unknown = sorted(set(given) - set(known))
+        unknown = sorted(map(str, set(given) - set(known)))
         if unknown:
             raise ValueError(
                 f"{self.name} has no parameter {unknown[0]!r} with d = {self.d} and n_inputs = "

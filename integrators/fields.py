@@ -13,6 +13,8 @@ once and take any field as an argument.
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,8 @@ from numba import types
 from numpy.typing import ArrayLike, NDArray
 
 from .compiled import Kernel, user_kernel
-from .validation import as_array, as_count, as_vector
+from .naming import shown
+from .validation import as_array, as_count, as_name, as_vector
 from .values import ByValue
 
 __all__ = ["CONDENSE", "KICK", "KICK_ADJOINT", "Field", "as_field"]
@@ -49,8 +52,8 @@ class Field(ByValue):
         Number of components of x; 0 for an autonomous field.
     lipschitz : float, optional
         A bound on sup ‖DF‖₂ over all y and x, where one is known. The bounds need it.
-    name : str
-        Shown by ``repr`` and in messages.
+    name : str, optional
+        Shown by ``repr`` and in messages; that of `kick` by default.
     check_at : array_like, shape (d,), optional
         Where the leaves are compared with finite differences; a random point by default.
 
@@ -58,6 +61,8 @@ class Field(ByValue):
     ------
     ValueError
         If a tangent or an adjoint does not agree with a finite difference of the kick.
+    ValueError, TypeError
+        If an argument makes no sense, or a leaf does not compile.
 
     Examples
     --------
@@ -96,17 +101,15 @@ class Field(ByValue):
         *,
         n_inputs: int = 0,
         lipschitz: float | None = None,
-        name: str = "",
+        name: str | None = None,
         check_at: ArrayLike | None = None,
     ) -> None:
         self.dim = as_count(dim, "dim", least=1)
         self.n_inputs = as_count(n_inputs, "n_inputs")
         # Kernels take writable arrays only (one signature); users see a read-only view.
-        self.packed = as_array(theta, "theta", 1) if np.size(theta) else np.zeros(0)
-        if lipschitz is not None and not lipschitz >= 0.0:
-            raise ValueError(f"lipschitz must be at least 0, or None if no bound is known; got {lipschitz}.")
-        self.lipschitz = lipschitz
-        self.name = name or getattr(kick, "__name__", "field")
+        self.packed = np.zeros(0) if _empty(theta) else as_array(theta, "theta", 1)
+        self.lipschitz = _bound(lipschitz)
+        self.name = getattr(kick, "__name__", "field") if name is None else as_name(name)
         ours = isinstance(kick, Kernel) and isinstance(kick_adjoint, Kernel)
         self.kick = user_kernel(kick, KICK, "kick")
         self.kick_adjoint = user_kernel(kick_adjoint, KICK_ADJOINT, "kick_adjoint")
@@ -148,6 +151,28 @@ class Field(ByValue):
     def __repr__(self) -> str:
         driven = f", n_inputs={self.n_inputs}" if self.n_inputs else ""
         return f"{type(self).__name__}({self.name}, d={self.dim}{driven})"
+
+
+def _empty(theta: Any) -> bool:
+    """No parameters: () and [] are no array of numbers to NumPy where their type matters."""
+    return isinstance(theta, (tuple, list)) and not theta
+
+
+def _bound(lipschitz: Any) -> float | None:
+    """A bound on a norm as a float, None where none is known."""
+    if lipschitz is None:
+        return None
+    if isinstance(lipschitz, bool) or not isinstance(lipschitz, Real):
+        raise TypeError(f"lipschitz must be a number, or None if no bound is known; got {shown(lipschitz)}.")
+    try:
+        bound = float(lipschitz)
+    except OverflowError:
+        bound = math.nan
+    if not bound >= 0.0:
+        raise ValueError(
+            f"lipschitz must be at least 0, or None if no bound is known; got {shown(lipschitz)}."
+        )
+    return bound
 
 
 def as_field(value: Any) -> Field:

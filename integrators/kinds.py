@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .cell_plan import Plan, no_middle
 from .compiled import Kernel
+from .kind_fields import check_fields
 from .structure import Structure
 from .values import ByValue
 
@@ -71,6 +72,11 @@ class Kind(ByValue):
     structure : Structure, optional
         How some of the parameters are made from free ones, by which gradients are then taken; see
         `integrators.structure`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an attribute is of another type, or counts more than there is, naming it.
     """
 
     name: str
@@ -97,6 +103,9 @@ class Kind(ByValue):
     fixed: tuple[str, ...] = ()
     inverse: Callable[[Cell], Cell] | None = None
     structure: Structure | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @cached_property
     def locals(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import difflib
 import reprlib
 from collections.abc import Iterable
 
-__all__ = ["UnknownNameError", "nearest"]
+__all__ = ["UnknownNameError", "nearest", "shown"]
 
 
 class UnknownNameError(ValueError, KeyError):
@@ -17,15 +17,21 @@ class UnknownNameError(ValueError, KeyError):
 
 
 LONGEST = 80
-"""Characters of an unknown name that are shown."""
+"""Characters of a wrong value that are shown."""
+
+
+def shown(value: object) -> str:
+    """A wrong value for a message: on one line, and cut short in the middle where it is long."""
+    text = " ".join(repr(value).split())
+    if len(text) > LONGEST:
+        text = " ".join(reprlib.repr(value).split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def nearest(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
     """The error for an unknown `name` of some `kind`: the nearest known name first, then all of them."""
-    names, shown = sorted(known), repr(name)
-    if len(shown) > LONGEST:
-        shown = reprlib.repr(name)
+    names = sorted(known)
     lowered = {known.lower(): known for known in names}
     guess = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.5)
     hint = f" Did you mean {lowered[guess[0]]!r}?" if guess else ""
-    return UnknownNameError(f"{kind} {shown} is not known.{hint} Known: {', '.join(names)}.")
+    return UnknownNameError(f"{kind} {shown(name)} is not known.{hint} Known: {', '.join(names)}.")

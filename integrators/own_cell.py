@@ -21,7 +21,7 @@ from .cell_plan import POINT
 from .cells import Cell, Kind
 from .compiled import Kernel, first_reason, helper, user_function
 from .expressions import compiled, digest, prepared, source
-from .validation import as_array, as_count, as_vector
+from .validation import as_array, as_count, as_name, as_vector
 
 __all__ = ["own_cell", "symbolic_cell"]
 
@@ -88,6 +88,7 @@ def own_cell(
 
         logistic = own_cell(step, slopes, 1, {"r": 3.9})
     """
+    name = as_name(name)
     dim, n_inputs, values = as_count(dim, "dim", least=1), as_count(n_inputs, "n_inputs"), _named(theta)
     state = [f"s{i}" for i in range(dim)]
     own_step, own_slopes = _tried(name, (step, slopes), dim, n_inputs, values, check_at)
@@ -142,6 +143,7 @@ def symbolic_cell(
     >>> henon.step([0.5, 0.1])
     array([0.75, 0.15])
     """
+    name = as_name(name)
     found = prepared(expressions, y, x, parameters, "recurrence")
     dim, n_inputs = len(found.state), len(found.drive)
     by_state, by_theta, by_input = map(found.derivatives, (found.state, found.constants, found.drive))
@@ -208,7 +210,9 @@ def _tried(
 def _named(theta: Any) -> dict[str, float]:
     """The parameters of `own_cell`, checked."""
     try:
-        values: dict[Any, Any] = dict(theta or {})
+        values: dict[Any, Any] = {} if theta is None else dict(theta)
+        if isinstance(theta, str):
+            raise TypeError
     except (TypeError, ValueError):
         values = {None: 0.0}
     if not all(isinstance(name, str) for name in values):

@@ -15,6 +15,7 @@ from .expressions import compiled, digest, prepared, source
 from .field_check import check_field
 from .fields import Field
 from .textbook import leaves
+from .validation import as_name
 
 __all__ = ["symbolic_field"]
 
@@ -76,6 +77,7 @@ def symbolic_field(
     >>> spring.force([0.5])
     array([-0.25])
     """
+    name = as_name(name)
     found = prepared(expressions, y, x, parameters, "field")
     d, jacobian = len(found.state), found.derivatives(found.state)
     sources = (

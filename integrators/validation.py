@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_array", "as_count", "as_generator", "as_number", "as_steps", "as_vector"]
+from .naming import shown
+
+__all__ = ["as_array", "as_count", "as_generator", "as_name", "as_number", "as_steps", "as_vector"]
 
 Float = NDArray[np.float64]
 
@@ -69,6 +71,15 @@ def as_count(value: Any, argument: str, least: int = 0, most: int | None = MOST_
     if most is not None and count > most:
         raise ValueError(f"{argument} must be at most {most}, got {count:.6g}.")
     return count
+
+
+def as_name(value: Any, argument: str = "name") -> str:
+    """A name to be shown in messages: text of one line that is not blank."""
+    if not isinstance(value, str):
+        raise TypeError(f"{argument} must be text, got {shown(value)}.")
+    if not value.strip() or not value.isprintable():
+        raise ValueError(f"{argument} must be text of one line that is not blank, got {shown(value)}.")
+    return value
 
 
 def as_number(value: Any, argument: str, above: float, below: float) -> float:

@@ -123,6 +123,8 @@ def _add_training(recipe: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from ..files import check_writable
+    from ..recurrences.registry import canonical
+    from ..training.models import MODELS
     from ..training.recipes import filled, recipe_of
     from ..training.trainer import Diverged, train
     from ..training.units import first_parameters
@@ -131,6 +133,8 @@ def run(args: argparse.Namespace) -> int:
     if args.checkpoint:
         check_writable(args.checkpoint)
     _check_start_options(args)
+    if args.model is not None:
+        args.model = canonical(args.model, MODELS, own=False)
     if args.recipe is None:
         args.recipe = recipe_of(args.task, vars(args))
     for name, value in filled(vars(args), args.recipe).items():
@@ -179,7 +183,7 @@ def _network(args: argparse.Namespace, data: Split) -> Network:
     from ..training.units import InUnits, step_units
 
     part = data.train
-    needs_step = args.model not in MODELS or "step" in MODELS[args.model].needs
+    needs_step = "step" in MODELS[args.model].needs
     text = args.step or ("10/N" if needs_step else None)
     step = None if text is None else parse_step(text, part.n_steps)
     shape = Shape(args.d, part.n_steps, part.n_inputs, part.n_classes)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.naming import shown
 from integrators.validation import as_array
 
 __all__ = ["WRAPPERS", "Entry", "Unreadable", "as_numpy", "as_weights", "entries_of", "parts_of", "shape_of"]
@@ -92,7 +93,7 @@ def entries_of(weights: Any, argument: str = "weights") -> list[Entry]:
     if not isinstance(weights, Mapping):
         raise TypeError(
             f"{argument} must be a mapping of names to arrays or a module with state_dict(), got "
-            f"{type(weights).__name__}."
+            f"{shown(weights)}."
         )
     found: dict[tuple[str, ...], Entry] = {}
     for name, value in _flat(weights, ""):

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from integrators.naming import shown
+
 from .entries import Entry, parts_of
 
 __all__ = ["TORCH_NAMES", "Group", "chosen", "gates_of", "groups_of", "refuse_leftovers"]
@@ -151,7 +153,7 @@ def chosen(groups: Sequence[Group], prefix: str | Sequence[str] | None, names: S
     """
     if prefix is not None and not isinstance(prefix, str):
         if not isinstance(prefix, (list, tuple)) or not prefix or not all(isinstance(p, str) for p in prefix):
-            raise TypeError(f"prefix must be a name or a list of names, got {prefix!r}.")
+            raise TypeError(f"prefix must be a name or a list of names, got {shown(prefix)}.")
         return [group for one in prefix for group in chosen(groups, one, names)]
     if not groups:
         raise ValueError(f"no recurrent layer is among {_listed(names)}.{_hint(names)}")

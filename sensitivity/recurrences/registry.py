@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Iterable
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.cells import Cell
-from integrators.naming import nearest
+from integrators.naming import nearest, shown
 from integrators.validation import as_count
 
 from .cell import unroll
@@ -84,8 +85,10 @@ def names() -> tuple[str, ...]:
     return (*HAMILTONIAN, *MODELS)
 
 
-def canonical(name: Any, known: Iterable[str] = MODELS) -> str:
+def canonical(name: Any, known: Iterable[str] = MODELS, *, own: bool = True) -> str:
     """The name of a model as its table has it: "LSTM" is "lstm", and PyTorch's "RNN" is "vanilla".
+
+    A ``module:function`` is what it is, unless the table takes no models of your `own`.
 
     Raises
     ------
@@ -94,7 +97,7 @@ def canonical(name: Any, known: Iterable[str] = MODELS) -> str:
     """
     known = tuple(known)
     if isinstance(name, str):
-        if name in known or ":" in name:
+        if name in known or (own and ":" in name):
             return name
         lower = name.strip().lower()
         lower = ALSO_CALLED.get(lower, lower)
@@ -117,21 +120,47 @@ def builder(name: str) -> Callable[..., Cell]:
     UnknownNameError
         With the nearest known name.
     ValueError
-        If a module of yours or its function is not there.
+        If a module of yours or its function is not there, or is no such function.
 
     Notes
     -----
     A model of your own goes by ``module:function``, and must be importable.
     """
     name = canonical(name)
-    module, function = MODELS.get(name, name).split(":", 1)
+    if name not in MODELS:
+        return _own_builder(name)
+    module, function = MODELS[name].split(":")
+    return getattr(importlib.import_module(f".{module}", __package__), function)
+
+
+def _own_builder(name: str) -> Callable[..., Cell]:
+    """The function of a user's module, so wrapped that whatever goes wrong in it is told in one sentence."""
+    module, name_there = name.split(":", 1)
     try:
-        return getattr(
-            importlib.import_module(f".{module}" if name in MODELS else module, __package__), function
-        )
-    except (ImportError, AttributeError, ValueError) as error:
-        said = str(error).rstrip(".")
+        function = getattr(importlib.import_module(module), name_there)
+    except (Exception, SystemExit) as error:  # a module may do anything while it is imported
+        said = str(error).rstrip(".") or type(error).__name__
         raise ValueError(f"model {name!r} cannot be had: {said}; write MODULE:FUNCTION.") from None
+    wanted = "it must be a function (d, n_inputs, rng, **settings) that returns a Cell"
+    try:
+        signature = inspect.signature(function)
+        signature.bind(1, 0, None)
+    except (TypeError, ValueError):
+        raise ValueError(f"model {name!r} is {shown(function)}; {wanted}.") from None
+
+    @functools.wraps(function)
+    def build(*args: Any, **settings: Any) -> Cell:
+        try:
+            made = function(*args, **settings)
+        except (Exception, SystemExit) as error:
+            said = " ".join(str(error).split()).rstrip(".")
+            raise ValueError(f"model {name!r} cannot be made: {type(error).__name__}: {said}.") from error
+        if not isinstance(made, Cell):
+            raise ValueError(f"model {name!r} returned {shown(made)}; {wanted}.")
+        return made
+
+    build.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]
+    return build
 
 
 def hyperparameters(name: str) -> dict[str, Any]:

@@ -238,7 +238,7 @@ def _refuse_missing(cell: Cell, given: Mapping[str, Any]) -> None:
     missing = next((name for name in needed if name not in given), None)
     if missing is not None:
         raise ValueError(
-            f"{missing} is missing among {', '.join(given) or 'nothing'}; {cell.name} has "
+            f"{missing} is missing among {', '.join(map(str, given)) or 'nothing'}; {cell.name} has "
             f"{', '.join(needed)}: "
             "give zeros for what is not there."
         )
@@ -249,7 +249,7 @@ def _neurons(model: str, arrays: Mapping[str, NDArray[Any]]) -> int:
     unit = make(model, 2).kind.shapes(1, 0)
     names = [name for name in ("w", "c", "b", "W", "R") if name in arrays and name in unit]
     if not names:
-        held = ", ".join(arrays) or "nothing"
+        held = ", ".join(map(str, arrays)) or "nothing"
         raise ValueError(f"none of {', '.join(n for n in unit if unit[n])} of {model} is among {held}.")
     shape = arrays[names[0]].shape
     d, rest = divmod(shape[0] if shape else 0, unit[names[0]][0])

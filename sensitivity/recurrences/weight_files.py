@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators.cells import Cell
+from integrators.naming import shown
 
 from ..array_files import arrays_in
 from ..files import check_writable, read_bytes, replacing, user_path
@@ -64,7 +65,12 @@ def from_arrays(
         Naming what is missing, unknown or does not fit, and settings that contradict the arrays.
     """
     entries = entries_of(arrays, "arrays")
-    if model is not None and groups_of(entries) == [] and prefix is None:
+    if model is not None and groups_of(entries) == []:
+        if prefix is not None:
+            raise ValueError(
+                f"prefix={shown(prefix)} chooses among networks of other libraries, of which there is none "
+                f"among {', '.join(entry.name for entry in entries) or 'nothing'}; leave it out."
+            )
         # Constants may be plain numbers, which are no entries of a state dict.
         own = dict(arrays) if isinstance(arrays, Mapping) else {e.name: e.value for e in entries}
         if activation is not None:

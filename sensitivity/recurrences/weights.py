@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from integrators.activations import ACTIVATIONS
 from integrators.cells import Cell, Kind
-from integrators.naming import nearest
+from integrators.naming import nearest, shown
 
 from .entries import as_weights, entries_of, parts_of
 from .gated import GRU, GRU_BEFORE, LSTM
@@ -113,6 +113,7 @@ def from_keras(
         If the bias says otherwise than `reset_after`, for layers that compute something else (another
         recurrent activation, ``go_backwards``), and as for `from_torch`.
     """
+    reset_after, cudnn = _flag(reset_after, "reset_after"), _flag(cudnn, "cudnn")
     if callable(getattr(weights, "get_weights", None)):
         config, name = _keras_config(weights), type(weights).__name__
         weights = weights.get_weights()
@@ -128,14 +129,14 @@ def from_keras(
     if not isinstance(weights, (list, tuple, np.ndarray)):
         raise TypeError(
             "weights must be get_weights() of a Keras layer, the layer, or a mapping of names to arrays, got "
-            f"{type(weights).__name__}."
+            f"{shown(weights)}."
         )
     given = list(weights)
     if not 2 <= len(given) <= 3:
         raise ValueError(
             f"weights must be kernel, recurrent_kernel and bias of one layer; got {len(given)} arrays."
         )
-    if prefix is not None or ignore:
+    if prefix is not None or names_of(ignore):
         raise ValueError("prefix and ignore choose among names; get_weights() of one layer has none.")
     kernel, recurrent = (
         as_weights(w, name, 2) for w, name in zip(given[:2], ("kernel", "recurrent_kernel"), strict=True)
@@ -170,6 +171,7 @@ def from_named(
         ``reset_after``, ``cudnn`` of Keras.
     """
     ignore = names_of(ignore)
+    details = {name: _flag(value, name) for name, value in details.items()}
     entries, owners = entries_of(weights), _modules(weights)
     groups = chosen(groups_of(entries), prefix, [entry.name for entry in entries])
     layers: list[Layer] = []
@@ -200,8 +202,15 @@ def names_of(ignore: str | Sequence[str]) -> Sequence[str]:
     """The names of entries to leave out: one, or a sequence of them."""
     names = (ignore,) if isinstance(ignore, str) else ignore
     if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(n, str) for n in names):
-        raise TypeError(f"ignore must be a list of names, got {ignore!r}.")
+        raise TypeError(f"ignore must be a list of names, got {shown(ignore)}.")
     return tuple(names)
+
+
+def _flag(value: Any, name: str) -> bool | None:
+    """True, False, or None where the weights are to tell."""
+    if value is None or isinstance(value, (bool, np.bool_)):
+        return None if value is None else bool(value)
+    raise TypeError(f"{name} must be True, False or None, got {shown(value)}.")
 
 
 def _agreed(name: str, asked: Any, told: Any) -> Any:
@@ -370,9 +379,13 @@ def to_torch(cell: Cell) -> dict[str, Float]:
 
     Raises
     ------
+    TypeError
+        For what is no cell.
     ValueError
         For cells that PyTorch does not have, such as those with other activations, and cells without inputs.
     """
+    if not isinstance(cell, Cell):
+        raise TypeError(f"cell must be a Cell such as sensitivity.cell makes it, got {shown(cell)}.")
     model, layers = cell.kind.name, cell.unpack(cell.theta)
     if (
         model not in ("vanilla", "lstm", "gru")

@@ -16,6 +16,7 @@ from integrators.validation import as_count
 from integrators.values import ByValue
 
 from ..files import read_toml, user_path
+from ..recurrences.registry import canonical
 from .axes import AXES, STEP, expanded
 from .cell import Cell
 from .models import MODELS, Model
@@ -300,6 +301,8 @@ def _names(argument: str, kind: str, given: Any, known: Mapping[str, Any]) -> tu
     elif isinstance(given, Mapping) or not isinstance(given, Iterable):
         raise TypeError(f"{argument} must be a name or a list of names, got {reprlib.repr(given)}.")
     names = tuple(itertools.islice(given, len(known) + 1))
+    if kind == "model":
+        names = tuple(canonical(name, known, own=False) for name in names)
     for name in names:
         if not isinstance(name, str) or name not in known:
             raise nearest(kind, name if isinstance(name, str) else reprlib.repr(name), known)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..recurrences.registry import canonical
 from .estimator import BaseEstimator, ClassifierMixin, NotFittedError
 from .labelled import labelled
 from .models import MODELS, Shape, make_network, parse_step
@@ -179,9 +180,10 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         options = {"scheme": self.scheme, "activation": self.activation, "gamma": self.gamma}
         if not isinstance(self.model, str):
             raise TypeError(f"model must be a name such as 'lstm', got {self.model!r}.")
-        if self.model not in MODELS or "step" in MODELS[self.model].needs:
+        model = canonical(self.model, MODELS, own=False)
+        if "step" in MODELS[model].needs:
             options["step"] = parse_step(self.step, data.n_steps)
-        return self.model, shape, options
+        return model, shape, options
 
     def _scores(self, X: ArrayLike) -> Float:
         """Scores of all classes, (n, classes)."""

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
-from integrators.naming import nearest
 from integrators.schemes import get_scheme
 
 from ..recurrences.registry import MODELS as CELLS
-from ..recurrences.registry import builder, hyperparameters
+from ..recurrences.registry import builder, canonical, hyperparameters
 from .cell_network import CellNetwork
 from .network import Network
 from .ode_network import OdeNetwork
@@ -113,8 +112,7 @@ def make_network(model: str, shape: Shape, **options: object) -> Network:
         For an unknown model, an option that it does not take, a scheme for equations of another order, or a
         missing ε.
     """
-    if not isinstance(model, str) or model not in MODELS:
-        raise nearest("model", model, MODELS)
+    model = canonical(model, MODELS, own=False)
     kind, given = MODELS[model], {name: value for name, value in options.items() if value is not None}
     for name in given:
         if name not in kind.options:
