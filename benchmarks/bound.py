@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from integrators.schedule import SPLITTING, Schedule
+from integrators.program import Program
 from integrators.schemes import get_scheme
 
 from .rates import Rates
@@ -61,9 +61,9 @@ class Bound:
 
 def operations(work: Work) -> Operations:
     """Count what ∂y_N/∂y_0 takes, all lanes together."""
-    schedule = Schedule.of(get_scheme(work.scheme), work.n_steps, close=False)
-    kicks = schedule.n_kicks
-    drifts = work.n_steps * int((schedule.drift != 0.0).sum()) if schedule.form == SPLITTING else 0
+    program = Program.of(get_scheme(work.scheme), work.n_steps, close=False)
+    kicks = int(program.evaluated.sum())
+    drifts = sum(operation.stage == "drift" for operation in program)
     d = k = work.d
     products = 2 * d * d * (k * max(kicks - 1, 0) + kicks)
     updates = kicks * (2 * d * k + 6 * d) + drifts * (2 * d * k + 2 * d)

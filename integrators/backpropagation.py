@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import POOL_SECONDS, Ticker, run_blocks
-from .cell_flow import Taps
 from .cell_problem import CellProblem
-from .checkpoint import MEMORY_BYTES, backwards, block_members, block_run, initial_lanes, stretch
-from .flow import Record
-from .schedule import Schedule
+from .checkpoint import MEMORY_BYTES, Cotangents, Segment, backwards, block_members, block_run
+from .drivers import Taps
 from .threads import thread_count
 from .values import equal, fingerprint
 
@@ -61,8 +59,8 @@ def trajectory(problem: CellProblem, *, threads: int | None = None, progress: bo
     states = np.empty((problem.n_steps + 1, problem.cell.dim, problem.n_lanes))
     states[0] = problem.y0.T
 
-    def keep(block: slice, run: object, record: Record, *_: object) -> None:
-        states[1:, :, block] = record.nodes_y[1:, :, : block.stop - block.start]
+    def keep(members: slice, run: object, tape: Float, nodes: Float, *_: object) -> None:
+        states[1:, :, members] = nodes[1:, :, : members.stop - members.start]
 
     problem.forward(nodes=True, keep=keep, threads=threads, progress=progress)
     return states
@@ -100,40 +98,37 @@ def backpropagate(
     seconds = 4.0 * problem.seconds(1) * m * N
     threads = 1 if seconds < POOL_SECONDS else threads
     width = _width(m)
-    schedule = Schedule.of(problem.scheme, N)
+    program = problem.program()
     whole = 8 * D * width * (N + 1)
     length = N if whole * threads <= memory_bytes else max(1, math.isqrt(2 * N))
     parts = np.zeros((-(-m // width), problem.theta.size))
     by_start, by_input = np.empty((m, D)), np.empty((m, N if inputs else 0, problem.cell.n_inputs))
 
-    def work(block: slice, ticker: Ticker) -> None:
-        run = block_run(problem, block, schedule, width, ticker)
-        n, real = run.step.size, block.stop - block.start
-        lam, exponent = np.zeros((D, 1, n)), np.zeros(n, np.int64)
-        # Lanes that only fill the register have cotangent zero, and add nothing to the sum.
+    def work(members: slice, ticker: Ticker) -> None:
+        run = block_run(problem, members, program, width, ticker)
+        n, real = run.step.size, members.stop - members.start
+        lam = Cotangents(np.zeros((D, 1, n)), np.zeros(n, np.int64))
+        # Members that only fill the register have cotangent zero, and add nothing to the sum.
         if not every_step:
-            lam[:, 0, :real] = cotangents[:, block]
-        state = initial_lanes(problem, block_members(problem, block, width))
-        gradient = parts[block.start // width]
+            lam.columns[:, 0, :real] = cotangents[:, members]
+        gradient, block = parts[members.start // width], problem.block(block_members(problem, members, width))
         most = max(1, FORCING_BYTES // (8 * D * n))
-        for stored in backwards(problem, run, state, length, ticker):
-            part = stretch(run, stored.start, stored.stop)
-            offset = stored.start - part.start
-            for b in range(part.stop, part.start, -most):
-                a = max(b - most, part.start)
+        for segment in backwards(problem, run, block, length, ticker):
+            for b in range(segment.stop, segment.start, -most):
+                a = max(b - most, segment.start)
                 taps = Taps.none()
                 if every_step:
                     forcing = np.zeros((b - a, D, n))
-                    forcing[:, :, :real] = cotangents[a + offset + 1 : b + offset + 1, :, block]
+                    forcing[:, :, :real] = cotangents[a + 1 : b + 1, :, members]
                     taps = taps._replace(forcing=forcing)
                 if inputs:
                     taps = taps._replace(inputs=np.empty((b - a, problem.cell.n_inputs, 1, n)))
-                _pull(problem, part.run, stored.stations, (lam, lam, exponent), gradient, a, b, taps, ticker)
+                _pull(problem, segment, lam, gradient, a, b, taps, ticker)
                 if inputs:
-                    by_input[block, a + offset : b + offset] = taps.inputs[:, :, 0, :real].transpose(2, 0, 1)
+                    by_input[members, a:b] = taps.inputs[:, :, 0, :real].transpose(2, 0, 1)
         if every_step:
-            lam[:, 0, :real] += cotangents[0, :, block]
-        by_start[block] = lam[:, 0, :real].T
+            lam.columns[:, 0, :real] += cotangents[0, :, members]
+        by_start[members] = lam.columns[:, 0, :real].T
 
     run_blocks(
         m, width, work, total=2 * m * N, seconds=seconds, label="gradient", threads=threads, progress=progress
@@ -141,8 +136,18 @@ def backpropagate(
     return Gradients(parts.sum(axis=0), by_start, by_input)
 
 
-def _pull(problem, run, stations, cotangents, gradient, start, stop, taps, ticker: Ticker) -> None:
+def _pull(
+    problem: CellProblem,
+    segment: Segment,
+    lam: Cotangents,
+    gradient: Float,
+    start: int,
+    stop: int,
+    taps: Taps,
+    ticker: Ticker,
+) -> None:
     """`CellProblem.retreat` in pieces short enough for Ctrl-C, the last first."""
+    run = segment.run
 
     def call(a: int, b: int) -> None:
         low, high = stop - b - start, stop - a - start
@@ -150,6 +155,6 @@ def _pull(problem, run, stations, cotangents, gradient, start, stop, taps, ticke
             forcing=taps.forcing[low:high] if taps.forcing.size else taps.forcing,
             inputs=taps.inputs[low:high] if taps.inputs.size else taps.inputs,
         )
-        problem.retreat(run, stations, cotangents, gradient, stop - b, stop - a, taps=piece)
+        problem.retreat(run, segment.tape, lam, gradient, stop - b, stop - a, piece)
 
     ticker.in_chunks(call, stop - start, run.step.size, 3.0 * problem.seconds(1) * run.step.size)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .cell_flow import Taps
 from .cells import Cell
-from .flow import Lanes, Record, Run
+from .drivers import NOTHING, Block, Run, Taps
 from .kind_check import check_kind
 from .problem import CACHE_BYTES, ONE_LANE_DIM, Problem
-from .schedule import FIRST_ORDER, Schedule
+from .program import Program
 from .scheme import Scheme
 from .simd import WIDTH
 from .validation import as_array, as_count, as_steps
@@ -118,52 +117,58 @@ class CellProblem(Problem):
             part.drive = np.ascontiguousarray(self.drive[:, :, lanes])
         return part
 
-    # ------------------------------------------------------------------------------ one block of lanes
+    def program(self, close: bool = True) -> Program:
+        return Program.of_map(self.n_steps)
 
-    def start(self, lanes: NDArray[np.intp]) -> tuple[NDArray, NDArray]:
-        return np.ascontiguousarray(self.y0[lanes].T), np.zeros((self.cell.dim, lanes.size))
+    @property
+    def dim(self) -> int:
+        return self.cell.dim
+
+    @property
+    def entry_rows(self) -> int:
+        return self.cell.dim
+
+    # ---------------------------------------------------------------------------- one block of members
+
+    def start(self, members: NDArray[np.intp]) -> NDArray:
+        return np.ascontiguousarray(self.y0[members].T)
 
     def run(
         self,
-        lanes: NDArray[np.intp],
-        schedule: Schedule,
+        members: NDArray[np.intp],
+        program: Program,
         check_every: int | None = None,
         tick: Callable[[int], object] = lambda amount: None,
     ) -> Run:
-        inputs, rows = self.drive, np.arange(self.n_steps)
+        inputs, rows = self.drive, program.rows
         if inputs.shape[1] == 0 or self.n_steps == 0:
             inputs, rows = np.zeros((1, inputs.shape[1], 1)), np.zeros(self.n_steps, np.int64)
         elif inputs.shape[2] > 1:
-            inputs = np.ascontiguousarray(inputs[:, :, lanes])
+            inputs = np.ascontiguousarray(inputs[:, :, members])
         # Growth and shrinking of one step are not known for every cell, so the range is looked at after
         # every step: one pass over the columns beside a product with W.
-        one, none = np.ones(1), np.zeros(1)
-        return Run(FIRST_ORDER, none, one, 0.0, self.n_steps, True, 1, 1, self.steps[lanes].copy(), inputs,
-                   rows, check_every or 1, False)  # fmt: skip
+        return Run(program.form, program.body, program.first, 0.0, self.n_steps, 0,
+                   self.steps[members].copy(), inputs, rows, check_every or 1, NOTHING)  # fmt: skip
 
-    def range_bits(self, schedule: Schedule, h: Float) -> tuple[float, float]:
+    def range_bits(self, program: Program, h: Float) -> tuple[float, float]:
         """log₂ of what columns can grow and shrink by in one step; not known here."""
         return float("inf"), float("inf")
 
-    def advance(
-        self, run: Run, lanes: Lanes, record: Record, start: int, stop: int, leaf: str = "kick"
-    ) -> None:
-        self.cell.advance(self.theta, run, lanes, record, start, stop)
+    def advance(self, run: Run, block: Block, tape: Float, nodes: Float, start: int, stop: int) -> None:
+        self.cell.forward(self.theta, run, block, tape, nodes, start, stop)
 
     def retreat(
-        self, run, stations, cotangents, gradient, start, stop, leaf="kick_adjoint", taps=None
+        self,
+        run: Run,
+        tape: Float,
+        cotangents: Sequence[NDArray],
+        gradient: Float,
+        start: int,
+        stop: int,
+        taps: Taps | None = None,
     ) -> None:
-        lam, _, exponent = cotangents
-        self.cell.retreat(self.theta, run, stations, lam, exponent, gradient, start, stop, taps)
-
-    def retreat_keeping_nodes(self, run, stations, cotangents, kept, exponents, start, stop) -> None:
-        taps = Taps.none()._replace(nodes=kept, exponents=exponents)
-        self.retreat(run, stations, cotangents, np.zeros(0), start, stop, taps=taps)
-
-    def retreat_keeping_inputs(self, run, stations, cotangents, kept, exponents, start, stop) -> None:
-        """`retreat` that keeps the cotangent of every input."""
-        taps = Taps.none()._replace(inputs=kept, exponents=exponents)
-        self.retreat(run, stations, cotangents, np.zeros(0), start, stop, taps=taps)
+        taps = Taps.none() if taps is None else taps
+        self.cell.backward(self.theta, run, tape, *cotangents, gradient, taps, start, stop)
 
     def column_padding(self, k: int, lanes: int) -> int:
         # One column of one lane goes by matrix–vector products, which need no padding.

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from .access import flat
 from .blocks import Ticker
 from .cell_algebra import evaluate
-from .cell_flow import layer_input
-from .cell_plan import COLUMNS, MATRIX, PLAN, POINT, VECTOR, layer_of, no_middle, work_for
+from .cell_plan import PLAN, POINT, layer_of, no_middle, work_for
 from .cell_problem import CellProblem
-from .checkpoint import stretch
+from .cell_stage import layer_input
+from .checkpoint import Segment
 from .compiled import Leaf, kernel
-from .flow import RUN, Lanes, Run
+from .drivers import COLUMNS, KEEP, MATRIX, RUN, VECTOR, Block, Run
 from .kind_check import check_inverse
 from .memory import copy_into, fill_input
 
@@ -32,12 +32,12 @@ Float = NDArray[np.float64]
 
 _POINT, _I = Leaf(POINT), types.int64
 # Steps that are found again at a time: long enough to make calls cheap, short enough to be O(d).
-STRETCH = 256
+SEGMENT = 256
 
 
 @kernel(types.void(_POINT, _POINT, PLAN, VECTOR, RUN, MATRIX, COLUMNS, _I, _I, _I))
-def rewind_cell(inverse, middle, plan, theta, run, y, stations, first, start, stop):
-    """Undo steps [start, stop) of the run, y in place; stations[first + i − start] = s_i."""
+def rewind_cell(inverse, middle, plan, theta, run, y, tape, first, start, stop):
+    """Undo steps [start, stop) of the run, y in place; tape[first + i − start] = s_i."""
     D, m = y.shape
     size = D // plan.layers
     d, n_in = size // plan.states, run.inputs.shape[1] - plan.clock
@@ -53,7 +53,7 @@ def rewind_cell(inverse, middle, plan, theta, run, y, stations, first, start, st
             evaluate(inverse, middle, plan, parameters, y[part], drive, run.step, other[part],
                      w.v[layer], w.u[layer], w.slopes[layer], w.inner[layer], w.ones)  # fmt: skip
         copy_into(flat(other), flat(y))
-        stations[first + i - start] = y
+        tape[first + i - start] = y
 
 
 def check_reversible(problem: CellProblem) -> None:
@@ -71,24 +71,19 @@ def check_reversible(problem: CellProblem) -> None:
     check_inverse(cell)
 
 
-def reconstructed_cell(
-    problem: CellProblem, run: Run, n_kicks: int, state: Lanes, ticker: Ticker
-) -> Iterator[tuple[int, int, Float]]:
-    """Stretches of a run with their stations, the last first, while `state` goes back from end to start."""
+def reconstructed_cell(problem: CellProblem, run: Run, block: Block, ticker: Ticker) -> Iterator[Segment]:
+    """Segments of a run with their tapes, the last first, while `block` goes back from end to start."""
     assert problem.cell.kind.inverse is not None  # `check_reversible`
     inverse = problem.cell.kind.inverse(problem.cell)
     point, plan, theta = inverse.kind.point, inverse.plan, inverse.packed
     n = run.step.size
-    stations = np.empty((STRETCH + 1, problem.cell.dim, n))
-    for start in reversed(range(0, run.n_steps, STRETCH)):
-        stop = min(start + STRETCH, run.n_steps)
-        first = stretch(run, start, stop).start
+    tape = np.empty((SEGMENT + 1, problem.cell.dim, n))
+    for start in reversed(range(0, run.n_steps, SEGMENT)):
+        stop = min(start + SEGMENT, run.n_steps)
 
-        def undo(a: int, b: int, stop: int = stop, start: int = start, first: int = first) -> None:
+        def undo(a: int, b: int, stop: int = stop, start: int = start) -> None:
             lower, upper = stop - b, stop - a
-            rewind_cell(
-                point, no_middle, plan, theta, run, state.y, stations, first + lower - start, lower, upper
-            )
+            rewind_cell(point, no_middle, plan, theta, run, block.state, tape, lower - start, lower, upper)
 
         ticker.in_chunks(undo, stop - start, n, problem.seconds(0) * n)
-        yield start, stop, stations
+        yield Segment(run._replace(base=start, tape=KEEP), start, stop, tape)

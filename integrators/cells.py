@@ -33,17 +33,18 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .cell_flow import Taps, advance_cell, retreat_cell
+from .cell_stage import cells_backward, cells_forward
 from .column_scale import column_counts
-from .flow import Lanes, Record, Run
+from .drivers import NOTHING, Block, Run, Taps
 from .kind_check import check_bound, check_kind
 from .kinds import Kind
 from .naming import shown
-from .schedule import FIRST_ORDER
+from .program import Program
 from .structure import Structure, assembled, check_structure, completed, pulled
 from .validation import as_array, as_count, as_steps, as_vector
 from .values import ByValue
@@ -99,7 +100,7 @@ class Cell(ByValue):
     vectorised = True
     constant_jacobian = False
     lipschitz = None
-    condense = None
+    condenses = False
 
     def __init__(
         self,
@@ -412,29 +413,13 @@ class Cell(ByValue):
 
     # ---------------------------------------------------------------------------------------- drivers
 
-    def advance(self, theta: Float, run: Run, lanes: Lanes, record: Record, start: int, stop: int) -> None:
-        """Steps [start, stop) of a block of lanes, in place; see `advance_cell`."""
-        kind = self.kind
-        advance_cell(kind.point, kind.middle, self.plan, theta, run, lanes, record, start, stop)
+    def forward(self, theta: Float, *rest: Any) -> None:
+        """`sweep_forward` with this cell's stage: run, block, tape, nodes, and steps [start, stop)."""
+        cells_forward(self.kind.point, self.kind.middle, self.plan, theta, *rest)
 
-    def retreat(
-        self,
-        theta: Float,
-        run: Run,
-        stations: Float,
-        lam: Float,
-        exponent: NDArray[np.int64],
-        gradient: Float,
-        start: int,
-        stop: int,
-        taps: Taps | None = None,
-    ) -> None:
-        """Steps [start, stop) backwards, in place; see `retreat_cell`."""
-        kind = self.kind
-        retreat_cell(
-            kind.point, kind.middle, self.plan, theta, run, stations, lam, exponent, gradient,
-            Taps.none() if taps is None else taps, start, stop,
-        )  # fmt: skip
+    def backward(self, theta: Float, *rest: Any) -> None:
+        """`sweep_backward` with this cell's stage: run, tape, columns, exponent, gradient, taps, steps."""
+        cells_backward(self.kind.point, self.kind.middle, self.plan, theta, *rest)
 
     # ---------------------------------------------------------------------------------------- one step
 
@@ -445,23 +430,19 @@ class Cell(ByValue):
     def stepped(self, s: ArrayLike, x: ArrayLike | None = None, index: int = 0) -> Float:
         """Φ(s, x) alone, by a rule that need not fill its slopes, such as an inverse."""
         run, state = self._one_step(s, x, index)
-        none = np.zeros((0, self.dim, 1))
-        columns = np.zeros((self.dim, 0, 1))
-        lanes = Lanes(state, np.zeros((0, 1)), columns, np.zeros((0, 0, 1)), np.zeros(1, np.int64),
-                      np.full(1, -1, np.int64))  # fmt: skip
-        self.advance(self.packed, run, lanes, Record(none, none, none), 0, 1)
+        none, count = np.zeros((0, self.dim, 1)), np.zeros(1, np.int64)
+        block = Block(state, np.zeros((self.dim, 0, 1)), count, count - 1)
+        self.forward(self.packed, run, block, none, none, 0, 1)
         return state[:, 0]
 
     def linearise(self, s: ArrayLike, x: ArrayLike | None = None, index: int = 0) -> tuple[Float, Float]:
         """Φ(s, x) and the one-step Jacobian ∂Φ/∂s: shapes (D,) and (D, D)."""
         check_kind(self)
         run, state = self._one_step(s, x, index)
-        columns = np.eye(self.dim)[:, :, None].copy()
-        lanes = Lanes(state, np.zeros((0, 1)), columns, np.zeros((0, 0, 1)), column_counts(self.dim, 1),
-                      np.full(1, -1, np.int64))  # fmt: skip
-        nothing = np.zeros((0, self.dim, 1))
-        self.advance(self.packed, run, lanes, Record(nothing, nothing, nothing), 0, 1)
-        return state[:, 0], np.ldexp(columns[:, :, 0], lanes.exponent)
+        columns, exponent = np.eye(self.dim)[:, :, None].copy(), column_counts(self.dim, 1)
+        block, none = Block(state, columns, exponent, np.full(1, -1, np.int64)), np.zeros((0, self.dim, 1))
+        self.forward(self.packed, run, block, none, none, 0, 1)
+        return state[:, 0], np.ldexp(columns[:, :, 0], exponent)
 
     def adjoint(
         self, s: ArrayLike, x: ArrayLike | None, cotangent: ArrayLike, index: int = 0
@@ -475,18 +456,17 @@ class Cell(ByValue):
         lam = as_vector(cotangent, "cotangent", self.dim)[:, None, None].copy()
         gradient, by_input = np.zeros(self.packed.size), np.zeros((1, self.n_inputs, 1, 1))
         taps = Taps.none()._replace(inputs=by_input)
-        self.retreat(self.packed, run, state[None], lam, np.zeros(1, np.int64), gradient, 0, 1, taps)
+        self.backward(self.packed, run, state[None], lam, np.zeros(1, np.int64), gradient, taps, 0, 1)
         return lam[:, 0, 0], by_input[0, :, 0, 0], self.gradient_by_free(gradient)
 
     def _one_step(self, s: ArrayLike, x: ArrayLike | None, index: int) -> tuple[Run, Float]:
         state = as_vector(s, "s", self.dim)[:, None].copy()
         drive = np.concatenate([as_vector(x, "x", self.n_inputs), self.clock(index + 1)[index]])
         step = np.full(1, self.step_size)
-        rows = np.zeros(1, np.int64)
-        one, none = np.ones(1), np.zeros(1)
+        program = Program.of_map(2)
         # One step in the middle of a longer run: the range of the columns is not looked at.
-        return Run(FIRST_ORDER, none, one, 0.0, 2, True, 1, 1, step, drive[None, :, None].copy(), rows, 2,
-                   False), state  # fmt: skip
+        return Run(program.form, program.body, program.first, 0.0, 2, 0, step, drive[None, :, None].copy(),
+                   np.zeros(1, np.int64), 2, NOTHING), state  # fmt: skip
 
     def __repr__(self) -> str:
         driven = f", n_inputs={self.n_inputs}" if self.n_inputs else ""

@@ -18,23 +18,17 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from numba import types
 from numpy.typing import ArrayLike, NDArray
 
 from .compiled import Kernel, user_kernel
+from .kicks import KICK, KICK_ADJOINT, kicks_backward, kicks_forward
 from .naming import shown
 from .validation import as_array, as_count, as_name, as_vector
 from .values import ByValue
 
-__all__ = ["CONDENSE", "KICK", "KICK_ADJOINT", "Field", "as_field"]
+__all__ = ["Field", "as_field"]
 
 Float = NDArray[np.float64]
-
-_VECTOR, _MATRIX, _COLUMNS = (types.Array(types.float64, n, "C") for n in (1, 2, 3))
-KICK = types.void(_VECTOR, _MATRIX, _MATRIX, _VECTOR, _MATRIX, _COLUMNS, _COLUMNS)
-# theta, inputs, rows, stations (changed in place), first kick, last kick + 1
-CONDENSE = types.void(_VECTOR, _COLUMNS, types.Array(types.int64, 1, "C"), _COLUMNS, types.int64, types.int64)
-KICK_ADJOINT = types.void(_VECTOR, _MATRIX, _MATRIX, _VECTOR, _COLUMNS, _COLUMNS, _VECTOR)
 
 
 class Field(ByValue):
@@ -113,16 +107,10 @@ class Field(ByValue):
         ours = isinstance(kick, Kernel) and isinstance(kick_adjoint, Kernel)
         self.kick = user_kernel(kick, KICK, "kick")
         self.kick_adjoint = user_kernel(kick_adjoint, KICK_ADJOINT, "kick_adjoint")
-        # A replay of a stored trajectory kicks with these; a field may keep something cheaper there than y
-        # (see `NeuralField`). Then `condense` turns the one into the other, and the field has a driver of its
-        # own, which keeps it at once.
-        self.push, self.pull = self.kick, self.kick_adjoint
-        self.packed_for_pull = self.packed  # what `pull` takes for θ
-        self.condense: Kernel | None = None
-        # A field's own drivers, for a run and for a replay, where it can do better than to be called kick by
-        # kick (see `NeuralField`).
-        self.advance: Kernel | None = None
-        self.replay: Kernel | None = None
+        # A field's own loops, where it can do better than to be called kick by kick (see `NeuralField`). They
+        # may keep something cheaper than y on the tape for a replay, and take θ in another order backwards.
+        self.driver_forward, self.driver_backward = kicks_forward, kicks_backward
+        self.condenses, self.transposed = False, np.zeros(0)
         if not ours:
             from .field_check import check_field
 
@@ -134,6 +122,15 @@ class Field(ByValue):
         view = self.packed.view()
         view.flags.writeable = False
         return view
+
+    def forward(self, dtype: Any, theta: NDArray, *rest: Any) -> None:
+        """`sweep_forward` with this field's stage: run, block, tape, nodes, and steps [start, stop)."""
+        self.driver_forward.for_dtype(dtype)(self.kick.for_dtype(dtype), theta, *rest)
+
+    def backward(self, dtype: Any, theta: NDArray, *rest: Any) -> None:
+        """`sweep_backward` with this field's stage: run, tape, columns, exponent, gradient, taps, steps."""
+        transposed = self.transposed.astype(dtype, copy=False)
+        self.driver_backward.for_dtype(dtype)(self.kick_adjoint.for_dtype(dtype), theta, transposed, *rest)
 
     def force(self, y: ArrayLike, x: ArrayLike | None = None) -> Float:
         """F(y, x) at one point: shapes (d,), (n_inputs,) → (d,)."""

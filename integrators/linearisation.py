@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from .blocks import Ticker, run_blocks
 from .column_scale import column_counts
-from .flow import Lanes, Record, Run
+from .drivers import CONDENSE, KEEP, REPLAY, Block, Run
 from .memory import aligned_array
 from .problem import Columns, Problem
 
@@ -18,20 +19,20 @@ __all__ = ["Linearisation"]
 Float = NDArray[np.float64]
 
 
-class _Block(NamedTuple):
-    lanes: slice
+class _Part(NamedTuple):
+    members: slice
     run: Run
-    stations: Float  # (kicks, d, padded lanes)
+    tape: NDArray  # (entries, rows, padded members)
 
 
 class Linearisation:
-    """The one-step Jacobians of a run, kept as what each kick needs (8 · kicks · d bytes a lane).
+    """The one-step Jacobians of a run, kept as what each operation needs (8 · kicks · d bytes a member).
 
     Parameters
     ----------
     problem : Problem
     close : bool
-        See `Schedule`: False leaves out the last half kick, which ∂y_N/∂y_0 does not need.
+        See `Program`: False leaves out the last half kick, which ∂y_N/∂y_0 does not need.
     threads : int, optional
     progress : bool, optional
     """
@@ -42,52 +43,47 @@ class Linearisation:
         self.problem = problem
         self._threads = threads
         self._progress = progress
-        self._blocks: list[_Block] = []
-        *_, self.lost = problem.forward(
+        self._parts: list[_Part] = []
+        *_, self.overflowed = problem.forward(
             close=close,
             keep=self._keep,
-            stations=True,
-            condensed=problem.field.condense is not None,
+            tape=CONDENSE if problem.field.condenses else KEEP,
             threads=threads,
             progress=progress,
         )
-        self._blocks.sort(key=lambda block: block.lanes.start)
+        self._parts.sort(key=lambda part: part.members.start)
 
-    def _keep(self, lanes: slice, run: Run, record: Record, *_: object) -> None:
-        self._blocks.append(_Block(lanes, run, record.stations))
+    def _keep(self, members: slice, run: Run, tape: NDArray, *_: object) -> None:
+        self._parts.append(_Part(members, run, tape))
 
-    def push(self, dy: Float, dp: Float) -> Columns:
-        """J applied to tangent columns dy, dp of shape (lanes, d, k)."""
-        return self._sweep(dy, dp, self._push_block)
+    def push(self, columns: Float) -> Columns:
+        """J applied to tangent columns of shape (members, D, k)."""
+        return self._sweep(columns, self._push_part)
 
-    def pull(self, lam_y: Float, lam_p: Float) -> Columns:
-        """Jᵀ applied to cotangent columns of shape (lanes, d, k)."""
-        return self._sweep(lam_y, lam_p, self._pull_block)
+    def pull(self, columns: Float) -> Columns:
+        """Jᵀ applied to cotangent columns of shape (members, D, k)."""
+        return self._sweep(columns, self._pull_part)
 
-    def _sweep(self, first: Float, second: Float, sweep_block) -> Columns:
-        m, _, k = first.shape
+    def _sweep(self, given: Float, sweep_part: Callable[..., Callable[[int, int], None]]) -> Columns:
+        m, D, k = given.shape
         n_steps = self.problem.n_steps
-        result = Columns.empty(m, first.shape[1], k)
+        result = Columns.empty(m, D, k)
         seconds = self.problem.seconds(k)
 
         def work(index: slice, ticker: Ticker) -> None:
-            for block in self._blocks[index]:
-                n = block.run.step.size
-                rows = np.minimum(np.arange(block.lanes.start, block.lanes.start + n), m - 1)
+            for part in self._parts[index]:
+                n = part.run.step.size
+                which = np.minimum(np.arange(part.members.start, part.members.start + n), m - 1)
                 padded = k + -k % self.problem.column_padding(k, n)
-                columns = [
-                    aligned_array((part.shape[1], padded, n), self.problem.dtype) for part in (first, second)
-                ]
-                for target, part in zip(columns, (first, second), strict=True):
-                    target[:, :k] = part[rows].transpose(1, 2, 0)
-                    target[:, k:] = 0.0
+                columns = aligned_array((D, padded, n), self.problem.dtype)
+                columns[:, :k] = given[which].transpose(1, 2, 0)
+                columns[:, k:] = 0.0
                 exponent = column_counts(padded, n)
-                call = sweep_block(block, *columns, exponent)
-                ticker.in_chunks(call, n_steps, n, seconds * n)
-                result.put(block.lanes.start, block.lanes.stop, (*columns, exponent))
+                ticker.in_chunks(sweep_part(part, columns, exponent), n_steps, n, seconds * n)
+                result.put(part.members.start, part.members.stop, columns, exponent)
 
         run_blocks(
-            len(self._blocks),
+            len(self._parts),
             1,
             work,
             total=m * n_steps,
@@ -99,19 +95,20 @@ class Linearisation:
         result.settle()
         return result
 
-    def _push_block(self, block: _Block, dy: Float, dp: Float, exponent: NDArray[np.int64]):
-        problem = self.problem
-        d, _, n = dy.shape
-        run = block.run._replace(replay=True, condensed=False)
-        state = [np.zeros((d, n), problem.dtype) for _ in range(2)]
-        scratch = Lanes(state[0], state[1], dy, dp, exponent, np.zeros(n, np.int64))
-        record = Record(block.stations, block.stations[:0], block.stations[:0])
-        return lambda start, stop: problem.advance(run, scratch, record, start, stop, "push")
+    def _push_part(
+        self, part: _Part, columns: NDArray, exponent: NDArray[np.int64]
+    ) -> Callable[[int, int], None]:
+        problem, (D, _, n) = self.problem, columns.shape
+        run = part.run._replace(tape=REPLAY)
+        block = Block(np.zeros((D, n), problem.dtype), columns, exponent, np.zeros(n, np.int64))
+        none = part.tape[:0]
+        return lambda start, stop: problem.advance(run, block, part.tape, none, start, stop)
 
-    def _pull_block(self, block: _Block, lam_y: Float, lam_p: Float, exponent: NDArray[np.int64]):
-        problem, run = self.problem, block.run
+    def _pull_part(
+        self, part: _Part, columns: NDArray, exponent: NDArray[np.int64]
+    ) -> Callable[[int, int], None]:
+        problem, n_steps = self.problem, self.problem.n_steps
         none = np.zeros(0, problem.dtype)
         return lambda start, stop: problem.retreat(
-            run, block.stations, (lam_y, lam_p, exponent), none,
-            problem.n_steps - stop, problem.n_steps - start, "pull",
-        )  # fmt: skip
+            part.run, part.tape, (columns, exponent), none, n_steps - stop, n_steps - start
+        )

@@ -7,14 +7,16 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .access import borrowed, flat, get, hold, put
+from .access import borrowed, flat, get, put
 from .activations import ACTIVATIONS, TANH, activate, tanh
 from .arithmetic import fma
 from .compiled import helper, inlined, kernel
-from .fields import CONDENSE, KICK, KICK_ADJOINT, Field
-from .flow import ADVANCE, drift, lane_factors, play, times
-from .memory import aligned_empty, copy_into, fill_input
+from .drivers import CONDENSE, KEEP, REPLAY, sweep_backward, sweep_forward
+from .fields import Field
+from .kicks import BACKWARD, FORWARD, KICK, KICK_ADJOINT, drift, halves, spare_rows
+from .memory import aligned_empty, copy_into
 from .product import add_matrix_vector, add_product, push_columns
+from .program import EXPLICIT, FIRST_ORDER, SPLITTING
 from .threads import interruptible
 from .validation import as_array, as_count, as_generator
 
@@ -135,32 +137,76 @@ def push_through(theta, x, c, e, y, p, dy, dp, work, in_place, slopes):
 
 
 @inlined
-def neural_kick_and_drift(kick, theta, at, condensed, x, c, e, y, p, dy, dp, work):
-    """`flow.kick_and_drift` in one pass over the columns."""
-    push_through(theta, x, c, e, y, p, dy, dp, work, False, flat(at)[: at.size if condensed else 0])
+def scaled_slopes(c, slopes, scale):
+    """scale ← c σ' for flat arrays, lanes last; c as filled by `flow.times`."""
+    width = c.size
+    whole = slopes.size - slopes.size % width
+    for start in range(0, whole, width):
+        for q in range(width):
+            put(scale, start + q, c[q] * get(slopes, start + q))
+    for q in range(slopes.size - whole):
+        put(scale, whole + q, c[q] * get(slopes, whole + q))
 
 
 @inlined
-def neural_kick_in_place(kick, theta, at, condensed, x, c, y, dy, work):
-    """`flow.kick_in_place` without copies: z is complete before y changes."""
-    push_through(theta, x, c, c[:0], y, y, dy, dy, work, True, flat(at)[: at.size if condensed else 0])
+def replay(theta, slopes, c, e, dy, dp, work, in_place):
+    """The columns' part of `push_through`, from stored slopes."""
+    d, k, m = dy.shape
+    scale = work[0]
+    scaled_slopes(c, flat(slopes), scale)
+    shift = e[: min(m, e.size)]
+    push_columns(theta, 0, d, 1, d, d, flat(dy), flat(dp), k * m, m, scale, m > 1, shift, in_place)
 
 
-@kernel(ADVANCE)
-def neural_advance(kick, theta, run, lanes, record, start, stop):
-    """`flow.advance` for the neural field, which does not call its leaf `kick`."""
-    play(
-        neural_kick_and_drift,
-        neural_kick_in_place,
-        workspace,
-        kick,
-        borrowed(theta),
-        run,
-        lanes,
-        record,
-        start,
-        stop,
-    )
+@inlined
+def push_neural(
+    callback, second, layout, theta, operation, x, c, e, entry, parts, spare, spare_columns, work
+):
+    """A kick and the drift after it in one pass over the columns; see `drivers`."""
+    y, p, dy, dp = parts
+    drifts = e[: e.size if operation.drift != 0.0 and operation.form == SPLITTING else 0]
+    if operation.form == FIRST_ORDER:
+        p, dp = y, dy
+    elif operation.form != SPLITTING:
+        copy_into(flat(p), flat(spare))
+        copy_into(flat(dp), flat(spare_columns))
+    in_place = operation.form == FIRST_ORDER
+    if operation.weight == 0.0:
+        if operation.drift != 0.0:
+            drift(e, flat(p), flat(y))
+            drift(e, flat(dp), flat(dy))
+    elif operation.tape == REPLAY:
+        replay(theta, entry, c, drifts, dy, dp, work, in_place)
+    else:
+        if operation.tape == KEEP:
+            copy_into(flat(y), flat(entry))
+        slopes = flat(entry)[: entry.size if operation.tape == CONDENSE else 0]
+        push_through(theta, x, c, drifts, y, p, dy, dp, work, in_place, slopes)
+    if operation.form == EXPLICIT:
+        drift(e, flat(spare), flat(y))
+        drift(e, flat(spare_columns), flat(dy))
+    return False
+
+
+@inlined
+def neural_spare_rows(form, D):
+    """Only the explicit form needs the old p: W y + V x + b is complete before y changes."""
+    return D // 2 if form == EXPLICIT else 0
+
+
+@inlined
+def neural_workspace(layout, form, D, k, m, dtype):
+    own = workspace(D if form == FIRST_ORDER else D // 2, m, dtype)
+    return own, borrowed(own)
+
+
+@kernel(FORWARD)
+def neural_forward(kick, theta, run, block, tape, nodes, start, stop):
+    """`sweep_forward` of the neural field, which does not call its callback."""
+    sweep_forward(
+        push_neural, halves, neural_workspace, neural_spare_rows, kick, 0, 0, borrowed(theta), run, block,
+        tape, nodes, start, stop,
+    )  # fmt: skip
 
 
 @kernel(KICK)
@@ -184,103 +230,97 @@ def pull_columns(theta, row, column, slope, lam_p, lam_y, k, m, g):
     add_product(theta, 0, row, column, d, d, g, lam_y, k * m, m, np.ones(d, theta.dtype), False)
 
 
-@kernel(KICK_ADJOINT)
-def neural_kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
-    """With g = c σ'(z) lam_p: lam_y += Wᵀ g; ∂W += g yᵀ, ∂V += g xᵀ, ∂b += g."""
-    d, m = y.shape
-    k = lam_p.shape[1]
+@helper
+def add_neural_gradient(g, y, x, d, k, m, gradient):
+    """∂W += g yᵀ, ∂V += g xᵀ, ∂b += g, summed over columns and members; g flat."""
     n_inputs = x.shape[0]
-    work = workspace(d, m, theta.dtype)
-    linearise(theta, y, x, work)
-    ds = work[1]
-    g = np.empty((d, k, m), theta.dtype)
-    for i in range(d):
-        for q in range(m):
-            put(ds, i * m + q, c[q] * get(ds, i * m + q))
-    pull_columns(theta, 1, d, ds, flat(lam_p), flat(lam_y), k, m, flat(g))
-    if grad_theta.size == 0:
-        return
     v_start = d * d
     b_start = v_start + d * n_inputs
     for i in range(d):
         for r in range(k):
             for q in range(m):
-                value = g[i, r, q]
-                grad_theta[b_start + i] += value
+                value = g[(i * k + r) * m + q]
+                gradient[b_start + i] += value
                 for j in range(d):
-                    grad_theta[i * d + j] += value * y[j, q]
+                    gradient[i * d + j] += value * y[j, q]
                 for j in range(n_inputs):
-                    grad_theta[v_start + i * n_inputs + j] += value * x[j, q]
-
-
-@kernel(CONDENSE)
-def neural_condense(theta, inputs, rows, stations, start, stop):
-    """Replace y by σ'(W y + V x + b) at the stations [start, stop)."""
-    _, d, m = stations.shape
-    work = workspace(d, m, theta.dtype)
-    x = np.empty((inputs.shape[1], m), theta.dtype)
-    for number in range(start, stop):
-        fill_input(inputs, rows, number, x)
-        linearise(theta, stations[number], x, work)
-        copy_into(work[1], flat(stations[number]))
-
-
-@inlined
-def scaled_slopes(c, slopes, scale):
-    """scale ← c σ' for flat arrays, lanes last; c as filled by `flow.times`."""
-    width = c.size
-    whole = slopes.size - slopes.size % width
-    for start in range(0, whole, width):
-        for q in range(width):
-            put(scale, start + q, c[q] * get(slopes, start + q))
-    for q in range(slopes.size - whole):
-        put(scale, whole + q, c[q] * get(slopes, whole + q))
-
-
-@inlined
-def replay(theta, slopes, c, e, dy, dp, work, in_place):
-    """The columns' part of `push_through`, from stored slopes."""
-    d, k, m = dy.shape
-    scale = work[0]
-    scaled_slopes(c, flat(slopes), scale)
-    shift = e[: min(m, e.size)]
-    push_columns(theta, 0, d, 1, d, d, flat(dy), flat(dp), k * m, m, scale, m > 1, shift, in_place)
-
-
-@inlined
-def replay_and_drift(kick, theta, slopes, condensed, x, c, e, y, p, dy, dp, work):
-    """`flow.kick_and_drift` of the columns alone."""
-    replay(theta, slopes, c, e, dy, dp, work, False)
-
-
-@inlined
-def replay_in_place(kick, theta, slopes, condensed, x, c, y, dy, work):
-    """`flow.kick_in_place` of the columns alone."""
-    replay(theta, slopes, c, c[:0], dy, dy, work, True)
-
-
-@kernel(ADVANCE)
-def neural_replay(kick, theta, run, lanes, record, start, stop):
-    """`neural_advance` of the columns alone, along slopes that the record holds."""
-    theta = borrowed(theta)
-    play(replay_and_drift, replay_in_place, workspace, kick, theta, run, lanes, record, start, stop)
+                    gradient[v_start + i * n_inputs + j] += value * x[j, q]
 
 
 @kernel(KICK_ADJOINT)
-def neural_pull(transposed, slopes, x, c, lam_p, lam_y, grad_theta):
-    """lam_y += Wᵀ c σ' lam_p from the stored slopes σ' and Wᵀ, row by row; no parameter gradient.
+def neural_kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
+    """With g = c σ'(z) lam_p: lam_y += Wᵀ g; ∂W += g yᵀ, ∂V += g xᵀ, ∂b += g."""
+    d, m = y.shape
+    k = lam_p.shape[1]
+    work = workspace(d, m, theta.dtype)
+    linearise(theta, y, x, work)
+    ds = work[1]
+    g = np.empty(d * k * m, theta.dtype)
+    for i in range(d):
+        for q in range(m):
+            put(ds, i * m + q, c[q] * get(ds, i * m + q))
+    pull_columns(theta, 1, d, ds, flat(lam_p), flat(lam_y), k, m, g)
+    if grad_theta.size > 0:
+        add_neural_gradient(g, y, x, d, k, m, grad_theta)
 
-    The product takes rows side by side: of W, whose rows would be its columns, 8 lanes made 33 GF/s at
+
+@inlined
+def pull_workspace(layout, form, D, k, m, dtype):
+    """Three rows for `linearise`, then room for g."""
+    d = D if form == FIRST_ORDER else D // 2
+    own = aligned_empty((3 + k) * d * m, dtype)
+    return own, borrowed(own)
+
+
+@inlined
+def pull_neural(
+    callback, transposed, layout, theta, operation, x, c, e, entry, columns, spare, by_input, gradient, work
+):
+    """g = c σ'(z) lam_p: lam_y += Wᵀ g, and by_input += Vᵀ g; σ' from the tape, or from y there.
+
+    Wᵀ lies row by row in `transposed`: of W, whose rows would be its columns, 8 members made 33 GF/s at
     d = 512 on one core, and make 52 this way.
     """
-    d, k, m = lam_p.shape
-    own, own_c = aligned_empty((k + 1) * d * m, transposed.dtype), lane_factors(c)
-    room, factors = borrowed(own), borrowed(own_c)
-    times(1.0, c, factors)
-    scaled_slopes(factors, flat(slopes), room[: d * m])
-    pull_columns(transposed, d, 1, room[: d * m], flat(lam_p), flat(lam_y), k, m, room[d * m :])
-    hold(own)
-    hold(own_c)
+    k, m = columns.shape[1], columns.shape[2]
+    d = columns.shape[0] if operation.form == FIRST_ORDER else columns.shape[0] // 2
+    lam_y, lam_p = columns[:d], columns[d:]
+    if operation.form == FIRST_ORDER:
+        copy_into(flat(columns), flat(spare))
+        lam_p = spare
+    elif operation.form == EXPLICIT:
+        copy_into(flat(lam_y), flat(spare))
+    elif operation.drift != 0.0:
+        drift(e, flat(lam_y), flat(lam_p))
+    if operation.weight != 0.0:
+        slope, g = work[: d * m], work[3 * d * m :]
+        if operation.tape == CONDENSE:
+            scaled_slopes(c, flat(entry), slope)
+        else:
+            rows = work[: 3 * d * m].reshape((3, d * m))
+            linearise(theta, entry, x, rows)
+            scaled_slopes(c, rows[1], slope)
+        pull_columns(transposed, d, 1, slope, flat(lam_p), flat(lam_y), k, m, g)
+        n_inputs = by_input.shape[0]
+        if n_inputs > 0:
+            one = work[d * m : d * m + n_inputs] if n_inputs <= 2 * d * m else np.empty(n_inputs, work.dtype)
+            ones(one, n_inputs)
+            add_product(theta, d * d, 1, n_inputs, n_inputs, d, g, flat(by_input), k * m, m, one, False)
+        if gradient.size > 0:
+            add_neural_gradient(g, entry, x, d, k, m, gradient)
+    if operation.form == EXPLICIT:
+        drift(e, flat(spare), flat(lam_p))
+    return False
+
+
+@kernel(BACKWARD)
+def neural_backward(
+    kick_adjoint, theta, transposed, run, tape, columns, exponent, gradient, taps, start, stop
+):
+    """`sweep_backward` of the neural field, which does not call its callback."""
+    sweep_backward(
+        pull_neural, pull_workspace, spare_rows, kick_adjoint, borrowed(transposed), 0, borrowed(theta), run,
+        tape, columns, exponent, gradient, taps, start, stop,
+    )  # fmt: skip
 
 
 def _largest_slope(lipschitz: float, matrix: Float) -> float:
@@ -358,9 +398,8 @@ class NeuralField(Field):
             lipschitz=_largest_slope(self.activation.lipschitz, matrix),
             name=self.activation.name,
         )
-        self.pull, self.condense = neural_pull, neural_condense
-        self.packed_for_pull = matrix.T.ravel()
-        self.advance, self.replay = neural_advance, neural_replay
+        self.condenses, self.transposed = True, matrix.T.ravel()
+        self.driver_forward, self.driver_backward = neural_forward, neural_backward
 
     @classmethod
     def random(

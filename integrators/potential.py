@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 
 from .access import flat, get, put
 from .compiled import kernel
-from .fields import KICK, KICK_ADJOINT, Field
+from .fields import Field
+from .kicks import KICK, KICK_ADJOINT
 from .neural import NeuralField, linearise, workspace
 from .product import add_outer, add_product
 

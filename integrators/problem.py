@@ -13,23 +13,21 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .blocks import POOL_SECONDS, Ticker, run_blocks
 from .column_scale import column_counts, common_exponent, per_column
-from .compiled import Kernel
+from .drivers import NOTHING, Block, Run, Taps
 from .fields import Field, as_field
-from .flow import Lanes, Record, Run, advance, retreat
-from .keeping import retreat_keeping_nodes
 from .memory import aligned_array
-from .schedule import FIRST_ORDER, SPLITTING, Schedule
+from .program import EXPLICIT, SPLITTING, Program
 from .schemes import Scheme, get_scheme
 from .simd import WIDTH
 from .threads import thread_count
 from .validation import as_array, as_count, as_steps, as_vector
 from .values import ByValue
 
-__all__ = ["Columns", "Inputs", "Problem", "Run", "Segments", "TrajectoryOverflow"]
+__all__ = ["Columns", "Follow", "Inputs", "Problem", "TrajectoryOverflow"]
 
 Float = NDArray[np.float64]
 Inputs = ArrayLike | Callable[[float], ArrayLike] | None
-Keep = Callable[[slice, Run, Record, Lanes, Ticker], None]
+Keep = Callable[[slice, Run, NDArray, NDArray, Block, Ticker], None]
 
 # Steps between two looks at the range of the columns: at most the first where growth and shrinking are
 # bounded, the second where they may shrink by 2^-53 in a step (1 + x with x next to -1), the third likewise
@@ -69,65 +67,41 @@ class TrajectoryOverflow(OverflowError):
         return type(self), self._given
 
 
-Follow = Callable[[slice, Lanes, Callable[[Lanes, int, int], None]], None]
-"""``follow(block, lanes, go)`` moves a block of members through the run: ``go(lanes, start, stop)`` takes the
-steps from `start` to `stop` in place, as often as wanted and for any copy of `lanes`."""
+Follow = Callable[[slice, Block, Callable[[Block, int, int], None]], None]
+"""``follow(members, block, go)`` moves a block of members through the run: ``go(block, start, stop)`` takes
+the steps from `start` to `stop` in place, as often as wanted and for any copy of `block`. Between steps the
+kick at the node has not been carried out, which changes tangents by a bounded factor."""
 
 
 @dataclass
 class Columns:
-    """Tangent or cotangent columns at one end of a run, for every lane.
+    """Tangent or cotangent columns at one end of a run, for every batch member.
 
-    ``ldexp(y, exponent[:, None, None])`` and likewise p are the columns themselves; with `apart`, where the
-    columns of some member lie further apart than float64 reaches, ``ldexp(y, (exponent[:, None] +
-    apart)[:, None, :])``.
+    ``ldexp(values, exponent[:, None, None])`` are the columns themselves; with `apart`, where the columns of
+    some member lie further apart than float64 reaches, the exponents are ``exponent[:, None] + apart``.
     """
 
-    y: Float  # (lanes, d, k)
-    p: Float  # (lanes, d, k)
-    exponent: NDArray[np.int64]  # (lanes,)
-    apart: NDArray[np.int64] | None = None  # (lanes, k)
+    values: Float  # (members, D, k)
+    exponent: NDArray[np.int64]  # (members,)
+    apart: NDArray[np.int64] | None = None  # (members, k)
 
     @classmethod
-    def empty(cls, lanes: int, d: int, k: int) -> Columns:
+    def empty(cls, members: int, dim: int, k: int) -> Columns:
         """Room for k columns of so many members, whose exponents `put` fills in."""
-        return cls(
-            np.empty((lanes, d, k)),
-            np.empty((lanes, d, k)),
-            np.zeros(lanes, np.int64),
-            np.zeros((lanes, k), np.int64),
-        )
+        counts = np.zeros(members, np.int64), np.zeros((members, k), np.int64)
+        return cls(np.empty((members, dim, k)), *counts)
 
-    def put(self, first: int, stop: int, block: Sequence[NDArray]) -> None:
-        """Write members first … stop − 1 from (y, p, exponent) of a block, as the drivers have them."""
-        y, p, exponent = block
-        members, k = stop - first, self.y.shape[2]
-        self.y[first:stop] = y.transpose(2, 0, 1)[:members, :, :k]
-        self.p[first:stop] = p.transpose(2, 0, 1)[:members, :, :k]
+    def put(self, first: int, stop: int, values: NDArray, exponent: NDArray[np.int64]) -> None:
+        """Write members first … stop − 1 from a block's columns (D, k, m) and what the drivers counted."""
+        members, k = stop - first, self.values.shape[2]
+        self.values[first:stop] = values.transpose(2, 0, 1)[:members, :, :k]
         assert self.apart is not None
-        self.apart[first:stop] = per_column(exponent, y.shape[2], k, members)
+        self.apart[first:stop] = per_column(exponent, values.shape[2], k, members)
 
     def settle(self) -> None:
         """One exponent for every member, once all are written; `apart` is left where that is not enough."""
         assert self.apart is not None
-        self.exponent[:], self.apart = common_exponent((self.y, self.p), self.apart)
-
-
-@dataclass(frozen=True)
-class Segments:
-    """Places along a run at which the tangent columns are looked at, and may be replaced.
-
-    Attributes
-    ----------
-    ends : sequence of int
-        Step numbers, ascending; the last is n_steps.
-    visit : callable
-        ``visit(lanes, step, block)`` with the slice of lanes and the block's `Lanes`, padded lanes last.
-        The state stands between the merged kicks there, which changes tangents by a bounded factor.
-    """
-
-    ends: Sequence[int]
-    visit: Callable[[slice, int, Lanes], None]
+        self.exponent[:], self.apart = common_exponent((self.values,), self.apart)
 
 
 def _as_dtype(dtype: DTypeLike) -> np.dtype:
@@ -184,9 +158,23 @@ class Problem(ByValue):
         self.p0 = as_vector(p0, "p0", field.dim)
         self.inputs = self._check_inputs(inputs)
 
+    def program(self, close: bool = True) -> Program:
+        """The operations of the run; see `Program.of`."""
+        return Program.of(self.scheme, self.n_steps, close)
+
     @property
     def n_lanes(self) -> int:
         return self.steps.size
+
+    @property
+    def dim(self) -> int:
+        """D, the length of the full state: (y, p), or y for first-order schemes."""
+        return self.field.dim * (1 if self.first_order else 2)
+
+    @property
+    def entry_rows(self) -> int:
+        """Rows of a tape entry."""
+        return self.field.dim
 
     @property
     def first_order(self) -> bool:
@@ -230,71 +218,77 @@ class Problem(ByValue):
 
     def run(
         self,
-        lanes: NDArray[np.intp],
-        schedule: Schedule,
+        members: NDArray[np.intp],
+        program: Program,
         check_every: int | None = None,
         tick: Callable[[int], object] = lambda amount: None,
     ) -> Run:
-        """The drivers' view of the run for some lanes; calls `tick` between samples of inputs."""
-        h = self.steps[lanes]
-        rows = np.zeros(0, np.int64)
-        inputs = np.zeros((1, 0, 1))
+        """The drivers' view of a program for some batch members; calls `tick` between samples of inputs."""
+        h = self.steps[members]
+        rows, inputs = np.zeros(0, np.int64), np.zeros((1, 0, 1))
         if self.field.n_inputs:
-            if callable(self.inputs):
-                times = schedule.kick_times()
-                rows = np.arange(schedule.n_kicks)
-                inputs = np.empty((schedule.n_kicks, self.field.n_inputs, h.size))
-                for number, time in enumerate(times):
-                    for q, step in enumerate(h):
-                        inputs[number, :, q] = self._sample(self.inputs, float(time * step))
-                    tick(0)
-            else:
-                rows = schedule.kick_rows()
-                given = np.zeros((self.n_steps, self.field.n_inputs)) if self.inputs is None else self.inputs
-                inputs = np.ascontiguousarray(given)[:, :, None]
-        grow, shrink = self.range_bits(schedule, h)
-        if self.dtype == np.float32:
-            interval = self.steps_within(40, STEPS_IN_FLOAT32, grow)
-        elif math.isinf(shrink):
-            interval = self.steps_within(400, STEPS_OF_UNKNOWN_RANGE, grow)
-        else:
-            interval = self.steps_within(400, MOST_STEPS_UNCHECKED, max(grow, shrink))
+            inputs, rows = self._drive(h, program, tick)
         return Run(
-            schedule.form,
-            schedule.drift.astype(self.dtype, copy=False),
-            schedule.kick.astype(self.dtype, copy=False),
-            schedule.opening,
-            schedule.n_steps,
-            schedule.close,
-            schedule.inner_kicks,
-            schedule.kicks_per_step,
+            program.form,
+            program.body.astype(self.dtype, copy=False),
+            float(program.first),
+            float(program.closing),
+            program.n_steps,
+            0,
             h.astype(self.dtype, copy=False),
             inputs.astype(self.dtype, copy=False),
             rows,
-            check_every or interval,
-            False,
+            check_every or self._interval(program, h),
+            NOTHING,
         )
 
-    def range_bits(self, schedule: Schedule, h: Float) -> tuple[float, float]:
+    def _drive(
+        self, h: Float, program: Program, tick: Callable[[int], object]
+    ) -> tuple[Float, NDArray[np.int64]]:
+        """Inputs (rows, n_inputs, 1 or members), and the row that each tape entry sees."""
+        if not callable(self.inputs):
+            given = np.zeros((self.n_steps, self.field.n_inputs)) if self.inputs is None else self.inputs
+            return np.ascontiguousarray(given)[:, :, None], program.rows
+        inputs = np.empty((program.n_entries, self.field.n_inputs, h.size))
+        for entry, time in enumerate(program.times):
+            for q, step in enumerate(h):
+                inputs[entry, :, q] = self._sample(self.inputs, float(time * step))
+            tick(0)
+        return inputs, np.arange(program.n_entries)
+
+    def _interval(self, program: Program, h: Float) -> int:
+        """Steps between two looks at the range of the columns."""
+        grow, shrink = self.range_bits(program, h)
+        if self.dtype == np.float32:
+            return self.steps_within(40, STEPS_IN_FLOAT32, grow)
+        if math.isinf(shrink):
+            return self.steps_within(400, STEPS_OF_UNKNOWN_RANGE, grow)
+        return self.steps_within(400, MOST_STEPS_UNCHECKED, max(grow, shrink))
+
+    def range_bits(self, program: Program, h: Float) -> tuple[float, float]:
         """log₂ of what columns can grow and shrink by in one step, from its majorant; inf if not known.
 
         A splitting step has the majorant of its inverse, which is the splitting with reversed signs.
         """
-        lipschitz = self.field.lipschitz
+        lipschitz, step = self.field.lipschitz, float(h.max(initial=0.0))
         if lipschitz is None:
             return math.inf, math.inf
-        step = float(h.max(initial=0.0))
-        if schedule.form == SPLITTING:
+        operations = list(program.steady_step())
+        if program.form == SPLITTING:
             # Row sums of the majorant: how |y| and |p| grow from a start of (1, 1).
             grown_y = grown_p = 1.0
-            opening = abs(schedule.opening)
-            for a, b in zip(schedule.drift.tolist(), schedule.kick.tolist(), strict=True):
-                grown_y += abs(a) * step * grown_p
-                grown_p += (abs(b) + opening) * step * lipschitz * grown_y
+            for stage, weight, *_ in operations:
+                if stage == "drift":
+                    grown_y += abs(weight) * step * grown_p
+                else:
+                    grown_p += abs(weight) * step * lipschitz * grown_y
             bits = math.log2(max(grown_y, grown_p))
             return bits, bits
-        change = step * max(lipschitz, 0.0 if schedule.form == FIRST_ORDER else 1.0)
-        return math.log2(1.0 + change), -math.log2(1.0 - change) if change < 1.0 else math.inf
+        changes = [abs(weight) * step * lipschitz for _, weight, *_ in operations]
+        if program.form == EXPLICIT:
+            changes = [max(change, step) for change in changes]
+        grow = sum(math.log2(1.0 + change) for change in changes)
+        return grow, sum(-math.log2(1.0 - change) if change < 1.0 else math.inf for change in changes)
 
     @staticmethod
     def steps_within(bits: float, most: int, bits_per_step: float) -> int:
@@ -323,95 +317,70 @@ class Problem(ByValue):
 
     def forward(
         self,
-        columns: tuple[Float, Float] | None = None,
+        columns: Float | None = None,
         *,
         close: bool = True,
         keep: Keep | None = None,
-        stations: bool = False,
-        condensed: bool = False,
+        tape: int = NOTHING,
         nodes: bool = False,
-        segments: Segments | None = None,
         follow: Follow | None = None,
         threads: int | None = None,
         progress: bool | None = None,
-    ) -> tuple[Float, Float, Columns, NDArray[np.int64]]:
-        """Run all lanes: final y and p (lanes, d), the columns, and where lanes were lost (else −1).
+    ) -> tuple[Float, Columns, NDArray[np.int64]]:
+        """Run all members: final state (members, D), the columns, and where states overflowed (else −1).
 
         Parameters
         ----------
-        columns : pair of arrays, shape (d, k)
-            Initial tangent columns of y and p, the same for every lane; none by default.
+        columns : ndarray, shape (D, k)
+            Initial tangent columns, the same for every member; none by default.
         close : bool
-            See `Schedule`.
+            See `Program`.
         keep : callable
-            Receives each block's record when `stations` or `nodes` ask for one, and the ticker to report to.
-        condensed : bool
-            Whether stations keep what `Field.push` reads there, for a field whose own driver can do that.
-        segments : Segments, optional
-            Stops on the way, at each of which the columns may be replaced.
+            Receives each block's run, tape, nodes, the block itself, and the ticker to report to.
+        tape : {NOTHING, KEEP, CONDENSE}
+            What is kept of every operation; see `drivers`.
+        nodes : bool
+            Keep the state after every step.
         follow : callable, optional
             Moves every block itself, see `Follow`; must end at the last step.
         """
-        d, m = self.field.dim, self.n_lanes
-        dy0, dp0 = (np.zeros((d, 0)), np.zeros((d, 0))) if columns is None else columns
-        k = dy0.shape[1]
-        threads = thread_count(threads)
-        schedule = Schedule.of(self.scheme, self.n_steps, close)
-        y, p = np.empty((m, d)), np.empty((m, d))
-        out = Columns.empty(m, d, k)
-        lost = np.full(m, -1, np.int64)
+        D, m, program = self.dim, self.n_lanes, self.program(close)
+        start = np.zeros((D, 0)) if columns is None else columns
+        k, threads = start.shape[1], thread_count(threads)
+        state, overflowed = np.empty((m, D)), np.full(m, -1, np.int64)
+        out = Columns.empty(m, D, k)
+        seconds = self.seconds(k) * max(1, program.evaluations_per_step)
+        total = seconds * m * self.n_steps
+        threads = 1 if total < POOL_SECONDS and follow is None else threads
+        width, pad_members, pad_columns = self.block_shape(k, threads)
+        padded = _padded(start, pad_columns)
 
-        seconds = self.seconds(k) * max(1, schedule.kicks_per_step)
-        total = seconds * m * self.n_steps + SEGMENT_SECONDS * m * len(segments.ends if segments else ())
-        if total < POOL_SECONDS:
-            threads = 1
-        width, pad_lanes, pad_columns = self.block_shape(k, threads)
-        columns_0 = [_padded(start, pad_columns) for start in (dy0, dp0)]
+        def work(members: slice, ticker: Ticker) -> None:
+            real = members.stop - members.start
+            n = real + -real % pad_members
+            which = np.minimum(np.arange(members.start, members.start + n), m - 1)
+            run = self.run(which, program, tick=ticker)._replace(tape=tape)
+            block = self.block(which, padded)
+            entries = aligned_array((program.n_entries if tape else 0, self.entry_rows, n), self.dtype)
+            states = np.empty((self.n_steps + 1 if nodes else 0, D, n), self.dtype)
 
-        def work(block: slice, ticker: Ticker) -> None:
-            members = block.stop - block.start
-            n = members + -members % pad_lanes
-            members_of = np.minimum(np.arange(block.start, block.start + n), m - 1)
-            run = self.run(members_of, schedule, tick=ticker)._replace(condensed=condensed)
-            lanes = Lanes(
-                *self.start(members_of),
-                self.repeated(columns_0[0], n),
-                self.repeated(columns_0[1], n),
-                column_counts(columns_0[0].shape[1], n),
-                np.full(n, -1, np.int64),
-            )
-            n_nodes = self.n_steps + 1 if nodes else 0
-            record = Record(
-                aligned_array((schedule.n_kicks if stations else 0, d, n), self.dtype),
-                np.empty((n_nodes, d, n), self.dtype),
-                np.empty((n_nodes, d, n), self.dtype),
-            )
-            real = slice(0, members)
-            done = 0
-
-            def go(state: Lanes, start: int, stop: int) -> None:
-                nonlocal done
-                # Steps that are taken once more are no progress.
-                here = ticker if start >= done else ticker.quiet()
-                done = max(done, stop)
-                here.in_chunks(
-                    lambda a, b: self.advance(run, state, record, start + a, start + b),
+            def go(block: Block, start: int, stop: int) -> None:
+                ticker.in_chunks(
+                    lambda a, b: self.advance(run, block, entries, states, start + a, start + b),
                     stop - start,
-                    members,
+                    real,
                     seconds * n,
                 )
 
-            if follow is not None:
-                follow(block, lanes, go)
-            for end in () if follow else segments.ends if segments else (self.n_steps,):
-                go(lanes, done, end)
-                if segments:
-                    segments.visit(block, end, lanes)
-            y[block], p[block] = lanes.y.T[real], lanes.p.T[real]
-            out.put(block.start, block.stop, (lanes.dy, lanes.dp, lanes.exponent))
-            lost[block] = lanes.lost[real]
+            if follow is None:
+                go(block, 0, self.n_steps)
+            else:
+                follow(members, block, go)
+            state[members] = block.state.T[:real]
+            out.put(members.start, members.stop, block.columns, block.exponent)
+            overflowed[members] = block.overflowed[:real]
             if keep is not None:
-                keep(block, run, record, lanes, ticker)
+                keep(members, run, entries, states, block, ticker)
 
         run_blocks(
             m,
@@ -419,62 +388,45 @@ class Problem(ByValue):
             work,
             total=m * self.n_steps,
             seconds=total,
-            label=f"{self.scheme.name}, d={d}",
+            label=f"{self.scheme.name}, d={self.field.dim}",
             threads=threads,
             progress=progress,
         )
         out.settle()
-        return y, p, out, lost
+        return state, out, overflowed
 
-    def start(self, lanes: NDArray[np.intp]) -> tuple[NDArray, NDArray]:
-        """Initial (y, p) of some lanes, (d, n) each."""
-        return self.repeated(self.y0, lanes.size), self.repeated(self.p0, lanes.size)
+    def block(self, members: NDArray[np.intp], columns: Float | None = None) -> Block:
+        """Some members at the initial value, with copies of tangent columns (D, k) or none."""
+        n = members.size
+        copies = self.repeated(np.zeros((self.dim, 0)) if columns is None else columns, n)
+        return Block(self.start(members), copies, column_counts(copies.shape[1], n), np.full(n, -1, np.int64))
 
-    def advance(
-        self, run: Run, lanes: Lanes, record: Record, start: int, stop: int, leaf: str = "kick"
-    ) -> None:
-        """The compiled driver for steps [start, stop) of a block of lanes, in place."""
-        own = {"kick": self.field.advance, "push": self.field.replay}.get(leaf)
-        driver = advance if own is None else own
-        drive = driver.for_dtype(self.dtype)
-        drive(self.leaf(leaf), self.theta, run, lanes, record, start, stop)
+    def start(self, members: NDArray[np.intp]) -> NDArray:
+        """Initial states of some members, (D, n)."""
+        start = self.y0 if self.first_order else np.concatenate([self.y0, self.p0])
+        return self.repeated(start, members.size)
+
+    def advance(self, run: Run, block: Block, tape: NDArray, nodes: NDArray, start: int, stop: int) -> None:
+        """The compiled driver for steps [start, stop) of a block, in place."""
+        self.field.forward(self.dtype, self.theta, run, block, tape, nodes, start, stop)
 
     def retreat(
         self,
         run: Run,
-        stations: Float,
+        tape: NDArray,
         cotangents: Sequence[NDArray],
-        gradient: Float,
+        gradient: NDArray,
         start: int,
         stop: int,
-        leaf: str = "kick_adjoint",
+        taps: Taps | None = None,
     ) -> None:
-        """The compiled driver backwards: (lam_y, lam_p, exponent) in place, and the parameter gradient."""
-        drive = retreat.for_dtype(self.dtype)
-        theta = self.field.packed_for_pull.astype(self.dtype, copy=False) if leaf == "pull" else self.theta
-        drive(self.leaf(leaf), theta, run, stations, *cotangents, gradient, start, stop)
-
-    def retreat_keeping_nodes(
-        self,
-        run: Run,
-        stations: Float,
-        cotangents: Sequence[NDArray],
-        kept: Float,
-        exponents: NDArray[np.int64],
-        start: int,
-        stop: int,
-    ) -> None:
-        """`retreat` from stored, condensed stations that keeps the cotangent of every y_i."""
-        drive, field = retreat_keeping_nodes, self.field
-        drive(field.pull, field.packed_for_pull, run, stations, *cotangents, kept, exponents, start, stop)
+        """The compiled driver backwards: (columns, exponent) in place, and the parameter gradient."""
+        taps = Taps.none(self.dtype) if taps is None else taps
+        self.field.backward(self.dtype, self.theta, run, tape, *cotangents, gradient, taps, start, stop)
 
     def column_padding(self, k: int, lanes: int) -> int:
         """Multiple to which k columns are padded in a block of so many lanes: one lane fills no register."""
         return WIDTH if self.field.vectorised and lanes == 1 else 1
-
-    def leaf(self, name: str) -> Kernel:
-        """A leaf of the field, for the arithmetic of this problem."""
-        return getattr(self.field, name).for_dtype(self.dtype)
 
     def repeated(self, array: Float, lanes: int) -> NDArray:
         """A copy for every lane, along a new last axis, in the arithmetic of this problem."""
@@ -488,40 +440,43 @@ class Problem(ByValue):
         unknown = 0.0 if self.field.vectorised else SECONDS_OF_A_KICK
         return 2.0 * d * d * (k + 1) / 2e10 + 4e-9 * d + 2e-9 + unknown
 
-    def one_lane(self, run: Run, lane: int) -> Run:
-        """The run of one lane of a block."""
+    def one_lane(self, run: Run, member: int) -> Run:
+        """The run of one member of a block."""
         inputs = run.inputs
         if inputs.shape[2] > 1:
-            inputs = np.ascontiguousarray(inputs[:, :, lane : lane + 1])
-        return run._replace(step=run.step[lane : lane + 1].copy(), inputs=inputs)
+            inputs = np.ascontiguousarray(inputs[:, :, member : member + 1])
+        return run._replace(step=run.step[member : member + 1].copy(), inputs=inputs)
 
-    def overflow(self, lane: int) -> TrajectoryOverflow:
-        """The exception for a lost lane, with the exact step: the lane is run again, checked every step."""
-        run = self.run(np.array([lane]), Schedule.of(self.scheme, self.n_steps), check_every=1)
-        none = self.repeated(np.zeros((self.field.dim, 0)), 1)
-        record = Record(*[none.reshape(0, self.field.dim, 1)] * 3)
+    def overflow(self, member: int) -> TrajectoryOverflow:
+        """The exception for a member that overflowed, with the exact step: it is run again, step by step."""
+        which = np.array([member])
+        run = self.run(which, self.program(), check_every=1)
+        none = np.empty((0, self.entry_rows, 1), self.dtype)
 
-        def play(run: Run, y: Float, p: Float, start: int, stop: int) -> int:
-            """Steps [start, stop) in place; the one at which the state was lost, or −1."""
-            lost = np.full(1, -1, np.int64)
-            lanes = Lanes(y, p, none, none, np.zeros(1, np.int64), lost)
-            self.advance(run, lanes, record, start, stop)
-            return int(lost[0])
+        def play(run: Run, state: NDArray, start: int, stop: int) -> int:
+            """Steps [start, stop) in place; the one at which the state overflowed, or −1."""
+            block = self.block(which)._replace(state=state)
+            self.advance(run, block, none, none[:, :0], start, stop)
+            return int(block.overflowed[0])
 
-        y, p = self.start(np.array([lane]))
-        start, index = 0, -1
-        before = start, y, p
+        state = self.start(which)
+        start, index, before = 0, -1, (0, state)
         while index < 0 and start < self.n_steps:
-            before, stop = (start, y.copy(), p.copy()), min(start + 256, self.n_steps)
-            index, start = play(run, y, p, start, stop), stop
-        if index > 0:
-            # The last kick of a step is merged with the first of the next: is it lost by its own share alone?
-            start, y, p = before
-            play(run, y, p, start, index - 1)
-            first = (index - 1) * run.kicks_per_step + (run.opening != 0.0)
-            alone = run if index == 1 else run._replace(opening=0.0, rows=run.rows[first:])
-            index += play(alone._replace(n_steps=1, close=True), y, p, 0, 1) < 0
-        return TrajectoryOverflow(index, self.n_steps, float(self.steps[lane]))
+            before, stop = (start, state.copy()), min(start + 256, self.n_steps)
+            index, start = play(run, state, start, stop), stop
+        if index > 1:
+            # The kick that closes a step is merged with the first of the next: is the step before lost by its
+            # own share alone?
+            start, state = before
+            if start < index - 1 and self._closes_beyond(run, play, state, start, index - 1):
+                index -= 1
+        return TrajectoryOverflow(index, self.n_steps, float(self.steps[member]))
+
+    def _closes_beyond(
+        self, run: Run, play: Callable[[Run, NDArray, int, int], int], state: NDArray, start: int, end: int
+    ) -> bool:
+        """Whether the state overflows if the run ends after step `end`, with its closing kick."""
+        return run.closing != 0.0 and play(run._replace(n_steps=end), state, start, end) >= 0
 
 
 def _padded(array: NDArray, multiple: int) -> NDArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,17 +13,15 @@ from .checkpoint import (
     MEMORY_BYTES,
     Cotangents,
     Layout,
-    Stretch,
+    Segment,
     backwards,
     block_members,
     block_run,
-    initial_lanes,
-    stretch,
 )
+from .drivers import Block, Run
 from .problem import Columns, Problem
-from .schedule import Schedule
 
-__all__ = ["Pulled", "checkpointed_pullback", "pull_stretch"]
+__all__ = ["MemberSweep", "Pulled", "checkpointed_pullback"]
 
 Float = NDArray[np.float64]
 
@@ -33,51 +32,57 @@ class Pulled(NamedTuple):
     Attributes
     ----------
     columns : Columns
-        (lanes, d, k) each, as from `Problem.backward`.
+        (members, D, k).
     gradient : ndarray, shape (lanes, P) or (lanes, 0)
-    lost : ndarray of int, shape (lanes,)
+    overflowed : ndarray of int, shape (lanes,)
         The check at which a lane's state was no longer finite, else −1.
     """
 
     columns: Columns
     gradient: Float
-    lost: NDArray[np.int64]
+    overflowed: NDArray[np.int64]
 
 
-def pull_stretch(
-    problem: Problem, part: Stretch, stations: Float, cotangents: Cotangents, gradient: Float, ticker: Ticker
+def pull_segment(
+    problem: Problem,
+    run: Run,
+    segment: Segment,
+    tape: NDArray,
+    cotangents: Cotangents,
+    gradient: NDArray,
+    ticker: Ticker,
 ) -> None:
-    """Pull cotangents in place over a stretch; add to the parameter gradient, if its size is not 0."""
-    kicks = max(1, part.run.kicks_per_step)
+    """Pull cotangents in place over a segment; add to the parameter gradient, if its size is not 0."""
+    first, last = segment.start, segment.stop
     ticker.in_chunks(
-        lambda a, b: problem.retreat(part.run, stations, cotangents, gradient, part.stop - b, part.stop - a),
-        part.stop - part.start,
-        part.run.step.size,
-        problem.seconds(cotangents.y.shape[1]) * kicks * part.run.step.size,
+        lambda a, b: problem.retreat(run, tape, cotangents, gradient, last - b, last - a),
+        last - first,
+        run.step.size,
+        problem.seconds(cotangents.columns.shape[1]) * max(1, run.body.shape[0]) * run.step.size,
     )
 
 
 def checkpointed_pullback(
     problem: Problem,
-    lam: tuple[Float, Float],
+    lam: Float,
     *,
     gradient: bool = False,
     memory_bytes: int = MEMORY_BYTES,
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Pulled:
-    """Jᵀ Λ, J = ∂(y_N, p_N)/∂(y_0, p_0), and ∂⟨Λ, s_N⟩/∂θ, in bounded memory.
+    """Jᵀ Λ, J = ∂s_N/∂s_0, and ∂⟨Λ, s_N⟩/∂θ, in bounded memory.
 
     Parameters
     ----------
     problem : Problem
-    lam : pair of arrays, shape (d, k)
-        Cotangent columns of y_N and p_N, the same for every lane.
+    lam : ndarray, shape (D, k)
+        Cotangent columns of s_N, the same for every member.
     gradient : bool
         Also the parameter gradient; then the columns are not rescaled.
     memory_bytes : int
-        For trajectories. Those that fit are kept whole (8 · kicks · d bytes a lane); others are found
-        again, a stretch at a time, for one more sweep of the state. The columns come on top.
+        For trajectories. Those that fit are kept whole (8 · evaluations · d bytes a member); others are found
+        again, a segment at a time, for one more sweep of the state. The columns come on top.
     threads : int, optional
     progress : bool, optional
 
@@ -89,33 +94,57 @@ def checkpointed_pullback(
     Raises
     ------
     ValueError
-        If not even the checkpoints of one lane fit.
+        If not even the checkpoints of one member fit.
     """
-    m, (d, k) = problem.n_lanes, lam[0].shape
-    schedule = Schedule.of(problem.scheme, problem.n_steps)
-    layout = Layout.of(problem, schedule, k, threads, memory_bytes)
-    columns = Columns.empty(m, d, k)
-    gradients = np.zeros((m, problem.theta.size if gradient else 0), problem.dtype)
-    lost, none = np.full(m, -1, np.int64), np.zeros(0, problem.dtype)
+    program, k = problem.program(), lam.shape[1]
+    layout = Layout.of(problem, program, k, threads, memory_bytes)
+    sweep = MemberSweep(problem, lam, gradient)
 
-    def work(block: slice, ticker: Ticker) -> None:
-        run = block_run(problem, block, schedule, layout.width, ticker)
-        n, members = run.step.size, block.stop - block.start
-        # A leaf sums its gradient over lanes, and each lane has one of its own.
-        parts = [slice(q, q + 1) for q in range(members)] if gradient else [slice(0, n)]
-        runs = [problem.one_lane(run, q) for q in range(members)] if gradient else [run]
-        cotangents = [Cotangents.start(problem, lam, own.step.size) for own in runs]
-        lanes = initial_lanes(problem, block_members(problem, block, layout.width))
-        for start, stop, stations in backwards(problem, run, lanes, layout.length, ticker):
-            for q, (part, own, cotangent) in enumerate(zip(parts, runs, cotangents, strict=True)):
-                kept = np.ascontiguousarray(stations[:, :, part])
-                total = gradients[block.start + q] if gradient else none
-                pull_stretch(problem, stretch(own, start, stop), kept, cotangent, total, ticker)
+    def work(members: slice, ticker: Ticker) -> None:
+        run = block_run(problem, members, program, layout.width, ticker)
+        block = problem.block(block_members(problem, members, layout.width))
+        sweep.over(members, run, block, backwards(problem, run, block, layout.length, ticker), ticker)
+
+    layout.blocks(problem, program, k, work, "pullback", progress)
+    return sweep.result()
+
+
+class MemberSweep:
+    """Cotangents of all members on their way back, and what they leave at the start of the run.
+
+    Parameters
+    ----------
+    problem, lam, gradient
+        As for `checkpointed_pullback`.
+    """
+
+    def __init__(self, problem: Problem, lam: Float, gradient: bool) -> None:
+        m, k = problem.n_lanes, lam.shape[1]
+        self._problem, self._lam, self._wanted = problem, lam, gradient
+        self._columns = Columns.empty(m, problem.dim, k)
+        self._gradients = np.zeros((m, problem.theta.size if gradient else 0), problem.dtype)
+        self._overflowed = np.full(m, -1, np.int64)
+
+    def over(
+        self, members: slice, run: Run, block: Block, segments: Iterable[Segment], ticker: Ticker
+    ) -> None:
+        """Pull the cotangents of a block of members over the segments of their run, the last first."""
+        problem, n, real = self._problem, run.step.size, members.stop - members.start
+        # A stage sums its gradient over members, and each member has one of its own.
+        parts = [slice(q, q + 1) for q in range(real)] if self._wanted else [slice(0, n)]
+        cotangents = [Cotangents.start(problem, self._lam, part.stop - part.start) for part in parts]
+        none = np.zeros(0, problem.dtype)
+        for segment in segments:
+            for q, (part, cotangent) in enumerate(zip(parts, cotangents, strict=True)):
+                own = problem.one_lane(segment.run, q) if self._wanted else segment.run
+                tape = np.ascontiguousarray(segment.tape[:, :, part])
+                total = self._gradients[members.start + q] if self._wanted else none
+                pull_segment(problem, own, segment, tape, cotangent, total, ticker)
         for part, cotangent in zip(parts, cotangents, strict=True):
-            stop = min(block.start + part.stop, block.stop)
-            columns.put(block.start + part.start, stop, cotangent)
-        lost[block] = lanes.lost[:members]
+            stop = min(members.start + part.stop, members.stop)
+            self._columns.put(members.start + part.start, stop, *cotangent)
+        self._overflowed[members] = block.overflowed[:real]
 
-    layout.blocks(problem, schedule, k, work, "pullback", progress)
-    columns.settle()
-    return Pulled(columns, gradients, lost)
+    def result(self) -> Pulled:
+        self._columns.settle()
+        return Pulled(self._columns, self._gradients, self._overflowed)

@@ -17,28 +17,18 @@ from numpy.typing import NDArray
 from .blocks import Ticker
 from .cell_problem import CellProblem
 from .cell_reversed import check_reversible, reconstructed_cell
-from .checkpoint import (
-    MEMORY_BYTES,
-    Cotangents,
-    Layout,
-    block_members,
-    block_run,
-    initial_lanes,
-    play,
-    stretch,
-)
+from .checkpoint import MEMORY_BYTES, Layout, Segment, block_members, block_run, play
 from .column_scale import aligned
-from .flow import Lanes, Run
+from .drivers import KEEP, Block, Run
 from .problem import Columns, Problem
-from .pullback import checkpointed_pullback, pull_stretch
-from .schedule import Schedule
+from .pullback import MemberSweep, checkpointed_pullback
 
 __all__ = ["ReversedSweep", "reversed_pullback"]
 
 Float = NDArray[np.float64]
 
 # Steps that are reconstructed at a time: long enough to make calls cheap, short enough to be O(d).
-STRETCH = 256
+SEGMENT = 256
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,7 +40,7 @@ class ReversedSweep:
     columns : Columns
         As from `checkpointed_pullback`.
     gradient : ndarray, shape (lanes, P) or (lanes, 0)
-    lost : ndarray of int, shape (lanes,)
+    overflowed : ndarray of int, shape (lanes,)
         The check at which a lane's state was no longer finite, else −1.
     start_error : ndarray, shape (lanes,)
         ‖(ŷ_0, p̂_0) − (y_0, p_0)‖₂ of the reconstructed initial value (ŷ_0, p̂_0).
@@ -60,7 +50,7 @@ class ReversedSweep:
 
     columns: Columns
     gradient: Float
-    lost: NDArray[np.int64]
+    overflowed: NDArray[np.int64]
     start_error: Float
     deviation: Float | None
 
@@ -68,7 +58,8 @@ class ReversedSweep:
         shown = f"start off by {_largest(self.start_error)}"
         if self.deviation is not None:
             shown += f", cotangent by {_largest(self.deviation)} of its size"
-        return f"<ReversedSweep of {self.lost.size} lane{'s' if self.lost.size != 1 else ''}: {shown}>"
+        members = self.overflowed.size
+        return f"<ReversedSweep of {members} lane{'s' if members != 1 else ''}: {shown}>"
 
 
 def _largest(errors: Float) -> str:
@@ -77,7 +68,7 @@ def _largest(errors: Float) -> str:
 
 def reversed_pullback(
     problem: Problem,
-    lam: tuple[Float, Float],
+    lam: Float,
     *,
     gradient: bool = False,
     compare: bool = True,
@@ -90,8 +81,8 @@ def reversed_pullback(
     ----------
     problem : Problem
         With a symmetric scheme; or of a cell with an inverse, which may also be exact (see `cell_reversed`).
-    lam : pair of arrays, shape (d, k)
-        Cotangent columns of y_N and p_N, the same for every lane.
+    lam : ndarray, shape (D, k)
+        Cotangent columns of s_N, the same for every member.
     gradient : bool
         Also the parameter gradient; then the columns are not rescaled.
     compare : bool
@@ -122,90 +113,75 @@ def reversed_pullback(
             "the reversed sweep needs a symmetric scheme, whose step with −ε undoes the step with ε; "
             f"{problem.scheme.name!r} is not symmetric: take checkpointed_pullback or 'leapfrog'."
         )
-    m, (d, k) = problem.n_lanes, lam[0].shape
-    schedule = Schedule.of(problem.scheme, problem.n_steps)
-    layout = Layout.of(problem, schedule, k, threads, MEMORY_BYTES)
-    columns = Columns.empty(m, d, k)
-    gradients = np.zeros((m, problem.theta.size if gradient else 0), problem.dtype)
-    lost, start_error = np.full(m, -1, np.int64), np.zeros(m)
+    program, k = problem.program(), lam.shape[1]
+    layout = Layout.of(problem, program, k, threads, MEMORY_BYTES)
+    sweep, start_error = MemberSweep(problem, lam, gradient), np.zeros(problem.n_lanes)
 
-    def work(block: slice, ticker: Ticker) -> None:
-        run = block_run(problem, block, schedule, layout.width, ticker)
-        n, members = run.step.size, block.stop - block.start
-        state = initial_lanes(problem, block_members(problem, block, layout.width))
-        beginning = state.y.copy(), state.p.copy()
-        play(problem, run, state, None, 0, run.n_steps, ticker)
-        lost[block] = state.lost[:members]
-        # A leaf sums its gradient over lanes, and each lane has one of its own.
-        parts = [slice(q, q + 1) for q in range(members)] if gradient else [slice(0, n)]
-        runs = [problem.one_lane(run, q) for q in range(members)] if gradient else [run]
-        cotangents = [Cotangents.start(problem, lam, own.step.size) for own in runs]
-        none = np.zeros(0, problem.dtype)
-        for start, stop, stations in way_back(problem, run, schedule.n_kicks, state, ticker):
-            for q, (part, own, cotangent) in enumerate(zip(parts, runs, cotangents, strict=True)):
-                kept = np.ascontiguousarray(stations[:, :, part])
-                total = gradients[block.start + q] if gradient else none
-                pull_stretch(problem, stretch(own, start, stop), kept, cotangent, total, ticker)
-        for part, cotangent in zip(parts, cotangents, strict=True):
-            columns.put(block.start + part.start, min(block.start + part.stop, block.stop), cotangent)
-        error = np.concatenate([state.y - beginning[0], state.p - beginning[1]])
-        start_error[block] = np.linalg.norm(error, axis=0)[:members]
+    def work(members: slice, ticker: Ticker) -> None:
+        run = block_run(problem, members, program, layout.width, ticker)
+        block = problem.block(block_members(problem, members, layout.width))
+        beginning = block.state.copy()
+        play(problem, run, block, None, 0, run.n_steps, ticker)
+        sweep.over(members, run, block, way_back(problem, run, block, ticker), ticker)
+        error = np.linalg.norm(block.state - beginning, axis=0)
+        start_error[members] = error[: members.stop - members.start]
 
-    layout.blocks(problem, schedule, k, work, "reversed sweep", progress)
-    columns.settle()
-    deviation = None
+    layout.blocks(problem, program, k, work, "reversed sweep", progress)
+    found, deviation = sweep.result(), None
     if compare:
         true = checkpointed_pullback(problem, lam, gradient=gradient, threads=threads, progress=progress)
-        deviation = _deviation(columns, true.columns)
-    return ReversedSweep(columns, gradients, lost, start_error, deviation)
+        deviation = _deviation(found.columns, true.columns)
+    return ReversedSweep(found.columns, found.gradient, found.overflowed, start_error, deviation)
 
 
 def undone(run: Run) -> Run:
-    """The run that undoes `run`: its stages in reversed order, with −ε."""
-    dtype = run.kick.dtype
+    """The run that undoes `run`: its operations in reversed order, with −ε."""
+    body, operations = run.body, run.body.shape[0]
+    back = np.arange(-operations, 0)[::-1]  # −1, −2, …
+    # Evaluation j of a step, undone, comes after the drift before it.
+    weights, drifts = np.roll(body[::-1, 0], 1), body[back, 1]
+    rows = run.rows[::-1]
+    if run.closing == 0.0 and run.rows.size:
+        # An entry that is not used stands for the missing closing operation; the first one closes.
+        rows = np.concatenate([rows[:1], rows])
     return run._replace(
-        drift=run.drift[::-1].copy(),
-        kick=np.append(run.kick[:-1][::-1], run.opening).astype(dtype, copy=False),
-        opening=float(run.kick[-1]),
+        body=np.ascontiguousarray(np.stack([weights, drifts], axis=1)),
+        first=run.closing,
+        closing=run.first,
         step=-run.step,
-        rows=run.rows[::-1].copy(),
+        rows=np.ascontiguousarray(rows),
     )
 
 
-def _reconstructed(
-    problem: Problem, run: Run, n_kicks: int, state: Lanes, ticker: Ticker
-) -> Iterator[tuple[int, int, Float]]:
-    """Stretches of a run with their stations, the last first, while `state` goes back from end to start."""
-    back, kicks = undone(run), run.kicks_per_step
-    length = -(-STRETCH // run.check_every) * run.check_every
-    shape = (problem.field.dim, run.step.size)
-    found = np.empty(((length + run.check_every) * kicks + 1, *shape), problem.dtype)
-    stations = np.empty_like(found)
-    for start in reversed(range(0, run.n_steps, length)):
-        stop = min(start + length, run.n_steps)
-        # No columns go along on the way back, so that it may be cut anywhere.
-        there, here = stretch(run, start, stop), stretch(back, run.n_steps - stop, run.n_steps - start)
-        if back.opening != 0.0 and here.start > 0:
-            # The kick at node `stop` is the last one that was undone before.
-            found[here.start * kicks] = state.y
-        play(problem, here.run, state, found, here.start, here.stop, ticker)
-        # Kick number f of the run is number n_kicks − 1 − f of the run that undoes it.
-        first = there.start * kicks + (run.opening != 0.0 and start > 0)
-        offset = start - there.start + (run.n_steps - stop) - here.start
-        beyond = n_kicks - (start - there.start) * kicks
-        last = min(there.stop * kicks + (run.opening != 0.0), beyond)
-        top = n_kicks - 1 - offset * kicks - first
-        stations[first:last] = found[top - (last - first) + 1 : top + 1][::-1]
-        yield start, stop, stations
+def _reconstructed(problem: Problem, run: Run, block: Block, ticker: Ticker) -> Iterator[Segment]:
+    """Segments of a run with their tapes, the last first, while `block` goes back from end to start."""
+    back, operations, n_steps = undone(run), run.body.shape[0], run.n_steps
+    shape = (problem.entry_rows, run.step.size)
+    tape = np.empty((SEGMENT * operations + 1, *shape), problem.dtype)
+    found = np.empty_like(tape)
+    for start in reversed(range(0, n_steps, SEGMENT)):
+        stop = min(start + SEGMENT, n_steps)
+        length = stop - start
+        here = back._replace(base=n_steps - stop, tape=KEEP)
+        play(problem, here, block, found, n_steps - stop, n_steps - start, ticker)
+        # Step i was undone as number n_steps − 1 − i. Its later evaluations come first there, but for that at
+        # node i, which belongs to the step undone after it and sees the y that the way back has reached.
+        seen = found[: length * operations].reshape(length, operations, *shape)[::-1]
+        own = tape[: length * operations].reshape(length, operations, *shape)
+        own[:, 1:] = seen[:, :0:-1]
+        own[1:, 0] = seen[:-1, 0]
+        own[0, 0] = block.state[: shape[0]]
+        tape[length * operations] = seen[-1, 0]
+        yield Segment(run._replace(base=start, tape=KEEP), start, stop, tape)
 
 
 def _deviation(found: Columns, true: Columns) -> Float:
     """Relative distance of cotangents, lane by lane, in the Frobenius norm."""
-    (found_parts, found_exponent), (true_parts, true_exponent) = (
-        aligned((c.y, c.p), c.exponent, c.apart) for c in (found, true)
+    ((found_values,), found_exponent), ((true_values,), true_exponent) = (
+        aligned((c.values,), c.exponent, c.apart) for c in (found, true)
     )
     shift = (found_exponent - true_exponent)[:, None, None]
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-        pairs = [(np.ldexp(f, shift) - t, t) for f, t in zip(found_parts, true_parts, strict=True)]
-        error, size = (np.sqrt(sum(np.sum(np.square(p[i]), axis=(1, 2)) for p in pairs)) for i in (0, 1))
+        off = np.ldexp(found_values, shift) - true_values
+        error, size = (np.linalg.norm(part, axis=(1, 2)) for part in (off, true_values))
         return np.where(error == 0.0, 0.0, error / size)

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .blocks import Ticker
+from .drivers import Block, Run
 from .fields import Field
-from .flow import Lanes, Record
-from .problem import Inputs, Problem, Run
-from .schedule import FIRST_ORDER, SPLITTING
+from .problem import Inputs, Problem
+from .program import FIRST_ORDER, SPLITTING
 from .schemes import Scheme
 from .values import ByValue
 
@@ -112,18 +112,18 @@ def integrate(
         ) from None
     y[:, 0], p[:, 0] = problem.y0, problem.p0
 
-    def keep(block: slice, run: Run, record: Record, lanes: Lanes, _: Ticker) -> None:
-        real = block.stop - block.start
-        y[block, 1:] = record.nodes_y[1:].transpose(2, 0, 1)[:real]
-        p[block, 1:] = record.nodes_p[1:].transpose(2, 0, 1)[:real]
-        for q, lane in enumerate(range(m)[block]):
-            _complete_velocities(field, run, y[lane], p[lane], float(run.step[q]), q)
+    def keep(members: slice, run: Run, tape: Float, states: Float, block: Block, _: Ticker) -> None:
+        real = members.stop - members.start
+        y[members, 1:] = states[1:, :d].transpose(2, 0, 1)[:real]
+        p[members, 1:] = states[1:, d:].transpose(2, 0, 1)[:real] if states.shape[1] > d else 0.0
+        for q, member in enumerate(range(m)[members]):
+            _complete_velocities(problem, run, y[member], p[member], float(run.step[q]), q)
         if run.form == SPLITTING:
-            p[block, -1] = lanes.p.T[:real]
+            p[members, -1] = block.state[d:].T[:real]
 
-    _, _, _, lost = problem.forward(keep=keep, nodes=True, threads=threads, progress=progress)
-    if (lost >= 0).any():
-        raise problem.overflow(int(np.argmax(lost >= 0)))
+    _, _, overflowed = problem.forward(keep=keep, nodes=True, threads=threads, progress=progress)
+    if (overflowed >= 0).any():
+        raise problem.overflow(int(np.argmax(overflowed >= 0)))
     return Trajectory(
         y.reshape(*problem.shape, nodes, d),
         p.reshape(*problem.shape, nodes, d),
@@ -132,13 +132,14 @@ def integrate(
     )
 
 
-def _complete_velocities(field: Field, run: Run, y: Float, p: Float, h: float, column: int) -> None:
+def _complete_velocities(problem: Problem, run: Run, y: Float, p: Float, h: float, column: int) -> None:
     """Give every p_i the share of the kick at its own node: all of F(y_i) where the state is y alone."""
+    field, operations = problem.field, len(run.body)
     if run.form == FIRST_ORDER:
         first, weight = 0, 1.0
         p[:] = 0.0
-    elif run.form == SPLITTING and run.kick[-1] != 0.0:
-        first, weight = 1, float(run.kick[-1]) * h
+    elif run.form == SPLITTING and run.closing != 0.0:
+        first, weight = 1, run.closing * h
     else:
         return
     d, m_inputs = field.dim, run.inputs.shape[2]
@@ -146,9 +147,7 @@ def _complete_velocities(field: Field, run: Run, y: Float, p: Float, h: float, c
         nodes = np.arange(start, min(start + NODES_AT_ONCE, y.shape[0]))
         x = np.zeros((field.n_inputs, nodes.size))
         if run.rows.size:
-            opened = 0 if run.opening == 0.0 else 1
-            number = nodes * run.kicks_per_step + (opened - 1 if first else 0)
-            rows = run.rows[np.minimum(number, run.rows.size - 1)]
+            rows = run.rows[np.minimum(nodes * operations, run.rows.size - 1)]
             x = np.ascontiguousarray(run.inputs[rows, :, min(column, m_inputs - 1)].T)
         none = np.zeros((d, 0, nodes.size))
         velocities = p[nodes].T.copy()

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 
 from .arithmetic import fma
 from .compiled import Kernel, helper
-from .fields import KICK, KICK_ADJOINT, Field, Float
+from .fields import Field, Float
+from .kicks import KICK, KICK_ADJOINT
 from .validation import as_array
 
 __all__ = ["ConservativeField", "harmonic", "henon_heiles", "kepler", "leaves", "pendulum"]

@@ -27,7 +27,7 @@ from integrators.orthogonalise import BARRED, DEPENDENT, FRESH, orthogonalise
 from integrators.threads import interruptible
 
 from .recurrence import Recurrence
-from .recurrences.block import Block
+from .recurrences.block import BlockWalk
 
 __all__ = ["DEPENDENT", "Factors", "factor_product", "panel_length"]
 
@@ -101,7 +101,7 @@ def factor_product(
     """
     last = np.zeros((int(np.prod(recurrence.shape)), *columns.shape))
 
-    def follow(block: Block) -> None:
+    def follow(block: BlockWalk) -> None:
         walk = _Walk(block, columns, factors, recurrence.qr_interval)
         start = 0
         for stop in panels:
@@ -120,7 +120,7 @@ def factor_product(
 class _Walk:
     """One block of lanes on its way."""
 
-    def __init__(self, block: Block, columns: Float, factors: Factors, safe: int) -> None:
+    def __init__(self, block: BlockWalk, columns: Float, factors: Factors, safe: int) -> None:
         self.block, self.factors = block, factors
         n, k = block.members, columns.shape[1]
         self.frame = np.broadcast_to(columns, (n, *columns.shape)).copy()
@@ -199,8 +199,9 @@ class _Walk:
             orthogonalise(*arguments)
         return factors, error, worst
 
-    def _entries(self, frame: Float, mark: object, start: int) -> tuple[Float, Counts]:
+    def _entries(self, frame: Float, mark: Float | None, start: int) -> tuple[Float, Counts]:
         """|J| |Q| of one step, as values · 2^powers with one power for each lane."""
+        assert mark is not None  # it is, where a panel is one step long
         values, powers = self.block.jacobian(mark, start)
         top = powers.max(axis=1)
         with np.errstate(under="ignore"):

@@ -23,7 +23,7 @@ from integrators.column_scale import aligned, common_exponent
 from integrators.values import ByValue
 
 if TYPE_CHECKING:
-    from .recurrences.block import Block
+    from .recurrences.block import BlockWalk
 
 __all__ = ["Linearised", "Recurrence", "Scaled", "Visit"]
 
@@ -160,7 +160,7 @@ class Recurrence(Protocol):
         ...
 
     def walk(
-        self, columns: ArrayLike, follow: Callable[[Block], None], rows: str | None = None
+        self, columns: ArrayLike, follow: Callable[[BlockWalk], None], rows: str | None = None
     ) -> NDArray[np.bool_]:
         """Push columns forwards in pieces that may be taken back; `follow` moves each block of lanes.
 

@@ -9,6 +9,7 @@ import integrators.problem
 import naive
 import sensitivity.singular
 from integrators import SCHEMES, NeuralField, henon_heiles, integrate
+from integrators.drivers import KEEP
 from integrators.problem import Problem
 from sensitivity import (
     OdeRecurrence,
@@ -54,17 +55,15 @@ def test_trajectory_is_the_same_with_and_without_tangents(name, d, n_inputs, ran
     field, y0, p0, inputs = case(d, n_inputs, random_field, 25)
     for step in (0.1, np.linspace(0.01, 0.2, 9)):
         problem = Problem(field, name, step, 25, y0, p0, inputs)
-        y, p, _, _ = problem.forward()
+        state, *_ = problem.forward()
         rng = np.random.default_rng(0)
         for k in (1, 3, d, 2 * d):
-            with_y, with_p, _, _ = problem.forward((rng.normal(size=(d, k)), rng.normal(size=(d, k))))
-            np.testing.assert_array_equal(with_y, y)
-            np.testing.assert_array_equal(with_p, p)
+            with_columns, *_ = problem.forward(rng.normal(size=(problem.dim, k)))
+            np.testing.assert_array_equal(with_columns, state)
         path = integrate(field, name, y0, p0, step, 25, inputs)
-        np.testing.assert_array_equal(path.y[..., -1, :].reshape(-1, d), y)
-        recorded_y, recorded_p, _, _ = problem.forward(stations=True, keep=lambda *_: None)
-        np.testing.assert_array_equal(recorded_y, y)
-        np.testing.assert_array_equal(recorded_p, p)
+        np.testing.assert_array_equal(path.y[..., -1, :].reshape(-1, d), state[:, :d])
+        recorded, *_ = problem.forward(tape=KEEP, keep=lambda *_: None)
+        np.testing.assert_array_equal(recorded, state)
 
 
 @pytest.mark.parametrize("n_inputs", [0, 2])

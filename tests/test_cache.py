@@ -626,11 +626,11 @@ def test_a_second_process_compiles_nothing_for_a_jacobian(tmp_path):
     script = """
     import numpy as np
     from integrators import NeuralField, pendulum
-    from integrators import flow, neural
+    from integrators import kicks, neural
     from sensitivity import jacobian
     jacobian(NeuralField.random(3), "leapfrog", 0.1, 5)
     jacobian(pendulum(), "leapfrog", 0.1, 5)
-    used = [flow.advance, neural.neural_kick, pendulum().kick]
+    used = [kicks.kicks_forward, neural.neural_kick, pendulum().kick]
     print(sum(sum(k.dispatcher.stats.cache_misses.values()) for k in used))
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -45,7 +45,7 @@ def run_gradient(run, lam):
     """∂⟨Λ, s_N⟩/∂θ with checkpoints."""
     from integrators.pullback import checkpointed_pullback
 
-    return checkpointed_pullback(run.problem, (lam, np.zeros_like(lam)), gradient=True).gradient[0]
+    return checkpointed_pullback(run.problem, lam, gradient=True).gradient[0]
 
 
 @pytest.mark.parametrize(("name", "details"), CASES)

@@ -60,7 +60,7 @@ def test_beside_compilations_of_ours_on_other_threads(tmp_path):
     run(
         tmp_path,
         """
-        from integrators.neural import neural_condense, neural_kick
+        from integrators.neural import neural_kick_adjoint, neural_kick
 
         def foreign():
             @njit
@@ -70,7 +70,7 @@ def test_beside_compilations_of_ours_on_other_threads(tmp_path):
             multiply(A.ravel(), B.ravel(), out.ravel(), np.ones(12))
             assert abs(out - A @ B).max() <= 1e-14
 
-        calls = (foreign, lambda: neural_condense.dispatcher, foreign)
+        calls = (foreign, lambda: neural_kick_adjoint.dispatcher, foreign)
         threads = [threading.Thread(target=call) for call in calls]
         for thread in threads:
             thread.start()

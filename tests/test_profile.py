@@ -13,7 +13,6 @@ import naive
 from integrators import SCHEMES, Field, NeuralField, checkpoint, integrate, sweeps
 from integrators.checkpoint import Layout
 from integrators.problem import Problem, TrajectoryOverflow
-from integrators.schedule import Schedule
 from sensitivity import bounds, jacobian, jacobian_norm, stacks
 from sensitivity import profile as profile_module
 from sensitivity.cli import profile as command
@@ -125,8 +124,8 @@ def test_checkpoints_and_small_chunks_change_nothing(name, of, driven, monkeypat
         with pytest.raises(ValueError, match="too small") as error:
             gradient_profile(field, name, step, n_steps, **start, of=of, memory_bytes=1)
         memory = min(8, np.size(step)) * int(re.search(r"need (\d+)", str(error.value))[1])
-        schedule = Schedule.of(SCHEMES[name], n_steps, close=False)
-        assert Layout.of(Problem(field, name, step, n_steps), schedule, 3, 1, memory).length < n_steps / 10
+        problem = Problem(field, name, step, n_steps)
+        assert Layout.of(problem, problem.program(close=False), 3, 1, memory).length < n_steps / 10
         monkeypatch.setattr(sweeps, "KEPT_BYTES", 3000)
         found = gradient_profile(field, name, step, n_steps, **start, of=of, memory_bytes=memory, threads=1)
         monkeypatch.undo()

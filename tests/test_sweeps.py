@@ -9,11 +9,10 @@ import pytest
 from conftest import NOJIT
 
 from integrators import SCHEMES, NeuralField, checkpoint, integrate
-from integrators.checkpoint import Layout, stretch
+from integrators.checkpoint import Layout
 from integrators.problem import Problem
 from integrators.pullback import checkpointed_pullback
 from integrators.reversed import reversed_pullback
-from integrators.schedule import Schedule
 from sensitivity import OdeRecurrence
 
 SYMMETRIC = [name for name, scheme in SCHEMES.items() if scheme.is_symmetric]
@@ -22,18 +21,17 @@ ROOMY, TIGHT = 1 << 30, 150_000
 
 
 def make(name, d, lanes, driven, random_field, n_steps=N, field=None):
-    """A problem and a pair of cotangent columns."""
+    """A problem and two cotangent columns."""
     rng = np.random.default_rng(4)
     field = field or random_field(d, 2 if driven else 0)
     inputs = {"rows": rng.normal(size=(n_steps, 2)), "time": lambda t: [np.sin(t), 1.0], "": None}[driven]
     step = 0.05 if lanes == 1 else np.geomspace(0.01, 0.2, lanes)
     problem = Problem(field, name, step, n_steps, rng.normal(size=d), rng.normal(size=d), inputs)
-    lam = rng.normal(size=(d, 2)), np.zeros((d, 2)) if problem.first_order else rng.normal(size=(d, 2))
-    return problem, lam
+    return problem, rng.normal(size=(problem.dim, 2))
 
 
 def layout(problem, k, memory_bytes, threads=1):
-    return Layout.of(problem, Schedule.of(problem.scheme, problem.n_steps), k, threads, memory_bytes)
+    return Layout.of(problem, problem.program(), k, threads, memory_bytes)
 
 
 def least(problem, k, threads=1):
@@ -46,8 +44,7 @@ def least(problem, k, threads=1):
 
 def same_bits(found, expected):
     return (
-        np.array_equal(found.columns.y, expected.columns.y)
-        and np.array_equal(found.columns.p, expected.columns.p)
+        np.array_equal(found.columns.values, expected.columns.values)
         and np.array_equal(found.columns.exponent, expected.columns.exponent)
         and np.array_equal(found.gradient, expected.gradient)
     )
@@ -59,7 +56,7 @@ def same_bits(found, expected):
 @pytest.mark.parametrize("driven", ["", "rows", "time"])
 @pytest.mark.parametrize("name", SCHEMES)
 def test_checkpoints_change_no_bit(name, driven, random_field):
-    """Would catch a wrong merged kick, input row or station number where two stretches meet."""
+    """Would catch a wrong merged kick, input row or tape entry where two segments meet."""
     problem, lam = make(name, 3, 1, driven, random_field)
     tight = least(problem, 2)
     assert layout(problem, 2, ROOMY).length == N
@@ -88,28 +85,23 @@ def test_checkpoints_change_no_bit_of_any_lane(lanes, room, random_field, monkey
 def test_they_are_the_pullback_of_the_recurrence(name, driven, random_field):
     problem, lam = make(name, 3, 9, driven, random_field)
     recurrence = OdeRecurrence(problem.field, name, problem.steps, N, problem.y0, problem.p0, problem.inputs)
-    stack = lam[0] if problem.first_order else np.concatenate(lam)
     found = checkpointed_pullback(problem, lam, memory_bytes=TIGHT)
-    values = (
-        found.columns.y if problem.first_order else np.concatenate([found.columns.y, found.columns.p], axis=1)
-    )
-    expected = recurrence.pullback(stack)
+    expected = recurrence.pullback(lam)
     np.testing.assert_array_equal(
-        np.ldexp(values, found.columns.exponent[:, None, None]), expected.unscaled()
+        np.ldexp(found.columns.values, found.columns.exponent[:, None, None]), expected.unscaled()
     )
-    one = tuple(part[:, :1].copy() for part in lam)
-    gradient = checkpointed_pullback(problem, one, gradient=True, memory_bytes=TIGHT).gradient
-    np.testing.assert_array_equal(gradient, recurrence.parameter_gradient(stack[:, 0]))
+    gradient = checkpointed_pullback(problem, lam[:, :1], gradient=True, memory_bytes=TIGHT).gradient
+    np.testing.assert_array_equal(gradient, recurrence.parameter_gradient(lam[:, 0]))
 
 
 def test_a_gradient_beyond_float64_keeps_its_powers_of_two():
-    """W = 1, σ = identity: cosh-like growth far above 2^1024, rescaled across stretches."""
+    """W = 1, σ = identity: cosh-like growth far above 2^1024, rescaled across segments."""
     field = NeuralField([[1.0]], [0.0], activation="identity")
     problem = Problem(field, "leapfrog", 1.0, 3000)
-    lam = np.ones((1, 1)), np.zeros((1, 1))
+    lam = np.array([[1.0], [0.0]])
     whole = checkpointed_pullback(problem, lam, memory_bytes=ROOMY)
     assert same_bits(checkpointed_pullback(problem, lam, memory_bytes=3000), whole)
-    log2 = np.log2(whole.columns.y[0, 0, 0]) + whole.columns.exponent[0]
+    log2 = np.log2(whole.columns.values[0, 0, 0]) + whole.columns.exponent[0]
     # Theorem B holds with equality: C_N(3/2).
     assert log2 == pytest.approx((3000 * np.arccosh(1.5) - np.log(2.0)) / np.log(2.0), rel=1e-13)
 
@@ -117,29 +109,29 @@ def test_a_gradient_beyond_float64_keeps_its_powers_of_two():
 def test_checkpoints_in_float32(random_field):
     field = random_field(3)
     problem = Problem(field, "yoshida4", 0.05, N, dtype=np.float32)
-    lam = np.ones((3, 1)), np.ones((3, 1))
+    lam = np.ones((6, 1))
     whole = checkpointed_pullback(problem, lam, gradient=True, memory_bytes=ROOMY)
     assert whole.gradient.dtype == np.float32
     assert same_bits(checkpointed_pullback(problem, lam, gradient=True, memory_bytes=8_000), whole)
 
 
 def test_the_step_at_which_the_state_is_lost_is_counted_from_the_start_of_the_run():
-    """Lost in the last stretch, whose steps are counted from elsewhere."""
+    """Lost in the last segment, whose tape starts there."""
     field = NeuralField([[1.0]], [0.0], activation="identity")
     problem = Problem(field, "leapfrog", 1.0, 745, y0=[1.0])  # 1.618² grows by 1.39 bits a step
-    lam = np.ones((1, 1)), np.ones((1, 1))
+    lam = np.ones((2, 1))
     whole = checkpointed_pullback(problem, lam, memory_bytes=ROOMY)
     found = checkpointed_pullback(problem, lam, memory_bytes=1700)
-    assert 0 < whole.lost[0] <= 745
-    assert found.lost[0] == whole.lost[0]
+    assert 0 < whole.overflowed[0] <= 745
+    assert found.overflowed[0] == whole.overflowed[0]
 
 
 def test_no_steps_and_no_lanes(random_field):
-    field, lam = random_field(3), (np.eye(3), np.zeros((3, 3)))
+    field, lam = random_field(3), np.eye(6, 3)
     still = checkpointed_pullback(Problem(field, "leapfrog", 0.1, 0), lam, gradient=True)
-    np.testing.assert_array_equal(still.columns.y[0], np.eye(3))
+    np.testing.assert_array_equal(still.columns.values[0], np.eye(6, 3))
     assert not still.gradient.any()
-    assert checkpointed_pullback(Problem(field, "leapfrog", [], 5), lam).columns.y.shape == (0, 3, 3)
+    assert checkpointed_pullback(Problem(field, "leapfrog", [], 5), lam).columns.values.shape == (0, 6, 3)
 
 
 def test_memory_that_is_too_small_says_how_much_is_needed(random_field):
@@ -159,20 +151,9 @@ def test_the_layout_keeps_to_the_memory(name, memory_bytes, random_field):
     problem, _ = make(name, 8, 21, "", random_field)
     problem.n_steps = 2000
     chosen = layout(problem, 4, memory_bytes, threads=2)
-    schedule = Schedule.of(problem.scheme, 2000)
-    run = problem.run(np.arange(chosen.width), schedule)
-    length = -(-chosen.length // run.check_every) * run.check_every
-    states = 2 * -(-2000 // length)
-    stations = schedule.kicks_per_step * min(2000, length + run.check_every) + 1
-    assert 2 * chosen.width * 8 * 8 * (states + stations) <= memory_bytes * 1.01
-
-
-def test_a_stretch_of_the_whole_run_is_the_run(random_field):
-    problem, _ = make("leapfrog", 3, 1, "rows", random_field)
-    run = problem.run(np.arange(1), Schedule.of(problem.scheme, N))
-    whole = stretch(run, 0, N)
-    assert (whole.run.n_steps, whole.start, whole.stop) == (N, 0, N)
-    np.testing.assert_array_equal(whole.run.rows, run.rows)
+    states = 2 * -(-2000 // chosen.length)
+    entries = len(problem.program().body) * min(2000, chosen.length) + 1
+    assert 2 * chosen.width * 8 * 8 * (states + entries) <= memory_bytes * 1.01
 
 
 # What a process of its own needs for the sweep alone, in MB.
@@ -188,7 +169,7 @@ def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
 
 field = NeuralField.random(100)
-lam = np.ones((100, 1)), np.ones((100, 1))
+lam = np.ones((200, 1))
 def sweep(n):
     problem = Problem(field, "leapfrog", 1.0 / n, n)
     if sys.argv[1] == "reversed":
@@ -211,7 +192,7 @@ def megabytes(*arguments):
 )
 @pytest.mark.parametrize("how", [4_000_000, "reversed"])
 def test_memory_of_a_long_sweep(how):
-    """20 000 stations of d = 100 take 16 MB; checkpoints 0.3 MB, the reversed sweep 0.2 MB."""
+    """20 000 tape entries of d = 100 take 16 MB; checkpoints 0.3 MB, the reversed sweep 0.2 MB."""
     assert megabytes(how, 20_000) < 4.0
 
 
@@ -237,7 +218,7 @@ def test_the_reversed_sweep_finds_its_way_back(name, driven, random_field):
         true = checkpointed_pullback(problem, lam, gradient=gradient)
         assert sweep.start_error[0] < 1e-11
         assert sweep.deviation[0] < 1e-12
-        np.testing.assert_allclose(sweep.columns.y, true.columns.y, rtol=1e-10)
+        np.testing.assert_allclose(sweep.columns.values, true.columns.values, rtol=1e-10)
         np.testing.assert_allclose(sweep.gradient, true.gradient, rtol=1e-9, atol=1e-11)
 
 
@@ -257,9 +238,8 @@ def test_the_reported_round_off_is_what_it_says(random_field):
     sweep = reversed_pullback(problem, lam)
     true = checkpointed_pullback(problem, lam)
     scale = np.ldexp(1.0, sweep.columns.exponent - true.columns.exponent)[:, None, None]
-    pairs = [(sweep.columns.y, true.columns.y), (sweep.columns.p, true.columns.p)]
-    error = np.sqrt(sum(np.sum((a * scale - b) ** 2, axis=(1, 2)) for a, b in pairs))
-    size = np.sqrt(sum(np.sum(b**2, axis=(1, 2)) for _, b in pairs))
+    error = np.sqrt(np.sum((sweep.columns.values * scale - true.columns.values) ** 2, axis=(1, 2)))
+    size = np.sqrt(np.sum(true.columns.values**2, axis=(1, 2)))
     np.testing.assert_allclose(sweep.deviation, error / size)
     # The way back is the mirror image, bit by bit, of a run with the velocities reversed.
     there = integrate(field, "leapfrog", problem.y0, problem.p0, problem.steps, 400)

@@ -8,12 +8,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.blocks import Ticker
+from integrators.drivers import KEEP, Run
 from integrators.fields import Field, as_field
-from integrators.flow import Lanes, Record
 from integrators.neural import NeuralField
-from integrators.problem import Inputs, Problem, Run
-from integrators.schedule import FIRST_ORDER, SPLITTING
+from integrators.problem import Inputs, Problem
+from integrators.program import Program
 from integrators.schemes import Scheme
 
 from ..field_first import needs_field
@@ -84,12 +83,14 @@ def log_aposteriori(
     problem = _problem(field, scheme, step, n_steps, y0, p0, inputs, local)
     values = np.empty(problem.n_lanes)
 
-    def keep(block: slice, run: Run, record: Record, lanes: Lanes, _: Ticker) -> None:
-        slopes = _slopes(problem, run, record.stations, local)
-        values[block] = _log_growth(run, slopes)[: block.stop - block.start]
+    program = problem.program(close=False)
+
+    def keep(members: slice, run: Run, tape: Float, *_: object) -> None:
+        slopes = _slopes(problem, run, tape, local)
+        values[members] = _log_growth(program, run.step, slopes)[: members.stop - members.start]
 
     with np.errstate(over="ignore", invalid="ignore"):
-        problem.forward(close=False, keep=keep, stations=True, progress=False)
+        problem.forward(close=False, keep=keep, tape=KEEP, progress=False)
     values[np.isnan(values)] = np.inf  # the recursion itself left float64
     # One more rounding a kick than the majorant's own: that of λ_k.
     slack = relative_slack(problem.scheme, problem.n_steps, field.dim)
@@ -117,10 +118,10 @@ def local_lipschitz(
         raise ValueError(f"local_lipschitz takes one step size, got an array of shape {problem.shape}.")
     found: list[Float] = []
 
-    def keep(block: slice, run: Run, record: Record, lanes: Lanes, _: Ticker) -> None:
-        found.append(_slopes(problem, run, record.stations, local)[:, 0])
+    def keep(members: slice, run: Run, tape: Float, *_: object) -> None:
+        found.append(_slopes(problem, run, tape, local)[:, 0])
 
-    problem.forward(close=False, keep=keep, stations=True, progress=False)
+    problem.forward(close=False, keep=keep, tape=KEEP, progress=False)
     return found[0]
 
 
@@ -142,13 +143,14 @@ def _problem(
     return Problem(field, scheme, step, n_steps, y0, p0, inputs)
 
 
-def _slopes(problem: Problem, run: Run, stations: Float, local: Slope) -> Float:
+def _slopes(problem: Problem, run: Run, tape: Float, local: Slope) -> Float:
     """λ at every kick of a block: shape (kicks, lanes)."""
-    kicks, d, lanes = stations.shape
-    y = np.ascontiguousarray(stations.transpose(1, 0, 2)).reshape(d, kicks * lanes)
+    used = problem.program(close=False).evaluated
+    kicks, d, lanes = int(np.count_nonzero(used)), tape.shape[1], tape.shape[2]
+    y = np.ascontiguousarray(tape[used].transpose(1, 0, 2)).reshape(d, kicks * lanes)
     x = np.zeros((problem.field.n_inputs, kicks * lanes))
     if run.rows.size:
-        drive = run.inputs[run.rows[:kicks]]  # (kicks, n_inputs, 1 or lanes)
+        drive = run.inputs[run.rows[: used.size][used]]  # (kicks, n_inputs, 1 or lanes)
         x[:] = np.broadcast_to(drive.transpose(1, 0, 2), (len(x), kicks, lanes)).reshape(x.shape)
     return _LOCAL[local](problem.field, y, x).reshape(kicks, lanes)
 
@@ -183,33 +185,22 @@ def _by_slope(field: Field, y: Float, x: Float) -> Float:
 _LOCAL = {"norm": _by_norm, "slope": _by_slope}
 
 
-def _log_growth(run: Run, slopes: Float) -> Float:
-    """log s_N of the majorant recursion with its own slope at every kick, played as the driver does."""
-    lanes = slopes.shape[1]
-    s, u, log_scale = np.ones(lanes), np.zeros(lanes), np.zeros(lanes)
-    h, number = run.step, 0
-
-    def kick(weight: float) -> Float:
-        nonlocal number
-        number += 1
-        return abs(weight) * h * slopes[number - 1] * s
-
-    for i in range(run.n_steps):
-        if i == 0 and run.opening:
-            u = u + kick(run.opening)
-        for stage, (a, b) in enumerate(zip(run.drift, run.kick, strict=True)):
-            if run.form != SPLITTING:  # the state before the stage serves both halves
-                if b:
-                    pushed = kick(b)
-                    s, u = (s + pushed, u) if run.form == FIRST_ORDER else (s + abs(a) * h * u, u + pushed)
-                continue
-            s = s + abs(a) * h * u
-            weight = b
-            if stage == len(run.kick) - 1:
-                weight = b + run.opening if i < run.n_steps - 1 else 0.0
-            if weight:
-                u = u + kick(weight)
-        largest = np.maximum(s, u)
-        s, u, log_scale = s / largest, u / largest, log_scale + np.log(largest)
+def _log_growth(program: Program, h: Float, slopes: Float) -> Float:
+    """log s_N of the majorant recursion with its own slope at every kick."""
+    s, u, log_scale = np.ones(h.size), np.zeros(h.size), np.zeros(h.size)
+    step, kicks = 0, iter(slopes)
+    for stage, weight, _, _, of_step in program:
+        if of_step > step:
+            step, largest = of_step, np.maximum(s, u)
+            s, u, log_scale = s / largest, u / largest, log_scale + np.log(largest)
+        size = abs(weight) * h
+        if stage == "drift":
+            s = s + size * u
+        elif stage == "kick":
+            u = u + size * next(kicks) * s
+        elif stage == "increment":
+            s = s + size * next(kicks) * s
+        else:  # explicit: the state before serves both halves
+            s, u = s + size * u, u + size * next(kicks) * s
     # The division and the logarithm of every step err by a unit each.
-    return np.log(s) + log_scale + 4.0 * EPS * run.n_steps
+    return np.log(s) + log_scale + 4.0 * EPS * program.n_steps

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.program import Program
 from integrators.schemes import Scheme
 from integrators.values import ByValue
 
@@ -69,18 +70,18 @@ def step_matrix(scheme: Scheme, step: Float, lipschitz: float) -> ScaledMatrix:
     y = np.stack([np.ones_like(step), np.zeros_like(step)], axis=-1)
     p = np.stack([np.zeros_like(step), np.ones_like(step)], axis=-1)
     column = step[..., None]
-    drifts = [abs(weight) * column for weight in scheme.drift]
-    kicks = [abs(weight) * column * lipschitz for weight in scheme.kick]
     if scheme.form == "first_order":
         p = np.zeros_like(p)
-        for kick in kicks:
-            y = y + kick * y
-    elif scheme.form == "explicit":
-        y, p = y + drifts[0] * p, p + kicks[0] * y
-    else:
-        for drift, kick in zip(drifts, kicks, strict=True):
-            y = y + drift * p
-            p = p + kick * y
+    for stage, weight, *_ in Program.of(scheme, 1):
+        size = abs(weight) * column
+        if stage == "drift":
+            y = y + size * p
+        elif stage == "kick":
+            p = p + size * lipschitz * y
+        elif stage == "increment":
+            y = y + size * lipschitz * y
+        else:
+            y, p = y + size * p, p + size * lipschitz * y
     return ScaledMatrix.of(np.stack([y, p], axis=-2))
 
 

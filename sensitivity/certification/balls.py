@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
-from flint import arb, arb_mat, ctx
+from flint import arb, arb_mat, ctx, fmpq
 from numpy.typing import NDArray
 
 from integrators.neural import NeuralField
 from integrators.problem import Problem
-from integrators.schedule import Schedule
+from integrators.program import Program
 
 __all__ = ["ACTIVATIONS", "Undecided", "ball_jacobian", "matrix", "precision"]
 
@@ -154,69 +155,34 @@ def ball_jacobian(problem: Problem, block: str) -> arb_mat:
     columns = 2 * d if phase else d
     unit = np.eye(2 * d, columns)
     state = _State(matrix(problem.y0), matrix(problem.p0), matrix(unit[:d]), matrix(unit[d:]))
-    _PLAY[problem.scheme.form](problem, _BallField(problem.field), state, phase)
+    _play(problem, _BallField(problem.field), state, phase)
     if not phase:
         return state.dy
     return arb_mat(2 * d, columns, [*state.dy.entries(), *state.dp.entries()])
 
 
-def _kick_inputs(problem: Problem, close: bool) -> Callable[[int], Float]:
-    """Number of a kick → its input, by the table of the compiled drivers."""
-    run = problem.run(np.array([0]), Schedule.of(problem.scheme, problem.n_steps, close))
-    if not run.rows.size:
-        return lambda number: np.zeros(0)
-    return lambda number: run.inputs[run.rows[number], :, 0]
-
-
-def _split(problem: Problem, field: _BallField, state: _State, close: bool) -> None:
-    """Drifts and kicks; kicks wait until a drift follows, so that those at one place are one."""
-    scheme, h, inputs = problem.scheme, arb(float(problem.steps[0])), _kick_inputs(problem, close)
-    stages = [(arb(float(a)), arb(float(b))) for a, b in zip(scheme.drift, scheme.kick, strict=True)]
-    waiting, number = arb(0), 0
-
-    def kick() -> None:
-        nonlocal waiting, number
-        if not waiting.is_zero():
-            force, tangent = field.kick(state.y, inputs(number), waiting * h, state.dy)
-            state.p += force
-            state.dp += tangent
-            number += 1
-        waiting = arb(0)
-
-    for i in range(problem.n_steps):
-        for a, b in stages:
-            if not a.is_zero():
-                kick()
-                state.drift(a * h)
-            waiting += b
-        if i % LOOK_EVERY == 0:
-            state.look()
-    if close:
-        kick()
-
-
-def _first_order(problem: Problem, field: _BallField, state: _State, close: bool) -> None:
-    weights = [arb(float(b)) for b in problem.scheme.kick if b]
-    h, inputs = arb(float(problem.steps[0])), _kick_inputs(problem, close)
-    for i in range(problem.n_steps):
-        for s, weight in enumerate(weights):
-            force, tangent = field.kick(state.y, inputs(i * len(weights) + s), weight * h, state.dy)
+def _play(problem: Problem, field: _BallField, state: _State, close: bool) -> None:
+    """The operations of the run, with the exact sum of the weights of kicks at one place."""
+    scheme = problem.scheme
+    a, b = (np.array([Fraction(float(w)) for w in part]) for part in (scheme.drift, scheme.kick))
+    program = Program.unrolled(scheme.form, a, b, problem.n_steps, close)
+    run, h, step = problem.run(np.array([0]), problem.program(close)), arb(float(problem.steps[0])), 0
+    for stage, weight, _, entry, of_step in program:
+        c = arb(fmpq(weight.numerator, weight.denominator)) * h
+        if of_step > step:
+            step = of_step
+            if (step - 1) % LOOK_EVERY == 0:
+                state.look()
+        if stage == "drift":
+            state.drift(c)
+            continue
+        x = run.inputs[run.rows[entry], :, 0] if run.rows.size else np.zeros(0)
+        force, tangent = field.kick(state.y, x, c, state.dy)
+        if stage == "increment":
             state.y += force
             state.dy += tangent
-        if i % LOOK_EVERY == 0:
-            state.look()
-
-
-def _explicit(problem: Problem, field: _BallField, state: _State, close: bool) -> None:
-    scheme, h, inputs = problem.scheme, arb(float(problem.steps[0])), _kick_inputs(problem, close)
-    a, b = arb(float(scheme.drift[0])), arb(float(scheme.kick[0]))
-    for i in range(problem.n_steps):
-        force, tangent = field.kick(state.y, inputs(i), b * h, state.dy)
-        state.drift(a * h)
-        state.p += force
-        state.dp += tangent
-        if i % LOOK_EVERY == 0:
-            state.look()
-
-
-_PLAY = {"splitting": _split, "first_order": _first_order, "explicit": _explicit}
+        else:
+            if stage == "explicit":
+                state.drift(c)
+            state.p += force
+            state.dp += tangent

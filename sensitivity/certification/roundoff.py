@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from integrators.neural import NeuralField
 from integrators.problem import Problem
-from integrators.schedule import Schedule
 
 __all__ = ["CURVATURE", "stated_log_error"]
 
@@ -75,31 +74,14 @@ class _Linear:
 
 def _stages(problem: Problem, close: bool) -> Iterator[_Stage]:
     """Elementary stages of the run, in the order of the compiled drivers."""
-    schedule = Schedule.of(problem.scheme, problem.n_steps, close)
-    run = problem.run(np.array([0]), schedule)
-    h, number = float(problem.steps[0]), 0
-
-    def kick(weight: float, drift: float = 0.0) -> _Stage:
-        nonlocal number
-        x = run.inputs[run.rows[number], :, 0] if run.rows.size else None
-        number += 1
-        return _Stage(drift * h, weight * h, x)
-
-    for i in range(problem.n_steps):
-        if i == 0 and schedule.opening:
-            yield kick(schedule.opening)
-        for s, (a, b) in enumerate(zip(schedule.drift, schedule.kick, strict=True)):
-            if problem.scheme.form != "splitting":
-                if b:
-                    yield kick(float(b), float(a))
-                continue
-            if a:
-                yield _Stage(drift=float(a) * h)
-            weight = float(b)
-            if s == len(schedule.kick) - 1:
-                weight = weight + schedule.opening if i < problem.n_steps - 1 else weight * close
-            if weight:
-                yield kick(weight)
+    program = problem.program(close)
+    run, h = problem.run(np.array([0]), program), float(problem.steps[0])
+    for stage, weight, _, entry, _ in program:
+        if stage == "drift":
+            yield _Stage(drift=weight * h)
+            continue
+        x = run.inputs[run.rows[entry], :, 0] if run.rows.size else None
+        yield _Stage(weight * h if stage == "explicit" else 0.0, weight * h, x)
 
 
 def stated_log_error(problem: Problem, block: str) -> float:

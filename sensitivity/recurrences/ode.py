@@ -12,22 +12,20 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from integrators.blocks import one_blas_thread
-from integrators.column_scale import per_column
+from integrators.drivers import Block
 from integrators.fields import Field
-from integrators.flow import Lanes
 from integrators.linearisation import Linearisation
 from integrators.neural import NeuralField
-from integrators.problem import Columns, Inputs, Problem, Segments
+from integrators.problem import Columns, Inputs, Problem
 from integrators.pullback import checkpointed_pullback
 from integrators.reversed import ReversedSweep, reversed_pullback
-from integrators.schedule import Schedule
 from integrators.schemes import Scheme
 from integrators.threads import thread_count
 from integrators.validation import as_array
 from integrators.values import ByValue
 
 from ..recurrence import Scaled, Visit
-from .block import Block
+from .block import BlockWalk
 
 __all__ = ["OdeRecurrence"]
 
@@ -117,9 +115,8 @@ class OdeRecurrence(ByValue):
 
     def run(self) -> Float:
         """Final state (y_N, p_N), shape (*step.shape, D)."""
-        y, p, _, lost = self.problem.forward(threads=self.threads, progress=self.progress)
-        self._mark_lost(lost, y, p)
-        state = y if self.problem.first_order else np.concatenate([y, p], axis=1)
+        state, _, overflowed = self.problem.forward(threads=self.threads, progress=self.progress)
+        self._mark_lost(overflowed, state)
         return state.reshape(*self.shape, self.state_size)
 
     def pushforward(self, columns: ArrayLike, rows: str | None = None) -> Scaled:
@@ -127,14 +124,14 @@ class OdeRecurrence(ByValue):
 
         With ``rows="position"`` only ∂y_N, which spares the last half kick.
         """
-        _, _, end, lost = self.problem.forward(
-            self._split(columns, "columns"),
+        _, end, overflowed = self.problem.forward(
+            self._checked(columns, "columns"),
             close=rows != "position",
             threads=self.threads,
             progress=self.progress,
         )
-        self.check_lost(lost, end.y, end.p)
-        return self._join(end, rows)
+        self.check_lost(overflowed, end.values)
+        return self._scaled(end, rows)
 
     def pullback(self, cotangents: ArrayLike) -> Scaled:
         """Jᵀ Λ for cotangent columns Λ of shape (D, k), by the transposed factors in reversed order.
@@ -142,10 +139,13 @@ class OdeRecurrence(ByValue):
         Keeps y at every kick while that fits into half a GiB, else checkpoints (`checkpointed_pullback`).
         """
         pulled = checkpointed_pullback(
-            self.problem, self._split(cotangents, "cotangents"), threads=self.threads, progress=self.progress
+            self.problem,
+            self._checked(cotangents, "cotangents"),
+            threads=self.threads,
+            progress=self.progress,
         )
-        self.check_lost(pulled.lost, pulled.columns.y, pulled.columns.p)
-        return self._join(pulled.columns, None)
+        self.check_lost(pulled.overflowed, pulled.columns.values)
+        return self._scaled(pulled.columns, None)
 
     def propagate(
         self, columns: ArrayLike, ends: Sequence[int], visit: Visit, rows: str | None = None
@@ -153,63 +153,48 @@ class OdeRecurrence(ByValue):
         """Push columns (D, k) forwards in segments that end at the steps `ends`.
 
         ``visit(lanes, step, columns)`` sees each block's columns and may return others, (lanes, D, k), to go
-        on with. Before the last step the state is (y, p) with p between the merged kicks. Returns which
+        on with. Before the last step the state is (y, p) with p before the kick at the node. Returns which
         lanes were lost to an overflow of the state.
         """
-        start = self._split(columns, "columns")
-        k, d = start[0].shape[1], self.problem.field.dim
 
-        def at_end(block: slice, step: int, lanes: Lanes) -> None:
-            n = block.stop - block.start
-            parts = [part.transpose(2, 0, 1)[:n, :, :k] for part in (lanes.dy, lanes.dp)]
-            values = parts[0] if self.problem.first_order else np.concatenate(parts, axis=1)
-            powers = per_column(lanes.exponent, lanes.dy.shape[2], k, n)
-            replaced = visit(block, step, Scaled.of(values, powers))
-            if replaced is None:
-                return
-            for part, target in zip((replaced[:, :d], replaced[:, d:]), (lanes.dy, lanes.dp), strict=True):
-                if part.shape[1]:
-                    target[:, :k, :n] = part.transpose(1, 2, 0)
-                    target[:, :k, n:] = target[:, :k, n - 1 : n]  # padded lanes repeat the last
-            lanes.exponent[:] = 0
+        def follow(block: BlockWalk) -> None:
+            done = 0
+            for end in ends:
+                block.go(done, end)
+                done = end
+                replaced = visit(block.lanes, end, Scaled.of(*block.columns()))
+                if replaced is not None:
+                    block.replace(replaced)
 
-        *_, lost = self.problem.forward(
-            start,
-            close=rows != "position",
-            segments=Segments(ends, at_end),
-            threads=self.threads,
-            progress=self.progress,
-        )
-        return self.check_lost(lost)
+        return self.walk(columns, follow, rows)
 
     def walk(
-        self, columns: ArrayLike, follow: Callable[[Block], None], rows: str | None = None
+        self, columns: ArrayLike, follow: Callable[[BlockWalk], None], rows: str | None = None
     ) -> NDArray[np.bool_]:
         """Push columns (D, k) forwards in pieces that may be taken back: `follow` moves each block of lanes.
 
         Returns which lanes were lost to an overflow of the state.
         """
-        start = self._split(columns, "columns")
+        start = self._checked(columns, "columns")
 
-        def each(lanes: slice, state: Lanes, go: Callable[[Lanes, int, int], None]) -> None:
-            follow(Block(self.problem, lanes, state, go, start[0].shape[1]))
+        def each(lanes: slice, block: Block, go: Callable[[Block, int, int], None]) -> None:
+            follow(BlockWalk(self.problem, lanes, block, go, start.shape[1]))
 
-        *_, lost = self.problem.forward(
+        *_, overflowed = self.problem.forward(
             start, close=rows != "position", follow=each, threads=self.threads, progress=self.progress
         )
-        return self.check_lost(lost)
+        return self.check_lost(overflowed)
 
     @property
     def qr_interval(self) -> int:
         """Steps that columns can be pushed, whatever they meet, before a QR loses digits."""
         problem = self.problem
-        schedule = Schedule.of(problem.scheme, problem.n_steps)
-        return problem.steps_within(10, 8, max(problem.range_bits(schedule, problem.steps)))
+        return problem.steps_within(10, 8, max(problem.range_bits(problem.program(), problem.steps)))
 
     @property
     def linearised_bytes(self) -> int:
         """8 bytes · kicks · d: what `linearised` keeps for one lane."""
-        return 8 * Schedule.of(self.problem.scheme, self.problem.n_steps).n_kicks * self.problem.field.dim
+        return 8 * self.problem.program().n_entries * self.problem.entry_rows
 
     def linearised(self, rows: str | None = None) -> LinearisedOde:
         """The stored one-step Jacobians; with ``rows="position"`` without the last half kick."""
@@ -218,11 +203,11 @@ class OdeRecurrence(ByValue):
 
     def parameter_gradient(self, cotangent: ArrayLike) -> Float:
         """∂⟨λ, s_N⟩/∂θ for one cotangent λ of shape (D,), packed as ``field.theta``."""
-        lam = self._split(np.asarray(cotangent, dtype=np.float64).reshape(-1, 1), "cotangent")
+        lam = self._checked(np.asarray(cotangent, dtype=np.float64).reshape(-1, 1), "cotangent")
         pulled = checkpointed_pullback(
             self.problem, lam, gradient=True, threads=self.threads, progress=self.progress
         )
-        self._mark_lost(pulled.lost, pulled.gradient)  # it contains the states themselves
+        self._mark_lost(pulled.overflowed, pulled.gradient)  # it contains the states themselves
         return pulled.gradient.reshape(*self.shape, -1)
 
     def reversed_pullback(
@@ -233,29 +218,22 @@ class OdeRecurrence(ByValue):
         For symmetric schemes and cells with an inverse; reports how far off the way back ended, and with
         `compare` how far the cotangents are from those of `pullback`.
         """
-        lam = self._split(cotangents, "cotangents")
+        lam = self._checked(cotangents, "cotangents")
         options = {"threads": self.threads, "progress": self.progress}
         return reversed_pullback(self.problem, lam, gradient=gradient, compare=compare, **options)
 
     # ------------------------------------------------------------------------------------------- inside
 
-    def _split(self, columns: ArrayLike, argument: str) -> tuple[Float, Float]:
+    def _checked(self, columns: ArrayLike, argument: str) -> Float:
         array = as_array(columns, argument, 2)
         if array.shape[0] != self.state_size:
             raise ValueError(
                 f"{argument} has {array.shape[0]} rows; the state of this recurrence has {self.state_size}."
             )
-        d = self.problem.field.dim
-        if self.problem.first_order:
-            return array, np.zeros_like(array)
-        return array[:d].copy(), array[d:].copy()
+        return array
 
-    def _join(self, part: Columns, rows: str | None) -> Scaled:
-        if rows == "position" and not self.problem.first_order:
-            values = part.y
-        else:
-            whole = part.y if self.problem.first_order else np.concatenate([part.y, part.p], axis=1)
-            values = whole if rows is None else whole[:, self.blocks[rows]]
+    def _scaled(self, part: Columns, rows: str | None) -> Scaled:
+        values = part.values if rows is None else part.values[:, self.blocks[rows]]
         apart = None if part.apart is None else part.apart.reshape(*self.shape, values.shape[-1])
         return Scaled(
             values.reshape(*self.shape, *values.shape[1:]), part.exponent.reshape(self.shape), apart
@@ -307,8 +285,7 @@ class LinearisedOde:
         self._linearisation = linearisation
         self._field = recurrence.problem.field
         self._d = recurrence.problem.field.dim
-        self._first_order = recurrence.problem.first_order
-        self.lost = (linearisation.lost >= 0) & (not recurrence.problem.field.constant_jacobian)
+        self.lost = (linearisation.overflowed >= 0) & (not recurrence.problem.field.constant_jacobian)
 
     def pushforward(self, columns: Float) -> Scaled:
         """J V for V of shape (lanes, D, k)."""
@@ -330,9 +307,7 @@ class LinearisedOde:
                 parts = parts / np.abs(parts).max(initial=0.0)
         return parts.T.ravel() if np.isfinite(parts).all() else vector
 
-    def _sweep(self, columns: Float, sweep) -> Scaled:
-        y = columns[:, : self._d]
-        p = np.zeros_like(y) if self._first_order else columns[:, self._d :]
-        end = sweep(y, p)
-        values = end.y if self._first_order else np.concatenate([end.y, end.p], axis=1)
-        return Scaled(values, end.exponent, end.apart)
+    @staticmethod
+    def _sweep(columns: Float, sweep: Callable[[Float], Columns]) -> Scaled:
+        end = sweep(columns)
+        return Scaled(end.values, end.exponent, end.apart)

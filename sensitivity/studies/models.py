@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from integrators import textbook
 from integrators.fields import Field
 from integrators.neural import NeuralField
-from integrators.schedule import Schedule
+from integrators.program import Program
 from integrators.schemes import get_scheme
 
 from ..bounds import log_majorant, no_vanishing
@@ -204,7 +204,7 @@ def _ode(field: Field, parameters: Mapping[str, Any], steps: Sequence[float]) ->
 def _ode_size(d: int | None, parameters: Mapping[str, Any]) -> Size:
     scheme = get_scheme(parameters["scheme"])
     n_steps = parameters["n_steps"]
-    kicks = Schedule.of(scheme, n_steps).n_kicks
+    kicks = Program.of(scheme, n_steps).n_entries
     width, inputs, numbers = d or parameters["d"], 0, 0
     if d is None:
         inputs = parameters["inputs"]

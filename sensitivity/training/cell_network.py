@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from integrators.cells import Cell
 from integrators.compiled import kernel
-from integrators.flow import Lanes, Record, Run
+from integrators.drivers import KEEP, NOTHING, Block, Run, Taps
 from integrators.kind_check import check_kind
 from integrators.naming import nearest
-from integrators.schedule import FIRST_ORDER
+from integrators.program import Program
 from integrators.threads import thread_count
 from integrators.validation import as_count
 
@@ -139,22 +139,21 @@ class CellNetwork(Network):
         parts = self.named(theta)
         return np.concatenate([parts["R_out"], parts["r_out"][:, None]], axis=1).ravel()
 
-    def _block(self, inputs: Float, first: int, lanes: int, width: int) -> tuple[Run, Lanes]:
+    def _block(self, inputs: Float, first: int, lanes: int, width: int, tape: int) -> tuple[Run, Block]:
         """The drivers' view of a block of lanes, padded with lanes that see zeros."""
         drive = np.zeros((self.n_steps, self.n_inputs + self._clock.shape[1], width))
         drive[:, : self.n_inputs, :lanes] = inputs[:, :, first : first + lanes]
         drive[:, self.n_inputs :] = self._clock[:, :, None]
-        one, none = np.ones(1), np.zeros(1)
+        program = Program.of_map(self.n_steps)
         # Whether the state is finite shows in the loss: it need not be looked at on the way.
-        run = Run(FIRST_ORDER, none, one, 0.0, self.n_steps, True, 1, 1, np.full(width, self.cell.step_size),
-                  drive, np.arange(self.n_steps), self.n_steps + 1, False)  # fmt: skip
+        run = Run(program.form, program.body, 1.0, 0.0, self.n_steps, 0, np.full(width, self.cell.step_size),
+                  drive, program.rows, self.n_steps + 1, tape)  # fmt: skip
         state, columns = np.zeros((self.cell.dim, width)), np.zeros((self.cell.dim, 0, width))
         counts = np.zeros(width, np.int64)
-        return run, Lanes(state, np.zeros_like(state), columns, columns, counts, counts - 1)
+        return run, Block(state, columns, counts, counts - 1)
 
-    def _record(self, kept: int, width: int) -> Record:
-        nothing = np.empty((0, self.cell.dim, width))
-        return Record(np.empty((kept, self.cell.dim, width)), nothing, nothing)
+    def _tape(self, kept: int, width: int) -> Float:
+        return np.empty((kept, self.cell.dim, width))
 
     def gradient(
         self, theta: Float, inputs: Float, labels: NDArray[np.int64], weights: Float | None = None
@@ -170,18 +169,19 @@ class CellNetwork(Network):
         def work(thread: int, share: list[int]) -> None:
             for b in share:
                 first, lanes = members[b]
-                run, state = self._block(inputs, first, lanes, blocks.widths[b])
-                record = self._record(self.n_steps, blocks.widths[b])
-                self.cell.advance(cell, run, state, record, 0, self.n_steps)
+                run, block = self._block(inputs, first, lanes, blocks.widths[b], KEEP)
+                tape, none = (self._tape(kept, blocks.widths[b]) for kept in (self.n_steps, 0))
+                self.cell.forward(cell, run, block, tape, none, 0, self.n_steps)
                 lam = np.zeros((self.cell.dim, 1, blocks.widths[b]))
-                hidden, pulled = state.y[rows], np.empty((rows.stop - rows.start, blocks.widths[b]))
+                hidden, pulled = block.state[rows], np.empty((rows.stop - rows.start, blocks.widths[b]))
                 scores = np.empty((self.n_classes, blocks.widths[b]))
                 own, out = gradients[b, : cell.size], gradients[b, cell.size :]
                 readout_gradient(
                     readout, labels, first, lanes, shares, hidden, scores, pulled, out, results[b]
                 )
                 lam[rows, 0] = pulled
-                self.cell.retreat(cell, run, record.stations, lam, state.exponent, own, 0, self.n_steps)
+                taps, end = Taps.none(), self.n_steps
+                self.cell.backward(cell, run, tape, lam, block.exponent, own, taps, 0, end)
 
         blocks.run(work, self.threads)
         loss, right = results.sum(axis=0)
@@ -199,10 +199,10 @@ class CellNetwork(Network):
         def work(thread: int, share: list[int]) -> None:
             for b in share:
                 first, lanes = members[b]
-                run, state = self._block(inputs, first, lanes, blocks.widths[b])
-                record = self._record(0, blocks.widths[b])
-                self.cell.advance(cell, run, state, record, 0, self.n_steps)
-                hidden[:, first : first + lanes] = state.y[rows, :lanes]
+                run, block = self._block(inputs, first, lanes, blocks.widths[b], NOTHING)
+                none = self._tape(0, blocks.widths[b])
+                self.cell.forward(cell, run, block, none, none, 0, self.n_steps)
+                hidden[:, first : first + lanes] = block.state[rows, :lanes]
 
         blocks.run(work, self.threads)
         # Not a matrix product: its bits may depend on the number of sequences.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from integrators.memory import aligned_array
-from integrators.schedule import EXPLICIT, SPLITTING, Schedule
+from integrators.program import Program as unrolled
 from integrators.scheme import Scheme
 from integrators.simd import WIDTH
 
@@ -21,24 +21,18 @@ def unroll(scheme: Scheme, step: float, n_steps: int, activation: int) -> Progra
 
     Drifts before the first kick do nothing to a state at rest; those between two kicks are one drift.
     """
-    schedule = Schedule.of(scheme, n_steps, close=False)
-    kicks, drifts = [], []
-    if schedule.opening != 0.0:
-        kicks.append(schedule.opening)
-        drifts.append(0.0)
-    last = len(schedule.kick) - 1
-    for i in range(n_steps):
-        for s, (a, b) in enumerate(zip(schedule.drift.tolist(), schedule.kick.tolist(), strict=True)):
-            if schedule.form == SPLITTING:
-                if drifts:
-                    drifts[-1] += a
-                if s == last:
-                    b = b + schedule.opening if i < n_steps - 1 else 0.0
-            if b != 0.0:
-                kicks.append(b)
-                drifts.append(a if schedule.form == EXPLICIT else 0.0)
+    program = unrolled.of(scheme, n_steps, close=False)
+    kicks, drifts, rows = [], [], []
+    for stage, weight, row, *_ in program:
+        if stage == "drift":
+            if drifts:
+                drifts[-1] += weight
+        else:
+            kicks.append(weight)
+            drifts.append(weight if stage == "explicit" else 0.0)
+            rows.append(row)
     return Program(
-        schedule.form, activation, np.array(kicks) * step, np.array(drifts) * step, schedule.kick_rows()
+        program.form, activation, np.array(kicks) * step, np.array(drifts) * step, np.array(rows, np.int64)
     )
 
 

@@ -23,7 +23,7 @@ from integrators.access import flat, get, put
 from integrators.activations import activate
 from integrators.arithmetic import fma
 from integrators.compiled import helper, kernel
-from integrators.schedule import EXPLICIT, FIRST_ORDER
+from integrators.program import EXPLICIT, FIRST_ORDER
 from integrators.simd import WIDTH
 
 from .readout import read_out
