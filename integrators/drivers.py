@@ -47,8 +47,8 @@ __all__ = [
     "TAPS",
     "VECTOR",
     "Block",
-    "Operation",
     "Run",
+    "StageCall",
     "Taps",
     "factors_for",
     "sweep_backward",
@@ -111,7 +111,7 @@ class Taps(NamedTuple):
         return cls(np.zeros((0, 0, 0), dtype), nodes, inputs, np.zeros((0, 0), np.int64))
 
 
-class Operation(NamedTuple):
+class StageCall(NamedTuple):
     """What a stage is told about the operation at hand."""
 
     form: int
@@ -200,7 +200,7 @@ def sweep_forward(
             if drift != 0.0:
                 weight_e = times_anew(drift, weight_e, h, e)
             entry = tape[(i - run.base) * operations + j] if kept else state[:0]
-            operation = Operation(run.form, weight, drift, run.tape)
+            operation = StageCall(run.form, weight, drift, run.tape)
             if push(
                 callback, second, layout, theta, operation, x, c, e, entry, parts, spare, spare_columns, work
             ):
@@ -282,7 +282,7 @@ def sweep_backward(
                 own = run.first if aside else weight
                 if own != 0.0:
                     times(own, h, c)
-                operation = Operation(run.form, own, drift, run.tape)
+                operation = StageCall(run.form, own, drift, run.tape)
                 if pull(
                     callback, second, layout, theta, operation, x, c, e, entry, node if aside else columns,
                     spare, by_input[: 0 if aside else by_input.shape[0]],

@@ -7,21 +7,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from integrators.memory import aligned_array
-from integrators.program import Program as unrolled
+from integrators.program import Program
 from integrators.scheme import Scheme
 from integrators.simd import WIDTH
 
-from .sweep import HELD, Program, Room
+from .sweep import HELD, Kicks, Room
 
 __all__ = ["Size", "unroll"]
 
 
-def unroll(scheme: Scheme, step: float, n_steps: int, activation: int) -> Program:
+def unroll(scheme: Scheme, step: float, n_steps: int, activation: int) -> Kicks:
     """The kicks of a run from rest to y_N, with ε multiplied into every weight.
 
     Drifts before the first kick do nothing to a state at rest; those between two kicks are one drift.
     """
-    program = unrolled.of(scheme, n_steps, close=False)
+    program = Program.of(scheme, n_steps, close=False)
     kicks, drifts, rows = [], [], []
     for stage, weight, row, *_ in program:
         if stage == "drift":
@@ -31,7 +31,7 @@ def unroll(scheme: Scheme, step: float, n_steps: int, activation: int) -> Progra
             kicks.append(weight)
             drifts.append(weight if stage == "explicit" else 0.0)
             rows.append(row)
-    return Program(
+    return Kicks(
         program.form, activation, np.array(kicks) * step, np.array(drifts) * step, np.array(rows, np.int64)
     )
 

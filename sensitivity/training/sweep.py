@@ -29,7 +29,7 @@ from integrators.simd import WIDTH
 from .readout import read_out
 from .tile import add_multiplied, add_outer, multiply
 
-__all__ = ["HELD", "Program", "Room", "block_gradient", "block_scores"]
+__all__ = ["HELD", "Kicks", "Room", "block_gradient", "block_scores"]
 
 Float = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ HELD = 16
 """Kicks whose G is held before it is multiplied into ∂A: enough to pay for loading the sums."""
 
 
-class Program(NamedTuple):
+class Kicks(NamedTuple):
     """The run, the same for every lane."""
 
     form: int
@@ -66,7 +66,7 @@ class Room(NamedTuple):
 _VECTOR, _MATRIX, _COLUMNS = (types.Array(types.float64, n, "C") for n in (1, 2, 3))
 _COUNTS = types.Array(types.int64, 1, "C")
 _I = types.int64
-PROGRAM = types.NamedTuple((_I, _I, _VECTOR, _VECTOR, _COUNTS), Program)
+KICKS = types.NamedTuple((_I, _I, _VECTOR, _VECTOR, _COUNTS), Kicks)
 ROOM = types.NamedTuple((_COLUMNS, _COLUMNS, *[_MATRIX] * 7, _COLUMNS, _MATRIX), Room)
 
 
@@ -196,7 +196,7 @@ def add_parts(sums, gradient):
         gradient[i] += left + ((sums[s + 4] + sums[s + 5]) + (sums[s + 6] + sums[s + 7]))
 
 
-@kernel(types.void(PROGRAM, _VECTOR, _COLUMNS, _COUNTS, _I, _I, _VECTOR, ROOM, _VECTOR, _VECTOR))
+@kernel(types.void(KICKS, _VECTOR, _COLUMNS, _COUNTS, _I, _I, _VECTOR, ROOM, _VECTOR, _VECTOR))
 def block_gradient(program, theta, inputs, labels, first, lanes, weights, room, gradient, result):
     """Gradient of Σ weights_q · cross-entropy over the lanes q of [first, first + lanes).
 
@@ -214,7 +214,7 @@ def block_gradient(program, theta, inputs, labels, first, lanes, weights, room, 
     add_parts(flat(room.sums), gradient[: d * rows])
 
 
-@kernel(types.void(PROGRAM, _VECTOR, _COLUMNS, _I, _I, ROOM, _MATRIX))
+@kernel(types.void(KICKS, _VECTOR, _COLUMNS, _I, _I, ROOM, _MATRIX))
 def block_scores(program, theta, inputs, first, lanes, room, scores):
     """Scores R y_N + r of the lanes [first, first + lanes), into the columns of `scores` (n_classes, n)."""
     d, rows = room.slopes.shape[1], room.stations.shape[1]
