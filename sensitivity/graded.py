@@ -59,7 +59,9 @@ def log_singular_values(
     Parameters and errors are those of `jacobian`; `qr_every` as in `growth_exponents`. Memory does not
     depend on N. Values 10^±300 and more apart keep their relative accuracy, which those of the plain
     product lose below 2^-53 ‖J‖. A zero singular value gives −inf, and so does one that a single step brings
-    below the round-off of that step, which float64 cannot tell from zero.
+    below the round-off of that step, which float64 cannot tell from zero. As for `jacobian`, an entry of a
+    column that falls more than about 2^1000 below the largest of its own column, on the way, may become zero:
+    a product that turns round after that is not resolved.
     """
     recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress

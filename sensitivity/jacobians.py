@@ -98,7 +98,8 @@ def jacobian(
     Returns
     -------
     ndarray, shape (*step.shape, d, d) or (*step.shape, 2d, 2d)
-        ±inf where an entry leaves float64; `log_jacobian_norm` still has its size.
+        ±inf where an entry leaves float64; `log_jacobian_norm` still has its size. An entry that falls more
+        than about 2^1000 below the largest of its own column, at the end or on the way, may become zero.
 
     Raises
     ------

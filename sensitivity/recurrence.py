@@ -34,6 +34,9 @@ Float = NDArray[np.float64]
 class Scaled(ByValue):
     """Columns with a power of two taken out of each lane: the columns are ``values · 2^exponent``.
 
+    An entry that falls more than about 2^1000 below the largest of its own column, at the end or on the way,
+    may become zero.
+
     Attributes
     ----------
     values : ndarray, shape (*lanes, rows, columns)

@@ -14,7 +14,16 @@ from integrators.cell_problem import CellProblem
 from integrators.neural import NeuralField
 from integrators.problem import Problem
 
-__all__ = ["Structure", "expected_iterations", "iterations_that_pay", "structure_of"]
+__all__ = [
+    "ITERATIONS",
+    "SWEEPS_OF_A_CELL",
+    "SWEEPS_OF_A_FIELD",
+    "USUAL",
+    "Structure",
+    "expected_iterations",
+    "iterations_that_pay",
+    "structure_of",
+]
 
 # Seconds, measured with ``python -m benchmarks.norm_methods`` on one core of 2 GHz (AVX-512); only their
 # ratios matter. Full product: an operation of a product with large matrices, the size at which such a product

@@ -159,3 +159,16 @@ def test_columns_that_do_not_part_have_one_exponent():
         np.broadcast_to(np.eye(12), (2, 12, 12))
     )):  # fmt: skip
         assert found.apart is None and found.exponent.min() > 1000
+
+
+@pytest.mark.parametrize(("bits", "kept"), [(450, True), (1500, False)])
+def test_how_far_entries_of_one_column_may_lie_apart(rotating, bits, kept):
+    """As the page of `jacobian` says: 2^900 below the largest an entry is held, 2^3000 below it is not."""
+    mixed, times = [[1.0, 1.0, math.pi / 4]], bits // 5
+    inputs = [*mixed, *[[32.0, 1 / 32, 0.0]] * times, *[[1 / 32, 32.0, 0.0]] * times]
+    run = unroll(rotating, inputs=np.array(inputs))
+    half = math.sqrt(0.5)
+    lower = half if kept else 0.0
+    np.testing.assert_allclose(jacobian(run), [[half, -half], [lower, lower]], rtol=1e-15)
+    if kept:
+        np.testing.assert_allclose(log_singular_values(run), 0.0, atol=1e-12)

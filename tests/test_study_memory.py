@@ -3,15 +3,17 @@
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from sensitivity.studies import Study, sample
+from sensitivity.factoring import PANEL
+from sensitivity.studies import Study, cost, sample
 from sensitivity.studies.compute import arrays_of
 from sensitivity.studies.cost import PROCESS_BYTES, cost_of, plan_of
 from sensitivity.studies.memory import control_group_bytes, machine_bytes
-from sensitivity.studies.models import MODELS
+from sensitivity.studies.models import MODELS, Size
 
 
 def peak_of(cell):
@@ -190,3 +192,28 @@ def test_nothing_is_run_that_cannot_be():
     huge = Study({"d": 10**6, "seed": range(3)}, "norm")
     assert sample.measured_seconds(huge) == pytest.approx(plan_of(huge).seconds)
     assert np.isfinite(sample.measured_seconds(Study({"weight_scale": 1e308, "n_steps": 5, "gamma": 1e308})))
+
+
+# Catches: Lanczos in the estimate from 48 columns on, where the product of all columns is the better way.
+@pytest.mark.parametrize(("model", "d"), [("neural", 48), ("neural", 100), ("vanilla", 48), ("lstm", 96)])
+def test_the_time_of_one_lane_is_that_of_the_full_product(model, d):
+    def seconds(width):
+        (cell,) = Study({"model": model, "d": [width], "n_steps": [1000], "seed": [0]}, "norm").cells()
+        return cost_of(cell).seconds
+
+    assert seconds(d) / seconds(2 * d) == pytest.approx(1 / 8, rel=0.6)
+    assert seconds(d) / seconds(d - 1) < 1.1
+
+
+def test_the_time_of_many_lanes_is_that_of_the_way_that_is_taken():
+    size = Size(d=64, state=128, n_steps=40, kicks=41)
+    assert cost._matrix(size, 1).columns == 64
+    assert cost._matrix(size, 16).columns < 64
+    assert cost._matrix(replace(size, iterations=200), 16).columns == 64
+
+
+def test_factorisations_are_counted_at_the_interval_that_is_tried_first():
+    size = Size(d=8, state=16, n_steps=1600, kicks=1601)
+    one = cost._factorings(replace(size, n_steps=PANEL), 1)
+    assert cost._factorings(size, 1) == pytest.approx(1600 / PANEL * one)
+    assert one == pytest.approx(cost.QR_SECONDS + 4.0 * 16 * 64 / cost.FLOPS_PER_SECOND)

@@ -15,7 +15,9 @@ from typing import Any
 
 from integrators.checkpoint import MEMORY_BYTES
 
+from ..factoring import panel_length
 from ..singular import FULL_COLUMNS, GROUP_BYTES, GROUP_LANES, STORE_BYTES
+from ..way import Structure, iterations_that_pay
 from .axes import AXES
 from .cell import Cell
 from .models import MODELS, Size
@@ -34,8 +36,8 @@ FACTOR_SECONDS, INPUT_SECONDS = 3e-9, 5e-8
 BOUND_SECONDS = 3e-4
 # The norm of one entry of a profile.
 ENTRY_SECONDS = 2e-6
-# A QR factorisation of a small matrix, the steps between two, and the sorting out at the end.
-QR_SECONDS, QR_STEPS, GRADED_SECONDS = 2e-5, 8, 8e-3
+# A QR factorisation of a small matrix, and the sorting out at the end.
+QR_SECONDS, GRADED_SECONDS = 2e-5, 8e-3
 # Of a process with the packages loaded that compiles all kernels (540 MiB; 200 where they are in the cache),
 # and of what it allocates whatever the cell is.
 PROCESS_BYTES, CELL_BYTES = 640 << 20, 4 << 20
@@ -44,8 +46,11 @@ PROCESS_BYTES, CELL_BYTES = 640 << 20, 4 << 20
 PARAMETER_COPIES, INPUT_COPIES = 12.0, 5.0
 # Sums of growth that an exponent keeps on its way, whatever N is.
 MARKS = 1000
-# Lanczos sweeps to and fro, at most this share of d times.
+# The vectors that Lanczos may come to keep, as a share of d.
 LANCZOS_SHARE = 8
+# Numbers computed and slopes applied for a neuron, in a kick; and how far the count of iterations may be too
+# low, since the structure of a cell is not known here.
+POINTWISE, UNSURE = 0.5, 2.0
 # Arrays of local growth rates that stand side by side at the end of `growth_exponents`.
 GROWTH_COPIES = 8
 # What a backward sweep holds between two calls, with the copies that its singular values take.
@@ -84,13 +89,27 @@ class _Terms:
 
 
 def _matrix(size: Size, lanes: int) -> _Terms:
-    """The full product, or Lanczos sweeps along stored trajectories."""
+    """The full product, or Lanczos sweeps along stored trajectories; memory for the larger of the two."""
     full = 10.0 * lanes * size.state * size.d * FLOAT
     if size.d < FULL_COLUMNS:
         return _Terms(size.d, full, lanes)
-    iterations = max(10, size.d // LANCZOS_SHARE)
-    basis = 6.0 * lanes * size.state * (iterations + 2) * FLOAT
-    return _Terms(2.0 * iterations, full + _trajectories(size, lanes) + basis, lanes)
+    most = _iterations_that_pay(size, lanes)
+    if UNSURE * most <= size.iterations + 1.0:
+        return _Terms(size.d, full, lanes)
+    columns = size.d * (size.iterations / most if most > size.iterations + 1.0 else 1.0)
+    vectors = min(size.d, max(10.0, size.d / LANCZOS_SHARE, UNSURE * most)) + 2.0
+    basis = 6.0 * lanes * size.state * vectors * FLOAT
+    return _Terms(columns, full + _trajectories(size, lanes) + basis, lanes)
+
+
+def _iterations_that_pay(size: Size, lanes: int) -> float:
+    """Lanczos iterations that take as long as the full product, as `sensitivity.way` has them."""
+    one = FLOAT * max(1, size.kicks) * size.state
+    if one > STORE_BYTES or size.kicks == 0:
+        return 0.0
+    kicked = Structure(size.d, 1.0, POINTWISE, size.sweeps)
+    group = min(lanes, int(max(GROUP_LANES, GROUP_BYTES // one)))
+    return iterations_that_pay(kicked, size.kicks, size.d, max(1, group))
 
 
 def _trajectories(size: Size, lanes: int) -> float:
@@ -108,8 +127,13 @@ def _singular_values(size: Size, lanes: int) -> _Terms:
 
 
 def _factorings(size: Size, lanes: int) -> float:
-    """Seconds of the QR factorisations on the way, one every few steps."""
-    return size.n_steps / QR_STEPS * lanes * (QR_SECONDS + 4.0 * size.state * size.d**2 / FLOPS_PER_SECOND)
+    """Seconds of the QR factorisations on the way, at the interval that is tried first."""
+    return (
+        size.n_steps
+        / panel_length(size.d, None)
+        * lanes
+        * (QR_SECONDS + 4.0 * size.state * size.d**2 / FLOPS_PER_SECOND)
+    )
 
 
 def _exponents(size: Size, lanes: int) -> _Terms:

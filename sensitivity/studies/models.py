@@ -27,6 +27,7 @@ from ..growth import GrowthExponents, growth_exponents
 from ..jacobians import norm_and_exponent
 from ..profile import gradient_profile
 from ..recurrences.ode import OdeRecurrence
+from ..way import SWEEPS_OF_A_FIELD, USUAL
 from . import recurrences
 
 __all__ = ["MODELS", "Case", "Model", "OdeCase", "Size"]
@@ -51,6 +52,9 @@ class Size:
         Input components.
     parameters : int
         Numbers in θ.
+    sweeps, iterations : int
+        Of Lanczos: products with each matrix in an iteration, and iterations that it usually takes; see
+        `sensitivity.way`.
     """
 
     d: int
@@ -59,6 +63,8 @@ class Size:
     kicks: int
     inputs: int = 0
     parameters: int = 0
+    sweeps: int = SWEEPS_OF_A_FIELD
+    iterations: int = USUAL
 
 
 class Case(Protocol):

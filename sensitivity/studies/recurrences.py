@@ -17,6 +17,7 @@ from ..jacobians import norm_and_exponent
 from ..profile import gradient_profile
 from ..recurrences.cell import CellRecurrence, unroll
 from ..recurrences.registry import MODELS, drawn_inputs, make
+from ..way import ITERATIONS, SWEEPS_OF_A_CELL, USUAL
 
 __all__ = ["AXES_OF_CELLS", "MODELS", "CellCase", "build", "size"]
 
@@ -92,4 +93,6 @@ def size(name: str, parameters: Mapping[str, Any]) -> dict[str, int]:
         "kicks": gates * n_steps,
         "inputs": inputs,
         "parameters": sum(math.prod(shape) for shape in kind.shapes(d, inputs).values()),
+        "sweeps": SWEEPS_OF_A_CELL,
+        "iterations": ITERATIONS.get(kind.name, USUAL),
     }
