@@ -12,6 +12,7 @@ from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 from .compiled import helper
+from .naming import shown
 from .validation import as_array
 
 if TYPE_CHECKING:
@@ -125,11 +126,11 @@ def _too_deep() -> ValueError:
 
 def _mapping(parameters: Any) -> dict[Any, Any]:
     if isinstance(parameters, str):
-        raise TypeError(f"parameters must be a mapping Symbol → number, got the text {parameters!r}.")
+        raise TypeError(f"parameters must be a mapping Symbol → number, got the text {shown(parameters)}.")
     try:
         return dict(parameters or {})
     except (TypeError, ValueError):
-        raise TypeError(f"parameters must be a mapping Symbol → number, got {parameters!r}.") from None
+        raise TypeError(f"parameters must be a mapping Symbol → number, got {shown(parameters)}.") from None
 
 
 def _number(value: Any, where: str) -> float:
@@ -149,13 +150,13 @@ def listed(given: Any, argument: str, single: type | tuple[type, ...]) -> list[A
     if isinstance(given, single):
         return [given]
     if isinstance(given, (str, bytes)):
-        raise TypeError(f"{argument} is the text {given!r}; pass SymPy objects.")
+        raise TypeError(f"{argument} is the text {shown(given)}; pass SymPy objects.")
     if isinstance(given, (Set, Mapping)):
-        raise TypeError(f"{argument} must be a sequence, whose order is known; got {given!r}.")
+        raise TypeError(f"{argument} must be a sequence, whose order is known; got {shown(given)}.")
     try:
         return list(given)
     except TypeError:
-        raise TypeError(f"{argument} must be a sequence, got {given!r}.") from None
+        raise TypeError(f"{argument} must be a sequence, got {shown(given)}.") from None
 
 
 def symbols(given: Any, argument: str) -> list[sympy.Symbol]:
@@ -164,7 +165,7 @@ def symbols(given: Any, argument: str) -> list[sympy.Symbol]:
     found = listed(given, argument, sympy.Symbol)
     for symbol in found:
         if not isinstance(symbol, sympy.Symbol):
-            raise TypeError(f"{argument} must hold SymPy symbols, got {symbol!r}.")
+            raise TypeError(f"{argument} must hold SymPy symbols, got {shown(symbol)}.")
     return found
 
 
@@ -173,16 +174,16 @@ def _prepared(given: Any, where: str, ours: Mapping[sympy.Symbol, sympy.Symbol])
     import sympy
 
     if isinstance(given, str):
-        raise TypeError(f"{where} is the text {given!r}; pass a SymPy expression.")
+        raise TypeError(f"{where} is the text {shown(given)}; pass a SymPy expression.")
     # SymPy takes text for Python code and runs it: that in tuples, sets and dicts even with strict=True.
     if not isinstance(given, (sympy.Basic, Number)):
-        raise TypeError(f"{where} is {given!r}; pass a scalar SymPy expression.")
+        raise TypeError(f"{where} is {shown(given)}; pass a scalar SymPy expression.")
     try:
         expression = sympy.sympify(given, strict=True)
     except (sympy.SympifyError, TypeError, ValueError):
-        raise TypeError(f"{where} is {given!r}; pass a scalar SymPy expression.") from None
+        raise TypeError(f"{where} is {shown(given)}; pass a scalar SymPy expression.") from None
     if not isinstance(expression, sympy.Expr) or getattr(expression, "is_Matrix", False):
-        raise TypeError(f"{where} is {given!r}; pass a scalar SymPy expression.")
+        raise TypeError(f"{where} is {shown(given)}; pass a scalar SymPy expression.")
     unknown = sorted(map(str, expression.free_symbols - set(ours)))
     if unknown:
         raise ValueError(

@@ -22,9 +22,12 @@ LONGEST = 80
 
 def shown(value: object) -> str:
     """A wrong value for a message: on one line, and cut short in the middle where it is long."""
-    text = " ".join(repr(value).split())
-    if len(text) > LONGEST:
-        text = " ".join(reprlib.repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+        if len(text) > LONGEST:
+            text = " ".join(reprlib.repr(value).split())
+    except (ValueError, RecursionError):  # thousands of digits, or of levels
+        return f"a {type(value).__name__} too large to be shown"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 

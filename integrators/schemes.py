@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .composition import Constructor, Definition, composition, palindrome, symmetric
-from .naming import UnknownNameError, nearest
+from .naming import UnknownNameError, nearest, shown
 from .scheme import Scheme
 
 __all__ = ["SCHEMES", "Scheme", "UnknownSchemeError", "get_scheme", "is_built_in", "register"]
@@ -67,7 +67,9 @@ def get_scheme(scheme: str | Scheme) -> Scheme:
     if isinstance(scheme, Scheme):
         return scheme
     if not isinstance(scheme, str):
-        raise TypeError(f"scheme must be a name or a Scheme, got {scheme!r} of type {type(scheme).__name__}.")
+        raise TypeError(
+            f"scheme must be a name or a Scheme, got {shown(scheme)} of type {type(scheme).__name__}."
+        )
     return SCHEMES[scheme]
 
 
@@ -80,7 +82,7 @@ def register(scheme: Scheme) -> Scheme:
         If its name or one of its aliases belongs to a built-in scheme, or to another scheme.
     """
     if not isinstance(scheme, Scheme):
-        raise TypeError(f"register takes a Scheme, got {scheme!r} of type {type(scheme).__name__}.")
+        raise TypeError(f"register takes a Scheme, got {shown(scheme)} of type {type(scheme).__name__}.")
     for label in (scheme.name, *scheme.aliases):
         owner = SCHEMES[label].name if label in SCHEMES else None
         if owner in _BUILT_IN or owner not in (None, scheme.name):

@@ -65,11 +65,12 @@ def as_count(value: Any, argument: str, least: int = 0, most: int | None = MOST_
             raise TypeError
         count = operator.index(value)
     except TypeError:
-        raise TypeError(f"{argument} must be a whole number, got {value!r}.") from None
+        raise TypeError(f"{argument} must be a whole number, got {shown(value)}.") from None
     if count < least:
-        raise ValueError(f"{argument} must be at least {least}, got {count}.")
+        raise ValueError(f"{argument} must be at least {least}, got {shown(count)}.")
     if most is not None and count > most:
-        raise ValueError(f"{argument} must be at most {most}, got {count:.6g}.")
+        got = f"{count:.6g}" if count.bit_length() < 1024 else f"a number of {count.bit_length()} bits"
+        raise ValueError(f"{argument} must be at most {most}, got {got}.")
     return count
 
 
@@ -89,10 +90,10 @@ def as_number(value: Any, argument: str, above: float, below: float) -> float:
             raise TypeError
         number = float(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{argument} must be a number, got {value!r}.") from None
+        raise TypeError(f"{argument} must be a number, got {shown(value)}.") from None
     if not above < number < below:
         wanted = f"above {above:g}" if below == float("inf") else f"between {above:g} and {below:g}"
-        raise ValueError(f"{argument} must lie {wanted}, got {number!r}.")
+        raise ValueError(f"{argument} must lie {wanted}, got {shown(number)}.")
     return number
 
 
@@ -105,7 +106,7 @@ def as_generator(value: Any, argument: str = "rng") -> np.random.Generator:
     except (TypeError, ValueError) as error:
         raise type(error)(
             f"{argument} must be a seed (a whole number from 0 on, or several) or a numpy.random.Generator, "
-            f"got {value!r}."
+            f"got {shown(value)}."
         ) from None
 
 

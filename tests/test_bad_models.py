@@ -191,3 +191,23 @@ def test_files_of_weights_say_which_argument_makes_no_sense(saved):
                 wrong.append(f"{function.__name__} {name}={value!r:.40}: {answer}")
     assert not wrong, "\n".join(wrong)
     assert not list(saved.glob("*.tmp"))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda value: cell("lstm", value),
+        lambda value: cell("antisymmetric", 2, gamma=value),
+        lambda value: sensitivity.unroll(CELL, value),
+        lambda value: symbolic_field(value, value),
+        lambda value: sensitivity.jacobian(Field(1, kick, kick_adjoint), value, 0.1, 3),
+    ],
+)
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_a_number_of_thousands_of_digits_is_one_short_sentence(call, digits):
+    """Python refuses to print it: "Exceeds the limit (4300 digits) for integer string conversion"."""
+    value = 10**digits
+    with pytest.raises((ValueError, TypeError)) as caught:
+        call(value)
+    text = str(caught.value)
+    assert "4300" not in text and len(text) < 250

@@ -17,6 +17,7 @@ import numpy as np
 
 from integrators.activations import ACTIVATIONS
 from integrators.cells import Cell
+from integrators.naming import shown
 from integrators.validation import as_count, as_generator
 
 __all__ = ["SETTINGS", "as_grid", "check_setting", "published_start"]
@@ -29,13 +30,13 @@ def _number(value: Any, name: str) -> float:
     """A finite real number; NumPy's scalars and arrays of rank 0 are welcome."""
     plain = value.item() if isinstance(value, (np.ndarray, np.generic)) and value.ndim == 0 else value
     if isinstance(plain, bool) or not isinstance(plain, numbers.Real):
-        raise TypeError(f"{name} must be one real number, got {value!r}.")
+        raise TypeError(f"{name} must be one real number, got {shown(value)}.")
     try:
         number = float(plain)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite, got {value!r}.")
+        raise ValueError(f"{name} must be finite, got {shown(value)}.")
     return number
 
 
@@ -46,21 +47,21 @@ def _finite(value: Any, name: str, d: int) -> float:
 def _positive(value: Any, name: str, d: int) -> float:
     number = _number(value, name)
     if number <= 0.0:
-        raise ValueError(f"{name} must be positive, got {value!r}.")
+        raise ValueError(f"{name} must be positive, got {shown(value)}.")
     return number
 
 
 def _time_constant(value: Any, name: str, d: int) -> float:
     number = _positive(value, name, d)
     if math.isinf(1.0 / number):
-        raise ValueError(f"{name} must not be so small that 1/{name} overflows, got {value!r}.")
+        raise ValueError(f"{name} must not be so small that 1/{name} overflows, got {shown(value)}.")
     return number
 
 
 def _share(value: Any, name: str, d: int) -> float:
     number = _number(value, name)
     if not 0.0 <= number <= 1.0:
-        raise ValueError(f"{name} must lie between 0 and 1, got {value!r}.")
+        raise ValueError(f"{name} must lie between 0 and 1, got {shown(value)}.")
     return number
 
 
@@ -81,7 +82,7 @@ def _neurons(value: Any, name: str, d: int) -> int | None:
 def _flag(value: Any, name: str, d: int) -> bool:
     if isinstance(value, (bool, np.bool_)) or (isinstance(value, (int, float)) and value in (0, 1)):
         return bool(value)
-    raise TypeError(f"{name} must be True or False, got {value!r}.")
+    raise TypeError(f"{name} must be True or False, got {shown(value)}.")
 
 
 def _activation(value: Any, name: str, d: int) -> str:
@@ -98,7 +99,7 @@ def as_grid(grid: Any, name: str = "grid") -> float:
     """
     number = _number(grid, name)
     if number and (number < 0.0 or math.frexp(number)[0] != 0.5):
-        raise ValueError(f"{name} must be 0 or a power of two such as 2**-40, got {grid!r}.")
+        raise ValueError(f"{name} must be 0 or a power of two such as 2**-40, got {shown(grid)}.")
     return number
 
 

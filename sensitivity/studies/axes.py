@@ -54,7 +54,7 @@ class Axis:
 
 
 def _count(name: str, least: int, most: int, value: Any) -> int:
-    count = as_count(value, name, least)
+    count = as_count(value, name, least, most=None)
     if count > most:
         raise ValueError(f"{name} must be at most {float(most):g}, got {_short(count)}.")
     return count
@@ -184,12 +184,12 @@ def _range(axis: Axis, given: Mapping[str, Any]) -> Iterable[Any]:
             f"{axis.name} = {_short(dict(given))} is not a range; it takes {', '.join(sorted(needed))} "
             f"and perhaps {', '.join(sorted(known - needed))}."
         )
-    count = as_count(given["count"], f"count of {axis.name}", least=1)
+    count = as_count(given["count"], f"count of {axis.name}", least=1, most=None)
     if count > MOST_VALUES:
         raise ValueError(f"{axis.name} asks for {count} values; take at most {MOST_VALUES}.")
     if axis.whole:
-        first = as_count(given["first"], f"first of {axis.name}")
-        every = as_count(given.get("every", 1), f"every of {axis.name}", least=1)
+        first = as_count(given["first"], f"first of {axis.name}", most=None)
+        every = as_count(given.get("every", 1), f"every of {axis.name}", least=1, most=None)
         return range(first, first + every * count, every)
     low, high = (_number(f"{end} of {axis.name}", given[end]) for end in ("low", "high"))
     spacing = given.get("spacing", "log")

@@ -302,7 +302,10 @@ def _names(argument: str, kind: str, given: Any, known: Mapping[str, Any]) -> tu
         raise TypeError(f"{argument} must be a name or a list of names, got {reprlib.repr(given)}.")
     names = tuple(itertools.islice(given, len(known) + 1))
     if kind == "model":
-        names = tuple(canonical(name, known, own=False) for name in names)
+        names = tuple(
+            canonical(name if isinstance(name, str) else reprlib.repr(name), known, own=False)
+            for name in names
+        )
     for name in names:
         if not isinstance(name, str) or name not in known:
             raise nearest(kind, name if isinstance(name, str) else reprlib.repr(name), known)
