@@ -158,7 +158,8 @@ def read_toml(path: str | Path, limit: int = MOST_TOML) -> dict[str, Any]:
     try:
         data = tomllib.loads(_decoded(path, limit))
     except ValueError as error:  # a TOMLDecodeError, or Python's about a number of thousands of digits
-        raise ValueError(f"{path} is not a TOML file: {error}.") from None
+        reason = str(error).removeprefix(f"{path} ").rstrip(".")
+        raise ValueError(f"{path} is not a TOML file: {reason}.") from None
     except RecursionError:
         raise ValueError(f"{path} is nested too deeply; write it with fewer levels.") from None
     waiting: list[Any] = [data]

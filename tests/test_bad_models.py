@@ -166,6 +166,27 @@ def test_bad_arguments_are_named(function, good, bad):
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize("bias", [3, "x", b"x", True, 0, np.ones(8, int), [1.0, 2.0]])
+def test_a_bias_that_is_no_array_is_no_missing_bias(bias):
+    """Plain numbers and texts were left out like the options of a module, and with them the biases."""
+    for given, name in (
+        ({**TORCH, "bias_ih_l0": bias, "bias_hh_l0": bias}, "bias_ih"),
+        ({"rnn.weight_ih": np.ones((8, 3)), "rnn.weight_hh": np.ones((8, 2)), "rnn.bias": bias}, "bias"),
+        ({"kernel": np.ones((3, 8)), "recurrent_kernel": np.ones((2, 8)), "bias": bias}, "bias"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=name):
+            sensitivity.from_arrays(given)
+    kept = {
+        **TORCH,
+        "hidden_size": 2,
+        "use_bias": True,
+        "mode": "LSTM",
+        "bias_ih_l0": None,
+        "bias_hh_l0": None,
+    }
+    assert sensitivity.from_arrays(kept) == sensitivity.from_arrays(TORCH)
+
+
 @pytest.fixture
 def saved(tmp_path):
     """A file of a cell with settings, one of an LSTM by PyTorch's names, and a path for another."""

@@ -23,6 +23,8 @@ Float = NDArray[np.float64]
 WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 """Parts of a path that DataParallel, torch.compile and their like add; they are no part of the model."""
 
+_WEIGHT = re.compile(r"((weight|bias)_(ih|hh)(_l\d+)?(_reverse)?|bias(_n)?|(recurrent_)?kernel)")
+
 
 @dataclass(frozen=True)
 class Unreadable:
@@ -107,13 +109,18 @@ def entries_of(weights: Any, argument: str = "weights") -> list[Entry]:
 
 
 def _flat(weights: Mapping[Any, Any], above: str) -> list[tuple[str, Any]]:
-    """Names and arrays of a nested mapping; what is no array (options, None) is left out."""
+    """Names and arrays of a nested mapping; what is no array (options, None) is left out.
+
+    What has the name of a weight stays, whatever it is, to be refused where it is read.
+    """
     found: list[tuple[str, Any]] = []
     for key, value in weights.items():
         name = f"{above}/{key}" if above else str(key)
         if isinstance(value, Mapping):
             found += _flat(value, name)
-        elif not (value is None or isinstance(value, (bool, int, str, bytes)) or _is_function(value)):
+        elif value is None or _is_function(value):
+            continue
+        elif not isinstance(value, (bool, int, str, bytes)) or _WEIGHT.fullmatch(str(key).split(".")[-1]):
             found.append((name, value))
     return found
 
