@@ -54,6 +54,8 @@ class Axis:
 
 
 def _count(name: str, least: int, most: int, value: Any) -> int:
+    if not (isinstance(value, int) and value > 0):
+        repr(value)  # raises for what has too many digits or levels to be shown, which `_checked` tells
     count = as_count(value, name, least, most=None)
     if count > most:
         raise ValueError(f"{name} must be at most {float(most):g}, got {_short(count)}.")
