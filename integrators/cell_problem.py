@@ -150,9 +150,9 @@ class CellProblem(Problem):
         return Run(program.form, program.body, program.first, 0.0, self.n_steps, 0,
                    self.steps[members].copy(), inputs, rows, check_every or 1, NOTHING)  # fmt: skip
 
-    def range_bits(self, program: Program, h: Float) -> tuple[float, float]:
+    def range_bits(self, program: Program, h: Float) -> tuple[Float, Float]:
         """log₂ of what columns can grow and shrink by in one step; not known here."""
-        return float("inf"), float("inf")
+        return np.full(h.shape, np.inf), np.full(h.shape, np.inf)
 
     def advance(self, run: Run, block: Block, tape: Float, nodes: Float, start: int, stop: int) -> None:
         self.cell.forward(self.theta, run, block, tape, nodes, start, stop)

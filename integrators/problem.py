@@ -258,37 +258,40 @@ class Problem(ByValue):
 
     def _interval(self, program: Program, h: Float) -> int:
         """Steps between two looks at the range of the columns."""
-        grow, shrink = self.range_bits(program, h)
+        grow, shrink = (float(bits.max(initial=0.0)) for bits in self.range_bits(program, h))
         if self.dtype == np.float32:
             return self.steps_within(40, STEPS_IN_FLOAT32, grow)
         if math.isinf(shrink):
             return self.steps_within(400, STEPS_OF_UNKNOWN_RANGE, grow)
         return self.steps_within(400, MOST_STEPS_UNCHECKED, max(grow, shrink))
 
-    def range_bits(self, program: Program, h: Float) -> tuple[float, float]:
-        """log₂ of what columns can grow and shrink by in one step, from its majorant; inf if not known.
+    def range_bits(self, program: Program, h: Float) -> tuple[Float, Float]:
+        """log₂ of what columns can grow and shrink by in one step of size h, from its majorant, or inf.
 
         A splitting step has the majorant of its inverse, which is the splitting with reversed signs.
         """
-        lipschitz, step = self.field.lipschitz, float(h.max(initial=0.0))
+        lipschitz = self.field.lipschitz
         if lipschitz is None:
-            return math.inf, math.inf
+            return np.full(h.shape, np.inf), np.full(h.shape, np.inf)
         operations = list(program.steady_step())
         if program.form == SPLITTING:
             # Row sums of the majorant: how |y| and |p| grow from a start of (1, 1).
-            grown_y = grown_p = 1.0
+            grown_y, grown_p = np.ones(h.shape), np.ones(h.shape)
             for stage, weight, *_ in operations:
                 if stage == "drift":
-                    grown_y += abs(weight) * step * grown_p
+                    grown_y = grown_y + abs(weight) * h * grown_p
                 else:
-                    grown_p += abs(weight) * step * lipschitz * grown_y
-            bits = math.log2(max(grown_y, grown_p))
+                    grown_p = grown_p + abs(weight) * h * lipschitz * grown_y
+            bits = np.log2(np.maximum(grown_y, grown_p))
             return bits, bits
-        changes = [abs(weight) * step * lipschitz for _, weight, *_ in operations]
-        if program.form == EXPLICIT:
-            changes = [max(change, step) for change in changes]
-        grow = sum(math.log2(1.0 + change) for change in changes)
-        return grow, sum(-math.log2(1.0 - change) if change < 1.0 else math.inf for change in changes)
+        slope = max(lipschitz, 1.0) if program.form == EXPLICIT else lipschitz
+        grow, shrink = np.zeros(h.shape), np.zeros(h.shape)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for _, weight, *_ in operations:
+                change = abs(weight) * h * slope
+                grow = grow + np.log2(1.0 + change)
+                shrink = shrink + np.where(change < 1.0, -np.log2(1.0 - change), np.inf)
+        return grow, shrink
 
     @staticmethod
     def steps_within(bits: float, most: int, bits_per_step: float) -> int:

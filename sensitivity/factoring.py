@@ -101,8 +101,10 @@ def factor_product(
     """
     last = np.zeros((int(np.prod(recurrence.shape)), *columns.shape))
 
+    intervals = recurrence.qr_interval
+
     def follow(block: BlockWalk) -> None:
-        walk = _Walk(block, columns, factors, recurrence.qr_interval)
+        walk = _Walk(block, columns, factors, intervals[block.lanes])
         start = 0
         for stop in panels:
             walk.panel(start, stop)
@@ -120,7 +122,7 @@ def factor_product(
 class _Walk:
     """One block of lanes on its way."""
 
-    def __init__(self, block: BlockWalk, columns: Float, factors: Factors, safe: int) -> None:
+    def __init__(self, block: BlockWalk, columns: Float, factors: Factors, safe: Counts) -> None:
         self.block, self.factors = block, factors
         n, k = block.members, columns.shape[1]
         self.frame = np.broadcast_to(columns, (n, *columns.shape)).copy()
@@ -137,7 +139,7 @@ class _Walk:
         """Steps from `start` to `stop`, for every lane as fine as it needs."""
         length = stop - start
         if start == 0:  # fine enough whatever comes
-            self.levels[:] = _halvings(length / min(self.safe, length))
+            self.levels[:] = [_halvings(length / min(safe, length)) for safe in self.safe.tolist()]
         levels = np.minimum(self.levels, _halvings(length))
         mark, frame, state = self.block.mark(), self.frame, self.state
         self.frame, self.state = frame.copy(), state.copy()

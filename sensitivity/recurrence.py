@@ -180,8 +180,8 @@ class Recurrence(Protocol):
         ...
 
     @property
-    def qr_interval(self) -> int:
-        """Steps that columns can be pushed, whatever they meet, before a QR factorisation loses digits."""
+    def qr_interval(self) -> NDArray[np.int64]:
+        """Steps that columns can be pushed, whatever they meet, before a QR loses digits; (lanes,)."""
         ...
 
     @property

@@ -186,10 +186,14 @@ class OdeRecurrence(ByValue):
         return self.check_lost(overflowed)
 
     @property
-    def qr_interval(self) -> int:
-        """Steps that columns can be pushed, whatever they meet, before a QR loses digits."""
+    def qr_interval(self) -> NDArray[np.int64]:
+        """Steps that columns can be pushed, whatever they meet, before a QR loses digits, for each lane.
+
+        Each lane by itself: which others run beside it makes no difference to its bits.
+        """
         problem = self.problem
-        return problem.steps_within(10, 8, max(problem.range_bits(problem.program(), problem.steps)))
+        bits = np.maximum(*problem.range_bits(problem.program(), problem.steps))
+        return np.array([problem.steps_within(10, 8, lane) for lane in bits.tolist()], dtype=np.int64)
 
     @property
     def linearised_bytes(self) -> int:
