@@ -274,19 +274,19 @@ class Problem(ByValue):
         if lipschitz is None:
             return np.full(h.shape, np.inf), np.full(h.shape, np.inf)
         operations = list(program.steady_step())
-        if program.form == SPLITTING:
-            # Row sums of the majorant: how |y| and |p| grow from a start of (1, 1).
-            grown_y, grown_p = np.ones(h.shape), np.ones(h.shape)
-            for stage, weight, *_ in operations:
-                if stage == "drift":
-                    grown_y = grown_y + abs(weight) * h * grown_p
-                else:
-                    grown_p = grown_p + abs(weight) * h * lipschitz * grown_y
-            bits = np.log2(np.maximum(grown_y, grown_p))
-            return bits, bits
-        slope = max(lipschitz, 1.0) if program.form == EXPLICIT else lipschitz
-        grow, shrink = np.zeros(h.shape), np.zeros(h.shape)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            if program.form == SPLITTING:
+                # Row sums of the majorant: how |y| and |p| grow from a start of (1, 1).
+                grown_y, grown_p = np.ones(h.shape), np.ones(h.shape)
+                for stage, weight, *_ in operations:
+                    if stage == "drift":
+                        grown_y = grown_y + abs(weight) * h * grown_p
+                    else:
+                        grown_p = grown_p + abs(weight) * h * lipschitz * grown_y
+                bits = np.log2(np.maximum(grown_y, grown_p))
+                return bits, bits
+            slope = max(lipschitz, 1.0) if program.form == EXPLICIT else lipschitz
+            grow, shrink = np.zeros(h.shape), np.zeros(h.shape)
             for _, weight, *_ in operations:
                 change = abs(weight) * h * slope
                 grow = grow + np.log2(1.0 + change)
