@@ -61,7 +61,7 @@ class CellNetwork(Network):
 
     Notes
     -----
-    All steps of a block of lanes run in one compiled call each way (`Cell.advance`, `Cell.retreat`).
+    All steps of a block of lanes run in one compiled call each way (`Cell.forward`, `Cell.backward`).
     """
 
     readout = ("R_out", "r_out")
