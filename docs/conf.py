@@ -57,5 +57,13 @@ def plain(_app: Any, _what: str, _name: str, _object: Any, _options: Any, lines:
         lines[number] = "".join(parts)
 
 
+def without_routing(
+    _app: Any, _what: str, name: str, _object: Any, _skip: bool, _options: Any
+) -> bool | None:
+    """Leave out what scikit-learn adds to every estimator; its texts refer to its own glossary."""
+    return True if re.fullmatch(r"set_\w+_request", name) else None
+
+
 def setup(app: Any) -> None:
+    app.connect("autodoc-skip-member", without_routing)
     app.connect("autodoc-process-docstring", plain, priority=100)

@@ -18,6 +18,7 @@ against damage, and whatever goes wrong with the cache ends in a compilation, ne
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import pickle
 import platform
@@ -35,6 +36,7 @@ import numba
 import numpy as np
 from numba import njit, types
 from numba.core import cgutils, config
+from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.compiler_lock import global_compiler_lock
@@ -72,6 +74,23 @@ JIT_DISABLED: bool = bool(_CONFIG.DISABLE_JIT)
 # error_model: with Python's one the zero-division check keeps LLVM from vectorising (6 times on tanh).
 # nogil: blocks of lanes run in threads. fastmath stays off: it would break NaN checks and the tanh.
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+# Part of the key of every kernel that is kept; kernels from before `_own_symbols` are not loaded.
+SYMBOLS = "counted by each process for itself"
+
+
+def _own_symbols() -> None:
+    """Let Numba count functions from a number that no other process begins with.
+
+    The count tells functions of one name apart in machine code, which may differ in what they close over.
+    Every process counts from 1 by itself. A kernel kept by another one then brought symbols that this process
+    had given to other functions, and the linker took the first of each: wrong numbers, without a word.
+    """
+    FunctionIdentity._unique_ids = itertools.count(int.from_bytes(os.urandom(6), "big") << 16)  # pyright: ignore
+
+
+_own_symbols()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_own_symbols)
 
 helper: Callable[..., Any] = njit(**OPTIONS)
 """Decorator for functions that only compiled code calls."""
@@ -491,7 +510,9 @@ def _settings() -> tuple[Any, ...]:
 
 def code_digest(function: Any, extra: str = "") -> str:
     """Digest of a function's byte code and, recursively, of every global it refers to."""
-    return _digest("\n".join(_traits(function, set())).encode() + extra.encode() + repr(OPTIONS).encode())
+    return _digest(
+        "\n".join(_traits(function, set())).encode() + extra.encode() + f"{OPTIONS} {SYMBOLS}".encode()
+    )
 
 
 def _traits(thing: Any, seen: set[int]) -> Iterator[str]:
