@@ -82,8 +82,8 @@ def _own_symbols() -> None:
     """Let Numba count functions from a number that no other process begins with.
 
     The count tells functions of one name apart in machine code, which may differ in what they close over.
-    Every process counts from 1 by itself. A kernel kept by another one then brought symbols that this process
-    had given to other functions, and the linker took the first of each: wrong numbers, without a word.
+    Every process counts from 1 by itself. A kernel kept by another one may then bring symbols that this
+    process has given to other functions, and the linker takes the first of each.
     """
     FunctionIdentity._unique_ids = itertools.count(int.from_bytes(os.urandom(6), "big") << 16)  # pyright: ignore
 

@@ -170,8 +170,10 @@ def test_tasks_take_their_recipes_where_no_start_is_given():
     assert not any(recipe.get("cosine") for recipe in TASK_RECIPES.values())  # they can be continued
 
 
+# The last bits of a matrix product depend on the processor's BLAS, and training magnifies them: gaussian_mean
+# ends at 85.7 % with OpenBLAS's Haswell kernels and at 78.9 % with others. Chance is 50 %.
 @pytest.mark.parametrize(
-    ("argv", "least"), [(["shock"], 0.85), (["shock_std"], 0.97), (["xor"], 0.97), (["gaussian_mean"], 0.8)]
+    ("argv", "least"), [(["shock"], 0.85), (["shock_std"], 0.97), (["xor"], 0.97), (["gaussian_mean"], 0.7)]
 )
 def test_the_defaults_learn(capsys, argv, least):
     assert main(["train", *argv, "--n-steps", "50", "--json"]) == 0
