@@ -33,8 +33,6 @@ Keep = Callable[[slice, Run, NDArray, NDArray, Block, Ticker], None]
 # bounded, the second where they may shrink by 2^-53 in a step (1 + x with x next to -1), the third likewise
 # in float32 (2^-24).
 MOST_STEPS_UNCHECKED, STEPS_OF_UNKNOWN_RANGE, STEPS_IN_FLOAT32 = 64, 8, 2
-# What a visit between two segments takes, about, for a lane.
-SEGMENT_SECONDS = 3e-5
 # What a kick of somebody's own field may take: first calls are short and Ctrl-C acts, even if it is slow.
 SECONDS_OF_A_KICK = 5e-6
 # Tangent columns of one block should stay in a core's own cache.
