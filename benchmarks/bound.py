@@ -22,8 +22,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from integrators.program import Program
-from integrators.schemes import get_scheme
+from integrators.engine.program import Program
+from integrators.schemes.table import get_scheme
 
 from .rates import Rates
 from .work import Work

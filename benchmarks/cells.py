@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from integrators import NeuralField
-from integrators.cells import Cell
+from integrators.cells.cell import Cell
 from sensitivity.recurrences.cell import unroll
 from sensitivity.recurrences.ode import OdeRecurrence
 from sensitivity.recurrences.registry import MODELS, make

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from integrators.activations import ACTIVATIONS
+from integrators.fields.activations import ACTIVATIONS
 from sensitivity import jacobian
 from sensitivity.recurrences.cell import CellRecurrence, unroll
-from sensitivity.recurrences.weight_files import load_weights, save_weights
-from sensitivity.recurrences.weights import from_torch, to_torch
+from sensitivity.weights.weight_files import load_weights, save_weights
+from sensitivity.weights.weights import from_torch, to_torch
 
 from .check import Difference, relative
 from .table import markdown

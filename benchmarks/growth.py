@@ -128,7 +128,7 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
 
     import sensitivity
 
-    with matplotlib.rc_context(fname=Path(str(sensitivity.__file__)).with_name("house.mplstyle")):
+    with matplotlib.rc_context(fname=Path(str(sensitivity.__file__)).parent / "figures" / "house.mplstyle"):
         figure = Figure(figsize=(10.0, 3.4), layout="constrained")
         for number, (axes, curve) in enumerate(zip(figure.subplots(1, len(curves)), curves, strict=True), 1):
             found, sizes, color = (

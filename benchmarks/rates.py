@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numba import types
 
-from integrators.activations import ACTIVATIONS, activate
-from integrators.compiled import kernel
+from integrators.codegen.compiled import kernel
+from integrators.fields.activations import ACTIVATIONS, activate
 
 __all__ = ["Rates", "measure", "throughput"]
 
@@ -36,7 +36,7 @@ class Rates:
     size : int
         The order of the matrices at which all cores together were fastest.
     tanh : tuple of float
-        Arguments a second of `integrators.activations.activate`, which gives tanh and its derivative.
+        Arguments a second of `integrators.fields.activations.activate`, which gives tanh and its derivative.
     numpy_tanh : tuple of float
         Arguments a second of ``numpy.tanh``.
     xla_tanh : float, optional

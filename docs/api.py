@@ -16,16 +16,20 @@ Write = Callable[[str, str], None]
 MODULES: Mapping[str, tuple[str, str]] = {
     "integrators": (
         "Fields, schemes, trajectories",
-        "integrators.solve integrators.neural integrators.fields integrators.textbook "
-        "integrators.symbolic integrators.scheme integrators.schemes integrators.composition "
-        "integrators.activations integrators.problem "
-        "integrators.cells integrators.kinds integrators.own_cell "
-        "integrators.structure integrators.potential",
+        "integrators.run.solve integrators.fields.neural integrators.fields.field "
+        "integrators.fields.textbook "
+        "integrators.fields.symbolic integrators.schemes.scheme integrators.schemes.table "
+        "integrators.schemes.composition "
+        "integrators.fields.activations integrators.run.problem "
+        "integrators.cells.cell integrators.cells.kind integrators.cells.own "
+        "integrators.cells.structure integrators.fields.potential",
     ),
     "gradients": (
         "Jacobians, norms, profiles, exponents",
-        "sensitivity.jacobians sensitivity.singular sensitivity.graded sensitivity.profile "
-        "sensitivity.growth sensitivity.recommend sensitivity.approximate sensitivity.comparison",
+        "sensitivity.analysis.jacobians sensitivity.analysis.singular sensitivity.analysis.graded "
+        "sensitivity.analysis.profile "
+        "sensitivity.analysis.growth sensitivity.analysis.recommend sensitivity.analysis.approximate "
+        "sensitivity.analysis.comparison",
     ),
     "bounds": (
         "Bounds and certificates",
@@ -35,31 +39,32 @@ MODULES: Mapping[str, tuple[str, str]] = {
     ),
     "recurrences": (
         "Recurrent cells and your own weights",
-        "sensitivity.recurrence sensitivity.recurrences.ode "
+        "sensitivity.recurrences.recurrence sensitivity.recurrences.ode "
         "sensitivity.recurrences.cell sensitivity.recurrences.registry "
-        "sensitivity.recurrences.vanilla sensitivity.recurrences.gated "
-        "sensitivity.recurrences.residual sensitivity.recurrences.oscillators "
-        "sensitivity.recurrences.structures sensitivity.recurrences.spectral_structures "
-        "sensitivity.recurrences.orthogonal sensitivity.recurrences.momentum "
-        "sensitivity.recurrences.descent sensitivity.recurrences.weights "
-        "sensitivity.recurrences.weight_files sensitivity.recurrences.settings",
+        "sensitivity.recurrences.cells.vanilla sensitivity.recurrences.cells.gated "
+        "sensitivity.recurrences.cells.residual sensitivity.recurrences.cells.oscillators "
+        "sensitivity.recurrences.cells.structures sensitivity.recurrences.cells.spectral_structures "
+        "sensitivity.recurrences.cells.orthogonal sensitivity.recurrences.cells.momentum "
+        "sensitivity.recurrences.cells.descent sensitivity.weights.weights "
+        "sensitivity.weights.weight_files sensitivity.recurrences.settings",
     ),
     "studies": (
         "Studies",
-        "sensitivity.studies.study sensitivity.studies.results sensitivity.studies.runner "
-        "sensitivity.studies.verify sensitivity.studies.executors",
+        "sensitivity.studies.study sensitivity.studies.results sensitivity.studies.execution.runner "
+        "sensitivity.studies.storage.verify sensitivity.studies.execution.executors",
     ),
     "training": (
         "Training",
-        "sensitivity.training.classifier sensitivity.training.tasks sensitivity.training.trainer "
+        "sensitivity.training.classifier sensitivity.training.data.tasks sensitivity.training.trainer "
         "sensitivity.training.models sensitivity.training.network sensitivity.training.cell_network "
-        "sensitivity.training.start sensitivity.training.heuristic",
+        "sensitivity.training.start sensitivity.papers.hamiltonian.heuristic.experiment",
     ),
     "pictures": (
         "Pictures",
-        "sensitivity.portraits sensitivity.funnel sensitivity.convergence "
-        "sensitivity.portrait_figures sensitivity.funnel_figure sensitivity.film "
-        "sensitivity.figures",
+        "sensitivity.papers.hamiltonian.portraits sensitivity.papers.hamiltonian.funnel "
+        "sensitivity.analysis.convergence "
+        "sensitivity.figures.portrait_figures sensitivity.figures.funnel_figure sensitivity.figures.film "
+        "sensitivity.figures.plots",
     ),
     "proofs": (
         "Proofs",

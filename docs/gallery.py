@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sensitivity.cli import main as leapgrad
-from sensitivity.pictures import PICTURES
+from sensitivity.papers.hamiltonian.pictures import PICTURES
 
 __all__ = ["SHOWN", "draw", "page"]
 

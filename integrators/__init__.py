@@ -5,19 +5,19 @@
 """
 
 from . import main_interpreter as main_interpreter
-from .activations import ACTIVATIONS, Activation
-from .cells import Cell
-from .fields import Field
-from .kinds import Kind
-from .neural import NeuralField
-from .own_cell import own_cell, symbolic_cell
-from .potential import PotentialField
-from .problem import TrajectoryOverflow
-from .schemes import SCHEMES, Scheme, get_scheme, register
-from .solve import Trajectory, integrate
-from .structure import Joint, Structure
-from .symbolic import symbolic_field
-from .textbook import harmonic, henon_heiles, kepler, pendulum
+from .cells.cell import Cell
+from .cells.kind import Kind
+from .cells.own import own_cell, symbolic_cell
+from .cells.structure import Joint, Structure
+from .fields.activations import ACTIVATIONS, Activation
+from .fields.field import Field
+from .fields.neural import NeuralField
+from .fields.potential import PotentialField
+from .fields.symbolic import symbolic_field
+from .fields.textbook import harmonic, henon_heiles, kepler, pendulum
+from .run.problem import TrajectoryOverflow
+from .run.solve import Trajectory, integrate
+from .schemes.table import SCHEMES, Scheme, get_scheme, register
 
 __all__ = [
     "ACTIVATIONS",

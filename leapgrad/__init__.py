@@ -22,7 +22,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._owner import check_owner
+from leapgrad._owner import check_owner
 
 if TYPE_CHECKING:
     from integrators import *

@@ -31,10 +31,10 @@ import numpy as np
 
 from integrators import NeuralField
 from sensitivity import gradient_profile, jacobian_norm, log_jacobian_norm, singular_values
-from sensitivity.funnel_figure import plot_curves
+from sensitivity.figures.funnel_figure import plot_curves
 from sensitivity.recurrences.cell import unroll
-from sensitivity.recurrences.gated import lstm
-from sensitivity.recurrences.vanilla import VANILLA
+from sensitivity.recurrences.cells.gated import lstm
+from sensitivity.recurrences.cells.vanilla import VANILLA
 
 FAST = os.environ.get("LEAPGRAD_FAST") == "1"
 d, N = 16, 100 if FAST else 400

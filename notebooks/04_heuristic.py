@@ -23,10 +23,10 @@
 # %matplotlib inline
 import os
 
-from sensitivity.training.heuristic import run_experiment
-from sensitivity.training.heuristic_figure import figure_4
-from sensitivity.training.heuristic_plan import Plan
-from sensitivity.training.heuristic_report import sentences
+from sensitivity.papers.hamiltonian.heuristic.experiment import run_experiment
+from sensitivity.papers.hamiltonian.heuristic.figure import figure_4
+from sensitivity.papers.hamiltonian.heuristic.plan import Plan
+from sensitivity.papers.hamiltonian.heuristic.report import sentences
 
 FAST = os.environ.get("LEAPGRAD_FAST") == "1"
 small = Plan(

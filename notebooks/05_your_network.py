@@ -28,16 +28,16 @@ from pathlib import Path
 import numpy as np
 
 from sensitivity import gradient_profile, growth_exponents, jacobian_norm, log_jacobian_norm, singular_values
-from sensitivity.approximate import agreement, truncated_gradient
-from sensitivity.funnel_figure import plot_curves
+from sensitivity.analysis.approximate import agreement, truncated_gradient
+from sensitivity.figures.funnel_figure import plot_curves
+from sensitivity.papers.hamiltonian.heuristic.scan import Setting
 from sensitivity.recurrences.cell import unroll
-from sensitivity.recurrences.gated import lstm
-from sensitivity.recurrences.weight_files import load_weights
-from sensitivity.recurrences.weights import to_torch
+from sensitivity.recurrences.cells.gated import lstm
 from sensitivity.training.models import Shape, make_network
-from sensitivity.training.scan import Setting
 from sensitivity.training.start import Start
 from sensitivity.training.trainer import Recipe, train
+from sensitivity.weights.weight_files import load_weights
+from sensitivity.weights.weights import to_torch
 
 FAST = os.environ.get("LEAPGRAD_FAST") == "1"
 N = 30

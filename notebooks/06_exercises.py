@@ -24,9 +24,9 @@ import numpy as np
 from integrators import NeuralField, Scheme, get_scheme, henon_heiles, integrate, pendulum
 from proofs import check
 from sensitivity import bounds, growth_exponents, jacobian, jacobian_norm, recommend_step, singular_values
-from sensitivity.convergence import convergence
-from sensitivity.funnel import funnel_in_step
-from sensitivity.portraits import phase_area, sensitivity_ellipses
+from sensitivity.analysis.convergence import convergence
+from sensitivity.papers.hamiltonian.funnel import funnel_in_step
+from sensitivity.papers.hamiltonian.portraits import phase_area, sensitivity_ellipses
 
 # %% [markdown]
 # ## 1 The bound that is attained

@@ -8,10 +8,10 @@ A proposition is data (:mod:`proofs.proposition`), its steps are decided by exac
 (:mod:`proofs.decide`), and each one has twins with one thing changed that have to be refuted.
 """
 
-from proofs.catalogue import CATALOGUE, check, check_all, check_mutants
-from proofs.latex import standalone
-from proofs.proposition import Decision, Mutant, Outcome, Proposition, Role, Step, Verdict
-from proofs.report import Report, StepReport
+from .catalogue import CATALOGUE, check, check_all, check_mutants
+from .latex import standalone
+from .proposition import Decision, Mutant, Outcome, Proposition, Role, Step, Verdict
+from .report import Report, StepReport
 
 __all__ = [
     "CATALOGUE",

@@ -13,7 +13,7 @@ from typing import Any
 
 import sympy as sp
 
-from integrators.schemes import SCHEMES, Scheme, is_built_in
+from integrators.schemes.table import SCHEMES, Scheme, is_built_in
 
 Flow = tuple[str, Any]
 """``("drift", a)`` or ``("kick", b)``."""

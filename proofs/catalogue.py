@@ -6,39 +6,41 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 
 from integrators.naming import nearest
-from proofs.proposition import Proposition
-from proofs.report import Report, refuting_steps, report_on
 
-NAMES = (
-    "lemma_3_1",
-    "lemma_3_1_discrete",
-    "theorem_3_2",
-    "hamiltonian",
-    "volume_and_reversibility",
-    "theorem_a",
-    "theorem_b",
-    "theorem_c",
-    "theorem_d",
-    "theorem_e",
-    "theorem_f",
-    "theorem_g",
-    "first_order_flow",
-    "activation_bounds",
-    "scheme_orders",
-    "scheme_symmetry",
-    "scheme_symplecticity",
-    "tangent_is_derivative",
-    "leapfrog_modified_hamiltonian",
-    "scheme_stability",
-    "unicornn_step",
-    "antisymmetric_step",
-    "orthogonal_step",
-    "claim_square_integrable",
-    "claim_hamiltonian_every_w",
-    "claim_linear_growth",
-    "claim_parameter_free",
-    "claim_figure_2",
-)
+from .proposition import Proposition
+from .report import Report, refuting_steps, report_on
+
+_MODULES = {
+    "lemma_3_1": "theorems.lemma_3_1",
+    "lemma_3_1_discrete": "theorems.lemma_3_1_discrete",
+    "theorem_3_2": "theorems.theorem_3_2",
+    "hamiltonian": "theorems.hamiltonian",
+    "volume_and_reversibility": "schemes.volume_and_reversibility",
+    "theorem_a": "theorems.theorem_a",
+    "theorem_b": "theorems.theorem_b",
+    "theorem_c": "theorems.theorem_c",
+    "theorem_d": "theorems.theorem_d",
+    "theorem_e": "theorems.theorem_e",
+    "theorem_f": "theorems.theorem_f",
+    "theorem_g": "theorems.theorem_g",
+    "first_order_flow": "schemes.first_order_flow",
+    "activation_bounds": "cells.activation_bounds",
+    "scheme_orders": "schemes.scheme_orders",
+    "scheme_symmetry": "schemes.scheme_symmetry",
+    "scheme_symplecticity": "schemes.scheme_symplecticity",
+    "tangent_is_derivative": "schemes.tangent_is_derivative",
+    "leapfrog_modified_hamiltonian": "schemes.leapfrog_modified_hamiltonian",
+    "scheme_stability": "schemes.scheme_stability",
+    "unicornn_step": "cells.unicornn_step",
+    "antisymmetric_step": "cells.antisymmetric_step",
+    "orthogonal_step": "cells.orthogonal_step",
+    "claim_square_integrable": "claims.square_integrable",
+    "claim_hamiltonian_every_w": "claims.hamiltonian_every_w",
+    "claim_linear_growth": "claims.linear_growth",
+    "claim_parameter_free": "claims.parameter_free",
+    "claim_figure_2": "claims.figure_2",
+}
+NAMES = tuple(_MODULES)
 
 
 class Catalogue(Mapping[str, Proposition]):
@@ -47,7 +49,7 @@ class Catalogue(Mapping[str, Proposition]):
     def __getitem__(self, name: str) -> Proposition:
         if name not in NAMES:
             raise nearest("proposition", name, NAMES)
-        return import_module(f"proofs.{name}").PROPOSITION
+        return import_module(f"proofs.{_MODULES[name]}").PROPOSITION
 
     def __iter__(self) -> Iterator[str]:
         return iter(NAMES)

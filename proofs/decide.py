@@ -13,8 +13,8 @@ from typing import Any
 
 import sympy as sp
 
-from proofs.proposition import Decision, Outcome
-from proofs.search import Premise, as_expression, nonzero_point, violation
+from .proposition import Decision, Outcome
+from .search import Premise, as_expression, nonzero_point, violation
 
 Expr = Any
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 if TYPE_CHECKING:
-    from proofs.report import Report
+    from .report import Report
 
 _MATH = {
     "ẏ": r"\dot y", "ÿ": r"\ddot y", "ṗ": r"\dot p", "ż": r"\dot z", "α": r"\alpha", "β": r"\beta",

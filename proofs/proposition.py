@@ -31,7 +31,8 @@ from types import MappingProxyType
 from typing import Any
 
 from integrators.values import ByValue, found
-from proofs.axioms import AXIOMS
+
+from .axioms import AXIOMS
 
 
 class Outcome(Enum):

@@ -11,9 +11,10 @@ from typing import Any
 import sympy as sp
 
 from integrators.values import ByValue
-from proofs.axioms import AXIOMS
-from proofs.latex import document
-from proofs.proposition import Decision, Mutant, Outcome, Proposition, Role, Step, Verdict
+
+from .axioms import AXIOMS
+from .latex import document
+from .proposition import Decision, Mutant, Outcome, Proposition, Role, Step, Verdict
 
 _STRONGEST = (
     (Role.FIGURE, Verdict.NOT_REPRODUCED),

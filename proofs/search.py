@@ -15,7 +15,7 @@ from typing import Any
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from proofs.symbols import Activation, Jet
+from .symbols import Activation, Jet
 
 Expr = Any
 Premise = tuple[Expr, Expr]

@@ -10,19 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import bounds
+    from .analysis.comparison import Comparison, compare
+    from .analysis.graded import log_singular_values
+    from .analysis.growth import GrowthExponents, growth_exponents
+    from .analysis.jacobians import float32_error, jacobian, jacobian_norm, log_jacobian_norm, singular_values
+    from .analysis.profile import GradientProfile, gradient_profile
+    from .analysis.recommend import StepRecommendation, recommend_step
     from .certification import Certificate, certify
-    from .comparison import Comparison, compare
-    from .graded import log_singular_values
-    from .growth import GrowthExponents, growth_exponents
-    from .jacobians import float32_error, jacobian, jacobian_norm, log_jacobian_norm, singular_values
-    from .profile import GradientProfile, gradient_profile
-    from .recommend import StepRecommendation, recommend_step
-    from .recurrence import Recurrence, Scaled
     from .recurrences.cell import unroll
-    from .recurrences.ode import OdeRecurrence
-    from .recurrences.registry import make as cell
-    from .recurrences.spectral_structures import EigenNormalised, Exponential
-    from .recurrences.structures import (
+    from .recurrences.cells.spectral_structures import EigenNormalised, Exponential
+    from .recurrences.cells.structures import (
         Antisymmetric,
         Cayley,
         ComplexMatrix,
@@ -30,10 +27,13 @@ if TYPE_CHECKING:
         Positive,
         UnitaryCayley,
     )
-    from .recurrences.weight_files import from_arrays, load_weights, save_weights
-    from .recurrences.weights import from_keras, from_torch, to_torch
+    from .recurrences.ode import OdeRecurrence
+    from .recurrences.recurrence import Recurrence, Scaled
+    from .recurrences.registry import make as cell
     from .studies import Results, Study, open_results
     from .training.classifier import SequenceClassifier
+    from .weights.weight_files import from_arrays, load_weights, save_weights
+    from .weights.weights import from_keras, from_torch, to_torch
 
 __all__ = [
     "Antisymmetric",
@@ -81,18 +81,24 @@ __all__ = [
 # No module may share its name with a function here: importing it would put the module in its place.
 _HOME = {
     ".certification": ("Certificate", "certify"),
-    ".comparison": ("Comparison", "compare"),
-    ".profile": ("GradientProfile", "gradient_profile"),
-    ".recommend": ("StepRecommendation", "recommend_step"),
-    ".graded": ("log_singular_values",),
-    ".growth": ("GrowthExponents", "growth_exponents"),
-    ".jacobians": ("float32_error", "jacobian", "jacobian_norm", "log_jacobian_norm", "singular_values"),
-    ".recurrence": ("Recurrence", "Scaled"),
+    ".analysis.comparison": ("Comparison", "compare"),
+    ".analysis.profile": ("GradientProfile", "gradient_profile"),
+    ".analysis.recommend": ("StepRecommendation", "recommend_step"),
+    ".analysis.graded": ("log_singular_values",),
+    ".analysis.growth": ("GrowthExponents", "growth_exponents"),
+    ".analysis.jacobians": (
+        "float32_error",
+        "jacobian",
+        "jacobian_norm",
+        "log_jacobian_norm",
+        "singular_values",
+    ),
+    ".recurrences.recurrence": ("Recurrence", "Scaled"),
     ".recurrences.cell": ("unroll",),
     ".recurrences.ode": ("OdeRecurrence",),
     ".recurrences.registry": ("cell",),
-    ".recurrences.spectral_structures": ("EigenNormalised", "Exponential"),
-    ".recurrences.structures": (
+    ".recurrences.cells.spectral_structures": ("EigenNormalised", "Exponential"),
+    ".recurrences.cells.structures": (
         "Antisymmetric",
         "Cayley",
         "ComplexMatrix",
@@ -100,8 +106,8 @@ _HOME = {
         "Positive",
         "UnitaryCayley",
     ),
-    ".recurrences.weight_files": ("from_arrays", "load_weights", "save_weights"),
-    ".recurrences.weights": ("from_keras", "from_torch", "to_torch"),
+    ".weights.weight_files": ("from_arrays", "load_weights", "save_weights"),
+    ".weights.weights": ("from_keras", "from_torch", "to_torch"),
     ".studies": ("Results", "Study", "open_results"),
     ".training.classifier": ("SequenceClassifier",),
 }

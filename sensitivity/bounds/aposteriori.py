@@ -8,14 +8,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.drivers import KEEP, Run
-from integrators.fields import Field, as_field
-from integrators.neural import NeuralField
-from integrators.problem import Inputs, Problem
-from integrators.program import Program
-from integrators.schemes import Scheme
+from integrators.engine.drivers import KEEP, Run
+from integrators.engine.program import Program
+from integrators.fields.field import Field, as_field
+from integrators.fields.neural import NeuralField
+from integrators.run.problem import Inputs, Problem
+from integrators.schemes.table import Scheme
+from sensitivity.recurrences.field_first import needs_field
 
-from ..field_first import needs_field
 from .growth import log_majorant
 from .matrix import relative_slack
 from .rounding import EPS, log_upward, upward

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.fields import Field, as_field
-from integrators.problem import Inputs
-from integrators.schemes import Scheme, get_scheme
+from integrators.fields.field import Field, as_field
+from integrators.run.problem import Inputs
+from integrators.schemes.table import Scheme, get_scheme
 from integrators.validation import as_count, as_steps, as_vector
+from sensitivity.recurrences.field_first import needs_field
 
-from ..field_first import needs_field
 from .aposteriori import aposteriori, log_aposteriori
 from .bound import Bound, Of, Side
 from .flow import theorem_3_2

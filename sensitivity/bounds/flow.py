@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.fields import Field, as_field
-from integrators.neural import NeuralField
+from integrators.fields.field import Field, as_field
+from integrators.fields.neural import NeuralField
 from integrators.validation import as_count, as_steps, as_vector
+from sensitivity.recurrences.field_first import needs_field
 
-from ..field_first import needs_field
 from .rounding import EPS, upward
 
 __all__ = ["theorem_3_2"]

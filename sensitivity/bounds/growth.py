@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.fields import Field, as_field
-from integrators.schemes import SCHEMES, Scheme, get_scheme
+from integrators.fields.field import Field, as_field
+from integrators.schemes.table import SCHEMES, Scheme, get_scheme
 from integrators.validation import as_count, as_steps
+from sensitivity.recurrences.field_first import needs_field
 
-from ..field_first import needs_field
 from .matrix import matrix_power, relative_slack, step_matrix
 from .rounding import log_upward, upward
 

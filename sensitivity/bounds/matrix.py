@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.program import Program
-from integrators.schemes import Scheme
+from integrators.engine.program import Program
+from integrators.schemes.table import Scheme
 from integrators.values import ByValue
 
 from .rounding import EPS

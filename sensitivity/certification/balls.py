@@ -16,9 +16,9 @@ import numpy as np
 from flint import arb, arb_mat, ctx, fmpq
 from numpy.typing import NDArray
 
-from integrators.neural import NeuralField
-from integrators.problem import Problem
-from integrators.program import Program
+from integrators.engine.program import Program
+from integrators.fields.neural import NeuralField
+from integrators.run.problem import Problem
 
 __all__ = ["ACTIVATIONS", "Undecided", "ball_jacobian", "matrix", "precision"]
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.fields import Field
-from integrators.neural import NeuralField
-from integrators.problem import Inputs, Problem, TrajectoryOverflow
-from integrators.schemes import Scheme
+from integrators.fields.field import Field
+from integrators.fields.neural import NeuralField
+from integrators.run.problem import Inputs, Problem, TrajectoryOverflow
+from integrators.schemes.table import Scheme
 from integrators.validation import as_count, as_number, as_steps
 from integrators.values import ByValue, equal
+from sensitivity import bounds
+from sensitivity.analysis.jacobians import Block, scaled_jacobian
+from sensitivity.recurrences.field_first import needs_field
+from sensitivity.recurrences.ode import OdeRecurrence
 
-from .. import bounds
-from ..field_first import needs_field
-from ..jacobians import Block, scaled_jacobian
-from ..recurrences.ode import OdeRecurrence
 from .checked import CheckedBound, Side, checked
 from .dump import dumped, loaded
 from .outward import log_interval, lower, number, up, upper

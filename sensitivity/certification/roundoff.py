@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.neural import NeuralField
-from integrators.problem import Problem
+from integrators.fields.neural import NeuralField
+from integrators.run.problem import Problem
 
 __all__ = ["CURVATURE", "stated_log_error"]
 

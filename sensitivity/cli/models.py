@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..recurrences.cell import CellRecurrence
+    from sensitivity.recurrences.cell import CellRecurrence
 
 __all__ = ["Asked", "hyperparameters", "inputs_for", "named_cell", "table"]
 
@@ -53,10 +53,10 @@ def named_cell(args: argparse.Namespace) -> Asked:
     """
     import numpy as np
 
-    from ..recurrences.cell import unroll
-    from ..recurrences.registry import make
-    from ..recurrences.saved import described
-    from ..recurrences.weight_files import read_weights
+    from sensitivity.recurrences.cell import unroll
+    from sensitivity.recurrences.registry import make
+    from sensitivity.weights.saved import described
+    from sensitivity.weights.weight_files import read_weights
 
     for option in OF_FIELDS:
         if getattr(args, option) is not None:
@@ -95,7 +95,7 @@ def named_cell(args: argparse.Namespace) -> Asked:
 
 def inputs_for(cell: Any, n_steps: int, seed: int) -> NDArray[np.float64] | None:
     """Inputs N(0, 1) for a cell that takes some."""
-    from ..recurrences.registry import drawn_inputs
+    from sensitivity.recurrences.registry import drawn_inputs
 
     return drawn_inputs(n_steps, cell.n_inputs, seed) if cell.n_inputs else None
 
@@ -128,8 +128,8 @@ def _value(text: str) -> Any:
 
 def table() -> list[tuple[str, str, str, str]]:
     """Every model: name, state, settings with their defaults, reference."""
-    from ..recurrences.registry import HAMILTONIAN, MODELS, make, reference
-    from ..recurrences.registry import hyperparameters as settings_of
+    from sensitivity.recurrences.registry import HAMILTONIAN, MODELS, make, reference
+    from sensitivity.recurrences.registry import hyperparameters as settings_of
 
     rows = [(name, "y, p", "any scheme", "Rusch, Pearson, Zygalakis (2019)") for name in HAMILTONIAN]
     for name in MODELS:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..files import check_writable, replacing
+from sensitivity.files import check_writable, replacing
 
 __all__ = [
     "check_picture",

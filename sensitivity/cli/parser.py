@@ -52,7 +52,7 @@ class _Version(argparse.Action):
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help="print the version and stop")
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        from ..manifest import leapgrad_version
+        from sensitivity.manifest import leapgrad_version
 
         print(f"leapgrad {leapgrad_version()}")
         parser.exit()

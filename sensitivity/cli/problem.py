@@ -209,7 +209,7 @@ def _load_weights(path: str) -> tuple[Any, Any, Any]:
     """W, b and V (or None) from an .npz file."""
     import numpy as np
 
-    from ..recurrences.conversion import LINES, refuse_format
+    from sensitivity.weights.conversion import LINES, refuse_format
 
     if Path(path).suffix.lower() in LINES and Path(path).suffix != ".npy":
         refuse_format(Path(path))
@@ -247,8 +247,8 @@ def _read(path: str, option: str, kind: str) -> Any:
 
     import numpy as np
 
-    from ..array_files import check_archive
-    from ..files import read_bytes
+    from sensitivity.files import read_bytes
+    from sensitivity.weights.array_files import check_archive
 
     try:
         content = read_bytes(path)

@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from . import (
-    bound,
-    certify,
-    claims,
-    compare,
-    completion,
-    demo,
-    falsify,
-    growth,
-    heuristic,
-    norm,
-    notebooks,
-    profile,
-    prove,
-    recommend,
-    reproduce,
-    schemes,
-    sweep,
-    train,
-    verify,
-)
+from . import completion
+from .analysis import bound, certify, compare, falsify, growth, norm, profile, recommend, schemes
 from .command import Command
+from .experiments import heuristic, sweep, train, verify
+from .papers import claims, demo, notebooks, prove, reproduce
 
 __all__ = ["COMMANDS"]
 

@@ -9,12 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.activations import ACTIVATIONS
-from integrators.neural import NeuralField
-from integrators.schemes import SCHEMES
+from integrators.fields.activations import ACTIVATIONS
+from integrators.fields.neural import NeuralField
+from integrators.schemes.table import SCHEMES
 from integrators.values import ByValue
-
-from ..jacobians import jacobian, log_jacobian_norm
+from sensitivity.analysis.jacobians import jacobian, log_jacobian_norm
 
 __all__ = ["LANES", "MOST_PHASE", "Case", "continuous", "draw", "draw_fast_start", "moved", "scaled_weight"]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.schemes import SCHEMES
+from integrators.schemes.table import SCHEMES
+from sensitivity import bounds
+from sensitivity.bounds.aposteriori import log_aposteriori
 
-from .. import bounds
-from ..bounds.aposteriori import log_aposteriori
 from .cases import MOST_PHASE, Case, draw, draw_fast_start
 
 __all__ = ["TARGETS", "Target"]

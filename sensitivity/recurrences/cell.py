@@ -9,14 +9,14 @@ from typing import cast, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.backpropagation import Gradients, backpropagate, trajectory
-from integrators.cell_problem import CellProblem
-from integrators.cells import Cell
-from integrators.fields import Field
-from integrators.problem import Inputs
-from integrators.reversed import ReversedSweep
-from integrators.schemes import Scheme, get_scheme
-from integrators.threads import thread_count
+from integrators.cells.cell import Cell
+from integrators.codegen.threads import thread_count
+from integrators.fields.field import Field
+from integrators.run.backpropagation import Gradients, backpropagate, trajectory
+from integrators.run.cell_problem import CellProblem
+from integrators.run.problem import Inputs
+from integrators.run.reversed import ReversedSweep
+from integrators.schemes.table import Scheme, get_scheme
 from integrators.validation import as_array, as_count
 
 from .ode import OdeRecurrence
@@ -33,7 +33,7 @@ class CellRecurrence(OdeRecurrence):
     Parameters
     ----------
     cell, n_steps, s0, inputs, step
-        As for `integrators.cell_problem.CellProblem`; made by ``unroll(cell, n_steps, …)``.
+        As for `integrators.run.cell_problem.CellProblem`; made by ``unroll(cell, n_steps, …)``.
     threads, progress
         As for `OdeRecurrence`.
     """

@@ -11,21 +11,21 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from integrators.blocks import one_blas_thread
-from integrators.drivers import Block
-from integrators.fields import Field
-from integrators.linearisation import Linearisation
-from integrators.neural import NeuralField
-from integrators.problem import Columns, Inputs, Problem
-from integrators.pullback import checkpointed_pullback
-from integrators.reversed import ReversedSweep, reversed_pullback
-from integrators.schemes import Scheme
-from integrators.threads import thread_count
+from integrators.codegen.threads import thread_count
+from integrators.engine.blocks import one_blas_thread
+from integrators.engine.drivers import Block
+from integrators.fields.field import Field
+from integrators.fields.neural import NeuralField
+from integrators.run.linearisation import Linearisation
+from integrators.run.problem import Columns, Inputs, Problem
+from integrators.run.pullback import checkpointed_pullback
+from integrators.run.reversed import ReversedSweep, reversed_pullback
+from integrators.schemes.table import Scheme
 from integrators.validation import as_array
 from integrators.values import ByValue
 
-from ..recurrence import Scaled, Visit
-from .block import BlockWalk
+from .cells.block import BlockWalk
+from .recurrence import Scaled, Visit
 
 __all__ = ["OdeRecurrence"]
 
@@ -217,7 +217,7 @@ class OdeRecurrence(ByValue):
     def reversed_pullback(
         self, cotangents: ArrayLike, *, gradient: bool = False, compare: bool = True
     ) -> ReversedSweep:
-        """`pullback` in O(D) memory whatever N is: the run finds its own way back (`integrators.reversed`).
+        """`pullback` in O(D) memory whatever N is: the run finds its own way back.
 
         For symmetric schemes and cells with an inverse; reports how far off the way back ended, and with
         `compare` how far the cotangents are from those of `pullback`.
@@ -277,7 +277,7 @@ def _level_of_caller() -> int:
 
 
 class LinearisedOde:
-    """J along one stored trajectory (see `integrators.linearisation`).
+    """J along one stored trajectory (see `integrators.run.linearisation`).
 
     Attributes
     ----------

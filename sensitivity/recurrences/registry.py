@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.cells import Cell
+from integrators.cells.cell import Cell
 from integrators.naming import nearest, shown
 from integrators.validation import as_count
 
@@ -64,7 +64,7 @@ MODELS = {
     "sbo_heavy_ball": "descent:sbo_heavy_ball",
     "sbo_nesterov": "descent:sbo_nesterov",
 }
-"""Every cell by name: ``module:function`` in this package; the function has the published start."""
+"""Every cell by name: ``module:function`` in the folder ``cells``; the function has the published start."""
 
 REFERENCES = {
     "irnn": "Q. V. Le, N. Jaitly, G. E. Hinton, arXiv:1504.00941 (2015)",
@@ -130,7 +130,7 @@ def builder(name: str) -> Callable[..., Cell]:
     if name not in MODELS:
         return _own_builder(name)
     module, function = MODELS[name].split(":")
-    return getattr(importlib.import_module(f".{module}", __package__), function)
+    return getattr(importlib.import_module(f"{__package__}.cells.{module}"), function)
 
 
 def _own_builder(name: str) -> Callable[..., Cell]:
@@ -224,7 +224,7 @@ def make_recurrence(
     name = canonical(name, names())
     if name in HAMILTONIAN:
         module, field = HAMILTONIAN[name].split(":")
-        kind = getattr(importlib.import_module(f"integrators.{module}"), field)
+        kind = getattr(importlib.import_module(f"integrators.fields.{module}"), field)
         step = 1.0 / max(n_steps, 1)
         return OdeRecurrence(kind.random(d, seed, n_inputs), scheme, step, n_steps, inputs=inputs, **options)
     return unroll(make(name, as_count(d, "d", least=1), n_inputs, seed), n_steps, inputs=inputs, **options)

@@ -15,8 +15,8 @@ from typing import Any, ParamSpec
 
 import numpy as np
 
-from integrators.activations import ACTIVATIONS
-from integrators.cells import Cell
+from integrators.cells.cell import Cell
+from integrators.fields.activations import ACTIVATIONS
 from integrators.naming import shown
 from integrators.validation import as_count, as_generator
 

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from integrators.cells import Cell
-
-from .entries import as_numpy
+from integrators.cells.cell import Cell
+from sensitivity.weights.entries import as_numpy
 
 __all__ = ["as_state"]
 

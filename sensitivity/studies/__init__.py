@@ -5,10 +5,10 @@
 >>> results.to_xarray()
 """
 
+from .execution.runner import RunReport
+from .execution.workers import WorkersLost
 from .results import Results, open_results
-from .runner import RunReport
+from .storage.verify import Verification, verify
 from .study import Study
-from .verify import Verification, verify
-from .workers import WorkersLost
 
 __all__ = ["Results", "RunReport", "Study", "Verification", "WorkersLost", "open_results", "verify"]

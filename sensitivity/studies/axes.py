@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from integrators.activations import ACTIVATIONS
-from integrators.schemes import get_scheme, is_built_in
+from integrators.fields.activations import ACTIVATIONS
+from integrators.schemes.table import get_scheme, is_built_in
 from integrators.validation import as_array, as_count
 
 __all__ = ["AXES", "MOST_VALUES", "NONE", "STEP", "Axis", "expanded"]

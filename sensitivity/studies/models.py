@@ -15,19 +15,19 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators import textbook
-from integrators.fields import Field
-from integrators.neural import NeuralField
-from integrators.program import Program
-from integrators.schemes import get_scheme
+from integrators.engine.program import Program
+from integrators.fields import textbook
+from integrators.fields.field import Field
+from integrators.fields.neural import NeuralField
+from integrators.schemes.table import get_scheme
+from sensitivity.analysis.cost import SWEEPS_OF_A_FIELD, USUAL
+from sensitivity.analysis.graded import log_singular_values
+from sensitivity.analysis.growth import GrowthExponents, growth_exponents
+from sensitivity.analysis.jacobians import norm_and_exponent
+from sensitivity.analysis.profile import gradient_profile
+from sensitivity.bounds import log_majorant, no_vanishing
+from sensitivity.recurrences.ode import OdeRecurrence
 
-from ..bounds import log_majorant, no_vanishing
-from ..graded import log_singular_values
-from ..growth import GrowthExponents, growth_exponents
-from ..jacobians import norm_and_exponent
-from ..profile import gradient_profile
-from ..recurrences.ode import OdeRecurrence
-from ..way import SWEEPS_OF_A_FIELD, USUAL
 from . import recurrences
 
 __all__ = ["MODELS", "Case", "Model", "OdeCase", "Size"]
@@ -54,7 +54,7 @@ class Size:
         Numbers in θ.
     sweeps, iterations : int
         Of Lanczos: products with each matrix in an iteration, and iterations that it usually takes; see
-        `sensitivity.way`.
+        `sensitivity.analysis.cost`.
     """
 
     d: int

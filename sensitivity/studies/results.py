@@ -13,18 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.values import ByValue
+from sensitivity.files import check_writable, replacing
+from sensitivity.manifest import versions
 
-from ..files import check_writable, replacing
-from ..manifest import versions
 from .axes import AXES, NONE
-from .cell import Cell, UnusableCell
-from .memory import gibibytes, machine_bytes
+from .execution.memory import gibibytes, machine_bytes
 from .quantities import Variable, checked
-from .store import Store
+from .storage.cell import Cell, UnusableCell
+from .storage.store import Store
 from .study import Study
 
 if TYPE_CHECKING:
-    from .runner import RunReport
+    from .execution.runner import RunReport
 
 __all__ = ["Results", "open_results", "require_xarray"]
 

@@ -7,10 +7,10 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 
-from .cell import Cell
-from .compute import LOST_LANES, arrays_of
-from .cost import cost_of
-from .memory import machine_bytes
+from .execution.compute import LOST_LANES, arrays_of
+from .execution.cost import cost_of
+from .execution.memory import machine_bytes
+from .storage.cell import Cell
 from .study import Study
 
 __all__ = ["measured_seconds"]

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from integrators.naming import nearest
 from integrators.validation import as_count
 from integrators.values import ByValue
+from sensitivity.files import read_toml, user_path
+from sensitivity.recurrences.registry import canonical
 
-from ..files import read_toml, user_path
-from ..recurrences.registry import canonical
 from .axes import AXES, STEP, expanded
-from .cell import Cell
 from .models import MODELS, Model
 from .quantities import QUANTITIES, checked
+from .storage.cell import Cell
 
 if TYPE_CHECKING:
     from .results import Results
@@ -278,7 +278,7 @@ class Study(ByValue):
         WorkersLost
             If the executor breaks down; what was finished is kept.
         """
-        from .runner import run
+        from .execution.runner import run
 
         return run(self, user_path(folder, "folder"), executor, workers, memory_limit, progress)
 

@@ -9,13 +9,13 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from integrators.cells import Cell
-from integrators.compiled import kernel
-from integrators.drivers import KEEP, NOTHING, Block, Run, Taps
-from integrators.kind_check import check_kind
+from integrators.cells.cell import Cell
+from integrators.cells.kind_check import check_kind
+from integrators.codegen.compiled import kernel
+from integrators.codegen.threads import thread_count
+from integrators.engine.drivers import KEEP, NOTHING, Block, Run, Taps
+from integrators.engine.program import Program
 from integrators.naming import nearest
-from integrators.program import Program
-from integrators.threads import thread_count
 from integrators.validation import as_count
 
 from .network import BatchGradient, Blocks, Float, Network, equal_shares

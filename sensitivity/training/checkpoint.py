@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import replacing
+from sensitivity.files import replacing
+
 from .adam import AdamState
-from .sequences import Sequences
+from .data.sequences import Sequences
 
 __all__ = ["digests", "load_checkpoint", "save_checkpoint"]
 

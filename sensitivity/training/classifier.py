@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..recurrences.registry import canonical
+from sensitivity.recurrences.registry import canonical
+
+from .data.labelled import labelled
+from .data.sequences import Sequences
+from .data.splits import hold_out
 from .estimator import BaseEstimator, ClassifierMixin, NotFittedError
-from .labelled import labelled
 from .models import MODELS, Shape, make_network, parse_step
 from .network import Network
-from .sequences import Sequences
-from .splits import hold_out
 from .start import Start
 from .trainer import Recipe, Split, enough_epochs, train
 

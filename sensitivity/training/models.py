@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
-from integrators.schemes import get_scheme
+from integrators.schemes.table import get_scheme
+from sensitivity.recurrences.registry import MODELS as CELLS
+from sensitivity.recurrences.registry import builder, canonical, hyperparameters
 
-from ..recurrences.registry import MODELS as CELLS
-from ..recurrences.registry import builder, canonical, hyperparameters
 from .cell_network import CellNetwork
 from .network import Network
 from .ode_network import OdeNetwork

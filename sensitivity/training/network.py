@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.simd import WIDTH
-from integrators.threads import on_threads
+from integrators.codegen.simd import WIDTH
+from integrators.codegen.threads import on_threads
 
 __all__ = ["BatchGradient", "Blocks", "Network", "equal_shares"]
 

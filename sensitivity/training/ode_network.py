@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.activations import ACTIVATIONS
-from integrators.memory import aligned_array
-from integrators.neural import NeuralField
-from integrators.schemes import get_scheme
-from integrators.threads import thread_count
+from integrators.codegen.memory import aligned_array
+from integrators.codegen.threads import thread_count
+from integrators.fields.activations import ACTIVATIONS
+from integrators.fields.neural import NeuralField
+from integrators.schemes.table import get_scheme
 from integrators.validation import as_array, as_count, as_steps
 
 from .network import BatchGradient, Blocks, Float, Network, equal_shares

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from integrators.memory import aligned_array
-from integrators.program import Program
-from integrators.scheme import Scheme
-from integrators.simd import WIDTH
+from integrators.codegen.memory import aligned_array
+from integrators.codegen.simd import WIDTH
+from integrators.engine.program import Program
+from integrators.schemes.scheme import Scheme
 
 from .sweep import HELD, Kicks, Room
 

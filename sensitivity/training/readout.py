@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from integrators.arithmetic import fma
-from integrators.compiled import helper
+from integrators.codegen.arithmetic import fma
+from integrators.codegen.compiled import helper
 
 __all__ = ["read_out"]
 

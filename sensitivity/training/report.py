@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..files import replacing_folder
-from ..manifest import manifest
+from sensitivity.files import replacing_folder
+from sensitivity.manifest import manifest
 
 __all__ = ["write_json", "write_run"]
 

@@ -19,12 +19,12 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from integrators.access import flat, get, put
-from integrators.activations import activate
-from integrators.arithmetic import fma
-from integrators.compiled import helper, kernel
-from integrators.program import EXPLICIT, FIRST_ORDER
-from integrators.simd import WIDTH
+from integrators.codegen.access import flat, get, put
+from integrators.codegen.arithmetic import fma
+from integrators.codegen.compiled import helper, kernel
+from integrators.codegen.simd import WIDTH
+from integrators.engine.program import EXPLICIT, FIRST_ORDER
+from integrators.fields.activations import activate
 
 from .readout import read_out
 from .tile import add_multiplied, add_outer, multiply

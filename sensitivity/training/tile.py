@@ -1,6 +1,7 @@
 """Register tiles of the two matrix products of training, for flat arrays whose rows are lanes.
 
-``multiply``, ``add_multiplied``: out = A B, out += A B for one step, as `integrators.product.add_product`,
+``multiply``, ``add_multiplied``: out = A B, out += A B for one step, as
+`integrators.codegen.product.add_product`,
 but without its scale and its choice of shapes, which cost more than the product when d is about ten.
 
 ``add_outer``: out += G Yᵀ, contracted over lanes and time. Its sums stay vectors of eight lanes, in registers
@@ -16,8 +17,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from integrators.compiled import JIT_DISABLED, helper
-from integrators.simd import WIDTH
+from integrators.codegen.compiled import JIT_DISABLED, helper
+from integrators.codegen.simd import WIDTH
 
 __all__ = ["add_multiplied", "add_outer", "multiply"]
 

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.bars import progress_bar_on_stderr
+from integrators.engine.bars import progress_bar_on_stderr
 from integrators.naming import nearest
 from integrators.validation import as_count
 
 from .adam import Adam, AdamState, clipped
 from .checkpoint import DIGESTS, digests, load_checkpoint, save_checkpoint
+from .data.sequences import Sequences
 from .network import BatchGradient, Network
-from .sequences import Sequences
 
 __all__ = ["Diverged", "Recipe", "Run", "Split", "Trace", "accuracy", "enough_epochs", "train"]
 

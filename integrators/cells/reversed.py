@@ -1,0 +1,90 @@
+"""The way back of a cell whose step can be undone: s from Φ(s, x) and x, without a stored trajectory.
+
+In floating point a step and its undoing round differently, so the state found is off by what round-off grows
+to. A cell may instead round its *increments* to a grid of multiples of 2^-f (its constant `grid`): state
+plus increment is then exact as long as |state| < 2^(52 − f), an increment that depends on nothing it
+changes is taken back exactly, and every state is found again bit for bit: a fixed-point state in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from integrators.codegen.access import flat
+from integrators.codegen.compiled import Leaf, kernel
+from integrators.codegen.memory import copy_into, fill_input
+from integrators.engine.blocks import Ticker
+from integrators.engine.drivers import COLUMNS, KEEP, MATRIX, RUN, VECTOR, Block, Run
+from integrators.run.cell_problem import CellProblem
+from integrators.run.checkpoint import Segment
+
+from .algebra import evaluate
+from .kind_check import check_inverse
+from .layout import PLAN, POINT, layer_of, no_middle, work_for
+from .stage import layer_input
+
+__all__ = ["check_reversible", "reconstructed_cell", "rewind_cell"]
+
+Float = NDArray[np.float64]
+
+_POINT, _I = Leaf(POINT), types.int64
+# Steps that are found again at a time: long enough to make calls cheap, short enough to be O(d).
+SEGMENT = 256
+
+
+@kernel(types.void(_POINT, _POINT, PLAN, VECTOR, RUN, MATRIX, COLUMNS, _I, _I, _I))
+def rewind_cell(inverse, middle, plan, theta, run, y, tape, first, start, stop):
+    """Undo steps [start, stop) of the run, y in place; tape[first + i − start] = s_i."""
+    D, m = y.shape
+    size = D // plan.layers
+    d, n_in = size // plan.states, run.inputs.shape[1] - plan.clock
+    x, other, own = np.empty((run.inputs.shape[1], m)), np.empty((D, m)), np.empty((d + plan.clock, m))
+    w = work_for(plan, d, 0, m)
+    for i in range(stop - 1, start - 1, -1):
+        fill_input(run.inputs, run.rows, i, x)
+        for layer in range(plan.layers):
+            part = slice(layer * size, (layer + 1) * size)
+            # The layer below is still after its step, as it was when this layer took its state for input.
+            drive = layer_input(layer, x, y, size, d, plan.clock, own)
+            parameters = layer_of(plan, theta, d, n_in, layer)
+            evaluate(inverse, middle, plan, parameters, y[part], drive, run.step, other[part],
+                     w.v[layer], w.u[layer], w.slopes[layer], w.inner[layer], w.ones)  # fmt: skip
+        copy_into(flat(other), flat(y))
+        tape[first + i - start] = y
+
+
+def check_reversible(problem: CellProblem) -> None:
+    """Raise ValueError unless every step of the run can be undone."""
+    cell = problem.cell
+    if cell.kind.inverse is None:
+        raise ValueError(
+            f"the reversed sweep needs a cell whose step can be undone, such as unicornn or staggered; "
+            f"{cell.name!r} has no inverse: take pullback, which keeps checkpoints."
+        )
+    grid = float(cell.parameters.get("grid", np.zeros(())))
+    off = problem.y0 if grid == 0.0 else problem.y0 - np.rint(problem.y0 / grid) * grid
+    if grid > 0.0 and off.any():
+        raise ValueError(f"s0 holds numbers that are no multiples of grid = {grid:g}; round it to the grid.")
+    check_inverse(cell)
+
+
+def reconstructed_cell(problem: CellProblem, run: Run, block: Block, ticker: Ticker) -> Iterator[Segment]:
+    """Segments of a run with their tapes, the last first, while `block` goes back from end to start."""
+    assert problem.cell.kind.inverse is not None  # `check_reversible`
+    inverse = problem.cell.kind.inverse(problem.cell)
+    point, plan, theta = inverse.kind.point, inverse.plan, inverse.packed
+    n = run.step.size
+    tape = np.empty((SEGMENT + 1, problem.cell.dim, n))
+    for start in reversed(range(0, run.n_steps, SEGMENT)):
+        stop = min(start + SEGMENT, run.n_steps)
+
+        def undo(a: int, b: int, stop: int = stop, start: int = start) -> None:
+            lower, upper = stop - b, stop - a
+            rewind_cell(point, no_middle, plan, theta, run, block.state, tape, lower - start, lower, upper)
+
+        ticker.in_chunks(undo, stop - start, n, problem.seconds(0) * n)
+        yield Segment(run._replace(base=start, tape=KEEP), start, stop, tape)

@@ -1,0 +1,1 @@
+"""Code generation: kernels compiled once and kept on disk, the register tile, fused arithmetic, threads."""

@@ -1,0 +1,578 @@
+"""Compile once, keep on disk: every kernel of the toolkit has one explicit signature and one cache file.
+
+Two kinds of function exist.
+
+``@helper``
+    An ordinary ``njit`` function that other compiled functions call. It is compiled into its callers.
+``@kernel(signature)``
+    A function that Python calls, or that is handed to a kernel as an argument of type `Leaf`. It is compiled
+    (or loaded) on first use, for its one signature.
+
+Why not ``njit(cache=True)``: Numba's own cache notices a change only in the file that holds the kernel, not
+in the helpers it calls from elsewhere, and a damaged cache file stops the program. Here the key of a cache
+file is a digest of the kernel's byte code *and of everything it refers to*, each file carries a checksum
+against damage, and whatever goes wrong with the cache ends in a compilation, never in an error.
+`kernel_cache` says where the files lie and which of them are believed.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import pickle
+import platform
+import re
+import sys
+import threading
+import types as python_types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+from numba import njit, types
+from numba.core import cgutils, config
+from numba.core.bytecode import FunctionIdentity
+from numba.core.caching import _Cache
+from numba.core.compiler import CompileResult
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.errors import NumbaError
+from numba.core.serialize import dumps
+from numba.core.typing.templates import Signature
+from numba.experimental.function_type import FunctionModel
+from numba.extending import NativeValue, register_model, unbox
+
+from integrators.values import found, portable
+
+from . import kernel_cache
+from .kernel_cache import digest as _digest
+from .threads import interruptible
+
+__all__ = [
+    "JIT_DISABLED",
+    "Kernel",
+    "Leaf",
+    "compiling_ours",
+    "helper",
+    "inlined",
+    "kernel",
+    "shared",
+    "user_function",
+    "user_kernel",
+]
+
+# Numba makes these names when it is imported, out of a checker's sight.
+_NUMBA: Any = numba
+_CONFIG: Any = config
+_CACHE: Any = _Cache
+
+JIT_DISABLED: bool = bool(_CONFIG.DISABLE_JIT)
+
+# error_model: with Python's one the zero-division check keeps LLVM from vectorising (6 times on tanh).
+# nogil: blocks of lanes run in threads. fastmath stays off: it would break NaN checks and the tanh.
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+# Part of the key of every kernel that is kept; kernels from before `_own_symbols` are not loaded.
+SYMBOLS = "counted by each process for itself"
+
+
+def _own_symbols() -> None:
+    """Let Numba count functions from a number that no other process begins with.
+
+    The count tells functions of one name apart in machine code, which may differ in what they close over.
+    Every process counts from 1 by itself. A kernel kept by another one may then bring symbols that this
+    process has given to other functions, and the linker takes the first of each.
+    """
+    FunctionIdentity._unique_ids = itertools.count(int.from_bytes(os.urandom(6), "big") << 16)  # pyright: ignore
+
+
+_own_symbols()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_own_symbols)
+
+helper: Callable[..., Any] = njit(**OPTIONS)
+"""Decorator for functions that only compiled code calls."""
+
+inlined: Callable[..., Any] = njit(inline="always", **OPTIONS)
+"""`helper`, copied into its callers before they are compiled: each level of helpers costs LLVM a pass over
+all that stands below it."""
+
+
+# Of Numba, by the names of its environment variables without NUMBA_.
+SETTINGS = (
+    "OPT", "BOUNDSCHECK", "LOOP_VECTORIZE", "SLP_VECTORIZE", "ENABLE_AVX", "USING_SVML", "DEBUGINFO_DEFAULT",
+    "ENABLE_PROFILING",
+)  # fmt: skip
+
+# What the next process would meet as well.
+DISK_TROUBLE = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO")}
+
+_COMPILING = threading.RLock()
+_THREAD = threading.local()
+
+
+@contextmanager
+def _ours() -> Iterator[None]:
+    """While a kernel of ours is compiled, on this thread."""
+    before = compiling_ours()
+    _THREAD.ours = True
+    try:
+        yield
+    finally:
+        _THREAD.ours = before
+
+
+def compiling_ours() -> bool:
+    """Whether this thread compiles a kernel, whose cache file is loaded after the code it refers to.
+
+    Numba's own cache knows nothing of such code.
+    """
+    return getattr(_THREAD, "ours", False)
+
+
+def _hold_compilers() -> None:
+    """Wait for the compilation of other threads, and let none begin."""
+    global_compiler_lock.acquire()  # in the order of `Kernel._compile`
+    _COMPILING.acquire()
+
+
+def _let_compilers_go() -> None:
+    _COMPILING.release()
+    global_compiler_lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    # A child has no thread that would end what another began: it would wait for these locks for ever, and
+    # half a function of LLVM's is of no use to it.
+    os.register_at_fork(
+        before=_hold_compilers, after_in_parent=_let_compilers_go, after_in_child=_let_compilers_go
+    )
+
+
+class Leaf(types.FunctionType):
+    """Type of a compiled function as an argument, in Python the address of its code.
+
+    Numba's own type calls Python back for the address in every call: that takes longer than a short run, and
+    a Ctrl-C in the middle of it is lost.
+    """
+
+
+register_model(Leaf)(FunctionModel)
+
+
+@unbox(Leaf)
+def _unbox_leaf(kind, address, c):
+    value = cgutils.create_struct_proxy(kind)(c.context, c.builder)
+    value.c_addr = c.pyapi.long_as_voidptr(address)
+    value.py_addr = cgutils.get_null_value(value.py_addr.type)
+    value.jit_addr = cgutils.get_null_value(value.jit_addr.type)
+    return NativeValue(value._getvalue(), is_error=cgutils.is_not_null(c.builder, c.pyapi.err_occurred()))
+
+
+# Kernels whose machine code others refer to by symbol: they are loaded before any other (see `shared`).
+_SHARED: list[Kernel] = []
+
+
+class Kernel:
+    """A compiled function with one explicit signature, compiled or loaded when first used.
+
+    Parameters
+    ----------
+    function : callable
+        The Python function.
+    signature : numba.core.typing.templates.Signature
+        Its one signature; kernels write in place and return nothing.
+    cached : bool
+        Keep the machine code on disk.
+    dtype : dtype
+        float64, or float32 for a kernel that `for_dtype` made.
+    recipe : tuple
+        A function of a module and its arguments that make this kernel again in another process; for kernels
+        that no module holds under the name of their function.
+
+    Notes
+    -----
+    Kernels are pickled by name, or by their recipe, or with their function; copies are the kernel itself. Two
+    are equal if they have one signature and the same byte code, that of everything they refer to included.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., None],
+        signature: Any,
+        cached: bool = True,
+        dtype: Any = np.float64,
+        recipe: tuple[Any, ...] = (),
+    ) -> None:
+        self.function, self.recipe = function, recipe
+        self.signature = signature
+        self.cached = cached
+        self.dtype = np.dtype(dtype)
+        self.__name__ = function.__name__
+        self.__doc__ = function.__doc__
+        self._dispatcher: Any = None
+        self._pointer: Any = None
+        self._called: Any = None
+        self._narrow: Kernel | None = None
+
+    @property
+    def dispatcher(self) -> Any:
+        """The Numba dispatcher, compiled (or the plain function under ``NUMBA_DISABLE_JIT=1``)."""
+        if self._dispatcher is None:
+            interruptible(self._compile)  # LLVM may take a second over one function
+        return self._dispatcher
+
+    def compile_here(self) -> None:
+        """Compile on this thread: within a compilation of Numba's another would wait for ever."""
+        if self._dispatcher is None:
+            self._compile()
+
+    def _compile(self) -> None:
+        # Threads that need one kernel wait for one compilation. Numba's lock comes first: whoever compiles a
+        # function that calls a kernel of ours has it already.
+        with global_compiler_lock, _COMPILING, _ours():
+            if self._dispatcher is None:
+                dispatcher: Any = njit(**OPTIONS)(self.function)
+                if not JIT_DISABLED:
+                    for other in _SHARED:
+                        if other.function is not self.function:
+                            other.for_dtype(self.dtype).compile_here()
+                    if self.cached and (places := kernel_cache.find_places()) is not None:
+                        dispatcher._cache = _CheckedCache(self.function, places)
+                    dispatcher.compile(self.signature)
+                    dispatcher.disable_compile()
+                self._dispatcher = dispatcher
+
+    def for_dtype(self, dtype: Any) -> Kernel:
+        """This kernel for arrays of another floating point type: the same code, compiled once more."""
+        if np.dtype(dtype) == self.dtype:
+            return self
+        if self._narrow is None:
+            signature = _narrowed(self.signature)
+            self._narrow = Kernel(self.function, signature, self.cached, np.float32, self.recipe)
+        return self._narrow
+
+    @property
+    def pointer(self) -> Any:
+        """The form in which a driver takes a leaf: the address of its code."""
+        if self._pointer is None:
+            dispatcher = self.dispatcher
+            if JIT_DISABLED:
+                self._pointer = dispatcher
+            else:
+                compiled = dispatcher.get_compile_result(self.signature)
+                name = compiled.fndesc.llvm_cfunc_wrapper_name
+                self._pointer = compiled.library.get_pointer_to_function(name)
+        return self._pointer
+
+    @property
+    def _entry(self) -> Any:
+        """What a call goes to: a driver's own code, or the dispatcher, which looks at all types first.
+
+        The drivers' arguments are made here, and what Numba would find out about them is known.
+        """
+        if self._called is None:
+            dispatcher = self.dispatcher
+            takes_leaf = any(isinstance(kind, Leaf) for kind in self.signature.args)
+            if takes_leaf and not JIT_DISABLED:
+                self._called = dispatcher.get_compile_result(self.signature).entry_point
+            else:
+                self._called = dispatcher
+        return self._called
+
+    def __call__(self, *arguments: Any) -> None:
+        self._entry(*[a.pointer if isinstance(a, Kernel) else a for a in arguments])
+
+    def __repr__(self) -> str:
+        return f"Kernel({self.function.__module__}.{self.__name__})"
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the byte code."""
+        return code_digest(self.function)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Kernel):
+            return NotImplemented
+        mine, theirs = ((k.signature, k.dtype, k.__name__) for k in (self, other))
+        return mine == theirs and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash((self.__name__, self.dtype.str))
+
+    def __copy__(self) -> Kernel:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Kernel:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        name = self.function.__module__, self.function.__qualname__
+        if self.recipe:
+            maker, *arguments = self.recipe
+            return _remade, (maker, tuple(map(portable, arguments)), self.dtype.str)
+        try:
+            if getattr(found(*name), "function", None) is self.function:
+                return _known, (*name, _arguments(self.function), self.dtype.str)
+        except pickle.UnpicklingError:
+            pass
+        return Kernel, (portable(self.function), self.signature, self.cached, self.dtype)
+
+
+def _arguments(function: Any) -> tuple[str, ...]:
+    code = function.__code__
+    return code.co_varnames[: code.co_argcount]
+
+
+def _known(module: str, name: str, arguments: tuple[str, ...], dtype: str) -> Kernel:
+    """A pickled kernel, found again by its name."""
+    thing = found(module, name)
+    if not isinstance(thing, Kernel) or _arguments(thing.function) != arguments:
+        raise pickle.UnpicklingError(
+            f"{module}.{name} takes other arguments than when it was pickled, by another version of "
+            "leapgrad; make the object anew."
+        )
+    return thing.for_dtype(dtype)
+
+
+def _remade(maker: Callable[..., Kernel], arguments: tuple[Any, ...], dtype: str) -> Kernel:
+    """A pickled kernel, made again by its recipe."""
+    return maker(*arguments).for_dtype(dtype)
+
+
+def _narrowed(kind: Any) -> Any:
+    """A signature or type with float32 in place of the float64 of every array."""
+    if isinstance(kind, Signature):
+        return kind.return_type(*[_narrowed(argument) for argument in kind.args])
+    if isinstance(kind, Leaf):
+        return Leaf(_narrowed(kind.signature))
+    if isinstance(kind, types.NamedUniTuple):
+        return types.NamedUniTuple(_narrowed(kind.dtype), kind.count, kind.instance_class)
+    if isinstance(kind, types.NamedTuple):
+        return types.NamedTuple([_narrowed(member) for member in kind.types], kind.instance_class)
+    if isinstance(kind, types.Array) and kind.dtype == types.float64:
+        return kind.copy(dtype=types.float32)
+    return kind
+
+
+def kernel(signature: Any) -> Callable[[Callable[..., None]], Kernel]:
+    """Decorator: compile for exactly `signature`, on first use, through the disk cache."""
+    return lambda function: Kernel(function, signature)
+
+
+def shared(made: Kernel) -> Kernel:
+    """Decorator above ``@kernel``: its code defines symbols that other kernels refer to.
+
+    Numba copies what a function calls into each of its callers and optimises it anew in every one, level by
+    level. What is large and called everywhere is compiled once instead.
+    """
+    _SHARED.append(made)
+    return made
+
+
+def user_kernel(function: Any, signature: Any, argument: str) -> Kernel:
+    """Turn a user's ``@njit`` (or plain) function into a kernel of the given signature.
+
+    The user's own functions are compiled in every process, because what they refer to is not ours to track.
+
+    Raises
+    ------
+    TypeError
+        If it is not a function, or does not compile for `signature`.
+    """
+    if isinstance(function, Kernel):
+        return function
+    plain = _plain(function, argument)
+    made = Kernel(plain, signature, cached=False)
+    # Compile now: a user wants the error here, not in the first long run.
+    _compiling(lambda: made.dispatcher, plain, signature.args, argument)
+    return made
+
+
+def user_function(function: Any, arguments: tuple[Any, ...], argument: str) -> python_types.FunctionType:
+    """A user's ``@njit`` (or plain) function, after it was compiled for `arguments` and called with them.
+
+    Raises
+    ------
+    TypeError
+        If it is not a function, does not compile, or raises.
+    """
+    plain = _plain(function, argument)
+    dispatcher = njit(**OPTIONS)(plain)
+    kinds = tuple("array" if JIT_DISABLED else numba.typeof(a) for a in arguments)
+    _compiling(lambda: interruptible(lambda: dispatcher(*arguments)), plain, kinds, argument)
+    return plain
+
+
+def _plain(function: Any, argument: str) -> python_types.FunctionType:
+    function = getattr(function, "py_func", function)
+    if not isinstance(function, python_types.FunctionType):
+        raise TypeError(f"{argument} must be a function (plain or @njit), got {type(function).__name__}.")
+    return function
+
+
+def _compiling(
+    call: Callable[[], object], function: Callable[..., Any], arguments: tuple[Any, ...], argument: str
+) -> None:
+    """``call()``, with one sentence for whatever stops it."""
+    try:
+        call()
+    except Exception as error:
+        known = isinstance(error, NumbaError | TypeError) or JIT_DISABLED
+        reason = first_reason(error) if known else f"{type(error).__name__}: {first_reason(error)}"
+        raise TypeError(
+            f"{argument} ({function.__name__}) does not {'compile' if known else 'work'} for the arguments "
+            f"({', '.join(str(a) for a in arguments)}): {reason}"
+        ) from error
+
+
+def first_reason(error: Exception) -> str:
+    """The first line of a Numba error that says what is wrong rather than where."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    return next((line for line in lines if not line.startswith("Failed in")), str(error))
+
+
+# ---------------------------------------------------------------------------------------- the disk cache
+
+
+class _CheckedCache(_CACHE):
+    """One file per kernel and machine: checksum, then the pickled compile result."""
+
+    def __init__(self, function: Callable[..., None], places: kernel_cache.Places) -> None:
+        self._function = function
+        self._places = places
+
+    @property
+    def cache_path(self) -> str:
+        return str(self._places.writable)
+
+    def _names(self, signature: Any, target: Any) -> tuple[str, str]:
+        """The name of the file, and what it shares with those of older code, which it replaces."""
+        machine = _digest(repr((target.codegen().magic_tuple(), platform.machine(), _settings())).encode())
+        # The name of a NamedTuple type does not tell its fields.
+        fields = [getattr(argument, "fields", ()) for argument in signature.args]
+        code_key = code_digest(self._function, f"{signature} {fields}")[:24]
+        whole = f"{self._function.__module__}.{self._function.__qualname__}"
+        name = re.sub(r"[^A-Za-z0-9_.]", "_", whole)[-80:]
+        # Two installations that share a folder do not displace each other's kernels.
+        origin = _digest(f"{whole} {self._function.__code__.co_filename}".encode())
+        # A kernel compiled for two types of arrays has two files, which do not displace each other.
+        precision = "float32." if "float32" in str(signature) else ""
+        stem = f"leapgrad.{name}.{precision}{machine[:12]}.{origin[:8]}."
+        return f"{stem}{code_key}.kernel", stem
+
+    def load_overload(self, sig: Any, target_context: Any) -> CompileResult | None:
+        target_context.refresh()
+        name, _ = self._names(sig, target_context)
+        for folder in self._places.readable:
+            content = kernel_cache.read(folder, name)
+            if content is not None:
+                # Whatever is wrong with it (written by a library that is no more), compiling mends it.
+                with suppress(Exception):
+                    return CompileResult._rebuild(target_context, *pickle.loads(content))
+        if self._places.writable is None:
+            kernel_cache.say_once("; ".join(self._places.refused))
+        return None
+
+    def save_overload(self, sig: Any, data: CompileResult) -> None:
+        folder = self._places.writable
+        if folder is None:
+            return
+        name, stem = self._names(sig, data.target_context)
+        try:
+            kernel_cache.write(folder, name, dumps(data._reduce()), stem)
+        except OSError as error:
+            # A full or vanished disk costs the next process a compilation, not this one its run.
+            if error.errno in DISK_TROUBLE:
+                kernel_cache.say_once(f"{folder}: {error.strerror}")
+
+    def enable(self) -> None: ...
+
+    def disable(self) -> None: ...
+
+    def flush(self) -> None: ...
+
+
+def _settings() -> tuple[Any, ...]:
+    """What compiled code depends on beside its source and the processor.
+
+    Without assertions (``python -O``) and documentation (``-OO``) the byte code of a kernel is another.
+    """
+    numba_settings = [getattr(_CONFIG, name, None) for name in SETTINGS]
+    versions = _NUMBA.__version__, llvmlite.__version__, np.__version__, sys.version
+    return *versions, sys.flags.optimize, *numba_settings
+
+
+def code_digest(function: Any, extra: str = "") -> str:
+    """Digest of a function's byte code and, recursively, of every global it refers to."""
+    return _digest(
+        "\n".join(_traits(function, set())).encode() + extra.encode() + f"{OPTIONS} {SYMBOLS}".encode()
+    )
+
+
+def _traits(thing: Any, seen: set[int]) -> Iterator[str]:
+    """Lines that change when the behaviour of `thing` may change, and do not change between processes."""
+    function = thing
+    for wrapper in ("function", "py_func", "_defn"):  # Kernel, Dispatcher, intrinsic
+        function = getattr(function, wrapper, function)
+    if isinstance(function, python_types.FunctionType):
+        if id(function) in seen:
+            return
+        seen.add(id(function))
+        yield from _code_traits(function.__code__)
+        yield from _traits(function.__defaults__ or (), seen)
+        for cell in function.__closure__ or ():
+            yield from _traits(cell.cell_contents, seen)
+        package = function.__module__.split(".")[0]
+        names = sorted(_names(function.__code__))
+        for name, value in _referred(function.__globals__, names, package, set()):
+            yield name
+            yield from _traits(value, seen)
+    elif isinstance(thing, tuple):
+        for entry in thing:
+            yield from _traits(entry, seen)
+    elif isinstance(thing, python_types.ModuleType):
+        yield f"{thing.__name__} {getattr(thing, '__version__', '')}"
+    elif isinstance(thing, np.ndarray):
+        yield f"{thing.dtype} {thing.shape} {_digest(np.ascontiguousarray(thing).tobytes())}"
+    elif isinstance(thing, (int, float, complex, str, bytes, np.generic, types.Type)):
+        yield repr(thing)
+    else:
+        yield f"{type(thing).__module__}.{type(thing).__qualname__}"
+
+
+def _referred(
+    namespace: dict[str, Any], names: list[str], package: str, seen: set[str]
+) -> Iterator[tuple[str, Any]]:
+    """What `names` stand for in a namespace, and in the modules of the same package that it holds."""
+    for name in names:
+        if name in namespace:
+            value = namespace[name]
+            yield name, value
+            if isinstance(value, python_types.ModuleType) and value.__name__.split(".")[0] == package:
+                if value.__name__ not in seen:
+                    seen.add(value.__name__)
+                    yield from _referred(vars(value), names, package, seen)
+
+
+def _names(code: python_types.CodeType) -> set[str]:
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, python_types.CodeType):
+            names |= _names(constant)
+    return names
+
+
+def _code_traits(code: python_types.CodeType) -> Iterator[str]:
+    yield f"{code.co_name} {code.co_code.hex()} {code.co_names} {code.co_varnames}"
+    for constant in code.co_consts:
+        if isinstance(constant, python_types.CodeType):
+            yield from _code_traits(constant)
+        else:
+            yield repr(constant)

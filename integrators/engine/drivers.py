@@ -1,0 +1,310 @@
+"""The two compiled loops: a program forwards, with tangent columns, and backwards, with cotangent columns.
+
+They know the program's operations, the tape, the range of the columns, overflow and the inputs; what an
+operation does to state and columns is a *stage*. A stage is a pair of compiled functions,
+
+``push(callback, second, layout, theta, operation, x, c, e, entry, parts, spare, spare_columns, work)``
+    s ← stage(s), and every tangent column ← ∂stage · column, in place; or into the spare arrays, and then it
+    returns True and the driver goes on with those. What the way back needs goes into the tape entry.
+``pull(callback, second, layout, theta, operation, x, c, e, entry,
+columns, spare, by_input, gradient, work)``
+    every cotangent column ← (∂stage)ᵀ · column, likewise; and by_input += (∂stage/∂x)ᵀ · column, gradient +=
+    (∂stage/∂θ)ᵀ · column where these are not empty.
+
+The loops are templates, compiled once for each built-in sort of recurrence (`kicks` for any field, `neural`,
+`cell_stage`) with its stage inside: a call through an address for every operation would take as long as the
+step of a small network.
+
+Columns are scaled by exact powers of two whenever they leave 2^±300, each by itself; the product is
+``ldexp(columns, exponent)``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from integrators.codegen.access import borrowed, flat, hold, put
+from integrators.codegen.compiled import helper, inlined
+from integrators.codegen.memory import aligned_empty, copy_into, fill_input
+
+from .scaling import mark_overflow, rescale
+
+__all__ = [
+    "BLOCK",
+    "COLUMNS",
+    "CONDENSE",
+    "COUNTS",
+    "KEEP",
+    "MATRIX",
+    "NOTHING",
+    "REPLAY",
+    "RUN",
+    "STACK",
+    "TABLE",
+    "TAPS",
+    "VECTOR",
+    "Block",
+    "Run",
+    "StageCall",
+    "Taps",
+    "factors_for",
+    "sweep_backward",
+    "sweep_forward",
+    "times",
+]
+
+Float = NDArray[np.float64]
+
+NOTHING, KEEP, CONDENSE, REPLAY = range(4)
+"""What a forward sweep does with the tape: nothing; keep what each stage saw; keep what a replay or a pull
+reads there, where a stage has something cheaper; push columns alone, along what is kept."""
+
+VECTOR, MATRIX, COLUMNS, STACK = (types.Array(types.float64, n, "C") for n in (1, 2, 3, 4))
+COUNTS, TABLE = (types.Array(types.int64, n, "C") for n in (1, 2))
+_I, _F, _B = types.int64, types.float64, types.boolean
+
+
+class Run(NamedTuple):
+    """A program and what it acts on, as the drivers read it."""
+
+    form: int  # of the program: a stage may act in several ways
+    body: Float  # (operations, 2), see `Program`
+    first: float
+    closing: float
+    n_steps: int
+    base: int  # the step whose first operation has tape entry 0
+    step: Float  # (m,)
+    inputs: Float  # (rows, n_inputs, 1 or m)
+    rows: NDArray[np.int64]  # input row of every tape entry of the whole run; empty without inputs
+    check_every: int  # steps between two looks at the range of the columns
+    tape: int  # NOTHING, KEEP, CONDENSE or REPLAY
+
+
+class Block(NamedTuple):
+    """State, tangent columns and book-keeping of a block of batch members; changed in place."""
+
+    state: Float  # (D, m)
+    columns: Float  # (D, k, m)
+    exponent: NDArray[np.int64]  # (k m,), see `column_scale`
+    overflowed: NDArray[np.int64]  # (m,): the check at which the state was no longer finite, else −1
+
+
+class Taps(NamedTuple):
+    """What enters and leaves a backward sweep on the way; an array of size 0 is not there.
+
+    Entry j belongs to step start + j, that from state start + j to the next.
+    """
+
+    forcing: Float  # (steps, D, m): cotangents of the state after each step, added there
+    nodes: (
+        Float  # (steps, rows, k, m): receives the cotangent of the state before each step, as if it were s_0
+    )
+    inputs: Float  # (steps, n_inputs, k, m): receives the cotangent of each step's input
+    exponents: NDArray[np.int64]  # (steps, k m): powers of two of the two above; as many rows as they have
+
+    @classmethod
+    def none(cls, dtype: Any = np.float64) -> Taps:
+        nodes, inputs = (np.zeros((0, 0, 0, 0), dtype) for _ in range(2))
+        return cls(np.zeros((0, 0, 0), dtype), nodes, inputs, np.zeros((0, 0), np.int64))
+
+
+class StageCall(NamedTuple):
+    """What a stage is told about the operation at hand."""
+
+    form: int
+    weight: float  # of the evaluation; c holds weight · h for every member
+    drift: float  # of the drift after it; e holds drift · h
+    tape: int
+
+
+RUN = types.NamedTuple((_I, MATRIX, _F, _F, _I, _I, VECTOR, COLUMNS, COUNTS, _I, _I), Run)
+BLOCK = types.NamedTuple((MATRIX, COLUMNS, COUNTS, COUNTS), Block)
+TAPS = types.NamedTuple((COLUMNS, STACK, STACK, TABLE), Taps)
+
+
+@helper
+def factors_for(h):
+    """Room for one factor a member, repeated so that the loops over it are long enough to pay."""
+    return aligned_empty(h.size * max(1, 128 // h.size), h.dtype)
+
+
+@helper
+def times(weight, h, c):
+    """c ← weight h, over and over."""
+    m = h.size
+    for start in range(0, c.size, m):
+        for q in range(m):
+            put(c, start + q, weight * h[q])
+
+
+@inlined
+def times_anew(weight, before, h, c):
+    """`times`, unless c holds the factors of this weight already; the weight."""
+    if weight != before:
+        times(weight, h, c)
+    return weight
+
+
+@inlined
+def sweep_forward(
+    push, view, workspace, spare_rows, callback, second, layout, theta, run, block, tape, nodes, start, stop
+):
+    """Steps [start, stop) of the run, in place; the closing operation too, if `stop` is the end.
+
+    Parameters
+    ----------
+    push, view, workspace, spare_rows : compiled functions
+        Of the stage: `view` makes of state and columns the parts that `push` works on, `spare_rows` says how
+        many rows of the state it writes elsewhere, `workspace` gives an owner of memory and what `push` sees.
+    tape : float64[:, :, ::1]
+        Entries from step ``run.base`` on; of size 0 with ``run.tape == NOTHING``.
+    nodes : float64[:, :, ::1]
+        Receives the state after step i in ``nodes[i + 1]``, unless its size is 0.
+    """
+    state, columns = borrowed(block.state), borrowed(block.columns)
+    body, h, inputs, input_rows = (
+        borrowed(run.body),
+        borrowed(run.step),
+        borrowed(run.inputs),
+        borrowed(run.rows),
+    )
+    tape, nodes = borrowed(tape), borrowed(nodes)
+    D, m = state.shape
+    k = columns.shape[1]
+    rows = spare_rows(run.form, D)
+    own_spare, own_columns = np.empty((rows, m), h.dtype), np.empty((rows, k, m), h.dtype)
+    spare, spare_columns = borrowed(own_spare), borrowed(own_columns)
+    own_x, own_c, own_e = np.empty((inputs.shape[1], m), h.dtype), factors_for(h), factors_for(h)
+    x, c, e = borrowed(own_x), borrowed(own_c), borrowed(own_e)
+    own_work, work = workspace(layout, run.form, D, k, m, h.dtype)
+    parts = view(run.form, state, columns)
+    operations, swapped, weight_c, weight_e = body.shape[0], False, np.nan, np.nan
+    kept, keep_nodes = run.tape != NOTHING, nodes.size > 0
+
+    for i in range(start, stop):
+        last = i + 1 == run.n_steps
+        for j in range(operations + 1):
+            closing = j == operations
+            if closing and keep_nodes:
+                nodes[i + 1] = state
+            if closing and not (last and run.closing != 0.0):
+                continue
+            weight = run.closing if closing else run.first if i == 0 and j == 0 else body[j, 0]
+            drift = 0.0 if closing else body[j, 1]
+            if weight != 0.0:
+                weight_c = times_anew(weight, weight_c, h, c)
+                fill_input(inputs, input_rows, i * operations + j, x)
+            if drift != 0.0:
+                weight_e = times_anew(drift, weight_e, h, e)
+            entry = tape[(i - run.base) * operations + j] if kept else state[:0]
+            operation = StageCall(run.form, weight, drift, run.tape)
+            if push(
+                callback, second, layout, theta, operation, x, c, e, entry, parts, spare, spare_columns, work
+            ):
+                state, spare, columns, spare_columns = spare, state, spare_columns, columns
+                parts = view(run.form, state, columns)
+                swapped = not swapped
+        if (i + 1) % run.check_every == 0 or last:
+            mark_overflow(state, i + 1, block.overflowed)
+            if k > 0:
+                rescale(flat(columns), block.exponent)
+    if swapped:
+        copy_into(flat(state), flat(block.state))
+        copy_into(flat(columns), flat(block.columns))
+    hold(own_spare)
+    hold(own_columns)
+    hold(own_x)
+    hold(own_c)
+    hold(own_e)
+    hold(own_work)
+
+
+@inlined
+def sweep_backward(
+    pull, workspace, spare_rows, callback, second, layout, theta, run, tape, columns, exponent, gradient,
+    taps, start, stop,
+):  # fmt: skip
+    """Steps [start, stop) of the run backwards, in place: the transposed factors in reversed order.
+
+    The columns enter as cotangents of the state after step stop − 1 (after the closing operation, if that
+    is the last) and leave as those of the state before step `start`. With `gradient`, which is summed over
+    columns and members, or with forcing they are not rescaled.
+    """
+    given, tape = borrowed(columns), borrowed(tape)
+    body, h, inputs, input_rows = (
+        borrowed(run.body),
+        borrowed(run.step),
+        borrowed(run.inputs),
+        borrowed(run.rows),
+    )
+    columns = given
+    D, k, m = columns.shape
+    rows = spare_rows(run.form, D)
+    own_spare, own_x = np.empty((rows, k, m), h.dtype), np.empty((inputs.shape[1], m), h.dtype)
+    own_c, own_e = factors_for(h), factors_for(h)
+    spare, x, c, e = borrowed(own_spare), borrowed(own_x), borrowed(own_c), borrowed(own_e)
+    asked_inputs, asked_nodes, forced = taps.inputs.size > 0, taps.nodes.size > 0, taps.forcing.size > 0
+    by_input = np.zeros((taps.inputs.shape[1] if asked_inputs else 0, k, m), h.dtype)
+    own_work, work = workspace(layout, run.form, D, k, m, h.dtype)
+    operations, swapped = body.shape[0], False
+    # The cotangent of a node belongs to a run that begins there: with the first weight, not the merged one.
+    apart = asked_nodes and run.first != body[0, 0]
+    node = np.empty((D if apart else 0, k, m), h.dtype)
+
+    for i in range(stop - 1, start - 1, -1):
+        at = i - start
+        if forced:
+            for f in range(D):
+                for r in range(k):
+                    for q in range(m):
+                        columns[f, r, q] += taps.forcing[at, f, q]
+        for turn in range(operations + 1):
+            j = operations - turn
+            if j == operations and (i + 1 < run.n_steps or run.closing == 0.0):
+                continue
+            closing = j == operations
+            weight = run.closing if closing else run.first if i == 0 and j == 0 else body[j, 0]
+            drift = 0.0 if closing else body[j, 1]
+            if weight != 0.0:
+                fill_input(inputs, input_rows, i * operations + j, x)
+            if drift != 0.0:
+                times(drift, h, e)
+            entry = tape[(i - run.base) * operations + j]
+            twice = apart and j == 0 and i > 0
+            if twice:
+                copy_into(flat(columns), flat(node))
+            for again in range(2 if twice else 1):
+                # First the node's own cotangent, then that of the run.
+                aside = twice and again == 0
+                own = run.first if aside else weight
+                if own != 0.0:
+                    times(own, h, c)
+                operation = StageCall(run.form, own, drift, run.tape)
+                if pull(
+                    callback, second, layout, theta, operation, x, c, e, entry, node if aside else columns,
+                    spare, by_input[: 0 if aside else by_input.shape[0]],
+                    gradient[: 0 if aside else gradient.size], work,
+                ):  # fmt: skip
+                    columns, spare = spare, columns
+                    swapped = not swapped
+        if asked_inputs:
+            taps.inputs[at] = by_input
+            by_input[:] = 0.0
+        if asked_nodes:
+            source = node if apart and i > 0 else columns
+            copy_into(flat(source[: taps.nodes.shape[1]]), flat(taps.nodes[at]))
+        if taps.exponents.size > 0:
+            taps.exponents[at] = exponent
+        if gradient.size == 0 and not forced and (i % run.check_every == 0 or i == 0):
+            rescale(flat(columns), exponent)
+    if swapped:
+        copy_into(flat(columns), flat(given))
+    hold(own_spare)
+    hold(own_x)
+    hold(own_c)
+    hold(own_e)
+    hold(own_work)

@@ -1,0 +1,115 @@
+"""The range of columns and states: exact powers of two taken out, and what left float64 marked."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from integrators.codegen.access import get
+from integrators.codegen.compiled import helper
+
+__all__ = ["mark_overflow", "rescale"]
+
+# Far from the limits 2^±1022 of float64 and 2^±126 of float32, so that a whole interval between two checks
+# fits in between, or one step of a cell that multiplies by 2^±700.
+LARGE = 2.0**300
+LARGE_32 = 2.0**50
+# Where entries of a column part by more powers of two than this, its largest is not brought to one, but only
+# as far down as leaves the small ones in range, and at most up to LARGE.
+GRADED, GRADED_32 = 300, 50
+
+
+@helper
+def largest_by_lane(columns, m, biggest):
+    """biggest[q % m] ← max(biggest[q % m], |columns|) for flat columns; biggest is a multiple of m long.
+
+    A running maximum in one variable would not vectorise; one per position does.
+    """
+    width = biggest.size
+    whole = columns.size - columns.size % width
+    for start in range(0, whole, width):
+        for q in range(width):
+            value = abs(get(columns, start + q))
+            biggest[q] = value if value > biggest[q] else biggest[q]
+    for f in range(whole, columns.size):
+        value = abs(columns[f])
+        q = f % m
+        biggest[q] = value if value > biggest[q] else biggest[q]
+
+
+@helper
+def scale_lane(columns, m, lane, factor):
+    for f in range(lane, columns.size, m):
+        columns[f] *= factor
+
+
+@helper
+def graded_shift(columns, m, position, shift):
+    """The part of `shift` by which a column can be brought down without losing its small entries.
+
+    A column of 2^600 and 2^-600 is as exact as any other, but no longer once it is divided by 2^600.
+    """
+    least = np.inf
+    for f in range(position, columns.size, m):
+        value = abs(columns[f])
+        if value < least and value > 0.0:
+            least = value
+    # One more step of this kind has to fit in.
+    most = min(GRADED, max(0, 1000 - shift)) if columns.itemsize == 8 else min(GRADED_32, max(0, 120 - shift))
+    if least == np.inf or shift - int(math.frexp(least)[1]) <= most:
+        return shift
+    return max((shift + int(math.frexp(least)[1])) // 2, shift - most)
+
+
+@helper
+def outside(biggest, large):
+    """How many of some non-negative numbers lie beyond `large` or below 1/large; zeros do not."""
+    found = 0
+    for q in range(biggest.size):
+        value = biggest[q]
+        found += int(value > large) | (int(value < 1.0 / large) & int(value != 0.0))
+    return found
+
+
+@helper
+def rescale(columns, exponent):
+    """Bring flat columns back into range by powers of two, counted in `exponent`.
+
+    There is one exponent for each column of each member, flat like a row of the columns, or one for each
+    member, which then holds for all of its columns.
+    """
+    m = exponent.size
+    repeats = max(1, 64 // m)
+    large = LARGE if columns.itemsize == 8 else LARGE_32
+    biggest = np.zeros(repeats * m, columns.dtype)
+    largest_by_lane(columns, m, biggest)
+    if outside(biggest, large) == 0:
+        return
+    for q in range(m):
+        top = biggest[q]
+        for r in range(1, repeats):
+            top = max(top, biggest[r * m + q])
+        if (top > large or top < 1.0 / large) and top != 0.0 and top < np.inf:
+            shift = int(math.frexp(top)[1])
+            if shift > 0:
+                shift = graded_shift(columns, m, q, shift)
+            if shift != 0:
+                # Two factors: 2^-shift alone may not be representable.
+                half = shift // 2
+                for part in (half, shift - half):
+                    scale_lane(columns, m, q, math.ldexp(1.0, -part))
+                exponent[q] += shift
+
+
+@helper
+def mark_overflow(state, step, overflowed):
+    """overflowed[q] ← step for every member whose state is no longer finite, unless it was marked before."""
+    d, m = state.shape
+    total = np.zeros(m, state.dtype)
+    for i in range(d):
+        for q in range(m):
+            total[q] += state[i, q] * 0.0
+    for q in range(m):
+        if total[q] != 0.0 and overflowed[q] < 0:  # 0·inf and 0·nan are nan, which differs from 0
+            overflowed[q] = step

@@ -1,0 +1,229 @@
+"""Activation functions σ with their derivatives, bounds and symbolic forms: one record each.
+
+The compiled side is `activate`, which fills σ(z) and σ'(z) for a flat array; it is chosen by the record's
+integer `code`, so that one compiled field serves every activation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from integrators.codegen.arithmetic import LOWEST, exp_negative, fma
+from integrators.codegen.compiled import helper
+from integrators.naming import nearest
+from integrators.values import ByValue, portable
+
+__all__ = ["ACTIVATIONS", "TANH", "Activation", "activate", "tanh"]
+
+TANH, LOGISTIC, RELU, IDENTITY, SIN, ARCTAN, SOFTSIGN, ERF = range(8)
+TWO_OVER_SQRT_PI = 1.1283791670955126
+
+
+@helper
+def tanh(x):
+    """(tanh x, sech² x): with t = 1 − e and e = exp(−2|x|), t/(1+e) and 4e/(1+e)².
+
+    The quotient is corrected by its residual, which makes tanh correct to 2 units in the last place for
+    every double; sech² keeps its relative accuracy where 1 − tanh² would cancel.
+    """
+    u = -2.0 * abs(x)
+    t, e = exp_negative(LOWEST if u < LOWEST else u)
+    one_plus_e = 1.0 + e
+    rest = e - (one_plus_e - 1.0)
+    w = 1.0 / one_plus_e
+    s = t * w
+    s = fma(w, fma(-s, rest, fma(-s, one_plus_e, t)), s)
+    return math.copysign(s, x), 0.0 if u < LOWEST else 4.0 * e * (w * w)
+
+
+@helper
+def _logistic(x):
+    """(1/(1 + e^−x), e^−|x|/(1 + e^−|x|)²), both with full relative accuracy in either tail."""
+    u = -abs(x)
+    _, e = exp_negative(LOWEST if u < LOWEST else u)
+    e = 0.0 if u < LOWEST else e
+    w = 1.0 / (1.0 + e)
+    return w if x >= 0.0 else e * w, e * (w * w)
+
+
+@helper
+def activate(code, z, s, ds):
+    """Fill s = σ(z) and ds = σ'(z) for three flat arrays of one length.
+
+    Parameters
+    ----------
+    code : int
+        `Activation.code`.
+    z, s, ds : float64[::1]
+        Pre-activations, values, derivatives.
+    """
+    n = z.size
+    if code == TANH:
+        for i in range(n):
+            s[i], ds[i] = tanh(z[i])
+    elif code == LOGISTIC:
+        for i in range(n):
+            s[i], ds[i] = _logistic(z[i])
+    elif code == RELU:
+        for i in range(n):
+            x = z[i]
+            s[i] = 0.0 if x < 0.0 else x
+            ds[i] = 1.0 if x > 0.0 else 0.0
+    elif code == IDENTITY:
+        for i in range(n):
+            s[i] = z[i]
+            ds[i] = 1.0
+    elif code == SIN:
+        for i in range(n):
+            x = z[i]
+            s[i] = math.sin(x)
+            ds[i] = math.cos(x)
+    elif code == ARCTAN:
+        for i in range(n):
+            x = z[i]
+            s[i] = math.atan(x)
+            ds[i] = 1.0 / fma(x, x, 1.0)
+    elif code == SOFTSIGN:
+        for i in range(n):
+            x = z[i]
+            w = 1.0 / (1.0 + abs(x))
+            # x·w would be inf·0 for x = ±inf; the quotient would be NaN too.
+            s[i] = math.copysign(1.0, x) if w == 0.0 else x * w
+            ds[i] = w * w
+    elif code == ERF:
+        for i in range(n):
+            x = z[i]
+            s[i] = math.erf(x)
+            ds[i] = TWO_OVER_SQRT_PI * math.exp(-x * x)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Activation(ByValue):
+    """σ with what the bounds and the proofs need to know about it.
+
+    Attributes
+    ----------
+    name : str
+    code : int
+        Selects the compiled form in `activate`.
+    lipschitz : float
+        L = sup |σ'|; the next float64 above where it is none (erf), so that bounds made of it are bounds.
+    bound : float
+        sup |σ|, possibly inf; rounded up likewise (arctan).
+    symbolic : callable
+        SymPy expression of σ for a SymPy argument.
+    smooth : bool
+        Whether σ' is continuous (false for relu, whose derivative at 0 is taken as 0, as in PyTorch).
+    """
+
+    name: str
+    code: int
+    lipschitz: float
+    bound: float
+    symbolic: Callable[[Any], Any]
+    smooth: bool = True
+
+    def __call__(self, z: ArrayLike) -> NDArray[np.float64]:
+        """σ(z), elementwise, in float64."""
+        return self.value_and_derivative(z)[0]
+
+    def derivative(self, z: ArrayLike) -> NDArray[np.float64]:
+        """σ'(z), elementwise, in float64."""
+        return self.value_and_derivative(z)[1]
+
+    def value_and_derivative(self, z: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(σ(z), σ'(z)), elementwise, by the code that the recurrences run."""
+        array = np.asarray(z, dtype=np.float64)
+        flat = np.ascontiguousarray(array).ravel()
+        s, ds = np.empty_like(flat), np.empty_like(flat)
+        activate(self.code, flat, s, ds)
+        return s.reshape(array.shape), ds.reshape(array.shape)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if ACTIVATIONS.get(self.name) is self:
+            return _named, (self.name,)
+        return Activation, tuple(portable(getattr(self, field.name)) for field in fields(self))
+
+    def __copy__(self) -> Activation:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Activation:
+        return self
+
+    def __repr__(self) -> str:
+        return f"Activation({self.name}, sup|σ'|={self.lipschitz:g}, sup|σ|={self.bound:g})"
+
+
+def _named(name: str) -> Activation:
+    return ACTIVATIONS[name]
+
+
+def _sympy(name: str) -> Callable[[Any], Any]:
+    """A function of SymPy, imported when called: SymPy is slow to import and kernels do not need it."""
+
+    def symbolic(z: Any) -> Any:
+        import sympy
+
+        return getattr(sympy, name)(z)
+
+    return symbolic
+
+
+def _symbolic_relu(z: Any) -> Any:
+    import sympy
+
+    return sympy.Max(0, z)
+
+
+def _symbolic_logistic(z: Any) -> Any:
+    import sympy
+
+    return 1 / (1 + sympy.exp(-z))
+
+
+_RECORDS = (
+    Activation("tanh", TANH, 1.0, 1.0, _sympy("tanh")),
+    Activation("logistic", LOGISTIC, 0.25, 1.0, _symbolic_logistic),
+    Activation("relu", RELU, 1.0, math.inf, _symbolic_relu, smooth=False),
+    Activation("identity", IDENTITY, 1.0, math.inf, lambda z: z),
+    Activation("sin", SIN, 1.0, 1.0, _sympy("sin")),
+    Activation("arctan", ARCTAN, 1.0, math.nextafter(math.pi / 2, math.inf), _sympy("atan")),
+    Activation("softsign", SOFTSIGN, 1.0, 1.0, lambda z: z / (1 + abs(z))),
+    Activation("erf", ERF, math.nextafter(TWO_OVER_SQRT_PI, math.inf), 1.0, _sympy("erf")),
+)
+
+# What the libraries of networks call them; upper and lower case are one.
+_ALSO_CALLED = {"sigmoid": "logistic", "linear": "identity", "atan": "arctan", "sine": "sin"}
+
+
+class _Activations(Mapping[str, Activation]):
+    def __init__(self, records: tuple[Activation, ...]) -> None:
+        self._records = {r.name: r for r in records}
+
+    def __getitem__(self, name: str) -> Activation:
+        record = self._records.get(name) if isinstance(name, str) else None
+        if record is None and isinstance(name, str):
+            other = name.strip().lower()
+            record = self._records.get(_ALSO_CALLED.get(other, other))
+        if record is None:
+            raise nearest("activation", name, self._records)
+        return record
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._records)
+
+    def __reduce__(self) -> str:
+        return "ACTIVATIONS"
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+
+ACTIVATIONS: Mapping[str, Activation] = _Activations(_RECORDS)
+"""Name → record of every activation."""

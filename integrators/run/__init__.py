@@ -1,0 +1,1 @@
+"""Runs: what users pass, checked once, and the forward and backward sweeps over it."""

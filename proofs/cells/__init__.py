@@ -1,0 +1,1 @@
+"""Statements about recurrent cells and activation functions."""

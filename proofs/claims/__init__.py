@@ -1,0 +1,1 @@
+"""Claims of papers that are decided by a counterexample or a proof."""

@@ -1,0 +1,1 @@
+"""Statements about schemes: order, symmetry, symplecticity, stability."""

@@ -1,0 +1,1 @@
+"""Jacobians, their norms and singular values, growth exponents, gradient profiles."""

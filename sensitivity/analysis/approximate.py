@@ -1,0 +1,151 @@
+"""Approximate gradients beside the exact one: truncated backpropagation, and RFLO for the leaky cell."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from integrators.fields.activations import ACTIVATIONS
+from integrators.validation import as_array, as_count
+from integrators.values import ByValue
+from sensitivity.recurrences.cell import CellRecurrence
+
+__all__ = ["Agreement", "agreement", "rflo_gradient", "truncated_gradient"]
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement(ByValue):
+    """How an approximate gradient g lies to the exact one G.
+
+    Attributes
+    ----------
+    angle : float
+        Between g and G, in radians; NaN if one of them is zero.
+    norm_ratio : float
+        ‖g‖/‖G‖.
+    """
+
+    angle: float
+    norm_ratio: float
+
+    def __repr__(self) -> str:
+        return f"<Agreement: {math.degrees(self.angle):.4g}° off, {self.norm_ratio:.4g} of the length>"
+
+
+def agreement(approximate: ArrayLike, exact: ArrayLike) -> Agreement:
+    """Angle and norm ratio of two gradients of one shape.
+
+    The angle is 2 atan2(‖u − v‖, ‖u + v‖) of the unit vectors, which keeps its digits near 0 and near π,
+    where arccos loses half of them.
+    """
+    g, G = (
+        as_array(v, name, tuple(range(33))).ravel()
+        for v, name in ((approximate, "approximate"), (exact, "exact"))
+    )
+    if g.shape != G.shape:
+        raise ValueError(f"approximate has {g.size} entries and exact {G.size}; they must be of one shape.")
+    sizes = [float(np.linalg.norm(v)) for v in (g, G)]
+    if 0.0 in sizes:
+        return Agreement(math.nan, sizes[0] / sizes[1] if sizes[1] else math.nan)
+    u, v = g / sizes[0], G / sizes[1]
+    angle = 2.0 * math.atan2(float(np.linalg.norm(u - v)), float(np.linalg.norm(u + v)))
+    return Agreement(angle, sizes[0] / sizes[1])
+
+
+def _of_every_state(run: CellRecurrence, cotangents: ArrayLike) -> Float:
+    """∂C/∂s_i, checked, shape (*lanes, N + 1, D)."""
+    given = as_array(cotangents, "cotangents", len(run.shape) + 2)
+    wanted = (*run.shape, run.n_steps + 1, run.cell.dim)
+    if given.shape != wanted:
+        raise ValueError(f"cotangents has shape {given.shape}; this run asks for {wanted}.")
+    return given
+
+
+def truncated_gradient(run: CellRecurrence, cotangents: ArrayLike, window: int) -> Float:
+    """Backpropagation truncated at every `window` steps: ∂C/∂θ with the state taken as constant there.
+
+    Parameters
+    ----------
+    run : CellRecurrence
+    cotangents : array_like, shape (*lanes, N + 1, D)
+        ∂C/∂s_i, as for `CellRecurrence.backpropagate`.
+    window : int
+        Steps of a piece; window ≥ N gives the exact gradient.
+
+    Returns
+    -------
+    ndarray, shape (F,)
+        By the free parameters, as `CellRecurrence.backpropagate`.
+
+    Raises
+    ------
+    ValueError
+        For a cell that counts its steps (Nesterov's), unless every piece begins where its count does: a piece
+        would be another recurrence.
+    """
+    window, N = as_count(window, "window", least=1), run.n_steps
+    given = _of_every_state(run, cotangents)
+    pieces = [(start, min(start + window, N)) for start in range(0, N, window)]
+    clock = run.cell.clock(N)
+    if any(not np.array_equal(run.cell.clock(stop - start), clock[start:stop]) for start, stop in pieces):
+        raise ValueError(
+            f"{run.cell.name} counts its steps, so that a piece of {window} is another recurrence; take a "
+            f"window of {N} or more, or a multiple of the steps between two restarts."
+        )
+    states, total = run.states(), np.zeros(run.cell.free.size)
+    for start, stop in pieces:
+        own = given[..., start : stop + 1, :].copy()
+        own[..., 0, :] = 0.0  # what reaches the first state goes no further
+        total += run.piece(states[..., start, :], start, stop).backpropagate(own).theta
+    return total
+
+
+def rflo_gradient(run: CellRecurrence, cotangents: ArrayLike) -> Float:
+    """Murray's local rule for the leaky cell: ∂C/∂θ with (1 − 1/τ) I in place of every one-step Jacobian.
+
+    Parameters
+    ----------
+    run : CellRecurrence
+        Of a "leaky" cell.
+    cotangents : array_like, shape (*lanes, N + 1, D)
+        ∂C/∂h_i. Murray feeds errors back by a fixed random matrix B; hand over B e_i for that.
+
+    Returns
+    -------
+    ndarray, shape (F,)
+
+    Notes
+    -----
+    With λ_i = ∂C/∂h_i and μ_i = λ_i + (1 − 1/τ) μ_{i+1} the gradient is Σ (1/τ) (μ_i ∘ σ'(a_i)) h_{i−1}ᵀ,
+    the sum of λ_i against the eligibility traces of J. M. Murray, eLife 8 (2019) e43299.
+    It is not a gradient of anything; `agreement` tells how far it is from one.
+    """
+    cell = run.cell
+    if cell.kind.name != "leaky" or cell.plan.layers > 1:
+        raise ValueError(f"RFLO is defined for the leaky cell, not for {cell!r}.")
+    given = _of_every_state(run, cotangents).reshape(run.problem.n_lanes, -1, cell.dim)
+    states = run.states().reshape(given.shape)
+    x, h = run.drive(), run.problem.steps[:, None]
+    p = cell.parameters
+    before = states[:, :-1]
+    a = before @ p["W"].T + p["b"] + (x @ p["V"].T if cell.n_inputs else 0.0)
+    names = {record.code: name for name, record in ACTIVATIONS.items()}
+    slope = ACTIVATIONS[names[int(p["activation"])]].derivative(a)
+    mu, weights = np.zeros_like(given[:, 0]), np.empty_like(before)
+    for i in range(run.n_steps - 1, -1, -1):
+        mu = given[:, i + 1] + (1.0 - h) * mu
+        weights[:, i] = h * mu * slope[:, i]
+    gradient = np.zeros(cell.theta.size)
+    parts = cell.unpack(gradient)[0]
+    parts["W"][...] = np.einsum("lni,lnj->ij", weights, before)
+    parts["b"][...] = weights.sum(axis=(0, 1))
+    if cell.n_inputs:
+        parts["V"][...] = np.einsum(
+            "lni,lnj->ij", weights, np.broadcast_to(x, (*weights.shape[:2], x.shape[-1]))
+        )
+    return cell.gradient_by_free(gradient)

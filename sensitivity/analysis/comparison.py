@@ -1,0 +1,179 @@
+"""Many recurrences side by side: ‖∂h_n/∂h_0‖ against n, ‖∂h_N/∂h_i‖ against i, growth exponents."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integrators.engine.blocks import one_blas_thread, progress_bar
+from integrators.run.problem import TrajectoryOverflow
+from integrators.validation import as_count
+from integrators.values import ByValue
+from sensitivity.recurrences.recurrence import Recurrence, Scaled
+
+from .growth import growth_exponents
+from .profile import gradient_profile
+from .singular import block_rows, block_slice
+from .stacks import spectral_norms
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Comparison", "Gradients", "compare"]
+
+Float = NDArray[np.float64]
+POINTS, EXPONENTS = 40, 3
+
+
+@dataclass(frozen=True, eq=False)
+class Gradients(ByValue):
+    """What is known of one recurrence.
+
+    Attributes
+    ----------
+    name, block : str
+        h is this block of the state; "state" is the whole.
+    log_norms : ndarray, shape (points,)
+        ln ‖∂h_n/∂h_0‖₂ at the n of `Comparison.steps`; NaN where the trajectory left float64.
+    log_profile : ndarray, shape (places,)
+        ln ‖∂h_N/∂h_i‖₂ at the i of `Comparison.index`.
+    exponents, errors : ndarray, shape (k,)
+        Growth per step of the whole state, the largest first, with standard errors.
+    """
+
+    name: str
+    block: str
+    log_norms: Float
+    log_profile: Float
+    exponents: Float
+    errors: Float
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison(ByValue):
+    """Recurrences of one length side by side.
+
+    Attributes
+    ----------
+    models : tuple of Gradients
+    n_steps : int
+    steps, index : ndarray of int
+        The n of the norms, evenly spread in the logarithm; the i of the profiles, evenly spread.
+    """
+
+    models: tuple[Gradients, ...]
+    n_steps: int
+    steps: NDArray[np.int64]
+    index: NDArray[np.int64]
+
+    def plot(self, title: str = "") -> Figure:
+        """Norms, profiles and exponents in one figure."""
+        from sensitivity.figures.comparison_figure import plot_comparison
+
+        return plot_comparison(self, title)
+
+    def columns(self) -> dict[str, list[float | str]]:
+        """One row for every number: model, quantity, its n or i or number, value, standard error."""
+        rows: list[tuple[str, str, float, float, float]] = []
+        for model in self.models:
+            parts = (
+                ("log_norm", self.steps, model.log_norms, None),
+                ("log_profile", self.index, model.log_profile, None),
+                ("exponent", np.arange(1, model.exponents.size + 1), model.exponents, model.errors),
+            )
+            for quantity, places, values, errors in parts:
+                wrong = np.zeros(values.size) if errors is None else errors
+                rows += [
+                    (model.name, quantity, int(place), float(value), float(error))
+                    for place, value, error in zip(places, values, wrong, strict=True)
+                ]
+        header = ("model", "quantity", "index", "value", "standard_error")
+        return {name: [row[column] for row in rows] for column, name in enumerate(header)}
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {', '.join(m.name for m in self.models)}; N = {self.n_steps}>"
+
+
+def compare(recurrences: Mapping[str, Recurrence], *, progress: bool | None = None) -> Comparison:
+    """Gradients of several recurrences, each in its default block.
+
+    Parameters
+    ----------
+    recurrences : mapping
+        Name → recurrence with one lane, such as ``unroll(lstm(64), 1000)``; all of one length.
+    progress : bool, optional
+
+    Returns
+    -------
+    Comparison
+        NaN for a recurrence whose trajectory leaves float64.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or they differ in length, or one has several lanes.
+    """
+    if not isinstance(recurrences, Mapping) or not recurrences:
+        raise TypeError(f"recurrences must be a mapping of names to recurrences, got {recurrences!r}.")
+    for name, recurrence in recurrences.items():
+        if not isinstance(name, str) or not hasattr(recurrence, "pushforward"):
+            raise TypeError(
+                f"recurrences must map names to recurrences such as unroll(cell, n_steps), got {name!r}: "
+                f"{recurrence!r}."
+            )
+    lengths = {name: recurrence.n_steps for name, recurrence in recurrences.items()}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f"recurrences of one length are compared; got {lengths or 'none'}.")
+    n_steps = as_count(next(iter(lengths.values())), "n_steps", least=1)
+    several = [name for name, recurrence in recurrences.items() if math.prod(recurrence.shape) != 1]
+    if several:
+        raise ValueError(f"{several[0]} has {recurrences[several[0]].shape} lanes; give it one.")
+    steps = np.unique(np.geomspace(1, n_steps, POINTS).round().astype(np.int64))
+    index = np.unique(np.linspace(0, n_steps, POINTS).round().astype(np.int64))
+    found = []
+    # Held throughout: setting the number of BLAS threads anew for every small matrix costs more than its
+    # norm; all models together took three times the processor time.
+    with one_blas_thread(), progress_bar(len(recurrences), "models", "model", progress) as tick:
+        for name, recurrence in recurrences.items():
+            found.append(_gradients(name, recurrence, steps, index))
+            tick()
+    return Comparison(tuple(found), n_steps, steps, index)
+
+
+def _gradients(
+    name: str, recurrence: Recurrence, steps: NDArray[np.int64], index: NDArray[np.int64]
+) -> Gradients:
+    k = min(EXPONENTS, recurrence.state_size)
+    block = recurrence.default_block
+    try:
+        growth = growth_exponents(recurrence, k=k)
+        return Gradients(
+            name,
+            block,
+            _log_norms(recurrence, steps),
+            gradient_profile(recurrence, at=index).log_norms.reshape(-1),
+            growth.exponents.reshape(-1),
+            growth.standard_error.reshape(-1),
+        )
+    except TrajectoryOverflow:
+        nothing = (np.full(size, np.nan) for size in (steps.size, index.size, k, k))
+        return Gradients(name, block, *nothing)
+
+
+def _log_norms(recurrence: Recurrence, steps: NDArray[np.int64]) -> Float:
+    """ln of the norm of the default block after each of some numbers of steps, from one sweep."""
+    part, norms = block_slice(recurrence, None), np.full(steps.size, -np.inf)
+
+    def visit(lanes: slice, step: int, columns: Scaled) -> None:
+        mantissa, exponent = spectral_norms(replace(columns, values=columns.values[:, part]))
+        if mantissa[0] > 0.0:
+            norms[np.searchsorted(steps, step)] = math.log(mantissa[0]) + math.log(2.0) * exponent[0]
+
+    start = np.eye(recurrence.state_size)[:, part]
+    recurrence.propagate(start, steps.tolist(), visit, rows=block_rows(recurrence, None))
+    return norms

@@ -1,0 +1,127 @@
+"""What the two ways to the largest singular values cost: the full product, and Lanczos sweeps.
+
+Lanczos pays where a sweep of single columns is much cheaper than the product of all of them, and few sweeps
+do. A sweep of one batch member takes as long as one of eight, since its products are with vectors and it
+evaluates every step anew. So the model counts products with d × d matrices, pointwise work and the size of a
+group, and it knows how many iterations a kind of recurrence usually takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from integrators.fields.neural import NeuralField
+from integrators.run.cell_problem import CellProblem
+from integrators.run.problem import Problem
+
+__all__ = [
+    "ITERATIONS",
+    "SWEEPS_OF_A_CELL",
+    "SWEEPS_OF_A_FIELD",
+    "USUAL",
+    "Structure",
+    "expected_iterations",
+    "iterations_that_pay",
+    "structure_of",
+]
+
+# Seconds, measured with ``python -m benchmarks.norm_methods`` on one core of 2 GHz (AVX-512); only their
+# ratios matter. Full product: an operation of a product with large matrices, the size at which such a product
+# takes twice as long, a slope applied to a column, an SVD over d³. With 50 steps the model has 0.3, 1.8 and
+# 12 ms for vanilla with d = 48, 100 and 200; measured: 0.5, 1.9 and 11.
+FULL_PRODUCT, HALF_SPEED, FULL_SLOPE, SVD = 8e-12, 60, 2.5e-10, 3e-10
+# An iteration of a group: Python; an entry of a matrix in a product with up to 16 vectors; a pointwise
+# number, for the group and for each member. With d = 100 the model has 1.6, 4.2 and 5.8 ms for vanilla, gru
+# and lstm with one member (measured: 1.5, 4.1 and 7.1), and 2.2, 6.9 and 10 ms with sixteen (measured: 2.2,
+# 5.8 and 9.9).
+CALL, SWEEP_ENTRY, MEMBERS_AT_ONCE, POINT, POINT_OF_A_MEMBER = 4.5e-4, 1.8e-10, 16, 4.2e-8, 3.9e-9
+# Products with W in an iteration: there and back, and both evaluate the step of a cell once more. A network's
+# field keeps its slopes.
+SWEEPS_OF_A_CELL, SWEEPS_OF_A_FIELD = 8, 4
+
+# Iterations to 1e-10 at the published start, d = 48 … 200; 6 where nothing else is known.
+USUAL = 6
+ITERATIONS = {
+    "irnn": 1,
+    "scornn": 1,
+    "enrnn": 1,
+    "urnn": 1,
+    "scurnn": 4,
+    "exprnn": 7,
+    "leaky": 8,
+    "staggered": 10,
+    "antisymmetric": 11,
+    "gated_antisymmetric": 19,
+    "nesterov_lstm": 26,
+    "cornn": 30,
+    "cornn_imex": 30,
+    "momentum_lstm": 50,
+    "sbo": 100,
+    "sbo_heavy_ball": 100,
+    "sbo_nesterov": 100,
+    "unicornn": 200,
+}
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a step is made of.
+
+    Attributes
+    ----------
+    d : int
+        Neurons.
+    products : float
+        Products with d × d matrices in a step.
+    pointwise : float
+        Numbers computed and slopes applied, for a neuron.
+    sweeps : int
+        Products with each matrix in an iteration, times two for multiplying and adding.
+    """
+
+    d: int
+    products: float
+    pointwise: float
+    sweeps: int
+
+
+def structure_of(problem: Problem) -> Structure | None:
+    """The structure of a cell or of a network's field; None for a field of which nothing is known."""
+    if isinstance(problem, CellProblem):
+        plan = problem.cell.plan
+        own = plan.recurrent * plan.source + plan.second * (plan.recurrent if plan.tied else plan.hidden)
+        above = (plan.layers - 1) * (plan.input_to - plan.input_from)
+        pointwise = plan.first + plan.second + len(plan.out_pairs) + len(plan.hidden_pairs)
+        products = plan.layers * own + above
+        return Structure(problem.cell.d, products, plan.layers * pointwise, SWEEPS_OF_A_CELL)
+    if isinstance(problem.field, NeuralField):
+        return Structure(problem.field.dim, 1.0, 0.5, SWEEPS_OF_A_FIELD)
+    return None
+
+
+def iterations_that_pay(structure: Structure, steps: int, width: int, group: int) -> float:
+    """Lanczos iterations that take as long as the full product.
+
+    Parameters
+    ----------
+    structure : Structure
+    steps : int
+        Evaluations of it in a run.
+    width : int
+        Columns of the full product.
+    group : int
+        Batch members that are iterated together.
+    """
+    d, s = structure.d, structure
+    full = width**3 * SVD + steps * width * (
+        2.0 * s.products * d * (d + HALF_SPEED) * FULL_PRODUCT + s.pointwise * d * FULL_SLOPE
+    )
+    entries = s.sweeps * s.products * d * d * max(1.0, group / MEMBERS_AT_ONCE)
+    point = s.pointwise * d * (POINT + POINT_OF_A_MEMBER * group)
+    return full * group / (CALL + steps * (entries * SWEEP_ENTRY + point))
+
+
+def expected_iterations(problem: Problem, k: int) -> float:
+    """Iterations that a recurrence of this kind takes for its k largest values."""
+    one = ITERATIONS.get(problem.cell.kind.name, USUAL) if isinstance(problem, CellProblem) else USUAL
+    return one if k == 1 else 2.0 * (one + 2.0 * (k - 1))

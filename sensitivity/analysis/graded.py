@@ -1,0 +1,196 @@
+"""All singular values of a product of many Jacobians, however far they lie apart.
+
+The product is factored by QR on the way, J = Q R_n … R_1, and the triangular product is kept with one power
+of two for every row. Its rows then fall off like the singular values, and a few QR iterations on the scaled
+matrix bring it to diagonal form without ever adding numbers of very different size (G. W. Stewart, *SIAM J.
+Matrix Anal. Appl.* 16 (1995) 1–15; R. Mathias, G. W. Stewart, *Linear Algebra Appl.* 182 (1993) 91–100).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from integrators.engine.blocks import Ticker, one_blas_thread, run_blocks
+from integrators.fields.field import Field
+from integrators.run.problem import Inputs
+from integrators.schemes.table import Scheme
+from integrators.validation import as_count
+from sensitivity.recurrences.arguments import as_recurrence
+from sensitivity.recurrences.recurrence import Recurrence
+
+from .factoring import factor_product, panel_length
+from .growth import Stops
+from .singular import block_rows, block_slice
+
+__all__ = ["graded_singular_values", "log_singular_values"]
+
+Float = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+LOG_2 = math.log(2.0)
+# About what a lane takes at the end, over the cube of its dimension.
+GRADED_SECONDS = 2e-8
+# Coupling falls by the squared ratio of two values in a sweep: what still couples after so many lies within
+# a tenth, and is finished by an ordinary SVD.
+SWEEPS = 100
+# The square of a relative off-diagonal entry is what it moves a singular value by.
+DECOUPLED = 1e-10
+
+
+def log_singular_values(
+    field: Field | Recurrence,
+    scheme: str | Scheme | None = None,
+    step: ArrayLike | None = None,
+    n_steps: int | None = None,
+    y0: ArrayLike | None = None,
+    p0: ArrayLike | None = None,
+    inputs: Inputs = None,
+    block: str | None = None,
+    *,
+    qr_every: int | None = None,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> Float:
+    """Natural logarithms of all singular values of ∂y_N/∂y_0, descending; shape (*step.shape, d).
+
+    Parameters and errors are those of `jacobian`; `qr_every` as in `growth_exponents`. Memory does not
+    depend on N. Values 10^±300 and more apart keep their relative accuracy, which those of the plain
+    product lose below 2^-53 ‖J‖. A zero singular value gives −inf, and so does one that a single step brings
+    below the round-off of that step, which float64 cannot tell from zero. As for `jacobian`, an entry of a
+    column that falls more than about 2^1000 below the largest of its own column, on the way, may become zero:
+    a product that turns round after that is not resolved.
+    """
+    recurrence = as_recurrence(
+        field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
+    )
+    part = block_slice(recurrence, block)
+    width = part.stop - part.start
+    lanes = int(np.prod(recurrence.shape))
+    n_steps = recurrence.n_steps
+    if n_steps == 0 or lanes == 0:
+        return np.zeros((*recurrence.shape, width))
+    every = panel_length(width, None if qr_every is None else as_count(qr_every, "qr_every", least=1))
+    product = _RowScaled(lanes, width)
+    q = factor_product(
+        recurrence,
+        np.eye(recurrence.state_size)[:, part],
+        Stops([n_steps], every),
+        product,
+        rows=block_rows(recurrence, block),
+    )
+    logs = np.full((lanes, width), np.nan)
+
+    def finish(block: slice, ticker: Ticker) -> None:
+        for i in range(lanes)[block]:
+            if np.isfinite(product.mantissa[i]).all() and np.isfinite(q[i]).all():
+                logs[i] = graded_singular_values(q[i, part], product.mantissa[i], product.exponent[i])
+            ticker()
+
+    with one_blas_thread():
+        run_blocks(
+            lanes,
+            1,
+            finish,
+            total=lanes,
+            seconds=lanes * (1e-4 + GRADED_SECONDS * width**3),
+            label="singular values",
+            threads=threads,
+            progress=progress,
+        )
+    return logs.reshape(*recurrence.shape, width)
+
+
+class _RowScaled:
+    """A product of upper triangular matrices, row i being mantissa[i] · 2^exponent[i]."""
+
+    def __init__(self, lanes: int, width: int) -> None:
+        self.mantissa = np.broadcast_to(np.eye(width), (lanes, width, width)).copy()
+        self.exponent = np.zeros((lanes, width), np.int64)
+        self._tried = self.mantissa.copy(), self.exponent.copy()
+
+    def begin(self, lanes: NDArray[np.intp]) -> None:
+        """Start from what is kept, for some lanes."""
+        for tried, kept in zip(self._tried, (self.mantissa, self.exponent), strict=True):
+            tried[lanes] = kept[lanes]
+
+    def keep(self, lanes: NDArray[np.intp], stop: int, state: Counts) -> None:
+        """What was tried counts."""
+        for tried, kept in zip(self._tried, (self.mantissa, self.exponent), strict=True):
+            kept[lanes] = tried[lanes]
+
+    def take(self, lanes: NDArray[np.intp], factors: Float, powers: Counts, error: Float) -> None:
+        """product ← factors · diag(2^powers) · product, for some lanes."""
+        mantissa, exponents = self._tried
+        old, exponent = mantissa[lanes], exponents[lanes] + powers
+        # Row i of the new product mixes the old rows j ≥ i; their weights relative to the largest of them.
+        # (Where the diagonal is zero the row may be dominated by a later one.)
+        nonzero = np.where(factors != 0.0, exponent[:, None, :], np.iinfo(np.int64).min // 4)
+        top = nonzero.max(axis=2)
+        top = np.where(top < np.iinfo(np.int64).min // 8, 0, top)
+        relative = np.clip(exponent[:, None, :] - top[:, :, None], -2000, 0)
+        new = np.ldexp(factors, relative) @ old
+        _, shift = np.frexp(np.abs(new).max(axis=2))
+        mantissa[lanes] = np.ldexp(new, -shift[:, :, None])
+        exponents[lanes] = top + shift
+
+
+def graded_singular_values(q: Float, mantissa: Float, exponent: Counts) -> Float:
+    """log σ of q · diag(2^exponent) · mantissa, descending; q (r, n), the rest (n, n) and (n,)."""
+    rows = (mantissa != 0.0).any(axis=1)
+    if not rows.all():  # as many singular values are zero
+        zeros = np.full(rows.size - np.count_nonzero(rows), -math.inf)
+        if not rows.any():
+            return zeros
+        return np.append(graded_singular_values(q[:, rows], mantissa[rows], exponent[rows]), zeros)
+    order = np.argsort(-exponent, kind="stable")
+    left, right, scale = q[:, order], mantissa[order], exponent[order].astype(np.int64)
+    for _ in range(SWEEPS):
+        # Transposing turns the row scale into a column scale, which QR leaves alone: with rightᵀ = Q₁R₁,
+        # left · D · right = left · (D R₁ᵀ D⁻¹) · D · Q₁ᵀ, and the first two factors are of one size.
+        lower = _conjugate(_triangular(right.T).T, scale)
+        right = _conjugate(_triangular(left @ lower), -scale)
+        _, shift = np.frexp(np.abs(right).max(axis=1))
+        right, scale = np.ldexp(right, -shift[:, None]), scale + shift
+        order = np.argsort(-scale, kind="stable")
+        left, right, scale = np.eye(scale.size), right[order], scale[order]
+        if (np.diff(order) > 0).all() and not _coupled(right).any():
+            break
+    return _finish(right, scale)
+
+
+def _coupled(right: Float) -> NDArray[np.bool_]:
+    """Entries above the diagonal that still matter beside it; below there is nothing but sorted-in rows."""
+    diagonal = np.abs(np.diagonal(right))[:, None]
+    off = np.abs(right - np.diag(np.diagonal(right)))
+    return off > DECOUPLED * diagonal
+
+
+def _triangular(matrix: Float) -> Float:
+    """R of matrix = Q R."""
+    return np.asarray(np.linalg.qr(matrix, mode="r"))
+
+
+def _conjugate(matrix: Float, scale: Counts) -> Float:
+    """D M D⁻¹ with D = diag(2^scale)."""
+    return np.ldexp(matrix, np.clip(scale[:, None] - scale[None, :], -2000, 2000))
+
+
+def _finish(right: Float, scale: Counts) -> Float:
+    """log σ of diag(2^scale) · right, group by group of rows that still couple."""
+    n = scale.size
+    coupled = _coupled(right)
+    coupled |= coupled.T
+    logs: list[float] = []
+    start = 0
+    while start < n:
+        stop = start + 1
+        while coupled[start:stop, stop:].any():
+            stop += 1
+        part = np.ldexp(right[start:stop, start:stop], (scale[start:stop] - scale[start])[:, None])
+        with np.errstate(divide="ignore"):
+            logs.extend(np.log(np.linalg.svd(part, compute_uv=False)) + LOG_2 * scale[start])
+        start = stop
+    return np.array(sorted(logs, reverse=True))

@@ -1,0 +1,280 @@
+"""Growth exponents of a recurrence: the Lyapunov spectrum by QR, with its convergence and its error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from integrators.fields.field import Field
+from integrators.run.problem import Inputs
+from integrators.schemes.table import Scheme
+from integrators.validation import as_count
+from integrators.values import ByValue
+from sensitivity.recurrences.arguments import as_recurrence
+from sensitivity.recurrences.recurrence import Recurrence
+
+from .factoring import DEPENDENT, factor_product, panel_length
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["GrowthExponents", "Stops", "growth_exponents"]
+
+Float = NDArray[np.float64]
+
+LOG_2 = math.log(2.0)
+
+# Local growth rates are averaged over this many batches to estimate the standard error.
+BATCHES = 20
+# Growth is summed between so many marks, whatever N; of these the convergence series has some.
+MARKS = 1000
+SERIES = 200
+
+
+@dataclass(frozen=True, eq=False)
+class GrowthExponents(ByValue):
+    """Exponents λ_1 ≥ … ≥ λ_k: mean logarithmic growth per step of the recurrence.
+
+    Attributes
+    ----------
+    exponents : ndarray, shape (*lanes, k)
+        Natural logarithm, per step. −inf for a direction that some step maps to zero, and for one of which
+        round-off leaves nothing (see `resolved`).
+    standard_error : ndarray, shape (*lanes, k)
+        Of the time average: from the scatter of 20 consecutive batches; NaN where there are too few segments
+        to tell, and for −inf.
+    series : ndarray, shape (*lanes, points, k)
+        The estimate after `series_steps` steps: how it converged.
+    series_steps : ndarray of int, shape (points,)
+    per_time : ndarray, shape (*lanes, k)
+        Exponents divided by the step ε.
+    step : ndarray, shape lanes
+        ε.
+    n_steps, burn_in, qr_every : int
+        Steps in all, steps left out, most steps between two factorisations.
+    resolved : ndarray of bool, shape (*lanes, k)
+        False where an exponent is −inf because the growth of its direction in some single step was below the
+        round-off of that step: the step is singular, or so nearly that float64 cannot tell. True for numbers,
+        and for −inf where columns became exactly zero.
+    round_off : ndarray, shape (*lanes, k)
+        What the round-off of pushing and factoring columns can have changed an exponent by, estimated to
+        first order and added up as if it never cancelled; NaN for −inf. The standard error is another matter.
+    """
+
+    exponents: Float
+    standard_error: Float
+    series: Float
+    series_steps: NDArray[np.int64]
+    per_time: Float
+    step: Float
+    n_steps: int
+    burn_in: int
+    qr_every: int
+    resolved: NDArray[np.bool_]
+    round_off: Float
+
+    def __array__(self, dtype=None, copy=None) -> NDArray:
+        return np.asarray(self.exponents, dtype=dtype)
+
+    def __getitem__(self, index):
+        return self.exponents[index]
+
+    def __len__(self) -> int:
+        return len(self.exponents)
+
+    def plot(self) -> Figure:
+        """The spectrum with its standard errors, and how it converged."""
+        from sensitivity.figures.growth_figure import plot_growth
+
+        return plot_growth(self)
+
+    def __repr__(self) -> str:
+        flat, error = np.ravel(self.exponents), np.ravel(self.standard_error)
+        shown = ", ".join(f"{v:.6g} ± {e:.1g}" for v, e in zip(flat[:4], error[:4], strict=True))
+        more = ", …" if flat.size > 4 else ""
+        lost = np.count_nonzero(~self.resolved)
+        below = f"; {lost} below round-off" if lost else ""
+        return f"GrowthExponents({shown}{more} per step; {self.n_steps} steps, burn-in {self.burn_in}{below})"
+
+
+class Stops(Sequence[int]):
+    """Steps at which to stop: every so many, anew after each of the `marks`, and at the marks themselves.
+
+    A sequence of N/every numbers that takes no memory.
+    """
+
+    def __init__(self, marks: Sequence[int], every: int) -> None:
+        starts = [0, *marks[:-1]]
+        self._parts = [range(a + every, b, every) for a, b in zip(starts, marks, strict=True)]
+        self._marks = marks
+
+    def __len__(self) -> int:
+        return sum(len(part) + 1 for part in self._parts)
+
+    def __iter__(self) -> Iterator[int]:
+        for part, mark in zip(self._parts, self._marks, strict=True):
+            yield from part
+            yield mark
+
+    def __getitem__(self, index: Any) -> Any:
+        return list(self)[index]
+
+
+class _Sums:
+    """Growth of every column between one mark and the next, and what became of the columns.
+
+    Parameters
+    ----------
+    marks : ndarray of int
+    skip : int
+        Steps before which nothing counts.
+    lanes, k : int
+    """
+
+    def __init__(self, marks: NDArray[np.int64], skip: int, lanes: int, k: int) -> None:
+        self._marks, self._skip = marks, skip
+        self.local = np.zeros((marks.size, lanes, k))
+        self.error = np.zeros((lanes, k))
+        self.unresolved = np.zeros((lanes, k), bool)
+        self._tried, self._tried_error = np.zeros((lanes, k)), np.zeros((lanes, k))
+
+    def begin(self, lanes: NDArray[np.intp]) -> None:
+        self._tried[lanes], self._tried_error[lanes] = 0.0, 0.0
+
+    def take(self, lanes: NDArray[np.intp], factors: Float, powers: NDArray[np.int64], error: Float) -> None:
+        with np.errstate(divide="ignore"):
+            growth = np.log(np.diagonal(factors, axis1=1, axis2=2))
+        self._tried[lanes] += growth + LOG_2 * powers
+        self._tried_error[lanes] += np.where(np.isfinite(error), error, 0.0)
+
+    def keep(self, lanes: NDArray[np.intp], stop: int, state: NDArray[np.int64]) -> None:
+        if stop > self._skip:
+            self.local[np.searchsorted(self._marks, stop), lanes] += self._tried[lanes]
+            self.error[lanes] += self._tried_error[lanes]
+            self.unresolved[lanes] |= state == DEPENDENT
+
+
+def growth_exponents(
+    field: Field | Recurrence,
+    scheme: str | Scheme | None = None,
+    step: ArrayLike | None = None,
+    n_steps: int | None = None,
+    y0: ArrayLike | None = None,
+    p0: ArrayLike | None = None,
+    inputs: Inputs = None,
+    *,
+    k: int | None = None,
+    burn_in: int | None = None,
+    qr_every: int | None = None,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> GrowthExponents:
+    """Lyapunov spectrum of the recurrence: the k largest exponents of the full state's tangent map.
+
+    Parameters not listed are those of `jacobian`.
+
+    Parameters
+    ----------
+    k : int, optional
+        Number of exponents, at most D (2d for second-order schemes, d for first-order ones); all by
+        default.
+    burn_in : int, optional
+        Steps during which the columns align and nothing is counted; a tenth of n_steps by default.
+    qr_every : int, optional
+        Steps between two QR factorisations, at most (and at most 64); up to 16 by default. Where the columns
+        do not stand so many, a segment is taken back and cut finer, down to single steps.
+
+    Returns
+    -------
+    GrowthExponents
+        Natural logarithms per step, with the convergence series, a standard error, an estimate of the
+        round-off, and whether each exponent could be resolved at all.
+
+    Raises
+    ------
+    ValueError
+        If k or burn_in leave nothing to compute.
+
+    Notes
+    -----
+    Memory does not grow with N: at most 1000 sums, twice, for each lane and exponent, and the columns.
+
+    With J_n … J_1 = Q R_n … R_1, λ_i = lim (1/N) Σ log (R_j)_ii (G. Benettin et al., *Meccanica* 15 (1980)
+    9–30; J.-P. Eckmann, D. Ruelle, *Rev. Mod. Phys.* 57 (1985) 617–656). These are time averages; the
+    singular values of the finite product are those of `log_singular_values`.
+
+    A segment is accepted if noise in the last places of its columns can change no R_ii by more than 2^22
+    units in its last place, a bound that comes with the factorisation. Where a single step exceeds that, the
+    noise is taken from the entries of its Jacobian, and an R_ii no larger than its noise counts as zero.
+    """
+    recurrence = as_recurrence(
+        field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
+    )
+    n_steps = as_count(recurrence.n_steps, "n_steps", least=1)
+    size = recurrence.state_size
+    k = size if k is None else as_count(k, "k", least=1)
+    if k > size:
+        raise ValueError(f"k must be at most {size}, the length of the state, got {k}.")
+    skip = n_steps // 10 if burn_in is None else as_count(burn_in, "burn_in")
+    if skip >= n_steps:
+        raise ValueError(f"burn_in must be less than n_steps = {n_steps}, got {skip}.")
+    asked = None if qr_every is None else as_count(qr_every, "qr_every", least=1)
+    panel = panel_length(
+        k, asked, most=max(8, (n_steps - skip) // (2 * BATCHES))
+    )  # enough marks for the error
+    every = panel if asked is None else asked
+    marks = _marks(skip, n_steps, every)
+    lanes = int(np.prod(recurrence.shape))
+    sums_at = _Sums(marks, skip, lanes, k)
+    # All columns: the unit vectors, exact for diagonal maps. Fewer: a random frame, because a unit vector may
+    # lie in an invariant subspace of slower growth.
+    frame = np.eye(size)
+    if k < size:
+        frame = np.linalg.qr(np.random.default_rng(0).normal(size=(size, k)))[0]
+    stops = Stops([*([skip] if skip else []), *marks.tolist()], panel)
+    last = factor_product(recurrence, frame, stops, sums_at, revive_at=skip)
+    sums_at.local[:, np.isnan(last).any(axis=(1, 2))] = np.nan
+    sums, steps = np.cumsum(sums_at.local, axis=0), marks - skip
+    points = np.unique(np.linspace(0, marks.size - 1, min(SERIES, marks.size)).astype(int))
+    shape = recurrence.shape
+    # A map that does not mix its columns leaves the growth rates in the order of the frame.
+    order = np.argsort(-sums[-1], axis=1, kind="stable")
+    sums = np.take_along_axis(sums, order[None], axis=2)
+    unresolved, error = (np.take_along_axis(a, order, axis=1) for a in (sums_at.unresolved, sums_at.error))
+    exponents = (sums[-1] / steps[-1]).reshape(*shape, k)
+    return GrowthExponents(
+        exponents,
+        _standard_error(sums, steps).reshape(*shape, k),
+        np.moveaxis(sums[points] / steps[points, None, None], 0, 1).reshape(*shape, len(points), k),
+        skip + steps[points],
+        exponents / recurrence.step[..., None],
+        recurrence.step,
+        n_steps,
+        skip,
+        every,
+        np.logical_not(unresolved).reshape(*shape, k),
+        np.where(np.isfinite(exponents), error.reshape(*shape, k) / steps[-1], np.nan),
+    )
+
+
+def _marks(skip: int, n_steps: int, every: int) -> NDArray[np.int64]:
+    """Steps between which growth is summed: at most MARKS, evenly spread, the ends of whole segments."""
+    segments = -(-(n_steps - skip) // every)
+    chosen = np.arange(1, min(MARKS, segments) + 1) * segments // min(MARKS, segments)
+    return np.minimum(skip + chosen * every, n_steps)
+
+
+def _standard_error(sums: Float, steps: NDArray[np.int64]) -> Float:
+    """Standard error of the mean growth per step from consecutive batches of the cumulative sums."""
+    if len(sums) < 2 * BATCHES:
+        return np.full(sums.shape[1:], np.nan)
+    last = np.arange(1, BATCHES + 1) * len(sums) // BATCHES - 1
+    with np.errstate(invalid="ignore"):  # columns that vanished have grown by −∞; their error is NaN
+        growth, length = (np.diff(part[last], axis=0, prepend=0) for part in (sums, steps))
+        rates = growth / length[:, None, None]
+        return rates.std(axis=0, ddof=1) / math.sqrt(BATCHES)

@@ -1,0 +1,269 @@
+"""The gradient profile: how much every earlier state, or every input, still moves the last state."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from integrators.fields.field import Field
+from integrators.run.checkpoint import MEMORY_BYTES
+from integrators.run.problem import Inputs
+from integrators.run.sweeps import Kept, input_cotangents, node_cotangents
+from integrators.schemes.table import Scheme
+from integrators.validation import as_vector
+from integrators.values import ByValue
+from sensitivity.bounds import Bound, applicable, log_majorant
+from sensitivity.recurrences.arguments import as_recurrence
+from sensitivity.recurrences.ode import OdeRecurrence
+from sensitivity.recurrences.recurrence import Recurrence, Scaled
+
+from .singular import block_slice
+from .stacks import spectral_norms
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["GradientProfile", "gradient_profile"]
+
+Float = NDArray[np.float64]
+Of = Literal["state", "inputs"]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class GradientProfile(ByValue):
+    """‖∂y_N/∂y_i‖₂ for all i, or what else `gradient_profile` was asked for.
+
+    Attributes
+    ----------
+    norms : ndarray, shape (*step.shape, n)
+        One for every entry of `index`; inf or 0 where it leaves float64.
+    log_norms : ndarray, same shape
+        Natural logarithms, which neither overflow nor underflow; −inf for zero.
+    index : ndarray of int, shape (n,)
+        i = 0 … N for states, 1 … N for inputs.
+    step : ndarray
+        ε.
+    n_steps : int
+        N.
+    quantity : str
+        What the norms are of.
+    field : Field
+    scheme : Scheme
+    bound : Bound or None
+        The theorem that holds at i = 0, hence, with N − i steps in place of N, at every i.
+    factor : float
+        What the theorem is multiplied by: the length of the cotangent, or 1.
+    """
+
+    norms: Float
+    log_norms: Float
+    index: NDArray[np.int64]
+    step: Float
+    n_steps: int
+    quantity: str
+    field: Field
+    scheme: Scheme
+    bound: Bound | None
+    factor: float
+
+    def log_bounds(self, index: ArrayLike | None = None) -> Float:
+        """Natural logarithm of the bound at the given i, all by default: shape (*step.shape, n).
+
+        Theorem E with N − i steps, which is B for leapfrog and D for Euler. Each i takes about 0.15 ms.
+
+        Raises
+        ------
+        ValueError
+            If no theorem bounds this profile.
+        """
+        if self.bound is None:
+            raise ValueError(f"no theorem bounds {self.quantity} here.")
+        chosen = self.index if index is None else np.atleast_1d(np.asarray(index, dtype=np.int64))
+        rows = [log_majorant(self.field, self.scheme, self.step, self.n_steps - int(i)) for i in chosen]
+        with np.errstate(divide="ignore"):
+            return np.stack(rows, axis=-1) + np.log(self.factor)
+
+    def __array__(self, dtype=None, copy=None) -> NDArray:
+        return np.array(self.norms, dtype=dtype, copy=copy)
+
+    def plot(self) -> Figure:
+        """ln of norms and bounds against i."""
+        from sensitivity.figures.profile_figure import plot_profile
+
+        return plot_profile(self)
+
+    def __repr__(self) -> str:
+        return f"<GradientProfile {self.quantity}, {self.scheme.name}, N = {self.n_steps}: {self._summary()}>"
+
+    def _summary(self) -> str:
+        logs = self.log_norms
+        if logs.size == 0:
+            return "no values"
+        if self.step.ndim:
+            low, high = power_of_ten(np.nanmin(logs)), power_of_ten(np.nanmax(logs))
+            text = f"{self.step.size} step sizes, from {low} to {high}"
+        else:
+            first, peak = self.index[0], int(np.argmax(logs))
+            text = f"{power_of_ten(logs[0])} at i = {first}, {power_of_ten(logs[-1])} at i = {self.n_steps}"
+            if logs[peak] > max(logs[0], logs[-1]):
+                text += f", largest {power_of_ten(logs[peak])} at i = {self.index[peak]}"
+        if self.bound is None:
+            return text
+        limit = power_of_ten(self.log_bounds([0]).max())
+        return f"{text}; theorem {self.bound.theorem}: at most {limit} at i = 0"
+
+
+def power_of_ten(log_value: float) -> str:
+    """A number given by its natural logarithm, also where it lies outside float64."""
+    if not math.isfinite(log_value) or abs(log_value) < 700.0:
+        return f"{math.exp(log_value):.6g}"
+    tens = log_value / math.log(10.0)
+    return f"{10.0 ** (tens % 1.0):.5f}e{math.floor(tens):+d}"
+
+
+def gradient_profile(
+    field: Field | Recurrence,
+    scheme: str | Scheme | None = None,
+    step: ArrayLike | None = None,
+    n_steps: int | None = None,
+    y0: ArrayLike | None = None,
+    p0: ArrayLike | None = None,
+    inputs: Inputs = None,
+    *,
+    cotangent: ArrayLike | None = None,
+    of: Of = "state",
+    block: str | None = None,
+    at: ArrayLike | None = None,
+    memory_bytes: int = MEMORY_BYTES,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> GradientProfile:
+    """‖∂y_N/∂y_i‖₂ for i = 0 … N, at fixed p_i: the picture people draw of vanishing gradients.
+
+    Parameters not listed and errors are those of `jacobian`.
+
+    Parameters
+    ----------
+    cotangent : array_like, shape (d,), optional
+        ∂C/∂y_N of a loss C. Then the norms are ‖∂C/∂y_i‖₂, from a backward sweep of one column instead of d.
+    of : {"state", "inputs"}
+        "inputs": ‖∂y_N/∂x_i‖₂ (or ‖∂C/∂x_i‖₂) for i = 1 … N, where x_i is row i − 1 of `inputs`; for a
+        `NeuralField` with input weights V.
+    block : str, optional
+        Which part of the states of a recurrence, "state" for the whole; y with a field.
+    at : array_like of int, optional
+        Which i, ascending; all by default. The sweeps are the same, but a spectral norm of a large matrix can
+        take longer than the steps between two.
+    memory_bytes : int
+        For trajectories; longer ones are run twice, a segment at a time.
+
+    Returns
+    -------
+    GradientProfile
+
+    Raises
+    ------
+    ValueError
+        Also for ``of="inputs"`` if the field has no input weights, or if `inputs` is a function of time.
+    TrajectoryOverflow
+        If the trajectory itself leaves float64 (a lane of several becomes NaN, with a warning).
+
+    Examples
+    --------
+    >>> gradient_profile(NeuralField.random(10), "leapfrog", 0.01, n_steps=1000).norms.shape
+    (1001,)
+
+    Notes
+    -----
+    One forward sweep of the state and one backward sweep of d columns pass all of these matrices, since
+    ∂y_N/∂(y_i, p_i) = ∂y_N/∂(y_{i+1}, p_{i+1}) · ∂(y_{i+1}, p_{i+1})/∂(y_i, p_i); the rest of the cost is
+    N + 1 spectral norms, in batches. ∂y_N/∂y_i is the `jacobian` of the remaining N − i steps started at
+    (y_i, p_i) of `integrate`, so theorems B, D and E hold for it with N − i in place of N.
+    """
+    if of not in ("state", "inputs"):
+        raise ValueError(f"of={of!r} is not known; use 'state' or 'inputs'.")
+    recurrence = as_recurrence(
+        field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
+    )
+    if not isinstance(recurrence, OdeRecurrence):
+        raise TypeError(f"profiles are made of fields and cells, and {type(recurrence).__name__} is neither.")
+    problem, d = recurrence.problem, recurrence.problem.field.dim
+    part = _rows(recurrence, block)
+    unit = np.eye(d)[:, part]
+    columns = unit if cotangent is None else unit @ as_vector(cotangent, "cotangent", unit.shape[1])[:, None]
+    rows = slice(None) if of == "inputs" else part
+    index = _index(at, 1 if of == "inputs" else 0, problem.n_steps)
+    mantissa, exponent = (
+        np.empty((problem.n_lanes, index.size)),
+        np.zeros((problem.n_lanes, index.size), np.int64),
+    )
+
+    def consume(kept: Kept) -> None:
+        entries = slice(*np.searchsorted(index, (kept.first, kept.first + len(kept.values))))
+        here = index[entries] - kept.first
+        values = kept.values[here][:, rows] if len(here) < len(kept.values) else kept.values[:, rows]
+        columns_of_lanes = values.transpose(3, 0, 1, 2)
+        powers = kept.exponents[here].transpose(2, 0, 1)
+        norms, powers = spectral_norms(Scaled.of(columns_of_lanes, powers))
+        mantissa[kept.lanes, entries], exponent[kept.lanes, entries] = norms, powers
+
+    sweep = input_cotangents if of == "inputs" else node_cotangents
+    lost = sweep(problem, columns, consume, memory_bytes=memory_bytes, threads=threads, progress=progress)
+    recurrence.check_lost(lost, mantissa)
+    with np.errstate(over="ignore", under="ignore"):
+        norms = np.ldexp(mantissa, exponent)
+    with np.errstate(divide="ignore"):
+        log_norms = np.asarray(np.log(mantissa) + math.log(2.0) * exponent, dtype=np.float64)
+    shape = (*problem.shape, index.size)
+    last = "y" if problem.field is field else recurrence.default_block if block is None else block
+    last = {"state": "s"}.get(last, last)
+    below = "∂x_i" if of == "inputs" else f"∂{last}_i"
+    return GradientProfile(
+        norms.reshape(shape),
+        log_norms.reshape(shape),
+        index,
+        problem.steps.reshape(problem.shape),
+        problem.n_steps,
+        f"‖∂{last}_N/{below}‖" if cotangent is None else f"‖∂C/{below}‖",
+        problem.field,
+        problem.scheme,
+        None if of == "inputs" or problem.field is not field else _bound(recurrence),
+        1.0 if cotangent is None else float(np.linalg.norm(columns)),
+    )
+
+
+def _index(at: ArrayLike | None, first: int, last: int) -> NDArray[np.int64]:
+    """The i that are asked for."""
+    if at is None:
+        return np.arange(first, last + 1)
+    try:
+        index = np.atleast_1d(np.asarray(at))
+    except ValueError:  # ragged
+        raise ValueError(f"at must hold whole numbers, ascending; got {at!r}.") from None
+    if index.dtype.kind not in "iu" or index.ndim != 1 or (np.diff(index) <= 0).any():
+        raise ValueError(f"at must hold whole numbers, ascending; got {at!r}.")
+    if index.size and not first <= index[0] <= index[-1] <= last:
+        raise ValueError(f"at must lie between {first} and {last}; got {index[0]} to {index[-1]}.")
+    return index.astype(np.int64)
+
+
+def _rows(recurrence: OdeRecurrence, block: str | None) -> slice:
+    """Rows of the first half of the state, y or all there is, that belong to a block."""
+    part = block_slice(recurrence, block)
+    if part.stop > recurrence.problem.field.dim:
+        raise ValueError(
+            f"block={block!r}: profiles of second-order systems are of 'position', at fixed p_i."
+        )
+    return part
+
+
+def _bound(recurrence: OdeRecurrence) -> Bound | None:
+    """The theorem that bounds ‖∂y_N/∂y_0‖ of the recursion itself."""
+    problem = recurrence.problem
+    steps = problem.steps.reshape(problem.shape)
+    found = applicable(problem.field, problem.scheme, steps, problem.n_steps, of=("recursion",))
+    return next((bound for bound in found if bound.side == "upper"), None)

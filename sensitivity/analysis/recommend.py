@@ -1,0 +1,246 @@
+"""Which step keeps the gradient alive: the largest ε = c/N that theorem C guarantees, and the one seen."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from integrators.fields.field import Field
+from integrators.run.problem import Inputs
+from integrators.schemes.table import Scheme, get_scheme
+from integrators.validation import as_count
+from integrators.values import ByValue
+from sensitivity import bounds
+from sensitivity.bounds.growth import finite_lipschitz
+from sensitivity.recurrences.field_first import needs_field
+
+from .jacobians import jacobian
+from .lapack import svd_values
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["StepRecommendation", "recommend_step"]
+
+Float = NDArray[np.float64]
+# Steps beyond this multiple of the guaranteed one are not looked at.
+REACH = 1e6
+PER_DECADE = 24
+LANES = 32
+RELATIVE_TOLERANCE = 1e-10
+LARGEST = float(np.finfo(np.float64).max)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class StepRecommendation(ByValue):
+    """Steps that keep every singular value of ∂y_N/∂y_0 in [lo, hi].
+
+    Attributes
+    ----------
+    guaranteed : float
+        The largest ε for which theorem C proves it; inf if it does for all, as for a field free of y.
+    observed : float
+        The ε at which a computed singular value first leaves the band; inf if none does within reach.
+    leaves : {"norm", "smallest", ""}
+        Which one it is.
+    lo, hi : float
+    n_steps : int
+    scheme : str
+    lipschitz : float
+        λ ≥ sup‖DF‖.
+    steps, largest, smallest : ndarray
+        The curve that was computed to find `observed`, for `plot`.
+    """
+
+    guaranteed: float
+    observed: float
+    leaves: Literal["norm", "smallest", ""]
+    lo: float
+    hi: float
+    n_steps: int
+    scheme: str
+    lipschitz: float
+    steps: Float = field(compare=False)
+    largest: Float = field(compare=False)
+    smallest: Float = field(compare=False)
+
+    @property
+    def c(self) -> float:
+        """c of ε = c/N for the guaranteed step."""
+        return self.guaranteed * self.n_steps
+
+    @property
+    def c_observed(self) -> float:
+        """c of ε = c/N for the observed step."""
+        return self.observed * self.n_steps
+
+    def __repr__(self) -> str:
+        seen = f"the {self.leaves} leaves the band at ε = {self.observed:.6g} = {self.c_observed:.6g}/N"
+        return (
+            f"<StepRecommendation {self.scheme}, N = {self.n_steps}, singular values in [{self.lo:g}, "
+            f"{self.hi:g}]: guaranteed for ε ≤ {self.guaranteed:.6g} = {self.c:.6g}/N (theorem C, λ = "
+            f"{self.lipschitz:.4g}); computed: {seen if self.leaves else 'nothing leaves the band'}>"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and strings."""
+        names = ("guaranteed", "observed", "leaves", "lo", "hi", "n_steps", "scheme", "lipschitz")
+        return {name: getattr(self, name) for name in names} | {"c": self.c, "c_observed": self.c_observed}
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the extreme singular values against ε, the band and the two steps."""
+        if ax is None:
+            from sensitivity.figures.drawing import Figure
+
+            ax = Figure().add_subplot()
+        ax.plot(self.steps, self.largest, label="largest singular value")
+        ax.plot(self.steps, self.smallest, label="smallest")
+        ax.axhspan(self.lo, self.hi, alpha=0.15, label=f"[{self.lo:g}, {self.hi:g}]")
+        for name, style in (("guaranteed", "-"), ("observed", "--")):
+            value = getattr(self, name)
+            if math.isfinite(value):
+                ax.axvline(
+                    value, color="black", linestyle=style, label=f"{name}: {value * self.n_steps:.3g}/N"
+                )
+        ax.set(xscale="log", yscale="log", xlabel="step ε", ylabel="singular values of ∂y_N/∂y_0")
+        ax.legend()
+        return ax
+
+
+@needs_field
+def recommend_step(
+    field: Field,
+    n_steps: int,
+    lo: float = 0.5,
+    hi: float = 2.0,
+    scheme: str | Scheme = "leapfrog",
+    y0: ArrayLike | None = None,
+    p0: ArrayLike | None = None,
+    inputs: Inputs = None,
+) -> StepRecommendation:
+    """The largest step ε = c/N that is proved to keep all singular values of ∂y_N/∂y_0 in [lo, hi].
+
+    Parameters
+    ----------
+    field : Field
+        With a finite ``lipschitz`` λ.
+    n_steps : int
+        N ≥ 1.
+    lo, hi : float
+        0 ≤ lo < 1 < hi.
+    scheme : str or Scheme
+    y0, p0, inputs
+        For the computed singular values only, as for `jacobian`; the guarantee holds for all of them.
+
+    Returns
+    -------
+    StepRecommendation
+
+    Raises
+    ------
+    ValueError
+        If 1 is not inside the band, or the field has no λ.
+
+    Notes
+    -----
+    Theorem C: all singular values lie in [2 − s_N, s_N] with s_N the scheme's majorant, for leapfrog
+    s_N = C_N(1 + ε²λ/2). So s_N ≤ m = min(hi, 2 − lo) is enough, and for leapfrog that is
+    ε ≤ 2 sinh(arccosh(m)/(2N))/√λ, nearly arccosh(m)/(N√λ). This is the heuristic ε ∝ 1/N, equation (14) of
+    Rusch, Pearson, Zygalakis (2019), with its constant. The observed step is the first one on a grid of 24 a
+    decade at which a computed singular value is outside, refined by bisection.
+    """
+    n_steps = as_count(n_steps, "n_steps", least=1)
+    lo, hi = _number(lo, "lo"), _number(hi, "hi")
+    if not 0.0 <= lo < 1.0 < hi:
+        raise ValueError(f"the band [lo, hi] = [{lo:g}, {hi:g}] must hold 1 inside: 0 ≤ lo < 1 < hi.")
+    record, lipschitz = get_scheme(scheme), finite_lipschitz(field)
+    guaranteed = _guaranteed(field, record, n_steps, min(hi, 2.0 - lo))
+    if math.isinf(guaranteed):
+        empty = np.zeros(0)
+        return StepRecommendation(
+            guaranteed, math.inf, "", lo, hi, n_steps, record.name, lipschitz, empty, empty, empty
+        )
+
+    def singular(step: Float) -> tuple[Float, Float]:
+        matrices = jacobian(field, record, step, n_steps, y0, p0, inputs, progress=False)
+        finite = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))
+        values = svd_values(np.where(finite[:, None, None], matrices, 0.0))
+        return np.where(finite, values[:, 0], np.inf), np.where(finite, values[:, -1], np.nan)
+
+    scan = _first_outside(singular, guaranteed, lo, hi)
+    return StepRecommendation(guaranteed, *scan[:2], lo, hi, n_steps, record.name, lipschitz, *scan[2:])
+
+
+def _number(value: float, name: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}.") from None
+
+
+def _guaranteed(field: Field, scheme: Scheme, n_steps: int, most: float) -> float:
+    """The largest ε with majorant(ε) ≤ most, by bisection on the bound itself, which rounds outwards."""
+
+    def holds(step: float) -> bool:
+        return bool(bounds.majorant(field, scheme, step, n_steps) <= most)
+
+    if field.lipschitz == 0.0:
+        return math.inf
+    low, high = 0.0, math.acosh(most) / n_steps
+    while holds(high):
+        low, high = high, 2.0 * high
+        if math.isinf(high):
+            return high  # every step that float64 has
+    while high - low > RELATIVE_TOLERANCE * high:
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if holds(middle) else (low, middle)
+        if high < 1e-300:
+            raise ValueError(
+                f"no step is guaranteed: 1 + {most - 1.0:.3g} is within the rounding of {n_steps} steps of "
+                f"{scheme.name!r}; take a wider band [lo, hi] or fewer steps."
+            )
+    return low
+
+
+def _first_outside(
+    singular: Any, start: float, lo: float, hi: float
+) -> tuple[float, Literal["norm", "smallest", ""], Float, Float, Float]:
+    """Where a singular value first leaves [lo, hi], which one, and the curve up to a bit beyond."""
+    seen: list[tuple[Float, Float, Float]] = []
+    ratio = 10.0 ** (1.0 / PER_DECADE)
+    end = start * min(REACH, LARGEST / ratio ** (2 * LANES) / start)  # the last grid stays within float64
+    grid, before = start * ratio ** np.arange(LANES), start
+    while grid[0] < end:
+        largest, smallest = singular(grid)
+        seen.append((grid, largest, smallest))
+        outside = ~((largest <= hi) & (smallest >= lo))
+        if outside.any():
+            first = int(np.argmax(outside))
+            step, leaves = _refine(singular, grid[first - 1] if first else before, grid[first], lo, hi)
+            return step, leaves, *_joined(seen)
+        before, grid = grid[-1], grid * ratio**LANES
+    return math.inf, "", *_joined(seen)
+
+
+def _refine(singular: Any, inside: float, outside: float, lo: float, hi: float) -> tuple[float, Any]:
+    """Sections of 32 at a time between a step inside the band and one outside."""
+    leaves = "norm"
+    while True:
+        grid = np.linspace(inside, outside, LANES + 1)[1:]
+        largest, smallest = singular(grid)
+        first = int(np.argmax(~((largest <= hi) & (smallest >= lo))))
+        leaves = "norm" if not largest[first] <= hi else "smallest"
+        inside, outside = (grid[first - 1] if first else inside), grid[first]
+        if outside - inside <= RELATIVE_TOLERANCE * outside or LANES * (outside - inside) < np.spacing(
+            outside
+        ):
+            return float(outside), leaves
+
+
+def _joined(seen: list[tuple[Float, Float, Float]]) -> tuple[Float, Float, Float]:
+    steps, largest, smallest = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+    return steps, largest, smallest

@@ -1,0 +1,234 @@
+"""Singular values of a block of ∂s_N/∂s_0: from the full matrix, or by Lanczos sweeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integrators.codegen.threads import thread_count
+from integrators.engine.blocks import POOL_SECONDS, Ticker, run_blocks
+from integrators.engine.column_scale import common_exponent
+from integrators.validation import as_number
+from sensitivity.recurrences.recurrence import Recurrence, Scaled
+
+from .cost import expected_iterations, iterations_that_pay, structure_of
+from .lanczos import SingularTriplets, repeated_triplets
+from .lapack import svd_values
+
+__all__ = ["Method", "SingularValues", "leading", "scaled_jacobian", "spectral_norm"]
+
+Float = NDArray[np.float64]
+Method = Literal["auto", "full", "lanczos"]
+
+# Below this many columns the full product costs less than the first few sweeps, whatever it is of.
+FULL_COLUMNS = 48
+# What one step of one lane may take in a compiled call, which nothing interrupts: some 50 ms.
+STEP_OPERATIONS = 2_500_000_000
+# The trajectories that all threads work on fit into this, if those of one lane each do.
+STORE_BYTES = 1 << 30
+# Lanes are iterated in groups, each until its last lane has converged: as few as fill a register, or as many
+# as make a sweep of some milliseconds, with a trajectory that stays in cache.
+GROUP_LANES, GROUP_BYTES = 8, 1 << 22
+# A rough estimate: some ten iterations of two sweeps.
+SECONDS_PER_BYTE_AND_COLUMN = 2e-10
+
+
+@dataclass(frozen=True)
+class SingularValues:
+    """Singular values σ = values · 2^exponent of every lane, with their vectors.
+
+    Attributes
+    ----------
+    values : ndarray, shape (*lanes, k)
+        Descending, or ascending where the smallest were asked for; a power of two is taken out of each lane.
+    exponent : ndarray of int, shape lanes
+    left, right : ndarray, shape (*lanes, rows, k), (*lanes, columns, k)
+        J right = left · σ.
+    """
+
+    values: Float
+    exponent: NDArray[np.int64]
+    left: Float
+    right: Float
+
+    @property
+    def log(self) -> Float:
+        """log σ, shape (*lanes, k); −inf for zero."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.values) + np.log(2.0) * self.exponent[..., None]
+
+    def unscaled(self) -> Float:
+        """σ in float64, inf or 0 where it does not fit."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.ldexp(self.values, self.exponent[..., None])
+
+    def __array__(self, dtype=None, copy=None) -> NDArray:
+        return np.asarray(self.unscaled(), dtype=dtype)
+
+    def __repr__(self) -> str:
+        return f"SingularValues({np.array2string(self.unscaled(), precision=6, threshold=8)})"
+
+
+def block_slice(recurrence: Recurrence, block: str | None) -> slice:
+    """Rows and columns of the block that `block` names; "phase" and "state" are the whole state.
+
+    Raises
+    ------
+    ValueError
+        If the recurrence has no such block.
+    """
+    blocks = recurrence.blocks
+    block = recurrence.default_block if block is None else block
+    if not isinstance(block, str):
+        raise ValueError(f"block {block!r} is not known; {_blocks(recurrence)}.")
+    if block == "state" and "state" not in blocks:
+        return slice(0, recurrence.state_size)
+    if block == "phase" and len(blocks) > 1:
+        return slice(0, recurrence.state_size)
+    if block in blocks:
+        return blocks[block]
+    only = next(iter(blocks))
+    if block == "phase":
+        raise ValueError(
+            f"block='phase' asks for a second-order system, but the state here is {only!r} alone; "
+            f"use block={only!r}."
+        )
+    raise ValueError(f"block {block!r} is not known; {_blocks(recurrence)}.")
+
+
+def _blocks(recurrence: Recurrence) -> str:
+    return f"this recurrence has {', '.join(repr(name) for name in (*recurrence.blocks, 'phase'))}"
+
+
+def block_rows(recurrence: Recurrence, block: str | None) -> str | None:
+    """`block` as the verbs of a recurrence take it: the name of a part, or None for the whole state."""
+    block = recurrence.default_block if block is None else block
+    return block if block in recurrence.blocks else None
+
+
+def scaled_jacobian(recurrence: Recurrence, block: str | None) -> Scaled:
+    """The block of ∂s_N/∂s_0 that `block` names, every lane with a power of two taken out.
+
+    The columns of large blocks are taken in several runs, so that a step stays short enough for Ctrl-C.
+    """
+    part = block_slice(recurrence, block)
+    width = part.stop - part.start
+    runs = max(1, -(-2 * width**3 // STEP_OPERATIONS))
+    count = -(-width // runs)
+    pieces = [
+        recurrence.pushforward(
+            np.eye(recurrence.state_size, min(count, part.stop - start), -start),
+            rows=block_rows(recurrence, block),
+        )
+        for start in range(part.start, part.stop, count)
+    ]
+    if len(pieces) == 1:
+        return pieces[0]
+    values, exponents = (
+        np.concatenate([getattr(p, name) for p in pieces], axis=-1) for name in ("values", "exponents")
+    )
+    return Scaled(values, *common_exponent([values], exponents))
+
+
+def spectral_norm(columns: Scaled) -> tuple[Float, NDArray[np.int64]]:
+    """‖·‖₂ of every lane as (mantissa, exponent); NaN and inf stay what they are."""
+    columns = columns.aligned()
+    # Powers of two that bring the largest entry near one are exact and keep the squares in range.
+    largest = np.abs(columns.values).max(axis=(-2, -1), initial=0.0)
+    finite = np.isfinite(largest)
+    _, shift = np.frexp(np.where(finite, largest, 0.0))
+    matrices = np.ldexp(np.where(finite[..., None, None], columns.values, 0.0), -shift[..., None, None])
+    if matrices.shape[-2:] == (1, 1):
+        norms = np.abs(matrices[..., 0, 0])
+    else:
+        norms = svd_values(matrices)[..., 0]
+    return np.where(finite, norms, largest), columns.exponent + shift
+
+
+def check_method(method: Any, tol: Any) -> None:
+    """The way to the singular values and its accuracy, as a user gives them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no such way, or `tol` is no number between 0 and 1.
+    """
+    if not isinstance(method, str) or method not in ("auto", "full", "lanczos"):
+        raise ValueError(f"method {method!r} is not known; use 'auto', 'full' or 'lanczos'.")
+    as_number(tol, "tol", 0.0, 1.0)
+
+
+def leading(
+    recurrence: Recurrence, block: str | None, k: int, method: Method, tol: float
+) -> SingularTriplets | None:
+    """The k largest singular triplets by Lanczos, or None where the full matrix is the better way.
+
+    Lanes that have not converged are for the full matrix too.
+
+    "auto" takes Lanczos where the iterations that this kind of recurrence usually needs cost less than the
+    full product, by the model of `way`, and gives up after as many as cost the same. A stored trajectory
+    takes `linearised_bytes` a lane.
+    """
+    check_method(method, tol)
+    part = block_slice(recurrence, block)
+    width, lane_bytes = part.stop - part.start, recurrence.linearised_bytes
+    lanes = int(np.prod(recurrence.shape))
+    if method == "full" or lanes == 0:
+        return None
+    if method == "auto" and (width < FULL_COLUMNS or lane_bytes > STORE_BYTES):
+        return None
+    seconds = lanes * lane_bytes * width * SECONDS_PER_BYTE_AND_COLUMN
+    threads = thread_count(recurrence.threads)
+    group, threads = _groups(lanes, max(1, lane_bytes), 1 if seconds < POOL_SECONDS else threads)
+    # The way must not depend on the number of threads, which share the lanes: so it is chosen for one.
+    alone = min(lanes, _groups(lanes, max(1, lane_bytes), 1)[0])
+    limit = _iterations(recurrence, width, k, alone) if method == "auto" else None
+    if limit == 0:
+        return None
+    found: dict[int, SingularTriplets] = {}
+
+    def work(chosen: slice, ticker: Ticker) -> None:
+        run, count = recurrence.select(chosen, threads=1), chosen.stop - chosen.start
+        linearised = run.linearised(block_rows(recurrence, block))
+        found[chosen.start] = repeated_triplets(
+            linearised, count, recurrence.state_size, part, part, k, tol, limit, lambda: ticker(0)
+        )
+        ticker(count * recurrence.n_steps)
+
+    run_blocks(
+        lanes,
+        group,
+        work,
+        total=lanes * recurrence.n_steps,
+        seconds=seconds,
+        label="Lanczos",
+        threads=threads,
+        progress=recurrence.progress,
+    )
+    parts = [found[start] for start in sorted(found)]
+    joined = {
+        name: np.concatenate([getattr(t, name) for t in parts])
+        for name in ("values", "exponent", "left", "right", "error", "converged")
+    }
+    return SingularTriplets(**joined, iterations=max(t.iterations for t in parts))
+
+
+def _iterations(recurrence: Recurrence, width: int, k: int, group: int) -> int:
+    """Lanczos iterations that are worth a try; 0 where the full product is the better way from the start."""
+    problem: Any = getattr(recurrence, "problem", None)
+    structure = structure_of(problem) if problem is not None else None
+    if problem is None or structure is None:
+        return max(k, 10, width // 8)
+    steps = recurrence.linearised_bytes // (8 * problem.field.dim)
+    most = iterations_that_pay(structure, steps, width, group)
+    return max(k + 1, int(most)) if most > expected_iterations(problem, k) + 1.0 else 0
+
+
+def _groups(lanes: int, lane_bytes: int, threads: int) -> tuple[int, int]:
+    """(lanes of a group, how many groups at a time)."""
+    group = min(max(GROUP_LANES, GROUP_BYTES // lane_bytes), -(-lanes // threads))
+    group = min(group + -group % GROUP_LANES, max(1, STORE_BYTES // lane_bytes))
+    return group, max(1, min(threads, STORE_BYTES // (group * lane_bytes)))

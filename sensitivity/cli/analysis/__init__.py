@@ -1,0 +1,1 @@
+"""Commands that answer questions about one network or one scheme."""

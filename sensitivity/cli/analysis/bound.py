@@ -1,0 +1,151 @@
+"""`leapgrad bound`: the norm, every proved bound that holds for it, its tightness, and why others fail."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sensitivity.cli import problem
+from sensitivity.cli.command import Command
+from sensitivity.cli.output import from_log, number, print_json, print_table
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from sensitivity.bounds import Bound
+
+    Float = NDArray[np.float64]
+
+__all__ = ["COMMAND"]
+
+CHECK_FAILED = 1
+EXAMPLES = """\
+  leapgrad bound --d 10 --step 1e-3,1e-2,1e-1 --n-steps 1000
+  leapgrad bound --d 1 --p0 2 --step 1e-3 --n-steps 1000
+  leapgrad bound --weights net.npz --scheme euler --inputs x.npy --step 0.01 --n-steps 784"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    problem.add_arguments(parser, steps="1e-3,1e-2,1e-1,1")
+
+
+@dataclass(frozen=True)
+class _Computed:
+    """Logarithms of the extreme singular values of ∂y_N/∂y_0, NaN where the trajectory leaves float64."""
+
+    norm: Float
+    smallest: Float
+    noise: Float
+
+    def of(self, bound: Bound) -> Float:
+        """What the bound is about."""
+        return self.norm if bound.side == "upper" else self.smallest
+
+    def crosses(self, bound: Bound) -> NDArray[np.bool_]:
+        """Where a bound on the computed map is crossed by more than the rounding of what it bounds."""
+        import numpy as np
+
+        if bound.side == "upper":
+            return np.asarray(self.norm > bound.log_value)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.logaddexp(self.smallest, self.noise) < bound.log_value)
+
+
+def run(args: argparse.Namespace) -> int:
+    from sensitivity.bounds import applicable, inapplicable
+
+    asked = problem.build(args)
+    case = (asked.field, asked.scheme, asked.steps, asked.n_steps, asked.y0, asked.p0)
+    found, reasons = applicable(*case, asked.inputs), inapplicable(*case)
+    computed = _computed(*case, asked.inputs)
+    violations = sum(int(computed.crosses(bound).sum()) for bound in found if bound.of != "flow")
+    if args.json:
+        print_json(
+            {
+                "parameters": asked.parameters,
+                "step": asked.steps,
+                "log_norm": computed.norm,
+                "log_smallest": computed.smallest,
+                "bounds": [_plain(bound, computed) for bound in found],
+                "do_not_hold": reasons,
+                "violations": violations,
+            }
+        )
+    else:
+        print(asked.describe())
+        _show(asked.steps, computed, found, reasons)
+    if violations:
+        print(f"{violations} computed values cross a proved bound: something is wrong.")
+    return CHECK_FAILED if violations else 0
+
+
+def _computed(*case: Any) -> _Computed:
+    import numpy as np
+
+    from sensitivity.analysis.jacobians import singular_values
+
+    values = singular_values(*case, method="full").log
+    noise = np.log(4.0 * np.finfo(np.float64).eps * case[0].dim) + values[:, 0]
+    return _Computed(values[:, 0], values[:, -1], noise)
+
+
+def _show(steps: Float, computed: _Computed, found: list[Bound], reasons: dict[str, str]) -> None:
+    rows = zip(steps, computed.norm, computed.smallest, strict=True)
+    print_table(
+        ("step ε", "‖∂y_N/∂y_0‖", "smallest singular value"),
+        [(number(step), from_log(float(norm)), from_log(float(least))) for step, norm, least in rows],
+    )
+    print("\nBounds, with λ ≥ sup‖DF‖; tightness is bound ÷ norm, or smallest singular value ÷ bound:")
+    tight = [bound.log_tightness(computed.of(bound)) for bound in found]
+    print_table(
+        ("theorem", "bound", "of the", "step ε", "value", "tightness"),
+        [
+            (bound.theorem, bound.name, bound.of, number(step), _value(bound, index), _ratio(ratio[index]))
+            for bound, ratio in zip(found, tight, strict=True)
+            for index, step in enumerate(steps)
+        ],
+        left=3,
+    )
+    print("\nWhat they say, and what was checked:")
+    print_table(
+        ("bound", "statement", "checked"),
+        [(bound.name, bound.statement, ", ".join(bound.hypotheses)) for bound in found],
+        left=3,
+    )
+    if reasons:
+        print("\nThese do not hold here:")
+        for name, reason in reasons.items():
+            print(f"  {name}: {reason}")
+
+
+def _value(bound: Bound, index: int) -> str:
+    if bound.log_value[index] == float("-inf"):
+        return "≤ 0"
+    return from_log(float(bound.log_value[index]))
+
+
+def _ratio(log_value: float) -> str:
+    return "says nothing" if log_value == float("inf") else from_log(float(log_value))
+
+
+def _plain(bound: Bound, computed: _Computed) -> dict[str, Any]:
+    return {
+        "name": bound.name,
+        "theorem": bound.theorem,
+        "statement": bound.statement,
+        "side": bound.side,
+        "of": bound.of,
+        "hypotheses": bound.hypotheses,
+        "value": bound.value,
+        "log_value": bound.log_value,
+        "tightness": bound.tightness(computed.of(bound)),
+        "log_tightness": bound.log_tightness(computed.of(bound)),
+    }
+
+
+COMMAND = Command(
+    "bound", "the norm, the proved bounds that hold and how tight they are", add_arguments, run,
+    examples=EXAMPLES,
+)  # fmt: skip

@@ -1,0 +1,120 @@
+"""`leapgrad certify`: a rigorous enclosure of the norm, and every bound proved or refused by it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from sensitivity.cli import problem
+from sensitivity.cli.command import Command
+from sensitivity.cli.output import from_log, number, print_json, print_table
+
+if TYPE_CHECKING:
+    from sensitivity.certification import Certificate
+
+__all__ = ["COMMAND"]
+
+CHECK_FAILED = 1
+EXAMPLES = """\
+  leapgrad certify --d 10 --step 1e-3,1e-1 --n-steps 1000
+  leapgrad certify --weights net.npz --scheme euler --step 0.01 --width 1e-30"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    problem.add_arguments(parser, steps="1e-3,1e-2,1e-1,1")
+    group = parser.add_argument_group("certificate")
+    group.add_argument("--block", default="position", metavar="B", help="position (default) or phase")
+    group.add_argument(
+        "--width", type=float, default=1e-14, metavar="W", help="relative width to reach (default 1e-14)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from sensitivity.certification import certify
+
+    asked = problem.build(args)
+    options: dict[str, Any] = {"block": args.block, "width": args.width}
+    try:
+        found = [
+            certify(
+                asked.field,
+                asked.scheme,
+                float(step),
+                asked.n_steps,
+                asked.y0,
+                asked.p0,
+                asked.inputs,
+                **options,
+            )
+            for step in asked.steps
+        ]
+    except (ImportError, ArithmeticError) as error:  # the extra is missing, or the bits do not suffice
+        raise ValueError(str(error)) from error
+    if args.json:
+        rows = [{"step": step, **_plain(one)} for step, one in zip(asked.steps, found, strict=True)]
+        print_json({"parameters": asked.parameters, "block": args.block, "certificates": rows})
+    else:
+        print(asked.describe())
+        _show([number(step) for step in asked.steps], found)
+    kept = all(bound.holds for one in found for bound in one.bounds)
+    return 0 if kept and all(one.float64_within_stated_error for one in found) else CHECK_FAILED
+
+
+def _show(steps: list[str], found: list[Certificate]) -> None:
+    print_table(
+        ("step ε", "‖∂y_N/∂y_0‖₂ enclosed", "rel. width", "bits", "float64 off by", "stated"),
+        [
+            (
+                step,
+                one.norm_ball.str(18),
+                f"{one.width:.0e}",
+                str(one.precision),
+                from_log(one.log_error[1], 2),
+                from_log(one.log_stated_error, 2),
+            )
+            for step, one in zip(steps, found, strict=True)
+        ],
+    )
+    print("\nBounds against the enclosure:")
+    print_table(
+        ("step ε", "bound", "side", "value", "verdict"),
+        [
+            (step, bound.name, bound.side, _value(bound.log_value), bound.verdict)
+            for step, one in zip(steps, found, strict=True)
+            for bound in one.bounds
+        ],
+    )
+
+
+def _value(log_value: float) -> str:
+    return "≤ 0" if log_value == float("-inf") else from_log(log_value)
+
+
+def _plain(one: Certificate) -> dict[str, Any]:
+    return {
+        "norm": one.norm_ball.str(30),
+        "lower": one.lower,
+        "upper": one.upper,
+        "log_norm": one.log_norm,
+        "log_smallest": one.log_smallest,
+        "width": one.width,
+        "precision": one.precision,
+        "log_error_of_float64": one.log_error[1],
+        "log_stated_error": one.log_stated_error,
+        "within_stated_error": one.float64_within_stated_error,
+        "bounds": [
+            {
+                "name": bound.name,
+                "side": bound.side,
+                "log_value": bound.log_value,
+                "log_margin": bound.log_margin,
+                "verdict": bound.verdict,
+            }
+            for bound in one.bounds
+        ],
+    }
+
+
+COMMAND = Command(
+    "certify", "enclose the norm rigorously and prove the bounds", add_arguments, run, examples=EXAMPLES
+)

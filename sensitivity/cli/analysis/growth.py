@@ -1,0 +1,144 @@
+"""`leapgrad growth`: Lyapunov exponents of the recurrence, with their convergence, error and bound."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from sensitivity.cli import problem
+from sensitivity.cli.command import Command
+from sensitivity.cli.output import check_picture, number, print_json, print_table, write_csv
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from sensitivity.analysis.growth import GrowthExponents
+
+__all__ = ["COMMAND"]
+
+CHECK_FAILED = 1
+EXAMPLES = """\
+  leapgrad growth --d 10 --step 0.1 --n-steps 10000
+  leapgrad growth --scheme euler --gamma 0.01 --step 0.01,0.1 --k 3 --plot growth.png
+  leapgrad growth --weights mine.npz --step 0.1 --n-steps 100000 --burn-in 20000 --json"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    problem.add_arguments(parser, steps="1e-1")
+    result = parser.add_argument_group("result")
+    result.add_argument("--k", type=int, metavar="K", help="the K largest exponents (default all)")
+    result.add_argument(
+        "--burn-in", type=int, metavar="B", help="steps that are not counted (default a tenth of N)"
+    )
+    result.add_argument(
+        "--qr-every",
+        type=int,
+        metavar="Q",
+        help="most steps between two factorisations (default 16; fewer where columns align)",
+    )
+    result.add_argument("--out", metavar="FILE.csv", help="also write the table, in full precision")
+    result.add_argument("--plot", metavar="FILE.png", help="also draw it (.png, .pdf or .svg)")
+
+
+def run(args: argparse.Namespace) -> int:
+    import numpy as np
+
+    from sensitivity.analysis.growth import growth_exponents
+    from sensitivity.files import check_writable
+
+    out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
+    asked = problem.build(args)
+    found = growth_exponents(
+        asked.field,
+        asked.scheme,
+        asked.steps,
+        asked.n_steps,
+        asked.y0,
+        asked.p0,
+        asked.inputs,
+        k=args.k,
+        burn_in=args.burn_in,
+        qr_every=args.qr_every,
+    )
+    bound = _bound(asked, found)
+    columns = _columns(asked.steps, found, bound)
+    if out is not None:
+        write_csv(out, columns)
+    if plot is not None:
+        from sensitivity.figures.growth_figure import plot_growth
+        from sensitivity.figures.plots import save
+
+        save(plot_growth(found, asked.describe()), plot)
+    violations = int(np.count_nonzero(found.exponents > bound[:, None]))
+    if args.json:
+        results = {
+            "step": asked.steps,
+            "exponents": found.exponents,
+            "standard_error": found.standard_error,
+            "round_off": found.round_off,
+            "resolved": found.resolved,
+            "per_time": found.per_time,
+            "bound": bound,
+            "sum": found.exponents.sum(axis=-1),
+            "series_steps": found.series_steps,
+            "series": found.series,
+        }
+        parameters = {**asked.parameters, "burn_in": found.burn_in, "qr_every": found.qr_every}
+        print_json({"parameters": parameters, "results": results, "violations": violations})
+    else:
+        print(f"{asked.describe()}, burn-in {found.burn_in}")
+        print_table(
+            ("step ε", "i", "λ_i per step", "± standard error", "λ_i/ε", "bound E"),
+            [
+                (number(h), str(int(i)), number(value, 8), number(error, 2), number(rate), number(limit))
+                for h, i, value, error, rate, limit in zip(*columns.values(), strict=True)
+            ],
+        )
+        if found.exponents.shape[-1] > 1:
+            totals = ", ".join(number(float(v), 3) for v in found.exponents.sum(axis=-1))
+            print(f"sum of the exponents shown, for every ε: {totals}")
+        if below := int(np.count_nonzero(found.exponents == -np.inf)):
+            many = "exponents are" if below > 1 else "exponent is"
+            whose = "their directions" if below > 1 else "its direction"
+            rest = "their" if below > 1 else "its"
+            print(f"{below} {many} −inf: {whose} vanished in some step, or fell below {rest} round-off.")
+        for path in (out, plot):
+            if path is not None:
+                print(f"written: {path}")
+    if violations:
+        print(f"{violations} exponents lie above a proved bound: something is wrong.")
+    return CHECK_FAILED if violations else 0
+
+
+def _bound(asked: problem.Problem, found: GrowthExponents) -> NDArray[np.float64]:
+    """Theorem E for the steps that were counted: every λ_i is at most ln ‖J‖ of these, over their number."""
+    import numpy as np
+
+    from sensitivity.bounds import log_majorant
+
+    counted = asked.n_steps - found.burn_in
+    block = "position" if asked.scheme.form == "first_order" else "phase"
+    return np.atleast_1d(log_majorant(asked.field, asked.scheme, asked.steps, counted, block=block)) / counted
+
+
+def _columns(
+    steps: NDArray[np.float64], found: GrowthExponents, bound: NDArray[np.float64]
+) -> dict[str, list[float]]:
+    """One row for every step size and exponent."""
+    import numpy as np
+
+    lanes, k = found.exponents.shape
+    return {
+        "step": np.repeat(steps, k).tolist(),
+        "number": np.tile(np.arange(1, k + 1), lanes).tolist(),
+        "exponent": found.exponents.ravel().tolist(),
+        "standard_error": found.standard_error.ravel().tolist(),
+        "per_time": found.per_time.ravel().tolist(),
+        "bound": np.repeat(bound, k).tolist(),
+    }
+
+
+COMMAND = Command(
+    "growth", "Lyapunov exponents of the recurrence, with their error", add_arguments, run, examples=EXAMPLES
+)

@@ -1,0 +1,255 @@
+"""`leapgrad norm`: the norm of the hidden-state gradient of a network, with the bound that holds for it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sensitivity.cli import models, problem
+from sensitivity.cli.command import Command
+from sensitivity.cli.output import check_picture, from_log, number, print_json, print_table, write_csv
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["COMMAND"]
+
+CHECK_FAILED = 1
+EXAMPLES = """\
+  leapgrad norm --d 10 --step 1e-3:1:100 --n-steps 1000
+  leapgrad norm --d 10 --scheme euler --gamma 0.01 --step 0.1,0.2,0.5
+  leapgrad norm --weights mine.npz --inputs x.npy --n-steps 500 --step 0.002 --json
+  leapgrad norm --d 10 --step 0.1 --k 3 --smallest
+  leapgrad norm --d 100 --dtype float32
+  leapgrad norm --model lstm --d 64 --n-steps 1000
+  leapgrad norm --model cornn --set gamma=2 --step 1e-2:1:20 --block state
+  leapgrad norm --model gru --weights trained.safetensors --inputs x.npy --n-steps 500"""
+# The theorem that bounds ∂y_N/∂y_0 for a scheme; E holds for all.
+THEOREMS = {"leapfrog": "B", "euler": "D"}
+STEPS, SCHEME, ACTIVATION = "1e-3:1:13", "leapfrog", "tanh"
+
+
+class Found(NamedTuple):
+    """Norms, one for every step size, and what they are of."""
+
+    columns: dict[str, NDArray[np.float64]]
+    heading: str
+    gradient: str  # as text
+    theorem: str
+    parameters: dict[str, Any]
+    slack: Any = 0.0  # of the logarithms, for norms that are not those of the exact map
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    problem.add_arguments(parser, steps=STEPS)
+    parser.set_defaults(step=None, scheme=None, activation=None)  # cells have their own, or none
+    cell = parser.add_argument_group("recurrent cell instead")
+    cell.add_argument("--model", metavar="NAME", help="lstm, gru, cornn, …; see leapgrad compare --list")
+    cell.add_argument(
+        "--set", action="append", metavar="KEY=VALUE", help="a setting of the model; repeatable"
+    )
+    cell.add_argument(
+        "--n-inputs", type=int, default=0, metavar="M", help="input components, drawn as N(0, 1) (default 0)"
+    )
+    result = parser.add_argument_group("result")
+    result.add_argument(
+        "--block",
+        metavar="NAME",
+        help="position, ∂y_N/∂y_0 (default), or phase, ∂(y_N, p_N)/∂(y_0, p_0); cells: a block or state",
+    )
+    result.add_argument("--k", type=int, metavar="K", help="also the K largest singular values")
+    result.add_argument("--smallest", action="store_true", help="with --k: the K smallest, in float64")
+    result.add_argument(
+        "--dtype",
+        choices=("float64", "float32"),
+        default="float64",
+        help="arithmetic of the run; float32 comes with its measured error (default float64)",
+    )
+    result.add_argument("--log", action="store_true", help="natural logarithms, which never overflow")
+    result.add_argument("--out", metavar="FILE.csv", help="also write the table, in full precision")
+    result.add_argument("--plot", metavar="FILE.png", help="also draw it (.png, .pdf or .svg)")
+
+
+def run(args: argparse.Namespace) -> int:
+    import numpy as np
+
+    from sensitivity.files import check_writable
+
+    out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
+    if args.smallest and args.k is None:
+        raise ValueError("--smallest needs --k, the number of singular values.")
+    if args.model is None and args.weights is not None:
+        from sensitivity.weights.weight_files import saved_model
+
+        args.model = saved_model(args.weights)  # a file of a cell says what it is
+    found = _of_field(args) if args.model is None else _of_cell(args)
+    columns = found.columns
+    if out is not None:
+        write_csv(out, columns)
+    if plot is not None:
+        _draw(plot, found, args)
+    log_norm, log_bound = columns["log_norm"], columns["log_bound"]
+    violations = int(np.count_nonzero(log_norm > log_bound + found.slack))
+    if args.json:
+        print_json({"parameters": found.parameters, "results": columns, "violations": violations})
+    else:
+        _show(found, args)
+    if violations:
+        print(f"{violations} of {log_norm.size} norms lie above a proved bound: something is wrong.")
+    return CHECK_FAILED if violations else 0
+
+
+def _of_field(args: argparse.Namespace) -> Found:
+    """ÿ = σ(W y + V x + b) under a scheme."""
+    import numpy as np
+
+    from sensitivity.analysis.norms import norm_and_log
+    from sensitivity.bounds import log_majorant
+
+    for option in ("set", "n_inputs"):
+        if getattr(args, option):
+            raise ValueError(f"--{option.replace('_', '-')} belongs to a cell; name one with --model.")
+    args.step, args.scheme = args.step or STEPS, args.scheme or SCHEME
+    args.activation = args.activation or ACTIVATION
+    block = args.block or "position"
+    if block not in ("position", "phase"):
+        raise ValueError(f"--block {block!r} is not known; use position or phase.")
+    asked = problem.build(args)
+    case = {"y0": asked.y0, "p0": asked.p0, "inputs": asked.inputs, "block": block}
+    arguments = (asked.field, asked.scheme, asked.step, asked.n_steps)
+    norm, log_norm = norm_and_log(*arguments, **case, dtype=args.dtype)
+    log_bound = log_majorant(asked.field, asked.scheme, asked.steps, asked.n_steps, block=block)
+    columns = _columns(asked.steps, norm, log_norm, log_bound)
+    slack = 0.0
+    if args.dtype == "float32":
+        from sensitivity.analysis.jacobians import float32_error
+
+        error = np.atleast_1d(float32_error(*arguments, **case))
+        columns["float32_error"] = error
+        slack = np.log1p(error * np.sqrt(2.0 * asked.field.dim))  # the bound is one of the exact map
+    if args.k is not None:
+        columns.update(_singular_values(arguments, case, args))
+    theorem = THEOREMS.get(asked.scheme.name, "E") if block == "position" else "E"
+    gradient = "∂y_N/∂y_0" if block == "position" else "∂(y_N, p_N)/∂(y_0, p_0)"
+    parameters = {**asked.parameters, "block": block, "theorem": theorem, "dtype": args.dtype}
+    return Found(columns, asked.describe(), gradient, f"bound {theorem}", parameters, slack)
+
+
+def _of_cell(args: argparse.Namespace) -> Found:
+    """A recurrent cell; its own bound holds for its default block."""
+    import numpy as np
+
+    from sensitivity.analysis.jacobians import jacobian_norm, log_jacobian_norm
+
+    if args.dtype != "float64":
+        raise ValueError(f"--dtype {args.dtype} is for fields; cells run in float64.")
+    asked = models.named_cell(args)
+    run, cell = asked.recurrence, asked.recurrence.cell
+    if args.plot is not None and len(asked.steps) < 2:
+        raise ValueError(
+            f"--plot draws against several --step; leapgrad compare {args.model} draws against n."
+        )
+    block = run.default_block if args.block is None else args.block
+    norm, log_norm = (np.atleast_1d(f(run, block=block)) for f in (jacobian_norm, log_jacobian_norm))
+    none = np.full(len(asked.steps), np.nan)
+    log_bound = cell.log_bound(asked.steps, run.n_steps) if block == run.default_block else none
+    columns = _columns(asked.steps, norm, log_norm, np.atleast_1d(log_bound))
+    if args.k is not None:
+        columns.update(_singular_values((run,), {"block": block}, args))
+    name = "s" if block == "state" else block
+    parameters = {**asked.parameters, "block": block, "dtype": args.dtype}
+    return Found(columns, asked.describe(), f"∂{name}_N/∂{name}_0", "proved bound", parameters)
+
+
+def _columns(
+    steps: NDArray[np.float64],
+    norm: NDArray[np.float64],
+    log_norm: NDArray[np.float64],
+    log_bound: NDArray[np.float64],
+) -> dict[str, NDArray[np.float64]]:
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        bound, tightness = np.exp(log_bound), np.exp(log_bound - log_norm)
+    return {
+        "step": steps,
+        "norm": norm,
+        "log_norm": log_norm,
+        "bound": bound,
+        "log_bound": log_bound,
+        "tightness": tightness,
+    }
+
+
+def _singular_values(
+    arguments: tuple[Any, ...], case: dict[str, Any], args: argparse.Namespace
+) -> dict[str, NDArray[np.float64]]:
+    """Logarithms of the K largest or smallest singular values, a column each."""
+    import numpy as np
+
+    from sensitivity.analysis.graded import log_singular_values
+    from sensitivity.analysis.jacobians import singular_values
+
+    dtype = {} if args.dtype == "float64" else {"dtype": args.dtype}
+    first = singular_values(*arguments, **case, k=args.k, **dtype) if not args.smallest else None
+    if first is not None:
+        logs, numbers = np.atleast_2d(first.log), range(1, args.k + 1)
+    else:
+        # Only these have the small ones, which drown in the rounding errors of the matrix itself.
+        every = np.atleast_2d(log_singular_values(*arguments, **case))
+        width = every.shape[-1]
+        if not 1 <= args.k <= width:
+            raise ValueError(f"--k must lie between 1 and {width}, the size of the block; got {args.k}.")
+        logs, numbers = every[:, : -args.k - 1 : -1], range(width, width - args.k, -1)
+    return {f"log_sigma_{i}": logs[:, column] for column, i in enumerate(numbers)}
+
+
+def _show(found: Found, args: argparse.Namespace) -> None:
+    import numpy as np
+
+    print(found.heading)
+    columns, gradient = found.columns, found.gradient
+    shown = number if args.log else from_log
+    headers = ["step ε", f"ln ‖{gradient}‖" if args.log else f"‖{gradient}‖"]
+    logs = [columns["log_norm"]]
+    if not np.isnan(columns["log_bound"]).all():
+        headers.append(f"ln {found.theorem}" if args.log else found.theorem)
+        headers.append("ln(bound/norm)" if args.log else "bound/norm")
+        logs += [columns["log_bound"], columns["log_bound"] - columns["log_norm"]]
+    for name in columns:
+        if name.startswith("log_sigma_"):
+            headers.append(("ln σ_" if args.log else "σ_") + name.removeprefix("log_sigma_"))
+            logs.append(columns[name])
+    rows = [
+        [number(float(step)), *(shown(float(value)) for value in rest)]
+        for step, *rest in zip(columns["step"], *logs, strict=True)
+    ]
+    if "float32_error" in columns:
+        headers.append("error of float32")
+        for row, error in zip(rows, columns["float32_error"], strict=True):
+            row.append(number(float(error), 2))
+    print_table(headers, rows)
+    for path in (args.out, args.plot):
+        if path is not None:
+            print(f"written: {path}")
+
+
+def _draw(path: Path, found: Found, args: argparse.Namespace) -> None:
+    from sensitivity.figures import plots as figures
+
+    columns, prefix = found.columns, "log_" if args.log else ""
+    figure = figures.norms(
+        columns["step"],
+        [("norm", columns[f"{prefix}norm"], found.theorem, columns[f"{prefix}bound"])],
+        title=found.heading,
+        gradient=found.gradient,
+        logarithmic=args.log,
+    )
+    figures.save(figure, path)
+
+
+COMMAND = Command(
+    "norm", "the norm of the hidden-state gradient, with its bound", add_arguments, run, examples=EXAMPLES
+)

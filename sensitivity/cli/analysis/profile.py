@@ -1,0 +1,122 @@
+"""`leapgrad profile`: how much every earlier state, or input, still moves the last state."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from sensitivity.cli import problem
+from sensitivity.cli.command import Command
+from sensitivity.cli.output import check_picture, from_log, number, print_json, print_table, write_csv
+
+if TYPE_CHECKING:
+    from sensitivity.analysis.profile import GradientProfile
+
+__all__ = ["COMMAND"]
+
+CHECK_FAILED = 1
+EXAMPLES = """\
+  leapgrad profile --d 10 --step 1e-2 --n-steps 1000 --plot profile.png
+  leapgrad profile --scheme euler --step 1e-3,1e-2 --n-steps 500
+  leapgrad profile --weights mine.npz --inputs x.npy --n-steps 500 --of inputs --out profile.csv"""
+
+MOST_ROWS = 10_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    problem.add_arguments(parser, steps="1e-2")
+    result = parser.add_argument_group("result")
+    result.add_argument(
+        "--of",
+        choices=("state", "inputs"),
+        default="state",
+        help="∂y_N/∂y_i for i = 0 … N, or ∂y_N/∂x_i for i = 1 … N (default state)",
+    )
+    result.add_argument(
+        "--rows", type=int, default=11, metavar="R", help="number of indices in the table (default 11)"
+    )
+    result.add_argument(
+        "--out", metavar="FILE.csv", help="also write the norms at every index, in full precision"
+    )
+    result.add_argument("--plot", metavar="FILE.png", help="also draw them (.png, .pdf or .svg)")
+
+
+def run(args: argparse.Namespace) -> int:
+    import numpy as np
+
+    from sensitivity.analysis.profile import gradient_profile
+    from sensitivity.files import check_writable
+
+    out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
+    if not 2 <= args.rows <= MOST_ROWS:
+        raise ValueError(f"--rows must be from 2 to {MOST_ROWS}, got {args.rows}.")
+    asked = problem.build(args)
+    profile = gradient_profile(
+        asked.field,
+        asked.scheme,
+        asked.steps,
+        asked.n_steps,
+        asked.y0,
+        asked.p0,
+        asked.inputs,
+        of=args.of,
+    )
+    if out is not None:
+        write_csv(out, _columns(profile))
+    if plot is not None:
+        from sensitivity.figures.plots import save
+        from sensitivity.figures.profile_figure import plot_profile
+
+        save(plot_profile(profile, asked.describe()), plot)
+    count = profile.index.size
+    places = (
+        np.unique(np.linspace(0, count - 1, args.rows).round().astype(int)) if count else np.zeros(0, int)
+    )
+    shown = profile.index[places]
+    log_bounds = None if profile.bound is None else profile.log_bounds(shown)
+    violations = 0 if log_bounds is None else int(np.count_nonzero(profile.log_norms[:, places] > log_bounds))
+    if args.json:
+        theorem = None if profile.bound is None else profile.bound.theorem
+        parameters = {
+            **asked.parameters,
+            "quantity": profile.quantity,
+            "theorem": theorem,
+            "step": asked.steps,
+        }
+        results = {"index": profile.index, "norm": profile.norms, "log_norm": profile.log_norms}
+        bounds = None if log_bounds is None else {"index": shown, "log_bound": log_bounds}
+        print_json({"parameters": parameters, "results": results, "bounds": bounds, "violations": violations})
+    else:
+        print(f"{profile.quantity}: {asked.describe()}")
+        headers, cells = ["i"], [[str(i) for i in shown]]
+        for lane, step in enumerate(asked.steps):
+            headers.append(f"ε = {number(step)}")
+            cells.append([from_log(float(value)) for value in profile.log_norms[lane, places]])
+            if log_bounds is not None and profile.bound is not None:
+                headers.append(f"bound {profile.bound.theorem}")
+                cells.append([from_log(float(value)) for value in log_bounds[lane]])
+        print_table(headers, zip(*cells, strict=True))
+        for path in (args.out, args.plot):
+            if path is not None:
+                print(f"written: {path}")
+    if violations:
+        print(f"{violations} of the norms shown lie above a proved bound: something is wrong.")
+    return CHECK_FAILED if violations else 0
+
+
+def _columns(profile: GradientProfile) -> dict[str, list[float]]:
+    """One row for every step size and index."""
+    import numpy as np
+
+    lanes, n = profile.norms.shape
+    return {
+        "step": np.repeat(profile.step, n).tolist(),
+        "index": np.tile(profile.index, lanes).tolist(),
+        "norm": profile.norms.ravel().tolist(),
+        "log_norm": profile.log_norms.ravel().tolist(),
+    }
+
+
+COMMAND = Command(
+    "profile", "how much every earlier state still moves the last one", add_arguments, run, examples=EXAMPLES
+)

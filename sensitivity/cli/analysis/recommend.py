@@ -1,0 +1,50 @@
+"""`leapgrad recommend`: the step ε = c/N that keeps the gradient in a band, guaranteed and observed."""
+
+from __future__ import annotations
+
+import argparse
+
+from sensitivity.cli import problem
+from sensitivity.cli.command import Command
+from sensitivity.cli.output import number, print_json, print_table
+
+__all__ = ["COMMAND"]
+
+EXAMPLES = """\
+  leapgrad recommend --d 10 --n-steps 1000
+  leapgrad recommend --weights net.npz --n-steps 784 --lo 0.1 --hi 10"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    problem.add_arguments(parser, steps="1")
+    band = parser.add_argument_group("band of the singular values of ∂y_N/∂y_0 (--step is not used)")
+    band.add_argument("--lo", type=float, default=0.5, metavar="S", help="smallest allowed (default 0.5)")
+    band.add_argument("--hi", type=float, default=2.0, metavar="S", help="largest allowed (default 2)")
+
+
+def run(args: argparse.Namespace) -> int:
+    from sensitivity.analysis.recommend import recommend_step
+
+    asked = problem.build(args)
+    found = recommend_step(
+        asked.field, asked.n_steps, args.lo, args.hi, asked.scheme, asked.y0, asked.p0, asked.inputs
+    )
+    if args.json:
+        print_json({"parameters": asked.parameters, **found.to_dict()})
+        return 0
+    print(asked.describe())
+    seen = f"the {found.leaves} leaves the band" if found.leaves else "nothing leaves the band"
+    print_table(
+        ("", "step ε", "c of ε = c/N"),
+        [
+            ("guaranteed (theorem C)", number(found.guaranteed), number(found.c)),
+            (f"computed: {seen}", number(found.observed), number(found.c_observed)),
+        ],
+        left=1,
+    )
+    return 0
+
+
+COMMAND = Command(
+    "recommend", "the step size that keeps the gradient in a band", add_arguments, run, examples=EXAMPLES
+)

@@ -1,0 +1,73 @@
+"""`leapgrad heuristic`: does the best step follow ε ∝ 1/N?"""
+
+from __future__ import annotations
+
+import argparse
+
+from sensitivity.cli.command import Command
+from sensitivity.cli.output import number, print_json, print_table
+
+__all__ = ["COMMAND"]
+
+FOLDER = "leapgrad-heuristic"
+EXAMPLES = """\
+  leapgrad heuristic --quick
+  leapgrad heuristic --task xor --out xor
+  leapgrad heuristic --full --out figure-4"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--task", default="gaussian_mean", metavar="TASK",
+        help="gaussian_mean (default), shock, shock_std, xor or recent_mean",
+    )  # fmt: skip
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="a coarse scan with 3 seeds (default)")
+    size.add_argument("--full", action="store_true", help="a fine scan with more seeds and epochs")
+    parser.add_argument(
+        "--seeds", type=int, metavar="S", help="number of seeds (default: 3, or 8 with --full)"
+    )
+    parser.add_argument("--out", default=FOLDER, metavar="DIR", help=f"folder to fill (default {FOLDER})")
+
+
+def run(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from integrators.validation import as_count
+    from sensitivity.papers.hamiltonian.heuristic.plan import FULL, QUICK
+    from sensitivity.papers.hamiltonian.heuristic.report import write_experiment
+    from sensitivity.training.data.tasks import get_task
+
+    get_task(args.task)
+    plan = FULL if args.full else QUICK
+    command = f"leapgrad heuristic --task {args.task} --{'full' if args.full else 'quick'}"
+    if args.seeds is not None:
+        plan = replace(plan, seeds=as_count(args.seeds, "--seeds", least=2))
+        command += f" --seeds {args.seeds}"
+    found, data, seconds = write_experiment(args.out, args.task, plan, command=command)
+    if args.json:
+        print_json({**data, "folder": args.out, "seconds": seconds})
+        return 0
+    print_table(
+        ("N", "best ε", "within one standard error", "c = Nε*", "accuracy"),
+        [
+            (
+                f"{n:g}",
+                number(one.best, 3),
+                f"{number(one.low, 3)} … {number(one.high, 3)}",
+                number(n * one.centre, 3),
+                f"{100 * one.accuracy:.1f} ± {100 * one.error:.1f} %",
+            )
+            for n, one in zip(found.main.variable, found.main.optima, strict=True)
+        ],
+    )
+    print()
+    for sentence in data["sentences"]:
+        print(sentence)
+    print(f"\nFigure 4 and all numbers are in {args.out} ({seconds:.0f} s)")
+    return 0
+
+
+COMMAND = Command(
+    "heuristic", "does the best step follow ε ∝ 1/N? Figure 4", add_arguments, run, examples=EXAMPLES
+)

@@ -1,0 +1,162 @@
+"""`leapgrad sweep`: a study from a TOML file, computed anywhere, resumed by itself."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sensitivity.cli.command import Command
+from sensitivity.cli.output import number, print_json
+
+if TYPE_CHECKING:
+    from sensitivity.studies import Results, Study
+
+__all__ = ["COMMAND"]
+
+CHECK_FAILED = 1
+SHOWN = 20
+GIB = 1 << 30
+EXAMPLES = """\
+  leapgrad sweep study.toml --out widths
+  leapgrad sweep study.toml --out widths --dry-run
+  leapgrad sweep study.toml --out widths --executor dask://10.0.0.5:8786 --netcdf widths.nc
+
+  # study.toml
+  quantities = ["log_norm", "bounds"]
+  [grid]
+  scheme = ["leapfrog", "euler"]
+  d = [2, 10]
+  seed = { first = 0, count = 20 }
+  n_steps = 1000
+  step = { low = 1e-3, high = 1.0, count = 50 }"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", metavar="STUDY.toml", help="grid and quantities")
+    parser.add_argument(
+        "--out", required=True, metavar="DIR", help="folder of the cells; what it holds is checked and kept"
+    )
+    parser.add_argument(
+        "--executor",
+        default="threads",
+        metavar="NAME",
+        help="threads (default), processes, loky, mpi, or dask://HOST:PORT; no result depends on it",
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="how many (default: one a processor, or all of a cluster)"
+    )
+    parser.add_argument(
+        "--memory-limit",
+        type=float,
+        metavar="GIB",
+        help="refuse to run if more may be needed (default: half of this machine's memory)",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only say what it would take; runs a sample of some seconds"
+    )
+    parser.add_argument("--csv", metavar="FILE.csv", help="also write one row for every network and step")
+    parser.add_argument("--netcdf", metavar="FILE.nc", help="also write labelled arrays (xarray, h5netcdf)")
+
+
+def run(args: argparse.Namespace) -> int:
+    from sensitivity.files import check_writable
+    from sensitivity.studies import Study, WorkersLost
+
+    study = Study.from_toml(args.study)
+    if args.dry_run:
+        return _plan(study, args)
+    if args.memory_limit is not None and not args.memory_limit > 0.0:
+        raise ValueError(f"--memory-limit must be positive, got {args.memory_limit:g}.")
+    own = [("the study", args.study), ("the study's folder", Path(args.out) / "study.json")]
+    for option, path in (("--csv", args.csv), ("--netcdf", args.netcdf)):
+        if path is not None:
+            _check_apart(option, check_writable(path), own)
+            own.append((option, path))
+    if args.netcdf is not None:
+        _need_xarray()
+    limit = None if args.memory_limit is None else args.memory_limit * GIB
+    try:
+        results = study.run(args.out, args.executor, workers=args.workers, memory_limit=limit)
+    except WorkersLost as error:
+        print(f"leapgrad: {error}", file=sys.stderr)
+        return CHECK_FAILED
+    assert results.report is not None
+    whole = not results.report.failed
+    if args.csv is not None and whole:
+        results.to_csv(args.csv)
+    if args.netcdf is not None and whole:
+        results.to_netcdf(args.netcdf)
+    _show(results, args)
+    return 0 if whole else CHECK_FAILED
+
+
+def _check_apart(option: str, path: Path, others: list[tuple[str, Any]]) -> None:
+    """Refuse to write over what is needed."""
+    for what, other in others:
+        if os.path.realpath(path) == os.path.realpath(other):
+            raise ValueError(f"{option} {path} would write over {what} ({other}); name another file.")
+
+
+def _need_xarray() -> None:
+    from sensitivity.studies.results import require_xarray
+
+    try:
+        require_xarray()
+    except ImportError as error:
+        raise ValueError(str(error)) from None
+
+
+def _plan(study: Study, args: argparse.Namespace) -> int:
+    from integrators.codegen.threads import default_threads
+    from integrators.validation import as_count
+    from sensitivity.studies.execution.cost import plan_of
+    from sensitivity.studies.execution.memory import gibibytes
+    from sensitivity.studies.sample import measured_seconds
+
+    if args.workers is not None:
+        as_count(args.workers, "workers", least=1)
+    plan, workers = plan_of(study), args.workers or default_threads()
+    plan = replace(plan, seconds=measured_seconds(study))
+    if args.json:
+        facts: dict[str, Any] = {"points": study.n_points, "workers": workers, **vars(plan)}
+        print_json(facts)
+        return 0
+    print(f"{study.name}: {study.n_points} points in {plan.cells} cells")
+    print(f"time    about {_duration(plan.seconds / workers)} on {workers} cores, by a sample run here")
+    print(f"memory  at most {gibibytes(plan.memory)} a worker beside its process")
+    print(f"disk    {gibibytes(plan.stored)} in {plan.cells} files")
+    return 0
+
+
+def _duration(seconds: float) -> str:
+    for unit, name in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= unit:
+            return f"{number(seconds / unit, 3)} {name}"
+    return f"{number(seconds, 2)} seconds"
+
+
+def _show(results: Results, args: argparse.Namespace) -> None:
+    report = results.report
+    assert report is not None
+    if args.json:
+        aside = [{"file": place, "reason": reason} for place, reason in report.set_aside]
+        failed = [{"cell": cell, "reason": reason} for cell, reason in report.failed]
+        print_json({"out": args.out, **vars(report), "set_aside": aside, "failed": failed})
+        return
+    print(f"{results.study.name}: {report}")
+    for place, reason in report.set_aside:
+        print(f"set aside: {place}: {reason}")
+    for cell, reason in report.failed[:SHOWN]:
+        print(f"failed: {cell}: {reason}")
+    if (more := len(report.failed) - SHOWN) > 0:
+        print(f"failed: {more} more")
+    for path in (args.csv, args.netcdf):
+        if path is not None:
+            print(f"not written, since cells are missing: {path}" if report.failed else f"written: {path}")
+
+
+COMMAND = Command("sweep", "run a study over a grid of networks", add_arguments, run, examples=EXAMPLES)

@@ -1,0 +1,1 @@
+"""Commands about papers: figures, claims, proofs, notebooks."""

@@ -1,0 +1,68 @@
+"""`leapgrad reproduce tables`: Tables 1 and 2, Figures 6 and 7, with every run and a manifest."""
+
+from __future__ import annotations
+
+import argparse
+
+from sensitivity.cli.command import Command
+from sensitivity.cli.output import print_json, print_table
+
+__all__ = ["COMMAND"]
+
+FOLDER = "leapgrad-tables"
+EXAMPLES = """\
+  leapgrad reproduce tables --quick
+  leapgrad reproduce tables --task xor --out table-2"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", default=FOLDER, metavar="DIR", help=f"folder to fill (default {FOLDER})")
+    parser.add_argument(
+        "--task", action="append", metavar="TASK", help="shock, shock_std or xor (default: all)"
+    )
+    parser.add_argument("--quick", action="store_true", help="short sequences and few settings, in minutes")
+    parser.add_argument("--seeds", type=int, metavar="S", help="fresh seeds (default 5, or 3 with --quick)")
+
+
+def run(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from integrators.naming import nearest
+    from integrators.validation import as_count
+    from sensitivity.papers.hamiltonian.heuristic.contest_plans import FULL, QUICK, TABLES
+    from sensitivity.papers.hamiltonian.heuristic.contest_report import of_task, shown, write_tables
+
+    plan, command = QUICK if args.quick else FULL, "leapgrad reproduce tables"
+    if args.quick:
+        command += " --quick"
+    if args.task:
+        for task in args.task:
+            if task not in TABLES:
+                raise nearest("task", task, TABLES)
+            command += f" --task {task}"
+        plan = replace(plan, tasks={task: plan.tasks[task] for task in args.task})
+    if args.seeds is not None:
+        plan = replace(plan, seeds=as_count(args.seeds, "--seeds", least=1))
+        command += f" --seeds {args.seeds}"
+    cells, seconds = write_tables(args.out, plan, command=command)
+    if args.json:
+        print_json({"cells": [cell.data() for cell in cells], "folder": args.out, "seconds": seconds})
+        return 0
+    for task in plan.tasks:
+        mine = of_task(cells, task)
+        names = list(dict.fromkeys(cell.entrant for cell in mine))
+        print(f"{TABLES[task]}: hidden parameters in median iterations (fewest–most) to 90 %, / not reached")
+        found = {(cell.n_steps, cell.entrant): shown(cell) for cell in mine}
+        print_table(("N", *names), [(f"{n}", *(found[n, name] for name in names)) for n in plan.tasks[task]])
+        print()
+    print(f"Tables, figures and every run are in {args.out} ({seconds:.0f} s)")
+    return 0
+
+
+COMMAND = Command(
+    "tables",
+    "Tables 1 and 2, Figures 6 and 7: iterations until a task is learned",
+    add_arguments,
+    run,
+    examples=EXAMPLES,
+)

@@ -1,0 +1,1 @@
+"""Pictures and films of results. Nothing is computed here."""

@@ -1,0 +1,1 @@
+"""What papers claim and what is found: one folder for each paper."""

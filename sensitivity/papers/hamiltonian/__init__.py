@@ -1,0 +1,1 @@
+"""Rusch, Pearson, Zygalakis (2019): its figures, its claims and the experiments on its step size."""

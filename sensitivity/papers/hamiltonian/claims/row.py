@@ -1,0 +1,211 @@
+"""What a row of the ledger is, and the tools that decide it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from integrators.values import ByValue
+
+if TYPE_CHECKING:
+    from sensitivity.papers.hamiltonian.curves import Curve
+    from sensitivity.papers.hamiltonian.plan import Plan
+
+__all__ = ["Claim", "Finding", "Judged", "Tools", "Verdict", "by_proposition", "by_steps"]
+
+
+class Verdict(Enum):
+    """What became of a claim."""
+
+    PROVED = "PROVED"
+    CONFIRMED = "CONFIRMED"
+    HOLDS_ONLY_IF = "HOLDS ONLY IF"
+    REFUTED = "REFUTED"
+    NOT_REPRODUCED = "NOT REPRODUCED"
+    NOT_MEASURED = "NOT MEASURED"
+    UNDECIDED = "UNDECIDED"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+MEANING: Mapping[Verdict, str] = {
+    Verdict.PROVED: "every step of a proof was decided by machine",
+    Verdict.CONFIRMED: "computed or counted, and found as claimed",
+    Verdict.HOLDS_ONLY_IF: "true under the condition that follows, which cannot be dropped",
+    Verdict.REFUTED: "a counterexample, or arithmetic, contradicts it",
+    Verdict.NOT_REPRODUCED: "the stated set-up was run and gave something else",
+    Verdict.NOT_MEASURED: "it needs a training run that this version does not have",
+    Verdict.UNDECIDED: "a check that should decide it failed: please report this",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Finding(ByValue):
+    """Verdict, condition and evidence.
+
+    Attributes
+    ----------
+    verdict : Verdict
+    evidence : tuple of str
+        Sentences made from what was computed.
+    condition : str
+        For HOLDS ONLY IF.
+    numbers : mapping
+        What was computed, for JSON.
+    """
+
+    verdict: Verdict
+    evidence: tuple[str, ...]
+    condition: str = ""
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def headline(self) -> str:
+        return f"{self.verdict} {self.condition}".strip()
+
+
+class StepLike(Protocol):
+    """The part of a checked step that the ledger reads."""
+
+    @property
+    def step(self) -> Any: ...
+
+    @property
+    def decision(self) -> Any: ...
+
+
+class ReportLike(Protocol):
+    """The part of a proof report that the ledger reads."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def ok(self) -> bool: ...
+
+    @property
+    def verdict(self) -> Any: ...
+
+    @property
+    def condition(self) -> str: ...
+
+    @property
+    def counterexample(self) -> object: ...
+
+    @property
+    def steps(self) -> Sequence[StepLike]: ...
+
+
+@dataclass
+class Tools:
+    """What the rows compute with; shared results are computed once.
+
+    Attributes
+    ----------
+    check : callable
+        Name of a proposition → its report. Handed in, because this package does not import the proofs.
+    plan : Plan
+        How much of Figures 1 to 3 to run.
+    """
+
+    check: Callable[[str], ReportLike]
+    plan: Plan
+    _reports: dict[str, ReportLike] = field(default_factory=dict)
+    _curves: dict[int, dict[int, list[Curve]]] = field(default_factory=dict)
+
+    def report(self, name: str) -> ReportLike:
+        """The report on a proposition."""
+        if name not in self._reports:
+            self._reports[name] = self.check(name)
+        return self._reports[name]
+
+    def curve(self, figure: int, d: int, gamma: float | None = None) -> Curve:
+        """A curve of Figure 1, 2 or 3; those of one d are computed together, when first asked for."""
+        from sensitivity.papers.hamiltonian.reproduce import compute
+
+        if d not in self._curves:
+            self._curves[d] = compute(replace(self.plan, draws={d: self.plan.draws[d]}))
+        return next(curve for curve in self._curves[d][figure] if curve.gamma == gamma)
+
+
+@dataclass(frozen=True, eq=False)
+class Claim(ByValue):
+    """A claim of the paper.
+
+    Attributes
+    ----------
+    name : str
+    place : str
+        Where the paper makes it.
+    text : str
+        The claim in our own words.
+    decide : callable
+        `Tools` → `Finding`; runs when the ledger is evaluated.
+    command : str
+        Shows the evidence.
+    """
+
+    name: str
+    place: str
+    text: str
+    decide: Callable[[Tools], Finding]
+    command: str
+
+
+@dataclass(frozen=True, eq=False)
+class Judged(ByValue):
+    """A claim with what was found."""
+
+    claim: Claim
+    finding: Finding
+
+
+def by_proposition(name: str) -> Callable[[Tools], Finding]:
+    """A row decided by a proposition alone: its verdict, its condition, its counterexample."""
+
+    def decide(tools: Tools) -> Finding:
+        report = tools.report(name)
+        return Finding(_verdict(report), proof_evidence(report), report.condition)
+
+    return decide
+
+
+def by_steps(
+    name: str, *steps: str, verdict: Verdict = Verdict.PROVED, condition: str = ""
+) -> Callable[[Tools], Finding]:
+    """A row decided by some steps of a proposition: `verdict` if all of them are proved."""
+
+    def decide(tools: Tools) -> Finding:
+        report = tools.report(name)
+        chosen = [step for step in report.steps if step.step.name in steps]
+        evidence = tuple(f"{name}, step {s.step.name}: {s.step.claim} ({s.decision.outcome})" for s in chosen)
+        if len(chosen) != len(steps) or not all(step.decision.proved for step in chosen):
+            return Finding(Verdict.UNDECIDED, evidence)
+        return Finding(verdict, evidence, condition)
+
+    return decide
+
+
+def _verdict(report: ReportLike) -> Verdict:
+    return Verdict(str(report.verdict)) if report.ok else Verdict.UNDECIDED
+
+
+def proof_evidence(report: ReportLike) -> tuple[str, ...]:
+    """How many steps were decided, which carry the verdict (all, if none stands out), the counterexample."""
+    proved = sum(step.decision.proved for step in report.steps)
+    said = [f"proposition {report.name}: {proved} of {len(report.steps)} steps proved by machine"]
+    telling = ("necessity", "counterexample", "figure")
+    told = [step.step.claim for step in report.steps if str(step.step.role) in telling]
+    said += told or ["; ".join(step.step.claim for step in report.steps if step.decision.proved)]
+    if report.counterexample is not None:
+        said.append(f"counterexample: {_one_line(report.counterexample)}")
+    return tuple(said)
+
+
+def _one_line(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_one_line(item)}" for key, item in value.items())
+    return " ".join(str(value).split()).replace("varepsilon", "ε").replace("**", "^")

@@ -1,0 +1,128 @@
+"""Claims that are arithmetic on printed numbers: Tables 1 and 2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from .row import Claim, Finding, Tools, Verdict
+
+__all__ = ["ROWS"]
+
+# What the paper prints: length → (LSTM, antisymmetric, Hamiltonian), None where a run did not converge.
+TABLE_1: Mapping[int, tuple[int | None, int | None, int | None]] = {
+    100: (10000, 210, 100),
+    500: (22500, 210, 100),
+    2000: (None, 210, 100),
+    5000: (None, None, 100),
+}
+TABLE_2: Mapping[int, tuple[int | None, int | None, int | None]] = {
+    100: (1600, 210, 100),
+    500: (4900, 210, 100),
+    2000: (19600, 210, 100),
+    5000: (22500, 210, 100),
+}
+# Lengths of the XOR experiment in the text and in Figure 7.
+XOR_LENGTHS = (50, 100, 200, 500)
+FORMULAS: tuple[tuple[str, str, Callable[[int], int]], ...] = (
+    ("LSTM", "4d²", lambda d: 4 * d * d),
+    ("antisymmetric", "d(d + 1)/2", lambda d: d * (d + 1) // 2),
+    ("Hamiltonian", "d²", lambda d: d * d),
+)
+
+
+def size_for(count: int, formula: Callable[[int], int]) -> int | None:
+    """The d with formula(d) = count, if there is one."""
+    d = 1
+    while formula(d) < count:
+        d += 1
+    return d if formula(d) == count else None
+
+
+def antisymmetric_dimension(d: int) -> int:
+    """Number of free parameters of W − Wᵀ: the rank of W ↦ W − Wᵀ on d × d matrices."""
+    unit = np.eye(d * d).reshape(d * d, d, d)
+    images = (unit - unit.transpose(0, 2, 1)).reshape(d * d, d * d)
+    # The images are differences of unit vectors: distinct ones up to sign, or zero.
+    kept = {tuple(np.flatnonzero(image)) for image in images}
+    return len(kept - {()})
+
+
+def _counts(table: Mapping[int, tuple[int | None, ...]]) -> Callable[[Tools], Finding]:
+    """Do the printed counts belong to whole hidden sizes under the printed formulas?"""
+
+    def decide(tools: Tools) -> Finding:
+        said, sizes, whole = [], {}, True
+        for column, (name, text, formula) in enumerate(FORMULAS):
+            counts = sorted({row[column] for row in table.values()} - {None}, key=lambda c: c or 0)
+            found = {count: size_for(count, formula) for count in counts if count is not None}
+            whole = whole and None not in found.values()
+            sizes[name] = found
+            pairs = ", ".join(f"{count} → d = {d}" for count, d in found.items())
+            said.append(f"{name}, {text}: {pairs}")
+        verdict = Verdict.CONFIRMED if whole else Verdict.REFUTED
+        return Finding(verdict, tuple(said), numbers={"hidden_sizes": sizes})
+
+    return decide
+
+
+def _antisymmetric(tools: Tools) -> Finding:
+    """Count the free parameters of W − Wᵀ."""
+    printed = {d: FORMULAS[1][2](d) for d in (2, 20, 21)}
+    counted = {d: antisymmetric_dimension(d) for d in printed}
+    said = [
+        f"d = {d}: d(d + 1)/2 = {printed[d]}, but W − Wᵀ has only d(d − 1)/2 = {counted[d]} free parameters"
+        for d in printed
+    ]
+    said.append(
+        f"210 is d = {size_for(210, FORMULAS[1][2])} by the printed formula and "
+        f"d = {size_for(210, lambda d: d * (d - 1) // 2)} by the right one: the hidden size is ambiguous"
+    )
+    same = all(printed[d] == counted[d] for d in printed)
+    right = all(counted[d] == d * (d - 1) // 2 for d in printed)
+    verdict = Verdict.CONFIRMED if same else Verdict.REFUTED if right else Verdict.UNDECIDED
+    return Finding(verdict, tuple(said), numbers={"printed": printed, "counted": counted})
+
+
+def _xor_lengths(tools: Tools) -> Finding:
+    """Table 2's row headings against the lengths of the text and of Figure 7."""
+    table, text, first = sorted(TABLE_2), sorted(XOR_LENGTHS), sorted(TABLE_1)
+    said = [f"Table 2 is headed {_list(table)}; the text and Figure 7 have {_list(text)}"]
+    if table == first != text:
+        said.append("the headings of Table 2 are those of Table 1; read its rows as the lengths of the text")
+    verdict = Verdict.CONFIRMED if table == text else Verdict.REFUTED
+    return Finding(verdict, tuple(said), numbers={"table": table, "text": text})
+
+
+def _shock_threshold(tools: Tools) -> Finding:
+    """Accuracy of the likelihood-ratio test on the five shocked entries, the best there can be."""
+    from sensitivity.training.data.tasks import shock_accuracy
+
+    found = {"variance": shock_accuracy(10.0), "standard deviation": shock_accuracy(100.0)}
+    said = tuple(f"best accuracy possible if 10 is the {name}: {100 * p:.2f} %" for name, p in found.items())
+    reachable = all(p > 0.9 for p in found.values())
+    return Finding(Verdict.CONFIRMED if reachable else Verdict.REFUTED, said, numbers=found)
+
+
+def _list(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values))
+
+
+ROWS = (
+    Claim("table_1_counts", "Table 1",
+          "The printed parameter counts are 4d² (LSTM), d(d + 1)/2 (antisymmetric) and d² (Hamiltonian).",
+          _counts(TABLE_1), "leapgrad claims table_1_counts"),
+    Claim("table_2_counts", "Table 2",
+          "The printed parameter counts are 4d² (LSTM), d(d + 1)/2 (antisymmetric) and d² (Hamiltonian).",
+          _counts(TABLE_2), "leapgrad claims table_2_counts"),
+    Claim("antisymmetric_count", "Tables 1 and 2, the antisymmetric column",
+          "The recurrent matrix of the antisymmetric network has d(d + 1)/2 free parameters.",
+          _antisymmetric, "leapgrad claims antisymmetric_count"),
+    Claim("xor_lengths", "Table 2 against the text of its section and Figure 7",
+          "Table 2 reports the sequence lengths of the XOR experiment.",
+          _xor_lengths, "leapgrad claims xor_lengths"),
+    Claim("shock_threshold", "section 4, shock preservation",
+          "A test accuracy of 90 %, at which training stops, can be reached on this task.",
+          _shock_threshold, "leapgrad claims shock_threshold"),
+)  # fmt: skip

@@ -1,0 +1,208 @@
+"""Claims about trained networks, decided by the results that are kept in docs/results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from sensitivity.papers.hamiltonian.results import MNIST, RULE, RULE_FREE, committed
+
+from .row import Claim, Finding, Tools, Verdict
+
+__all__ = ["ROWS"]
+
+Cells = Mapping[tuple[int, str], Mapping[str, Any]]
+Judge = Callable[[Cells], tuple[bool, list[str]]]
+Place = tuple[int, str]
+
+COMPARED = (RULE, "antisymmetric", "LSTM")
+HIDDEN_WEIGHTS = 100
+TIMES = 2.0
+""" "About ten times" counts as confirmed from five to twenty."""
+NEARLY = 2.0
+""" "Nearly independent of N": no two lengths differ by more."""
+LARGE = "W begins of the order of 1/ε², with thresholds"
+NAMES = {"hamiltonian": "Hamiltonian", "antisymmetric": "antisymmetric", "lstm": "LSTM"}
+
+
+def _missing(command: str) -> Finding:
+    return Finding(Verdict.NOT_MEASURED, (f"no result of `{command}` is kept with this version",))
+
+
+def _verdict(holds: bool) -> Verdict:
+    return Verdict.CONFIRMED if holds else Verdict.NOT_REPRODUCED
+
+
+def _source(kept: Mapping[str, Any]) -> str:
+    return f"kept result of `{kept['manifest']['command']}`"
+
+
+def _figure_4(tools: Tools) -> Finding:
+    """Is α = −1 in the interval, and is the interval narrow enough to say so?"""
+    kept = committed("heuristic", "heuristic.json")
+    if kept is None:
+        return _missing("leapgrad heuristic --full")
+    low, high = kept["main"]["law"]["interval"]
+    said = [*kept["sentences"][:5], _source(kept)]
+    return Finding(_verdict(low <= -1.0 <= high), tuple(said), numbers=kept["main"]["law"])
+
+
+def _by_table(task: str, needs: Sequence[Place], judge: Judge) -> Callable[[Tools], Finding]:
+    """The paper's network is the column ε = 1/N; where it fails, the one whose W begins larger."""
+
+    def decide(tools: Tools) -> Finding:
+        kept = committed("tables", "tables.json")
+        command = "leapgrad reproduce tables"
+        if kept is None:
+            return _missing(command)
+        cells = {(c["n_steps"], c["entrant"]): c for c in kept["cells"] if c["task"] == task}
+        run = {key: cell for key, cell in cells.items() if cell["setting"] is not None}
+        freed = {**run, **{(n, RULE): run[n, name] for n, name in run if name == RULE_FREE}}
+        most = kept["manifest"]["parameters"]["iterations"]
+        source = f"{_source(kept)}, at most {most} iterations a run"
+        absent, judged = [], []
+        readings = ((run, Verdict.CONFIRMED, ""), (freed, Verdict.HOLDS_ONLY_IF, LARGE))
+        for having, verdict, condition in readings:
+            absent = [f"{name} at N = {n}" for n, name in needs if (n, name) not in having]
+            if absent:
+                continue
+            holds, said = judge(having)
+            judged += said
+            if holds:
+                return Finding(verdict, (*dict.fromkeys(judged), source), condition)
+        if judged:
+            return Finding(Verdict.NOT_REPRODUCED, (*dict.fromkeys(judged), source))
+        lacks = f"the kept result does not have {', '.join(absent)}; what it has:"
+        had = [_told(cell) for _, cell in sorted(run.items())]
+        return Finding(Verdict.NOT_MEASURED, (lacks, *had, source))
+
+    return decide
+
+
+def _told(cell: Mapping[str, Any]) -> str:
+    where = f"{cell['entrant']}, N = {cell['n_steps']}"
+    if cell["setting"] is None:
+        return f"{where}: not run"
+    if cell["median"] is None:
+        best = max(one["best"] for one in cell["outcomes"])
+        return f"{where}: 90 % not reached by most seeds, best accuracy {100 * best:.0f} %"
+    low, high = cell["span"]
+    return f"{where}: 90 % after {cell['median']:g} iterations (median; {low} to {high})"
+
+
+def _table_1(cells: Cells) -> tuple[bool, list[str]]:
+    last = {name: cells[5000, name] for name in COMPARED}
+    there = {name for name, cell in last.items() if cell["median"] is not None}
+    weights = [one["hidden"] for one in last[RULE]["outcomes"]]
+    holds = there == {RULE} and all(one <= HIDDEN_WEIGHTS for one in weights)
+    return holds, [_told(cell) for cell in last.values()]
+
+
+def _figure_6(cells: Cells) -> tuple[bool, list[str]]:
+    first = [cells[100, name]["median"] for name in COMPARED]
+    own = [cell["median"] for (_, name), cell in sorted(cells.items()) if name == RULE]
+    said = [_told(cells[100, name]) for name in COMPARED]
+    said += [_told(cell) for (n, name), cell in sorted(cells.items()) if name == RULE and n != 100]
+    if None in first or None in own:
+        return False, said
+    tenfold = all(10 / TIMES <= b / a <= 10 * TIMES for a, b in pairwise(first))
+    return tenfold and max(own) <= NEARLY * min(own), said
+
+
+def _table_2(cells: Cells) -> tuple[bool, list[str]]:
+    mine = [cell for (_, name), cell in sorted(cells.items()) if name in COMPARED]
+    return all(cell["median"] is not None for cell in mine), [_told(cell) for cell in mine]
+
+
+def _figure_7(cells: Cells) -> tuple[bool, list[str]]:
+    said, holds = [], True
+    for n, factor in ((200, 4.0), (500, 5.0)):
+        pair = [cells[n, name] for name in (RULE, "LSTM")]
+        said += [_told(cell) for cell in pair]
+        own, other = (cell["median"] for cell in pair)
+        near = None not in (own, other) and factor / TIMES <= other / own <= factor * TIMES
+        holds = holds and near
+    return holds, said
+
+
+def _mnist_run(model: str) -> tuple[Mapping[str, Any] | None, str]:
+    """The kept run of a model, and the command that makes it."""
+    recipe = "mnist" if model == "hamiltonian" else f"mnist-{model}"
+    kept = committed(f"mnist-{model}", "run.json")
+    # The claims are about test accuracies along the run; files of old, which do not say so, have them.
+    seen = kept is not None and kept.get("watched", "test") == "test"
+    return kept if seen else None, f"leapgrad train mnist --recipe {recipe} --watch test"
+
+
+def _mnist(model: str) -> Callable[[Tools], Finding]:
+    def decide(tools: Tools) -> Finding:
+        kept, command = _mnist_run(model)
+        if kept is None:
+            return _missing(command)
+        best, network = max(a for a in kept["accuracy"] if a is not None), kept["network"]
+        last = kept["accuracy"][-1]
+        said = (
+            f"test accuracy {100 * last:.2f} % at the end, {100 * best:.2f} % at best, d = {network['d']}, "
+            f"{kept['iteration'][-1]} iterations; the paper has {100 * MNIST[model]:.0f} %",
+            _source(kept),
+        )
+        return Finding(_verdict(last >= MNIST[model]), said, numbers={"last": last, "best": best})
+
+    return decide
+
+
+def _mnist_order(tools: Tools) -> Finding:
+    """Who is ahead of whom after as many iterations as the shortest of the three runs has."""
+    runs = {model: _mnist_run(model) for model in NAMES}
+    absent = next((command for kept, command in runs.values() if kept is None), None)
+    if absent is not None:
+        return _missing(absent)
+    found = {model: kept for model, (kept, _) in runs.items() if kept is not None}
+    shared = min(kept["iteration"][-1] for kept in found.values())
+    at = {model: kept["accuracy"][kept["iteration"].index(shared)] for model, kept in found.items()}
+    said = [
+        f"{NAMES[model]}, {kept['hidden_parameters']} hidden parameters: {100 * at[model]:.2f} % after "
+        f"{shared} iterations, {100 * kept['accuracy'][-1]:.2f} % at its end after {kept['iteration'][-1]} "
+        f"({_source(kept)})"
+        for model, kept in found.items()
+    ]
+    ordered = all(first > second for first, second in pairwise(at.values()))
+    return Finding(_verdict(ordered), tuple(said), numbers={"iterations": shared, **at})
+
+
+def _places(names: Sequence[str], *lengths: int) -> list[Place]:
+    return [(n, name) for n in lengths for name in names]
+
+
+def _claim(name: str, place: str, text: str, decide: Callable[[Tools], Finding]) -> Claim:
+    return Claim(name, place, text, decide, f"leapgrad claims {name}")
+
+
+ROWS = (
+    _claim("figure_4", "section 4 and Figure 4",
+           "On the Gaussian-mean task the best step is proportional to 1/N.", _figure_4),
+    _claim("table_1_training", "Table 1",
+           "On shock preservation only the Hamiltonian network, with ε = 1/N, converges at N = 5000, with "
+           "100 weights.", _by_table("shock", _places(COMPARED, 5000), _table_1)),
+    _claim("figure_6", "Figure 6",
+           "At N = 100 the antisymmetric network needs about ten times the iterations of the Hamiltonian "
+           "one, and the LSTM ten times more again; the Hamiltonian number hardly depends on N.",
+           _by_table("shock", (*_places(COMPARED, 100), *_places((RULE,), 500, 2000, 5000)), _figure_6)),
+    _claim("table_2_training", "Table 2",
+           "On disturbed XOR all three networks converge at every length.",
+           _by_table("xor", _places(COMPARED, 50, 100, 200, 500), _table_2)),
+    _claim("figure_7", "Figure 7",
+           "On disturbed XOR the LSTM needs about four times the iterations of the Hamiltonian network at "
+           "N = 200, and five times at N = 500.",
+           _by_table("xor", _places((RULE, "LSTM"), 200, 500), _figure_7)),
+    *(
+        _claim(f"sequential_mnist_{model}", "section 4, sequential MNIST",
+               f"On sequential MNIST the {name} network reaches {100 * MNIST[model]:.0f} % test accuracy.",
+               _mnist(model))
+        for model, name in NAMES.items()
+    ),
+    _claim("sequential_mnist_order", "section 4, sequential MNIST",
+           "On sequential MNIST the Hamiltonian network is ahead of the antisymmetric one, and that of the "
+           "LSTM.", _mnist_order),
+)  # fmt: skip

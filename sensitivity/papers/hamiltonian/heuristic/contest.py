@@ -1,0 +1,200 @@
+"""Which network learns a task in the fewest iterations: a search over its settings, then fresh seeds.
+
+Tables 1 and 2, Figures 6 and 7 of Rusch, Pearson, Zygalakis (2019). As in the paper, training stops at 90 %
+test accuracy, and a network is shown at the setting that gets there first. The paper does not print its sizes
+of data sets, its grids or its budget: ours are in `Plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sensitivity.training.data.tasks import get_task
+from sensitivity.training.trainer import Diverged, Recipe, Split, train
+
+from .entrants import Entrant, Plan, Setting
+from .kept import Kept
+from .scan import run_all
+
+__all__ = ["Cell", "Outcome", "median", "run_contest"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run.
+
+    Attributes
+    ----------
+    reached : int or None
+        Iterations until the first look above the threshold.
+    best : float
+        The best test accuracy at any look.
+    hidden : int
+        Free parameters of the hidden-to-hidden map.
+    """
+
+    reached: int | None
+    best: float
+    hidden: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An entrant on a task at a length: its chosen setting, and fresh runs with it.
+
+    Attributes
+    ----------
+    task : str
+    n_steps : int
+    entrant : str
+    setting : Setting or None
+        None where it was not run.
+    outcomes : tuple of Outcome
+    searched : tuple
+        (setting, outcomes of the search) for the whole grid.
+    """
+
+    task: str
+    n_steps: int
+    entrant: str
+    setting: Setting | None
+    outcomes: tuple[Outcome, ...] = ()
+    searched: tuple[tuple[Setting, tuple[Outcome, ...]], ...] = ()
+
+    @property
+    def successes(self) -> int:
+        return sum(one.reached is not None for one in self.outcomes)
+
+    @property
+    def median(self) -> float | None:
+        """Median number of iterations, where most runs reached the threshold."""
+        return median(self.outcomes)
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """The fewest and the most iterations among the runs that reached the threshold."""
+        found = [one.reached for one in self.outcomes if one.reached is not None]
+        return (min(found), max(found)) if found else None
+
+    def same_but_for_epsilon(self, other: Cell) -> bool:
+        """Whether the settings differ in c alone."""
+        mine, yours = self.setting, other.setting
+        place = (self.task, self.n_steps) == (other.task, other.n_steps)
+        return place and mine is not None and yours is not None and replace(mine, c=yours.c) == yours
+
+    def data(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "median": self.median, "span": self.span}
+
+
+def median(outcomes: Sequence[Outcome]) -> float | None:
+    """Median of the iterations with "not reached" as infinity; None where that is the median."""
+    found = [np.inf if one.reached is None else float(one.reached) for one in outcomes]
+    middle = float(np.median(found)) if found else np.inf
+    return middle if np.isfinite(middle) else None
+
+
+def _rank(outcomes: Sequence[Outcome]) -> tuple[float, float]:
+    """Smaller is better: fewest iterations, or else the highest accuracy."""
+    middle = median(outcomes)
+    return (np.inf if middle is None else middle, -float(np.median([one.best for one in outcomes])))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One run, with all that its result depends on."""
+
+    task: str
+    n_steps: int
+    setting: Setting
+    seed: int
+    train: int
+    test: int
+    recipe: Recipe
+
+
+def _run(job: _Job) -> list[Any]:
+    task, setting = get_task(job.task), job.setting
+    rng = np.random.default_rng((job.seed, job.n_steps))
+    data = Split(task.sample(job.train, job.n_steps, rng), task.sample(job.test, job.n_steps, rng))
+    network = setting.network(job.n_steps)
+    try:
+        run = train(network, data, job.recipe, setting.first(network, job.seed))
+    except Diverged:
+        return [None, 0.0, network.recurrent_parameters]
+    return [run.reached, run.best_accuracy, network.recurrent_parameters]
+
+
+Asked = tuple[str, int, Entrant, Setting]
+Key = tuple[str, int, str, Setting]
+
+
+def _key(asked: Asked) -> Key:
+    task, n, entrant, setting = asked
+    return task, n, entrant.name, setting
+
+
+def run_contest(plan: Plan, *, kept: Kept | None = None, **options: Any) -> list[Cell]:
+    """All cells of the tables.
+
+    Parameters
+    ----------
+    plan : Plan
+    kept : Kept, optional
+    **options
+        `threads` and `progress` of `run_all`.
+    """
+    places = [(task, n, entrant) for task, lengths in plan.tasks.items() for n in lengths
+              for entrant in plan.entrants]  # fmt: skip
+    run = [(task, n, entrant) for task, n, entrant in places if n <= entrant.longest]
+    searched = _outcomes(
+        plan, [(*place, setting) for place in run if place[1] in plan.searched(place[0])
+               for setting in place[2].grid],
+        range(plan.seeds, plan.seeds + plan.search_seeds), "search", kept, **options,
+    )  # fmt: skip
+
+    def rank(task: str, entrant: Entrant, setting: Setting) -> tuple[float, float]:
+        found = (searched.get((task, n, entrant.name, setting), ()) for n in plan.searched(task))
+        return _rank([one for outcomes in found for one in outcomes])
+
+    chosen = {
+        (task, n, entrant.name): min(entrant.grid, key=lambda s: rank(task, entrant, s))
+        for task, n, entrant in run
+    }
+    best = [(*place, chosen[place[0], place[1], place[2].name]) for place in run]
+    final = _outcomes(plan, best, range(plan.majority), "fresh seeds", kept, **options)
+    open_ = [one for one in best if any(o.reached is not None for o in final[_key(one)])]
+    more = _outcomes(plan, open_, range(plan.majority, plan.seeds), "more seeds", kept, **options)
+    cells = []
+    for task, n, entrant in places:
+        key = task, n, entrant.name
+        if key not in chosen:
+            cells.append(Cell(*key, None))
+            continue
+        tried = tuple((s, searched[(*key, s)]) for s in entrant.grid if (*key, s) in searched)
+        mine = *key, chosen[key]
+        cells.append(Cell(*mine, final[mine] + more.get(mine, ()), tried))
+    return cells
+
+
+def _outcomes(
+    plan: Plan, asked: Sequence[Asked], seeds: range, label: str, kept: Kept | None, **options: Any
+) -> dict[Key, tuple[Outcome, ...]]:
+    """Runs of these settings for all seeds."""
+    jobs = [
+        _Job(task, n, setting, seed, plan.train, plan.test, plan.recipe(setting.rate, seed))
+        for task, n, _, setting in asked
+        for seed in seeds
+    ]
+
+    def cost(job: _Job) -> float:
+        width = job.setting.d**2 * (4 if job.setting.model == "lstm" else 1)
+        return job.n_steps * (width + 100.0)
+
+    found = run_all(jobs, _run, label=label, cost=cost, kept=kept, **options)
+    runs = [Outcome(*one) for one in found]
+    return {_key(one): tuple(runs[i * len(seeds) : (i + 1) * len(seeds)]) for i, one in enumerate(asked)}

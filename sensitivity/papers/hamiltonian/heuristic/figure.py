@@ -1,0 +1,111 @@
+"""Figure 4 with its controls. Nothing is computed here but axes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from sensitivity.figures.drawing import Axes, Figure
+from sensitivity.figures.plots import GREY, NORM, STEP, styled, wrapped
+
+from .experiment import Experiment, Scan, Story
+from .plan import CONTROL
+
+__all__ = ["figure_4"]
+
+ROOT = r"$N\varepsilon\sqrt{\Vert W\Vert}$ at the start"
+
+
+@styled
+def figure_4(found: Experiment, caption: str) -> Figure:
+    """Accuracy over (N, ε) with the optima and the fit; the control; curves over Nε; collapse; gradient."""
+    figure = Figure(figsize=(12.5, 8.6))
+    grid = figure.subplots(2, 3, gridspec_kw={"left": 0.06, "right": 0.985, "top": 0.95, "bottom": 0.16,
+                                              "wspace": 0.27, "hspace": 0.36})  # fmt: skip
+    (surface, control, curves), (over_step, collapsed, along) = grid
+    _surface(surface, found.main, f"{found.task}: test accuracy", figure)
+    _surface(control, found.control, f"control: {CONTROL}, damped network", figure)
+    _curves(curves, found.main)
+    name = "W and readout scaled"
+    weight, n = found.collapse_weight, found.plan.collapse_length
+    _collapse(over_step, found.collapse[name], lambda steps, s: steps, STEP)
+    _collapse(collapsed, found.collapse[name], lambda steps, s: n * steps * math.sqrt(s * weight), ROOT)
+    over_step.set_title(f"W and R scaled by s, N = {n}")
+    collapsed.set_title("the same on the variable of theorem G")
+    _legend_below(over_step, title="s", ncols=3)
+    collapsed.set_ylim(over_step.get_ylim())
+    for number, story in enumerate(found.stories):
+        _along(along, story, found.plan.story_length, number)
+    along.set(xlabel="epoch", yscale="log", title=f"along training, N = {found.plan.story_length}")
+    _legend_below(along, ncols=2)
+    figure.text(0.02, 0.085, wrapped(caption, 185), fontsize=9, va="top", linespacing=1.25)
+    return figure
+
+
+def _legend_below(axes: Axes, share: float = 0.26, **options: Any) -> None:
+    """The legend in room of its own under the curves: a share of the height."""
+    scale = axes.yaxis.get_transform()
+    low, high = scale.transform(np.array(axes.get_ylim()))
+    bottom = low - share / (1.0 - share) * (high - low)
+    axes.set_ylim(scale.inverted().transform(np.array([bottom]))[0])
+    axes.legend(fontsize=8, loc="lower center", **options)
+
+
+def _surface(axes: Axes, scan: Scan, title: str, figure: Figure) -> None:
+    """Each N a column of its own grid of ε."""
+    lengths = np.array(scan.variable)
+    edges = np.sqrt(lengths[1:] * lengths[:-1])
+    first, last = lengths[0] ** 2 / edges[0], lengths[-1] ** 2 / edges[-1]
+    edges = np.concatenate([[first], edges, [last]])
+    mesh = None
+    for left, right, steps, accuracy in zip(edges[:-1], edges[1:], scan.steps, scan.accuracy, strict=True):
+        half = math.sqrt(steps[1] / steps[0])
+        borders = np.append(steps / half, steps[-1] * half)
+        values = accuracy.mean(axis=1)[:, None]
+        mesh = axes.pcolormesh([left, right], borders, values, vmin=0.5, vmax=1.0, cmap="cividis")
+    if mesh is not None:
+        figure.colorbar(mesh, ax=axes, pad=0.02)
+    optima, law = scan.optima, scan.law
+    centre = np.array([one.centre for one in optima])
+    axes.vlines(
+        lengths, [one.low for one in optima], [one.high for one in optima], color="white", linewidth=1.2
+    )
+    label = r"$\varepsilon^*$, one standard error"
+    axes.plot(lengths, centre, "o", color="white", markersize=4, label=label)
+    middle = math.exp(np.log(lengths).mean())
+    fit = rf"fit, $\alpha$ = {law.exponent:.2f} [{law.interval[0]:.2f}, {law.interval[1]:.2f}]"
+    line = law.factor / middle * (lengths / middle) ** law.exponent
+    axes.plot(lengths, line, color="C1", label=fit)
+    axes.plot(lengths, 1.0 / lengths, color="C2", linestyle=":", label=r"$\varepsilon = 1/N$")
+    axes.set(xscale="log", yscale="log", xlabel="N", ylabel=STEP, title=title)
+    axes.set_xticks(lengths, [f"{n:g}" for n in lengths], minor=False)
+    axes.set_xticks([], minor=True)
+    _legend_below(axes, facecolor="#999999")  # what is white needs a ground
+
+
+def _curves(axes: Axes, scan: Scan) -> None:
+    for number, (n, steps, accuracy) in enumerate(zip(scan.variable, scan.steps, scan.accuracy, strict=True)):
+        shade = str(0.75 - 0.7 * number / max(1, len(scan.variable) - 1))
+        axes.plot(n * steps, accuracy.mean(axis=1), color=shade, linewidth=1.4, label=f"{n:g}")
+    axes.axvline(1.0, color="C1", linestyle=":", linewidth=1.2)
+    axes.set(xscale="log", xlabel=r"$N\varepsilon$", ylabel="test accuracy", title="the same on one variable")
+    _legend_below(axes, title="N", ncols=3)
+
+
+def _collapse(axes: Axes, scan: Scan, variable, label: str) -> None:
+    for number, (s, steps, accuracy) in enumerate(zip(scan.variable, scan.steps, scan.accuracy, strict=True)):
+        x = variable(steps, s)
+        axes.plot(x, accuracy.mean(axis=1), color=f"C{number}", linestyle=("-", "--", "-.", ":")[number % 4],
+                  linewidth=1.4, label=f"{s:g}")  # fmt: skip
+    axes.set(xscale="log", xlabel=label, ylabel="test accuracy")
+
+
+def _along(axes: Axes, story: Story, n: int, number: int) -> None:
+    epochs, line = range(len(story.norm)), ("-", "--")[number % 2]
+    label = rf"$\varepsilon$ = {n * story.step:.2g}/N"
+    axes.plot(epochs, story.norm, color="C1", linestyle=line, label=f"{NORM}, {label}")
+    axes.plot(epochs, story.weight, color="C2", linestyle=line, label=rf"$\Vert W\Vert$, {label}")
+    bound = np.minimum(story.bound, 1e3 * max(story.norm))
+    axes.plot(epochs, bound, color=GREY, linestyle=line, linewidth=1.0, label=f"bound B, {label}")

@@ -1,0 +1,1 @@
+"""Recurrent cells from the literature, one file for each family."""

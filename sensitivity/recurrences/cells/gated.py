@@ -1,0 +1,149 @@
+"""LSTM and GRU."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from integrators.cells.cell import Cell, Kind
+from integrators.cells.layout import POINT
+from integrators.codegen.compiled import helper, kernel
+from integrators.fields.activations import LOGISTIC, TANH, activate
+from sensitivity.recurrences.settings import published_start
+
+from .initial import uniform
+
+__all__ = ["GRU", "GRU_BEFORE", "LSTM", "gru", "gru_before", "lstm", "lstm_rule"]
+
+
+@helper
+def lstm_rule(a, c, new_h, new_c, by):
+    """h' and c' from the pre-activations i, f, g, o (4, n) and c, with slopes by[h or c, i f g o c]."""
+    n = c.size
+    gates, dgates = np.empty((4, n)), np.empty((4, n))
+    for row in range(4):
+        activate(TANH if row == 2 else LOGISTIC, a[row], gates[row], dgates[row])
+    t, dt = np.empty(n), np.empty(n)
+    for f in range(n):
+        new_c[f] = gates[1, f] * c[f] + gates[0, f] * gates[2, f]
+    activate(TANH, new_c, t, dt)
+    for f in range(n):
+        w = gates[3, f] * dt[f]
+        new_h[f] = gates[3, f] * t[f]
+        by[1, 0, f], by[1, 1, f] = dgates[0, f] * gates[2, f], dgates[1, f] * c[f]
+        by[1, 2, f], by[1, 4, f] = gates[0, f] * dgates[2, f], gates[1, f]
+        by[0, 0, f], by[0, 1, f], by[0, 2, f] = w * by[1, 0, f], w * by[1, 1, f], w * by[1, 2, f]
+        by[0, 3, f], by[0, 4, f] = dgates[3, f] * t[f], w * gates[1, f]
+
+
+@kernel(POINT)
+def _lstm(constants, v, out, slopes):
+    by = np.empty((2, 5, v.shape[1]))
+    lstm_rule(v[:4], v[5], out[0], out[1], by)
+    for b in range(2):
+        for f in range(v.shape[1]):
+            for gate in range(4):
+                slopes[b, gate, f] = by[b, gate, f]
+            slopes[b, 5, f] = by[b, 4, f]
+
+
+LSTM = Kind(
+    name="lstm",
+    state=("h", "c"),
+    rows=("i", "f", "g", "o"),
+    point=_lstm,
+    depends={"h": "i f g o c", "c": "i f g c"},
+    recurrent=4,
+    reference="S. Hochreiter, J. Schmidhuber, Neural Computation 9 (1997) 1735–1780; with forget gate",
+)
+
+
+@kernel(POINT)
+def _gru(constants, v, out, slopes):
+    n = v.shape[1]
+    r, dr, z, dz, new, dnew = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    activate(LOGISTIC, v[1], r, dr)
+    activate(LOGISTIC, v[2], z, dz)
+    for f in range(n):
+        out[0, f] = v[3, f] + r[f] * v[0, f]
+    activate(TANH, out[0], new, dnew)
+    for f in range(n):
+        share = (1.0 - z[f]) * dnew[f]
+        out[0, f] = (1.0 - z[f]) * new[f] + z[f] * v[4, f]
+        slopes[0, 0, f], slopes[0, 1, f] = share * r[f], share * v[0, f] * dr[f]
+        slopes[0, 2, f], slopes[0, 3, f] = (v[4, f] - new[f]) * dz[f], share
+        slopes[0, 4, f] = z[f]
+
+
+GRU = Kind(
+    name="gru",
+    state=("h",),
+    rows=("q", "r", "z", "n"),
+    point=_gru,
+    depends={"h": "q r z n h"},
+    recurrent=3,
+    inputs=(1, 4),
+    reference="K. Cho et al., EMNLP 2014, 1724–1734; reset after the product, as in PyTorch",
+)
+
+
+@kernel(POINT)
+def _gru_reset(constants, v, u, slopes):
+    r, dr = u[0], slopes[0, 0]
+    activate(LOGISTIC, v[0], r, dr)
+    for f in range(v.shape[1]):
+        slopes[0, 3, f] = u[0, f]
+        slopes[0, 0, f] *= v[3, f]
+        u[0, f] *= v[3, f]
+
+
+@kernel(POINT)
+def _gru_before(constants, v, out, slopes):
+    n = v.shape[1]
+    z, dz, new, dnew = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    activate(LOGISTIC, v[1], z, dz)
+    activate(TANH, v[2], new, dnew)
+    for f in range(n):
+        out[0, f] = (1.0 - z[f]) * new[f] + z[f] * v[3, f]
+        slopes[0, 1, f], slopes[0, 2, f] = (v[3, f] - new[f]) * dz[f], (1.0 - z[f]) * dnew[f]
+        slopes[0, 3, f] = z[f]
+
+
+GRU_BEFORE = Kind(
+    name="gru_before",
+    state=("h",),
+    rows=("r", "z"),
+    second=("n",),
+    hidden={"rh": "r h"},
+    middle=_gru_reset,
+    point=_gru_before,
+    depends={"h": "z n h"},
+    recurrent=2,
+    reference="K. Cho et al., EMNLP 2014, 1724–1734; reset before the product",
+)
+
+
+@published_start
+def lstm(d: int, n_inputs: int = 0, rng: int | np.random.Generator = 0) -> Cell:
+    """i, f, o = σ̂(·), g = tanh(·); c' = f∘c + i∘g, h' = o∘tanh c'. PyTorch's start, uniform on ±1/√d.
+
+    Rows of W (4d, d), V and b in PyTorch's order i, f, g, o; b is the sum of its two biases.
+    """
+    return LSTM(d, n_inputs, **uniform(LSTM, d, n_inputs, rng))
+
+
+@published_start
+def gru(d: int, n_inputs: int = 0, rng: int | np.random.Generator = 0) -> Cell:
+    """r, z = σ̂(·), ν = tanh(c + r∘q), h' = (1 − z)∘ν + z∘h with q = U_n h + b_q. Start: ±1/√d, uniform.
+
+    Rows of W: q, r, z; of V: r, z, n; of b: q, r, z, n. The bias of q stands inside the reset product.
+    """
+    return GRU(d, n_inputs, **uniform(GRU, d, n_inputs, rng))
+
+
+@published_start
+def gru_before(d: int, n_inputs: int = 0, rng: int | np.random.Generator = 0) -> Cell:
+    """The GRU with the reset before the product: ν = tanh(c + U_n (r∘h)). Start: ±1/√d, uniform.
+
+    Rows of W: r, z; R is U_n; of V and b: r, z, n.
+    """
+    return GRU_BEFORE(d, n_inputs, **uniform(GRU_BEFORE, d, n_inputs, rng))

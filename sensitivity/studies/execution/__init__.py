@@ -1,0 +1,1 @@
+"""How a study is run: executors, workers, and estimates of time and memory."""

@@ -1,0 +1,240 @@
+"""What a cell costs before it is run: seconds, roughly, and bytes of memory, from above.
+
+The model behind the seconds: a kick of one lane with k tangent columns takes 2 d² (k + 1) operations of the
+product with W and some nanoseconds for every component's σ; each step, each network and each cell take a
+fixed time besides. The constants were measured on one core of 2.0 GHz; they weigh cells against each other
+for the bar and the plan. For a time in seconds, `measured_seconds` runs a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from integrators.run.checkpoint import MEMORY_BYTES
+from sensitivity.analysis.cost import Structure, iterations_that_pay
+from sensitivity.analysis.factoring import panel_length
+from sensitivity.analysis.singular import FULL_COLUMNS, GROUP_BYTES, GROUP_LANES, STORE_BYTES
+from sensitivity.studies.axes import AXES
+from sensitivity.studies.models import MODELS, Size
+from sensitivity.studies.quantities import checked
+from sensitivity.studies.storage.cell import Cell
+from sensitivity.studies.study import Study
+
+__all__ = ["Cost", "Plan", "cost_of", "plan_of", "size_of"]
+
+FLOAT = 8
+CELL_SECONDS = 1.2e-3
+FLOPS_PER_SECOND = 1.5e10
+COMPONENT_SECONDS = 5e-9
+# Of a kick beside its arithmetic, for all lanes and for each; of ‖W‖ and the like, by d³; of an input.
+KICK_SECONDS, LANE_SECONDS = 6e-7, 2e-8
+FACTOR_SECONDS, INPUT_SECONDS = 3e-9, 5e-8
+BOUND_SECONDS = 3e-4
+# The norm of one entry of a profile.
+ENTRY_SECONDS = 2e-6
+# A QR factorisation of a small matrix, and the sorting out at the end.
+QR_SECONDS, GRADED_SECONDS = 2e-5, 8e-3
+# Of a process with the packages loaded that compiles all kernels (540 MiB; 200 where they are in the cache),
+# and of what it allocates whatever the cell is.
+PROCESS_BYTES, CELL_BYTES = 640 << 20, 4 << 20
+# Arrays of the size of the parameters, and of the inputs, while a network is built and unrolled: 9.5 for some
+# structured cells, and 3, as measured.
+PARAMETER_COPIES, INPUT_COPIES = 12.0, 5.0
+# Sums of growth that an exponent keeps on its way, whatever N is.
+MARKS = 1000
+# The vectors that Lanczos may come to keep, as a share of d.
+LANCZOS_SHARE = 8
+# Numbers computed and slopes applied for a neuron, in a kick; and how far the count of iterations may be too
+# low, since the structure of a cell is not known here.
+POINTWISE, UNSURE = 0.5, 2.0
+# Arrays of local growth rates that stand side by side at the end of `growth_exponents`.
+GROWTH_COPIES = 8
+# What a backward sweep holds between two calls, with the copies that its singular values take.
+KEPT_BYTES = 1 << 26
+# A header beside the description, which is in it once more escaped.
+HEADER_BYTES = 320
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Estimates for one cell.
+
+    Attributes
+    ----------
+    seconds : float
+        On one core.
+    memory : float
+        Bytes at the worst moment, not less than it really takes.
+    stored : int
+        Bytes of the numbers in its file.
+    """
+
+    seconds: float
+    memory: float
+    stored: int
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """Of one quantity, for all lanes: sweeps of a column, bytes as it runs, numbers kept, other seconds."""
+
+    columns: float
+    memory: float
+    kept: float
+    seconds: float = 0.0
+
+
+def _matrix(size: Size, lanes: int) -> _Terms:
+    """The full product, or Lanczos sweeps along stored trajectories; memory for the larger of the two."""
+    full = 10.0 * lanes * size.state * size.d * FLOAT
+    if size.d < FULL_COLUMNS:
+        return _Terms(size.d, full, lanes)
+    most = _iterations_that_pay(size, lanes)
+    if UNSURE * most <= size.iterations + 1.0:
+        return _Terms(size.d, full, lanes)
+    columns = size.d * (size.iterations / most if most > size.iterations + 1.0 else 1.0)
+    vectors = min(size.d, max(10.0, size.d / LANCZOS_SHARE, UNSURE * most)) + 2.0
+    basis = 6.0 * lanes * size.state * vectors * FLOAT
+    return _Terms(columns, full + _trajectories(size, lanes) + basis, lanes)
+
+
+def _iterations_that_pay(size: Size, lanes: int) -> float:
+    """Lanczos iterations that take as long as the full product, as `sensitivity.analysis.cost` has them."""
+    one = FLOAT * max(1, size.kicks) * size.state
+    if one > STORE_BYTES or size.kicks == 0:
+        return 0.0
+    kicked = Structure(size.d, 1.0, POINTWISE, size.sweeps)
+    group = min(lanes, int(max(GROUP_LANES, GROUP_BYTES // one)))
+    return iterations_that_pay(kicked, size.kicks, size.d, max(1, group))
+
+
+def _trajectories(size: Size, lanes: int) -> float:
+    """What Lanczos stores: of a group of lanes, filled up to whole registers; nothing if one is too long."""
+    one = FLOAT * max(1, size.kicks) * size.state
+    if one > STORE_BYTES:
+        return 0.0
+    group = min(max(GROUP_LANES, GROUP_BYTES / one), lanes + -lanes % GROUP_LANES)
+    return 1.5 * min(STORE_BYTES, one * group)
+
+
+def _singular_values(size: Size, lanes: int) -> _Terms:
+    memory = 12.0 * lanes * size.state * size.d * FLOAT
+    return _Terms(3.0 * size.d, memory, lanes * size.d, _factorings(size, lanes) + GRADED_SECONDS * lanes)
+
+
+def _factorings(size: Size, lanes: int) -> float:
+    """Seconds of the QR factorisations on the way, at the interval that is tried first."""
+    return (
+        size.n_steps
+        / panel_length(size.d, None)
+        * lanes
+        * (QR_SECONDS + 4.0 * size.state * size.d**2 / FLOPS_PER_SECOND)
+    )
+
+
+def _exponents(size: Size, lanes: int) -> _Terms:
+    growth = GROWTH_COPIES * lanes * size.state * min(size.n_steps, MARKS) * FLOAT
+    columns = 12.0 * lanes * size.state**2 * FLOAT
+    kept = 2 * lanes * size.state
+    return _Terms(4.0 * size.state, columns + growth, kept, _factorings(size, lanes))
+
+
+def _profile(size: Size, lanes: int) -> _Terms:
+    norms = 16.0 * lanes * (size.n_steps + 1) * FLOAT
+    padded = lanes + -lanes % GROUP_LANES
+    trajectory = min(1.5 * MEMORY_BYTES, 3.0 * FLOAT * padded * (size.kicks + 1) * size.state)
+    columns = 10.0 * lanes * size.state * size.d * FLOAT
+    entries = lanes * (size.n_steps + 1)
+    memory = norms + trajectory + columns + KEPT_BYTES
+    return _Terms(4.0 * size.d, memory, entries, ENTRY_SECONDS * size.d * entries / 4)
+
+
+_TERMS: dict[str, Callable[[Size, int], _Terms]] = {
+    "norm": _matrix,
+    "log_norm": _matrix,
+    "singular_values": _singular_values,
+    "exponents": _exponents,
+    "profile": _profile,
+    "bounds": lambda size, lanes: _Terms(0.0, 64.0 * lanes * FLOAT, 2 * lanes),
+}
+
+
+def size_of(cell: Cell) -> Size:
+    """How large the case of a cell is."""
+    costing = tuple((name, value) for name, value in cell.parameters.items() if AXES[name].costs)
+    return _size(cell.model, costing)
+
+
+@lru_cache(maxsize=1024)
+def _size(model: str, parameters: tuple[tuple[str, Any], ...]) -> Size:
+    return MODELS[model].size(dict(parameters))
+
+
+def cost_of(cell: Cell) -> Cost:
+    """The estimates for a cell."""
+    return _cost(size_of(cell), len(cell.steps), cell.quantities)
+
+
+@lru_cache(maxsize=1024)
+def _cost(size: Size, lanes: int, quantities: tuple[str, ...]) -> Cost:
+    seconds, memory, kept = CELL_SECONDS + INPUT_SECONDS * size.inputs * size.n_steps, 0.0, 0.0
+    if size.parameters:
+        seconds += FACTOR_SECONDS * size.d**3
+    counted: set[Callable] = set()
+    for quantity in checked(quantities):
+        rule = _TERMS[quantity.name]
+        terms = rule(size, lanes)
+        kept += terms.kept
+        if rule in counted:  # norm and log_norm are one run
+            continue
+        counted.add(rule)
+        operations = 2.0 * size.d**2 * (terms.columns + 1.0)
+        kick = operations / FLOPS_PER_SECOND + COMPONENT_SECONDS * size.d
+        seconds += BOUND_SECONDS + terms.seconds
+        if terms.columns:
+            seconds += size.kicks * (KICK_SECONDS + lanes * (kick + LANE_SECONDS))
+        memory = max(memory, terms.memory)
+    network = PARAMETER_COPIES * size.parameters + INPUT_COPIES * size.inputs * size.n_steps
+    # Arrays, their file, and both once more in the process that writes it.
+    arrays = 6.0 * FLOAT * kept
+    return Cost(float(seconds), memory + FLOAT * network + arrays + CELL_BYTES, int(FLOAT * kept))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Estimates for a study.
+
+    Attributes
+    ----------
+    cells : int
+    seconds : float
+        On one core.
+    memory : float
+        Of the largest cell.
+    stored : int
+        Bytes of all files.
+    """
+
+    cells: int
+    seconds: float
+    memory: float
+    stored: int
+
+    def memory_with(self, workers: int, separate: bool) -> float:
+        """Bytes for some workers at once; each has a process of its own if they are `separate`."""
+        return workers * (self.memory + (PROCESS_BYTES if separate else 0)) + PROCESS_BYTES
+
+
+def plan_of(study: Study) -> Plan:
+    """The estimates for a study; the time this takes does not grow with the number of seeds."""
+    cells, seconds, memory, stored = 0, 0.0, 0.0, 0
+    for cell, copies in study.kinds():
+        cost = cost_of(cell)
+        cells += copies
+        seconds += copies * cost.seconds
+        memory = max(memory, cost.memory)
+        stored += copies * (cost.stored + len(cell.description) + HEADER_BYTES)
+    return Plan(cells, seconds, memory, stored)

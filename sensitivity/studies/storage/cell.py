@@ -1,0 +1,184 @@
+"""A cell: the smallest piece of a study that is computed and stored by itself, and its form on disk.
+
+A cell is known by its *description*, a canonical line of JSON with everything that its numbers depend on
+but the version of the program; the SHA-256 of that line is its address, and names its file. The file is
+
+``leapgrad-cell BYTES SHA256``
+    the length and the digest of all that follows this line,
+``{"arrays": …, "description": …, "version": …}``
+    canonical JSON: names and shapes in the order stored, the description, the version,
+the numbers
+    little-endian float64, one array after the other.
+
+No time, no machine, no path is in it: the same cell gives the same bytes. Nothing in it is ever executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensitivity.manifest import leapgrad_version
+
+__all__ = ["Cell", "UnusableCell", "canonical", "decode", "encode", "version"]
+
+Float = NDArray[np.float64]
+MAGIC = "leapgrad-cell"
+# Of the first line, and of an array.
+MOST_HEAD, MOST_DIMENSIONS = 200, 8
+# To be raised by one whenever a change of the code changes a number or this format.
+NUMBERS = 1
+
+
+def version() -> str:
+    """Of the numbers: those of another one are computed again."""
+    return f"{NUMBERS}/{leapgrad_version()}"
+
+
+def canonical(data: Any) -> str:
+    """JSON in one form: sorted keys, no spaces, floats by their shortest digits that read back exactly."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What to compute: a model with its parameters, step sizes and quantities.
+
+    Attributes
+    ----------
+    model : str
+    parameters : mapping
+        A value for every axis of the model but the step.
+    steps : tuple of float
+        The lanes.
+    quantities : tuple of str
+    """
+
+    model: str
+    parameters: Mapping[str, Any]
+    steps: tuple[float, ...]
+    quantities: tuple[str, ...]
+
+    @cached_property
+    def description(self) -> str:
+        """The canonical line."""
+        return canonical(
+            {
+                "model": self.model,
+                "parameters": dict(self.parameters),
+                "quantities": sorted(self.quantities),
+                "steps": self.steps,
+            }
+        )
+
+    @cached_property
+    def address(self) -> str:
+        """SHA-256 of the description, in hexadecimal."""
+        return hashlib.sha256(self.description.encode()).hexdigest()
+
+    def __str__(self) -> str:
+        values = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
+        return f"{self.model}({values}; {len(self.steps)} steps from {self.steps[0]:g})"
+
+
+class UnusableCell(ValueError):
+    """A file that is not the cell it should be.
+
+    Attributes
+    ----------
+    reason : str
+        "empty", "truncated", "corrupt", "other version" or "another cell".
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+
+
+def encode(cell: Cell, arrays: Mapping[str, Float]) -> bytes:
+    """The file of a cell."""
+    stored = {name: np.ascontiguousarray(array, dtype="<f8") for name, array in arrays.items()}
+    header = {
+        "arrays": [[name, list(array.shape)] for name, array in stored.items()],
+        "description": cell.description,
+        "version": version(),
+    }
+    body = canonical(header).encode() + b"\n" + b"".join(array.tobytes() for array in stored.values())
+    return f"{MAGIC} {len(body)} {hashlib.sha256(body).hexdigest()}\n".encode() + body
+
+
+def decode(cell: Cell, content: bytes) -> dict[str, Float]:
+    """The arrays in the file of a cell, read-only.
+
+    Raises
+    ------
+    UnusableCell
+        If the bytes are not those of this cell, whole, unchanged and of this version.
+    """
+    if not content:
+        raise UnusableCell("empty", "the file holds nothing")
+    head, _, body = content.partition(b"\n")
+    words = head[:MOST_HEAD].decode("ascii", "replace").split(" ")
+    if len(words) != 3 or words[0] != MAGIC or not (words[1].isdigit() and len(words[1]) < 19):
+        short = len(content) < len(MAGIC) + 70 and content.startswith(MAGIC.encode()[: len(content)])
+        raise UnusableCell("truncated" if short else "corrupt", f"it does not begin with '{MAGIC} …'")
+    if len(body) < int(words[1]):
+        raise UnusableCell("truncated", f"{len(body)} of {words[1]} bytes are there")
+    if hashlib.sha256(body).hexdigest() != words[2] or len(body) != int(words[1]):
+        raise UnusableCell("corrupt", "the checksum does not fit")
+    line, _, numbers = body.partition(b"\n")
+    header = _header(line)
+    if header["version"] != version():
+        raise UnusableCell("other version", f"made by {header['version']}, this is {version()}")
+    if header["description"] != cell.description:
+        raise UnusableCell("another cell", "its description is not the one that its name stands for")
+    if sum(8 * math.prod(shape) for _, shape in header["arrays"]) != len(numbers):
+        raise UnusableCell("corrupt", "its numbers are not as many as its header says")
+    arrays, start = {}, 0
+    for name, shape in header["arrays"]:
+        count = math.prod(shape)
+        arrays[name] = np.frombuffer(numbers, "<f8", count, start).reshape(shape)
+        start += 8 * count
+    return arrays
+
+
+def _header(line: bytes) -> dict[str, Any]:
+    """The second line of a file, of which a checksum says only that it is unchanged.
+
+    Raises
+    ------
+    UnusableCell
+        If it is not what `encode` writes.
+    """
+    try:
+        header = json.loads(line)
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict) or set(header) != {"arrays", "description", "version"}:
+        raise UnusableCell("corrupt", "its header is not the one of a cell")
+    arrays, words = header["arrays"], (header["description"], header["version"])
+    if not (all(isinstance(word, str) for word in words) and isinstance(arrays, list)):
+        raise UnusableCell("corrupt", "its header is not the one of a cell")
+    if not all(_is_array(entry) for entry in arrays) or len({name for name, _ in arrays}) < len(arrays):
+        raise UnusableCell("corrupt", "the list of arrays in its header makes no sense")
+    return header
+
+
+def _is_array(entry: Any) -> bool:
+    """Whether an entry of the header is a name with a shape."""
+    if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)):
+        return False
+    shape = entry[1]
+    return (
+        isinstance(shape, list)
+        and len(shape) <= MOST_DIMENSIONS
+        and all(type(size) is int and 0 <= size < 1 << 48 for size in shape)
+    )

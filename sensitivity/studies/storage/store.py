@@ -1,0 +1,219 @@
+"""The folder of a study: its description, its cells, and what was set aside.
+
+``study.json``            the study, written out, with the versions that it was begun with
+``cells/ab/abcd….cell``   one file a cell, named by its address
+``set-aside/``            files that were no usable cells, moved out of the way, never deleted
+``unfinished/``           where files are written before they take their place
+
+Only the process that runs the study writes, one at a time (a lock on the folder sees to that); cells appear
+whole or not at all. A power cut may still leave a file without its content: its checksum tells.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integrators.values import ByValue
+from sensitivity.files import replacing, user_path
+from sensitivity.manifest import versions
+from sensitivity.studies.study import Study
+
+from .cell import Cell, UnusableCell, decode
+from .contents import check_contents, most_bytes
+from .lock import only_run
+
+__all__ = ["Store"]
+
+SUFFIX = ".cell"
+MOST_DESCRIPTION_BYTES = 1 << 28
+
+
+class Store(ByValue):
+    """A folder of cells.
+
+    Parameters
+    ----------
+    folder : path
+    """
+
+    _no_value = frozenset({"_made"})
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = user_path(folder, "folder")
+        self.cells = self.folder / "cells"
+        self.aside = self.folder / "set-aside"
+        self._unfinished = self.folder / "unfinished"
+        self._made: set[str] = set()
+
+    # --------------------------------------------------------------------------------------- the study
+
+    def study(self) -> Study:
+        """The study that this folder was made for.
+
+        Raises
+        ------
+        OSError, ValueError
+            If there is none, or if its file cannot be read.
+        """
+        path = self.folder / "study.json"
+        try:
+            text = _content(path, MOST_DESCRIPTION_BYTES)
+        except (FileNotFoundError, NotADirectoryError):
+            raise FileNotFoundError(
+                errno.ENOENT, "this folder holds no study (no study.json)", str(self.folder)
+            ) from None
+        try:
+            return Study.from_dict(json.loads(text)["study"])
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+            reason = f"no entry {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
+            raise ValueError(f"{path} is damaged ({reason}); run the study again into this folder.") from None
+
+    def describe(self, study: Study) -> None:
+        """Write study.json, unless it holds this study already.
+
+        Raises
+        ------
+        ValueError
+            If it holds another study, not a smaller or larger version of this one; the message says what
+            differs.
+        """
+        try:
+            there = self.study()
+        except FileNotFoundError:
+            there = None
+        except ValueError:  # damaged: written again
+            there = None
+        if there == study:
+            return
+        if there is not None and (difference := study.difference(there)):
+            raise ValueError(
+                f"{self.folder} holds another study, {there.name!r}: {difference}; name another folder for "
+                "this one."
+            )
+        record = {"study": study.to_dict(), "begun_with": versions()}
+        text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+        with replacing(self.folder / "study.json") as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    # ------------------------------------------------------------------------------------------- cells
+
+    def path(self, address: str) -> Path:
+        """Where the cell of an address lies."""
+        return self.cells / address[:2] / f"{address}{SUFFIX}"
+
+    def read(self, cell: Cell) -> dict[str, NDArray[np.float64]] | None:
+        """The arrays of a cell; None if its file is not there.
+
+        Raises
+        ------
+        UnusableCell
+            If the file is not that cell.
+        """
+        try:
+            content = _content(self.path(cell.address), most_bytes(cell))
+        except FileNotFoundError:
+            return None
+        except OSError as error:  # a folder of that name, a pipe, an unreadable sector
+            raise UnusableCell("corrupt", error.strerror or str(error)) from None
+        except ValueError as error:
+            raise UnusableCell("corrupt", str(error)) from None
+        arrays = decode(cell, content)
+        check_contents(cell, arrays)
+        return arrays
+
+    def write(self, address: str, content: bytes) -> None:
+        """Put the file of a cell into its place, whole."""
+        path, temporary = self.path(address), self._unfinished / address
+        if address[:2] not in self._made:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._made.add(address[:2])
+        try:
+            temporary.write_bytes(content)
+        except OSError as error:  # a full disk is reported without a name
+            raise OSError(error.errno, f"{error.strerror} while a cell was written", str(path)) from None
+        os.replace(temporary, path)
+
+    def set_aside(self, cell: Cell, reason: str) -> Path:
+        """Move the file of a cell out of the way; return where it lies now."""
+        self.aside.mkdir(exist_ok=True)
+        path = self.path(cell.address)
+        if not path.parent.is_dir():  # a file where the folder of the cell should be
+            path = path.parent
+        stem, number = f"{cell.address}.{reason.replace(' ', '-')}", 1
+        while os.path.lexists(target := self.aside / f"{stem}-{number}"):
+            number += 1
+        os.rename(path, target)
+        return target
+
+    def addresses(self) -> Iterator[str]:
+        """Addresses of all files that are named like cells."""
+        for path in self.cells.glob(f"??/*{SUFFIX}"):
+            yield path.name.removesuffix(SUFFIX)
+
+    # -------------------------------------------------------------------------------------------- lock
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Make the folder if need be, and keep other runs out of it; what a killed one left is removed.
+
+        Raises
+        ------
+        OSError
+            If the folder cannot be written, or another run has it.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "this is a file; name a folder", str(self.folder))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with only_run(self.folder):
+            self._clear()
+            self._unfinished.mkdir()
+            try:
+                yield
+            finally:
+                shutil.rmtree(self._unfinished, ignore_errors=True)
+
+    def _clear(self) -> None:
+        """Remove what a killed run left; what is in the way of the store's own folders is named."""
+        if self._unfinished.is_dir() and not self._unfinished.is_symlink():
+            shutil.rmtree(self._unfinished, ignore_errors=True)
+        for stray in self.folder.glob(".*-study.json"):
+            if stray.is_file() or stray.is_symlink():
+                stray.unlink(missing_ok=True)
+        for place in (self._unfinished, self.cells, self.aside):
+            if os.path.lexists(place) and not (place.is_dir() and place != self._unfinished):
+                raise FileExistsError(
+                    errno.EEXIST, "this is in the way of the study's own folder; move it away", str(place)
+                )
+
+
+def _content(path: Path, most: int) -> bytes:
+    """What a regular file holds; a pipe or device in its place is not waited for.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is no regular file.
+    ValueError
+        If it has more than `most` bytes.
+    """
+    descriptor = os.open(
+        path,
+        os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0),
+    )
+    with open(descriptor, "rb") as file:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "this is no regular file", str(path))
+        if about.st_size > most:
+            raise ValueError(f"the file has {about.st_size} bytes, more than the {most} that it can need")
+        return file.read()

@@ -1,0 +1,1 @@
+"""Tasks to train on, and readers of data sets."""

@@ -1,0 +1,1 @@
+"""Weights of trained networks: the layouts of other libraries, and files."""

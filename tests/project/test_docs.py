@@ -1,0 +1,159 @@
+"""README and documentation: every code block runs, links lead somewhere, pages are made from what is so."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sensitivity.cli import main
+from sensitivity.studies.study import Study
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+NOT_OURS = ("pip install", "git clone", "cd ", "mpiexec")
+"""Shell lines that a test cannot run: they need the network or another program."""
+
+
+def blocks(page):
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+def run_python(code, where):
+    exec(compile(code, where, "exec"), {"__name__": "example"})
+
+
+def run_shell(code, where):
+    """`leapgrad` lines run here; `make` lines must name a target."""
+    for line in code.splitlines():
+        words = shlex.split(line, comments=True)
+        if not words or line.startswith(NOT_OURS):
+            continue
+        if words[0] == "make":
+            assert words[1] in TARGETS, f"{where}: make has no target {words[1]}"
+            continue
+        assert words[0] == "leapgrad", f"{where}: what should become of {line!r}?"
+        assert main(words[1:]) == 0, f"{where}: {line}"
+
+
+def read_toml(code, where):
+    """A study: it must be one, and its shell block below finds it as study.toml."""
+    Path("study.toml").write_text(code, encoding="utf-8")
+    assert Study.from_toml("study.toml").n_cells > 0, where
+
+
+def nothing(code, where):
+    """Text that is shown, not run."""
+
+
+RUN = {"python": run_python, "sh": run_shell, "toml": read_toml, "text": nothing}
+CASES = [pytest.param(page, id=page.relative_to(ROOT).as_posix()) for page in PAGES if blocks(page)]
+
+
+def test_there_are_pages_with_examples():
+    assert len(CASES) >= 7 and len(re.findall(r"```python", (ROOT / "README.md").read_text())) == 3
+
+
+@pytest.mark.parametrize("page", CASES)
+def test_code_blocks_run_in_order(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for number, (language, code) in enumerate(blocks(page), start=1):
+        where = f"{page.name}, block {number}"
+        assert language in RUN, f"{where}: a test runs {', '.join(RUN)}, not {language}"
+        RUN[language](code, where)
+        if language == "python":
+            assert capsys.readouterr().out.strip(), f"{where} prints nothing"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8"))
+    for target in targets:
+        if not target.startswith(("http", "_generated/")):  # those are made, and checked, by `make docs`
+            assert (page.parent / target).exists(), target
+
+
+def test_readme_examples_have_ten_lines_at_most():
+    for language, code in blocks(ROOT / "README.md"):
+        if language == "python":
+            lines = [line for line in code.splitlines() if not line.startswith(("import", "from"))]
+            assert len(lines) <= 10
+
+
+@pytest.mark.slow
+def test_documentation_builds_without_a_warning(tmp_path):
+    """What `make docs` does; the generated pages must be there (`python docs/generate.py`)."""
+    pytest.importorskip("sphinx")
+    generated = subprocess.run([sys.executable, "docs/generate.py"], cwd=ROOT, capture_output=True, text=True)
+    assert generated.returncode == 0, generated.stderr
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-d", tmp_path / "trees", "docs"]
+    built = subprocess.run([*command, tmp_path / "html"], cwd=ROOT, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    checked = subprocess.run(
+        [sys.executable, "docs/links.py", tmp_path / "html"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_a_broken_link_is_found(tmp_path):
+    from docs.links import broken
+
+    (tmp_path / "a.html").write_text('<h1 id="top"></h1><a href="b.html#there"></a><a href="#top"></a>')
+    (tmp_path / "b.html").write_text('<a href="a.html#gone"></a><img src="no.png"><p id="there"></p>')
+    count, found = broken(tmp_path)
+    assert count == 4 and sorted(found) == ["b.html: a.html#gone", "b.html: no.png"]
+
+
+def test_every_public_module_of_the_api_pages_has_documented_names():
+    import importlib
+
+    from docs.api import MODULES, page
+
+    for title, modules in MODULES.values():
+        for module in modules.split():
+            text = page(title, [module])
+            names = re.findall(r"auto(?:function|class):: [\w.]+\.(\w+)", text)
+            assert names, module
+            for name in names:
+                assert getattr(importlib.import_module(module), name).__doc__, f"{module}.{name}"
+
+
+def test_every_public_name_is_on_a_page():
+    import importlib
+    import inspect
+
+    from docs.api import MODULES
+
+    listed = {module for _, modules in MODULES.values() for module in modules.split()}
+    for package in ("integrators", "sensitivity", "proofs"):
+        for name in (module := importlib.import_module(package)).__all__:
+            value = getattr(module, name)
+            if inspect.isclass(value) or inspect.isroutine(value):
+                assert value.__module__ in listed, f"{package}.{name}: add {value.__module__} to docs/api.py"
+
+
+def test_docstrings_keep_their_formulas():
+    """Stars, bars and trailing underscores are text, unless they stand inside quotes or examples."""
+    spec = {}
+    source = (ROOT / "docs" / "conf.py").read_text(encoding="utf-8")
+    spec["__file__"] = str(ROOT / "docs" / "conf.py")
+    exec(compile(source, "conf.py", "exec"), spec)
+    lines = ["shape (*lanes, D), |x| and run_ :", "``*code*`` and `x|y`", ">>> f(*a)", "-----"]
+    spec["plain"](None, None, None, None, None, lines)
+    assert lines == [r"shape (\*lanes, D), \|x\| and run\_ :", "``*code*`` and `x|y`", ">>> f(*a)", "-----"]
+
+
+def test_theory_page_shows_each_step_and_mutant():
+    from docs.theory import page
+    from proofs import check, check_mutants
+
+    report = check("lemma_3_1")
+    text = page(report, check_mutants("lemma_3_1"))
+    assert all(f". {step.step.name.replace('_', ' ')}\n" in text for step in report.steps)
+    assert text.count("\n- decided: ") == len(report.steps) and "**PROVED**" in text

@@ -1,0 +1,137 @@
+"""The experiment on ε ∝ 1/N: its arithmetic on curves with known optima, its files, its reproducibility."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sensitivity.cli import main
+from sensitivity.papers.hamiltonian.heuristic.experiment import Scan, run_experiment
+from sensitivity.papers.hamiltonian.heuristic.optimum import fit_power_law, optimum
+from sensitivity.papers.hamiltonian.heuristic.plan import DAMPING, FULL, QUICK
+from sensitivity.papers.hamiltonian.heuristic.report import sentences, write_experiment
+
+TINY = replace(
+    QUICK, lengths=(10, 20), control_lengths=(10, 20), seeds=2, a_decade=1, epochs=1, collapse_length=10,
+    scales=(0.25, 4.0), story_length=10,
+)  # fmt: skip
+
+
+def curves(exponent, factor=3.0, seeds=6, noise=0.0, width=1.0):
+    """Accuracies with their optimum at factor · N^exponent."""
+    rng, lengths = np.random.default_rng(0), (10, 20, 40, 80, 160, 320)
+    grid = 10.0 ** (np.arange(-24, 9) / 8)
+    steps, accuracy = [], []
+    for n in lengths:
+        distance = np.log(grid / (factor * n**exponent))
+        mean = 0.5 + 0.4 * np.exp(-((distance / width) ** 2))
+        steps.append(grid)
+        accuracy.append(mean[:, None] + noise * rng.normal(size=(grid.size, seeds)))
+    return lengths, steps, accuracy
+
+
+@pytest.mark.parametrize("exponent", [-1.0, -0.5, 0.0])
+@pytest.mark.parametrize("centre", [True, False])
+def test_a_known_law_is_found(exponent, centre):
+    law = fit_power_law(*curves(exponent), centre=centre)
+    assert law.exponent == pytest.approx(exponent, abs=0.05)
+    assert law.interval[0] <= law.exponent <= law.interval[1]
+    if exponent == -1.0:
+        assert law.factor == pytest.approx(3.0, rel=0.05)
+
+
+def test_noise_widens_the_interval_which_holds_the_truth():
+    quiet, loud = (fit_power_law(*curves(-1.0, noise=noise)) for noise in (0.0, 0.03))
+    assert quiet.interval[1] - quiet.interval[0] < 1e-9 < loud.interval[1] - loud.interval[0]
+    assert loud.interval[0] <= -1.0 <= loud.interval[1]
+
+
+def test_the_set_within_one_standard_error():
+    steps = np.array([0.01, 0.1, 1.0, 10.0])
+    accuracy = np.array([[0.5, 0.5], [0.88, 0.88], [0.85, 0.95], [0.86, 0.84]])
+    found = optimum(steps, accuracy)
+    assert (found.best, found.low, found.high) == pytest.approx((1.0, 0.1, 10.0))
+    assert found.centre == pytest.approx(1.0) and found.error == pytest.approx(0.05)
+    tied = optimum(steps, np.array([[0.5], [0.9], [0.9], [0.1]]))
+    assert tied.best == pytest.approx(np.sqrt(0.1)) and tied.error == 0.0
+
+
+def test_the_grid_of_epsilon_is_common_to_all_lengths():
+    """Otherwise ε ∝ 1/N would be built in."""
+    grids = [QUICK.grid(n) for n in QUICK.lengths]
+    logs = np.concatenate([np.log10(grid) * QUICK.a_decade for grid in grids])
+    assert np.abs(logs - logs.round()).max() < 1e-9
+    for n, grid in zip(QUICK.lengths, grids, strict=True):
+        assert 0.24 < n * grid[0] < 0.5 and 20.0 < n * grid[-1] < 40.1
+
+
+@pytest.fixture(scope="module")
+def experiment():
+    return run_experiment("gaussian_mean", TINY, threads=1, progress=False)
+
+
+def test_the_control_scans_the_same_steps_at_every_length(experiment):
+    """In a network of fixed memory: a window in Nε would build a law into it."""
+    setting = TINY.control_setting()
+    network = setting.network(20, 0.1)
+    theta = setting.start.draw(network, 0)
+    W = network.weights(theta)
+    assert np.array_equal(W + W.T, -2.0 * DAMPING * np.eye(10)) and network.scheme.name == "euler"
+    assert experiment.control.variable == TINY.control_lengths
+    for steps in experiment.control.steps:
+        assert np.array_equal(steps, [0.01, 0.1, 1.0])
+    for plan in (QUICK, FULL):
+        grid = plan.control_grid()
+        assert grid[0] == pytest.approx(0.01) and grid[-1] == pytest.approx(1.0)
+
+
+def test_same_seeds_same_numbers_on_any_number_of_threads(experiment):
+    again = run_experiment("gaussian_mean", TINY, threads=3, progress=False)
+    for first, second in zip(experiment.main.accuracy, again.main.accuracy, strict=True):
+        assert np.array_equal(first, second)
+    assert experiment.stories == again.stories
+
+
+def test_the_gradient_is_followed_below_its_bound(experiment):
+    for story in experiment.stories:
+        assert len(story.norm) == TINY.epochs + 1 == len(story.accuracy)
+        assert all(norm <= bound for norm, bound in zip(story.norm, story.bound, strict=True))
+
+
+def test_collapse_spread_sees_a_collapse(experiment):
+    """Curves that are one function of ε√s have no spread on that variable."""
+    scales = (0.25, 1.0, 4.0)
+    steps = [np.geomspace(1e-3, 1e2, 200) / np.sqrt(s) for s in scales]
+    accuracy = [
+        np.exp(-(np.log(h * np.sqrt(s)) ** 2))[:, None] * np.ones(2)
+        for h, s in zip(steps, scales, strict=True)
+    ]
+    made = replace(experiment, collapse={"made": Scan.of(scales, steps, accuracy)})
+    apart, together = made.spread("made")
+    assert together < 1e-9 < 0.1 < apart
+    assert made.collapse["made"].law.exponent == pytest.approx(-0.5, abs=0.02)
+
+
+def test_files_agree_with_the_manifest_and_with_the_sentences(tmp_path, capsys):
+    found, data, _ = write_experiment(tmp_path, plan=TINY, command="leapgrad heuristic", progress=False)
+    record = json.loads((tmp_path / "manifest.json").read_text())
+    names = {"README.md", "accuracy.csv", "figure_4.pdf", "figure_4.png", "heuristic.json"}
+    assert set(record["sha256"]) == names
+    for name, digest in record["sha256"].items():
+        assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
+    rows = (tmp_path / "accuracy.csv").read_text().splitlines()
+    scans = [found.main, found.control, *found.collapse.values()]
+    assert len(rows) == 1 + sum(one.size for scan in scans for one in scan.accuracy)
+    page = (tmp_path / "README.md").read_text()
+    assert all(sentence in page for sentence in sentences(found)) and data["sentences"] == sentences(found)
+
+
+def test_the_command_refuses_what_it_does_not_know(capsys):
+    assert main(["heuristic", "--task", "gausian_mean"]) == 2
+    assert "Did you mean 'gaussian_mean'" in capsys.readouterr().err
+    assert main(["heuristic", "--seeds", "1"]) == 2
+    assert "--seeds must be at least 2" in capsys.readouterr().err

@@ -1,0 +1,225 @@
+"""`leapgrad reproduce tables`: the choice of settings, what is printed, files, going on when interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sensitivity.cli import main
+from sensitivity.papers.hamiltonian.heuristic import contest
+from sensitivity.papers.hamiltonian.heuristic.contest import Cell, Outcome, median, run_contest
+from sensitivity.papers.hamiltonian.heuristic.contest_plans import FULL, QUICK, TABLES, measured_c
+from sensitivity.papers.hamiltonian.heuristic.contest_report import (
+    UNFINISHED,
+    meaning,
+    shown,
+    table,
+    write_tables,
+)
+from sensitivity.papers.hamiltonian.heuristic.entrants import Entrant, Plan, Setting
+from sensitivity.papers.hamiltonian.heuristic.kept import Kept
+from sensitivity.papers.hamiltonian.results import RULE, RULE_FREE
+from sensitivity.training.data.tasks import get_task
+from sensitivity.training.models import Shape, make_network
+from sensitivity.training.start import Start
+from sensitivity.training.trainer import Recipe, Split, train
+from sensitivity.training.units import InUnits
+
+ONE, OTHER = (Setting("hamiltonian", 3, rate, 10.0) for rate in (1e-2, 1e-3))
+TINY = Plan(
+    {"xor": (4, 6)}, (Entrant("mine", (ONE, OTHER)), Entrant("short", (Setting("lstm", 2, 1e-2),), 4)),
+    seeds=2, search_seeds=1, iterations=4, search_iterations=4, train=200, test=50, every=2,
+)  # fmt: skip
+
+
+def outcomes(*reached):
+    return tuple(Outcome(one, 0.5 if one is None else 0.9, 9) for one in reached)
+
+
+def test_median_counts_failures_as_infinity():
+    assert median(outcomes(100, 300, None)) == 300.0
+    assert median(outcomes(100, None)) is None and median(outcomes(None, None, 5)) is None
+    assert median(outcomes(100, 200)) == 150.0 and median(()) is None
+
+
+def test_entries_of_the_tables():
+    cell = Cell("xor", 4, "mine", ONE, outcomes(100, 300, None))
+    assert shown(cell) == "9 in 300 (100–300, 2 of 3)"
+    assert shown(replace(cell, outcomes=outcomes(40, 60))) == "9 in 50 (40–60)"
+    assert shown(replace(cell, outcomes=outcomes(None, None, 80))) == "/ (1 of 3, best 90 %)"
+    assert shown(replace(cell, setting=None, outcomes=())) == "not run"
+    assert table([cell])[0] == "| N | mine |" and table([cell])[2].startswith("| 4 | 9 in 300")
+
+
+def test_the_setting_with_the_fewest_iterations_is_chosen_and_run_with_other_seeds(monkeypatch):
+    seen = []
+
+    def fake(job):
+        seen.append((job.n_steps, job.setting, job.seed))
+        took = {(4, OTHER): 20, (4, ONE): 40, (6, OTHER): 80, (6, ONE): 30}
+        return [took.get((job.n_steps, job.setting), 50), 0.9, 9]
+
+    monkeypatch.setattr(contest, "_run", fake)
+    cells = {(cell.n_steps, cell.entrant): cell for cell in run_contest(TINY, threads=1, progress=False)}
+    assert cells[4, "mine"].setting == cells[6, "mine"].setting == ONE
+    assert cells[6, "short"].setting is None and cells[4, "short"].setting is not None
+    assert {seed for _, _, seed in seen} == {0, 1, 2}
+    assert all((4, OTHER, seed) not in seen for seed in (0, 1)) and (4, OTHER, 2) in seen
+    seen.clear()
+    short = replace(TINY, search_lengths=1)
+    cells = {(cell.n_steps, cell.entrant): cell for cell in run_contest(short, threads=1, progress=False)}
+    assert cells[4, "mine"].setting == cells[6, "mine"].setting == OTHER
+    assert (6, ONE, 2) not in seen and cells[6, "mine"].searched == ()
+
+
+def test_files_bits_and_going_on(tmp_path, monkeypatch):
+    """A run that stops half-way keeps what is done; the next one does the rest, with the same numbers."""
+    first, _ = write_tables(tmp_path / "one", TINY, command="leapgrad reproduce tables", progress=False)
+    record = json.loads((tmp_path / "one" / "manifest.json").read_text())
+    assert set(record["sha256"]) == {"README.md", "runs.csv", "tables.json", "figure_7.png", "figure_7.pdf"}
+    for name, digest in record["sha256"].items():
+        assert hashlib.sha256((tmp_path / "one" / name).read_bytes()).hexdigest() == digest
+    assert len((tmp_path / "one" / "runs.csv").read_text().splitlines()) == 1 + 5 + 6
+    page = (tmp_path / "one" / "README.md").read_text()
+    assert all(shown(cell) in page for cell in first)
+
+    run, done = contest._run, []
+
+    def limited(job):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(job)
+        return run(job)
+
+    monkeypatch.setattr(contest, "_run", limited)
+    with pytest.raises(KeyboardInterrupt):
+        write_tables(tmp_path / "two", TINY, threads=1, progress=False)
+    assert [path.name for path in (tmp_path / "two").iterdir()] == [UNFINISHED]
+    later = []
+    monkeypatch.setattr(contest, "_run", lambda job: later.append(job) or run(job))
+    again, _ = write_tables(tmp_path / "two", TINY, threads=1, progress=False)
+    assert again == first and not set(later) & set(done) and not (tmp_path / "two" / UNFINISHED).exists()
+
+
+def test_seeds_that_cannot_change_the_median_are_not_run(monkeypatch):
+    """Of five seeds the last two are run only where one of the first three gets there."""
+    once = {(4, 1): 20}
+    monkeypatch.setattr(contest, "_run", lambda job: [once.get((job.n_steps, job.seed)), 0.5, 9])
+    plan = replace(TINY, seeds=5, entrants=TINY.entrants[:1])
+    cells = {cell.n_steps: cell for cell in run_contest(plan, threads=1, progress=False)}
+    assert [len(cells[n].outcomes) for n in (4, 6)] == [5, 3]
+    assert [one.reached for one in cells[4].outcomes] == [None, 20, None, None, None]
+
+
+def test_the_search_has_its_own_budget():
+    plan = replace(TINY, iterations=8, search_iterations=2)
+    assert [plan.recipe(1e-2, seed).epochs for seed in (0, 1, 2)] == [4, 4, 1]
+    assert plan.recipe(1e-2, 0).clip == plan.clip and plan.recipe(1e-2, 2).rate == 1e-2
+
+
+FREE = Setting("hamiltonian", 4, 1e-2, 1.0, growth=0.3, bias=1.0)
+
+
+def trained(setting, n_steps=16):
+    network = setting.network(n_steps)
+    data = Split(*(get_task("xor").sample(200, n_steps, seed) for seed in (0, 1)))
+    run = train(network, data, Recipe(1e-2, 50, 2, clip=0.1), setting.first(network, 0))
+    return network, run.theta, network.scores(run.theta, data.test.batch(slice(0, 200))[0])
+
+
+def test_theorem_g_holds_for_training():
+    """ε = 1/N and ε = c/N with W ∝ 1/ε²: the same bits for c = 4, the same scores to round-off for c = 5."""
+    _, first, scores = trained(FREE)
+    _, again, same = trained(replace(FREE, c=4.0))
+    near = trained(replace(FREE, c=5.0))[2]
+    assert np.array_equal(first, again) and np.array_equal(scores, same)
+    assert near == pytest.approx(scores, rel=1e-9, abs=1e-9)
+
+
+def test_units_are_a_change_of_variables():
+    """The gradient in units is the unit times the gradient; unknown names and senseless units are refused."""
+    own = make_network("hamiltonian", Shape(3, 5, threads=1), step=0.5)
+    measured = InUnits(own, {"W": 8.0, "R": 0.25})
+    sequences = get_task("xor").sample(20, 5, 0)
+    theta = Start().draw(own, 0)
+    inputs, labels = sequences.batch(slice(0, 20))
+    plain = own.gradient(theta, inputs, labels)
+    scaled = measured.gradient(theta / measured.units, inputs, labels)
+    assert scaled.loss == plain.loss
+    for name, factor in {"W": 8.0, "V": 1.0, "b": 1.0, "R": 0.25, "r": 1.0}.items():
+        assert np.array_equal(measured.named(scaled.gradient)[name], factor * own.named(plain.gradient)[name])
+    assert np.array_equal(measured.weights(theta / measured.units), own.weights(theta))
+    assert measured.describe()["units"] == {"W": 8.0, "R": 0.25}
+    with pytest.raises(ValueError, match="parameter 'Q' is not known"):
+        InUnits(own, {"Q": 1.0})
+    with pytest.raises(ValueError, match="unit of W must be positive"):
+        InUnits(own, {"W": 0.0})
+
+
+def test_the_page_counts_the_pairs_that_theorem_g_makes_one_network():
+    """Only cells whose settings differ in c alone are compared; 20 = 20, and both may fail."""
+    moved = replace(FREE, c=5.0)
+    plan = replace(
+        TINY, entrants=(Entrant("one", (FREE,)), Entrant("five", (moved,)), Entrant("plain", (ONE,)))
+    )
+    runs = {
+        (4, "one"): (FREE, outcomes(20, 40, None)), (4, "five"): (moved, outcomes(20, 60, None)),
+        (6, "one"): (FREE, outcomes(20, 20)), (6, "five"): (replace(moved, bias=2.0), outcomes(20, 20)),
+        (4, "plain"): (ONE, outcomes(None)), (6, "plain"): (ONE, outcomes(70)),
+    }  # fmt: skip
+    cells = [Cell("xor", n, name, setting, found) for (n, name), (setting, found) in runs.items()]
+    said = " ".join(meaning(cells, plan))
+    assert "2 of 3 pairs of runs" in said and "here 0.091 by task" in said
+    assert "plain: 1 of 2 rows reach 90 %, in 70 to 70 iterations" in said
+    assert "one: 2 of 2 rows" in said and "pairs" not in " ".join(meaning(cells, TINY))
+
+
+def test_what_the_settings_are():
+    assert FREE.text() == "d = 4, rate 0.01, ε = 1/N, growth 0.3, b on ±1"
+    assert ONE.epsilon(20) == 0.5 and Setting("lstm", 2, 1e-2).epsilon(5) is None
+    network = FREE.network(16)
+    first = network.named(FREE.first(network, 3) * network.units)
+    assert np.diag(first["W"]) / 16**2 == pytest.approx(4 * np.sinh(0.15) ** 2 * np.ones(4), rel=0.3)
+    assert np.abs(first["R"]).max() <= 3.0 / np.sqrt(4)
+    assert not isinstance(ONE.network(4), InUnits)
+
+
+def test_what_is_kept_survives_a_torn_line(tmp_path):
+    path = tmp_path / "kept.jsonl"
+    Kept(path).add("a", 0.1)
+    path.write_text(path.read_text() + '["torn')
+    kept = Kept(path)
+    assert kept["a"] == 0.1 and "b" not in kept
+    kept.add("b", 2)
+    again = Kept(path)
+    assert again["a"] == 0.1 and again["b"] == 2
+
+
+def test_seconds_go_on_where_the_last_process_stopped(tmp_path):
+    path = tmp_path / "kept.jsonl"
+    Kept(path).add("a", 0.1)
+    key, value, seconds = json.loads(path.read_text())
+    assert 0.0 < seconds < 60.0
+    path.write_text(json.dumps([key, value, 1000.0]) + "\n")
+    kept = Kept(path)
+    assert 1000.0 < kept.seconds < 1060.0 and kept["a"] == 0.1
+
+
+def test_plans_have_the_lengths_of_the_paper():
+    assert FULL.tasks["shock"] == (100, 500, 2000, 5000) and FULL.tasks["xor"] == (50, 100, 200, 500)
+    for plan in (FULL, QUICK):
+        assert set(plan.tasks) <= set(TABLES)
+        assert [entrant.name for entrant in plan.entrants[:2]] == [RULE, RULE_FREE]
+        for entrant in plan.entrants[:2]:
+            assert {(one.d, one.c) for one in entrant.grid} == {(10, 1.0)}
+        moved = {one.c for entrant in plan.entrants[2:4] for one in entrant.grid}
+        assert moved == {measured_c()} and 4.0 < measured_c() < 7.0
+
+
+def test_the_command_refuses_what_it_does_not_know(capsys):
+    assert main(["reproduce", "tables", "--task", "shok"]) == 2
+    assert "Did you mean 'shock'" in capsys.readouterr().err

@@ -1,0 +1,277 @@
+"""One study, many executors, the same bytes; workers killed and runs killed lose nothing."""
+
+import importlib.util
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
+
+import pytest
+
+from sensitivity.studies import Study, WorkersLost, verify
+from sensitivity.studies.execution import executors, runner
+from sensitivity.studies.execution.executors import open_executor
+from sensitivity.studies.storage import cell
+
+QUANTITIES = ["norm", "log_norm", "bounds"]
+GRID = {
+    "scheme": ["leapfrog", "euler"],
+    "d": [1, 6],
+    "seed": {"first": 0, "count": 6},
+    "n_steps": 60,
+    "step": {"low": 1e-3, "high": 1.0, "count": 9},
+}
+# Long enough to be killed in the middle, on any machine.
+LONG = {"d": 12, "seed": {"first": 0, "count": 60}, "n_steps": 1500, "step": [0.003, 0.01, 0.1, 0.5]}
+
+
+def needs(module):
+    return pytest.mark.skipif(importlib.util.find_spec(module) is None, reason=f"{module} is not installed")
+
+
+def files(folder):
+    """Every file of a study but the lock and what was set aside: path → bytes."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reference")
+    Study(GRID, QUANTITIES).run(folder, ThreadPoolExecutor(1), progress=False)
+    return files(folder)
+
+
+def child_environment():
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+# ----------------------------------------------------------------------------------------------- same bits
+
+
+@pytest.mark.parametrize(
+    "executor",
+    ["threads", "processes", pytest.param("loky", marks=[needs("loky"), pytest.mark.slow])],
+)
+def test_every_executor_gives_the_same_bytes(executor, tmp_path, reference):
+    Study(GRID, QUANTITIES).run(tmp_path, executor, workers=2, progress=False)
+    assert files(tmp_path) == reference
+
+
+def test_an_executor_of_ones_own_stays_open(tmp_path, reference):
+    with ThreadPoolExecutor(3) as pool:
+        Study(GRID, QUANTITIES).run(tmp_path, pool, workers=3, progress=False)
+        assert pool.submit(abs, -1).result() == 1
+    assert files(tmp_path) == reference
+
+
+@pytest.mark.slow
+@needs("mpi4py")
+def test_mpi_gives_the_same_bytes(tmp_path, reference):
+    launcher = shutil.which("mpiexec")
+    if launcher is None:
+        pytest.skip("no MPI on this machine (mpiexec)")
+    path = tmp_path / "study.toml"
+    path.write_text(toml(GRID, QUANTITIES), encoding="utf-8")
+    out = tmp_path / "run"
+    script = tmp_path / "leapgrad"  # what pip makes of the entry point
+    script.write_text(
+        "if __name__ == '__main__':\n    from sensitivity.cli import main\n    raise SystemExit(main())"
+    )
+    command = [launcher, "-n", "3", sys.executable, "-m", "mpi4py.futures", str(script), "sweep"]
+    options = [str(path), "--out", str(out), "--executor", "mpi"]
+    subprocess.run([*command, *options], check=True, timeout=120, env=child_environment())
+    assert files(out) == reference
+
+
+class Lost(ThreadPoolExecutor):
+    """Breaks down after some tasks, as when a worker is killed."""
+
+    def __init__(self, tasks):
+        super().__init__(1)
+        self.tasks = tasks
+
+    def submit(self, *call):
+        self.tasks -= 1
+        if self.tasks >= 0:
+            return super().submit(*call)
+        future = Future()
+        future.set_exception(BrokenExecutor("killed"))
+        return future
+
+
+def test_a_lost_worker_is_said_and_what_was_finished_is_kept(tmp_path, reference, monkeypatch):
+    monkeypatch.setattr(runner, "MOST_CELLS", 5)
+    study = Study(GRID, QUANTITIES)
+    with pytest.raises(WorkersLost, match="finished cells are kept"):
+        study.run(tmp_path, Lost(2), workers=1, progress=False)
+    report = study.run(tmp_path, progress=False).report
+    assert report.computed >= 14 and report.kept + report.computed == 24
+    assert files(tmp_path) == reference
+
+
+def test_a_worker_of_another_version_is_refused(tmp_path, monkeypatch):
+    now = cell.version()
+    versions = iter([f"0{now}"])  # what is encoded first comes from a worker behind the times
+    monkeypatch.setattr(cell, "version", lambda: next(versions, now))
+    with pytest.raises(WorkersLost, match="not the one asked for"):
+        Study({"d": 1, "n_steps": 3}, "log_norm").run(tmp_path, workers=1, progress=False)
+
+
+def test_an_error_of_a_cell_is_raised_as_it_is(tmp_path):
+    class Failing(ThreadPoolExecutor):
+        def submit(self, *_):
+            return super().submit(int, "eggs")
+
+    with pytest.raises(ValueError, match="eggs"):
+        Study(GRID, QUANTITIES).run(tmp_path, Failing(1), progress=False)
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "loky", None)
+    with pytest.raises(ValueError, match="pip install 'loky'"), open_executor("loky"):
+        pass
+
+
+def test_no_more_is_under_way_than_keeps_the_workers_busy(tmp_path):
+    most = 0
+
+    class Counting(ThreadPoolExecutor):
+        def submit(self, *call):
+            nonlocal most
+            most = max(most, self._work_queue.qsize())
+            return super().submit(*call)
+
+    study = Study({"d": 1, "n_steps": 2, "seed": {"first": 0, "count": 400}}, "bounds")
+    study.run(tmp_path, Counting(2), workers=2, progress=False)
+    assert 1 < most <= 2 * (1 + runner.AHEAD)
+
+
+# -------------------------------------------------------------------------------------------------- kill −9
+
+
+def toml(grid, quantities):
+    def written(value):
+        if isinstance(value, dict):
+            return "{ " + ", ".join(f"{key} = {item}" for key, item in value.items()) + " }"
+        return repr(value).replace("'", '"')
+
+    lines = [f"quantities = {written(quantities)}", "[grid]"]
+    return "\n".join(lines + [f"{name} = {written(value)}" for name, value in grid.items()]) + "\n"
+
+
+@pytest.fixture(scope="module")
+def long_run(tmp_path_factory):
+    """A study, its file, and what an uninterrupted run leaves."""
+    folder = tmp_path_factory.mktemp("long")
+    path = folder / "study.toml"
+    path.write_text(toml(LONG, ["log_norm", "bounds"]), encoding="utf-8")
+    study = Study.from_toml(path)
+    study.run(folder / "run", workers=2, progress=False)
+    return study, path, files(folder / "run")
+
+
+def sweep(path, out):
+    """Start `leapgrad sweep` with its workers in a process group of their own."""
+    options = ["--out", str(out), "--workers", "2"]
+    command = [sys.executable, "-m", "sensitivity.cli", "sweep", str(path), *options]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command, env=child_environment(), start_new_session=True, **quiet)
+
+
+def cells_in(folder):
+    return sum(1 for _ in folder.rglob("*.cell"))
+
+
+def wait_for(process, out, cells):
+    """Until there are so many cells, or the run is over."""
+    deadline = time.monotonic() + 60
+    while cells_in(out) < cells and process.poll() is None:
+        assert time.monotonic() < deadline, "nothing happens"
+        time.sleep(0.001)
+
+
+def check_kills(long_run, out, kills, rng):
+    """Kill sweeps after some more cells and some milliseconds; return how many were killed at work."""
+    study, path, expected = long_run
+    at_work = 0
+    for _ in range(kills):
+        done = cells_in(out)
+        if done == study.n_cells:
+            shutil.rmtree(out)
+            done = 0
+        process = sweep(path, out)
+        wait_for(process, out, done + rng.randint(0, 10))
+        time.sleep(rng.uniform(0, 0.05))
+        at_work += process.poll() is None
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+        # Whatever has a cell's name is whole, and none that was finished is gone or was done again.
+        there = {name: content for name, content in files(out).items() if name.startswith("cells/")}
+        assert there.items() <= expected.items() and len(there) >= done
+    done = cells_in(out)
+    report = study.run(out, workers=2, progress=False).report
+    assert files(out) == expected
+    assert report.kept == done and not report.set_aside
+    assert verify(out, progress=False).ok
+    return at_work
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs POSIX process groups")
+def test_killed_runs_go_on_where_they_were(long_run, tmp_path):
+    assert check_kills(long_run, tmp_path / "run", 2, random.Random(1)) >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs POSIX process groups")
+def test_fifty_kills_at_random_moments(long_run, tmp_path):
+    assert check_kills(long_run, tmp_path / "run", 50, random.Random(2)) >= 25
+
+
+@pytest.mark.slow
+def test_interrupting_a_sweep_keeps_what_is_finished(long_run, tmp_path):
+    study, path, expected = long_run
+    process = sweep(path, tmp_path / "run")
+    wait_for(process, tmp_path / "run", 3)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) in (130, 0)
+    report = study.run(tmp_path / "run", workers=2, progress=False).report
+    assert report.kept >= 3 and files(tmp_path / "run") == expected
+
+
+# ----------------------------------------------------------------------------------------------------- Dask
+
+
+@pytest.mark.slow
+@needs("distributed")
+def test_dask_with_a_worker_killed_in_the_middle_gives_the_same_bytes(long_run, tmp_path):
+    from distributed import LocalCluster
+
+    study, _, expected = long_run
+    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with LocalCluster(**settings) as cluster:
+        address = cluster.scheduler_address.removeprefix("tcp://")
+        out = tmp_path / "run"
+        with ThreadPoolExecutor(1) as thread:
+            running = thread.submit(study.run, out, f"dask://{address}", progress=False)
+            while cells_in(out) < 3 and not running.done():
+                time.sleep(0.005)
+            victim = next(iter(cluster.workers.values())).pid
+            assert not running.done(), "the run was over before a worker could be killed"
+            os.kill(victim, signal.SIGKILL)
+            report = running.result(120).report
+    assert report.computed == study.n_cells and files(out) == expected
+
+
+@needs("distributed")
+def test_no_scheduler_is_said_in_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "DASK_SECONDS", 0.5)
+    with pytest.raises(OSError, match=r"no Dask scheduler answers at 127\.0\.0\.1:1"):
+        Study(GRID).run(tmp_path, "dask://127.0.0.1:1", progress=False)
