@@ -1,146 +1,228 @@
-"""The API pages: every public name of every public module, its docstring rendered by autodoc and numpydoc."""
+"""The API pages: every public name, grouped by subject, with its docstring as autodoc and numpydoc render it.
+
+A name is public if `integrators`, `sensitivity` or `proofs` lists it in ``__all__`` (`leapgrad` hands all of
+them on), or if a public module such as `sensitivity.bounds` does. A test compares `PAGES` with these lists.
+"""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from types import ModuleType
+from typing import Any, NamedTuple
 
-__all__ = ["MODULES", "pages"]
+__all__ = ["PACKAGES", "PAGES", "names_of", "page", "pages", "public_names"]
 
 Write = Callable[[str, str], None]
 
-MODULES: Mapping[str, tuple[str, str]] = {
-    "integrators": (
-        "Fields, schemes, trajectories",
-        "integrators.run.solve integrators.fields.neural integrators.fields.field "
-        "integrators.fields.textbook "
-        "integrators.fields.symbolic integrators.schemes.scheme integrators.schemes.table "
-        "integrators.schemes.composition "
-        "integrators.fields.activations integrators.run.problem "
-        "integrators.cells.cell integrators.cells.kind integrators.cells.own "
-        "integrators.cells.structure integrators.fields.potential",
-    ),
-    "gradients": (
+
+class Page(NamedTuple):
+    """One page: its title, the package of its names, and section title → names, separated by blanks."""
+
+    title: str
+    package: str
+    sections: Mapping[str, str]
+
+
+PACKAGES = ("integrators", "sensitivity", "proofs")
+
+PAGES: Mapping[str, Page] = {
+    "gradients": Page(
         "Jacobians, norms, profiles, exponents",
-        "sensitivity.analysis.jacobians sensitivity.analysis.singular sensitivity.analysis.graded "
-        "sensitivity.analysis.profile "
-        "sensitivity.analysis.growth sensitivity.analysis.recommend sensitivity.analysis.approximate "
-        "sensitivity.analysis.comparison",
+        "sensitivity",
+        {
+            "Jacobians and their norms": "jacobian jacobian_norm log_jacobian_norm float32_error",
+            "Singular values": "singular_values SingularValues log_singular_values",
+            "Gradient profiles": "gradient_profile GradientProfile",
+            "Growth exponents": "growth_exponents GrowthExponents",
+            "Choice of the step size": "recommend_step StepRecommendation",
+            "Approximate gradients": "truncated_gradient rflo_gradient agreement Agreement",
+            "Measured orders and energy errors": "convergence Convergence energy_error",
+        },
     ),
-    "bounds": (
-        "Bounds and certificates",
-        "sensitivity.bounds.growth sensitivity.bounds.flow sensitivity.bounds.aposteriori "
-        "sensitivity.bounds.applicability sensitivity.bounds.bound "
-        "sensitivity.certification.certificate",
+    "recurrences": Page(
+        "Recurrences, cells and their weights",
+        "sensitivity",
+        {
+            "Recurrences": "unroll compare Comparison Recurrence OdeRecurrence Scaled",
+            "Cells by name": "cell",
+            "Weights of other libraries, and files": "from_torch from_keras from_arrays to_torch "
+            "load_weights save_weights",
+            "Structured matrices": "Antisymmetric Cayley UnitaryCayley ComplexMatrix EigenNormalised "
+            "Exponential FourierFactors Positive",
+        },
     ),
-    "recurrences": (
-        "Recurrent cells and your own weights",
-        "sensitivity.recurrences.recurrence sensitivity.recurrences.ode "
-        "sensitivity.recurrences.cell sensitivity.recurrences.registry "
-        "sensitivity.recurrences.cells.vanilla sensitivity.recurrences.cells.gated "
-        "sensitivity.recurrences.cells.residual sensitivity.recurrences.cells.oscillators "
-        "sensitivity.recurrences.cells.structures sensitivity.recurrences.cells.spectral_structures "
-        "sensitivity.recurrences.cells.orthogonal sensitivity.recurrences.cells.momentum "
-        "sensitivity.recurrences.cells.descent sensitivity.weights.weights "
-        "sensitivity.weights.weight_files sensitivity.recurrences.settings",
+    "integrators": Page(
+        "Fields, schemes, trajectories",
+        "integrators",
+        {
+            "Trajectories": "integrate Trajectory TrajectoryOverflow",
+            "Fields": "NeuralField PotentialField Field symbolic_field ConservativeField",
+            "Textbook fields": "harmonic pendulum henon_heiles kepler",
+            "Schemes": "SCHEMES Scheme get_scheme register composition palindrome symmetric",
+            "Activations": "ACTIVATIONS Activation activate TANH",
+        },
     ),
-    "studies": (
-        "Studies",
-        "sensitivity.studies.study sensitivity.studies.results sensitivity.studies.execution.runner "
-        "sensitivity.studies.storage.verify sensitivity.studies.execution.executors",
+    "own_cells": Page(
+        "Cells of your own",
+        "integrators",
+        {
+            "From two functions or from SymPy": "own_cell symbolic_cell",
+            "A kind of cell": "Cell Kind kernel POINT",
+            "Structured parameters": "Structure Joint",
+        },
     ),
-    "training": (
-        "Training",
-        "sensitivity.training.classifier sensitivity.training.data.tasks sensitivity.training.trainer "
-        "sensitivity.training.models sensitivity.training.network sensitivity.training.cell_network "
-        "sensitivity.training.start sensitivity.papers.hamiltonian.heuristic.experiment",
+    "bounds": Page(
+        "Bounds",
+        "sensitivity",
+        {
+            "Proved bounds": "bounds bounds.chebyshev bounds.cosh bounds.euler bounds.majorant "
+            "bounds.no_vanishing bounds.aposteriori bounds.theorem_3_2",
+            "Their logarithms": "bounds.log_chebyshev bounds.log_cosh bounds.log_euler bounds.log_majorant "
+            "bounds.log_aposteriori",
+            "Which bounds hold": "bounds.applicable bounds.inapplicable bounds.Bound bounds.local_lipschitz",
+        },
     ),
-    "pictures": (
-        "Pictures",
-        "sensitivity.papers.hamiltonian.portraits sensitivity.papers.hamiltonian.funnel "
-        "sensitivity.analysis.convergence "
-        "sensitivity.figures.portrait_figures sensitivity.figures.funnel_figure sensitivity.figures.film "
-        "sensitivity.figures.plots",
+    "certificates": Page("Certificates", "sensitivity", {"Ball arithmetic": "certify Certificate"}),
+    "studies": Page(
+        "Studies and training",
+        "sensitivity",
+        {"Studies": "Study Results open_results", "Training": "SequenceClassifier"},
     ),
-    "proofs": (
+    "proofs": Page(
         "Proofs",
-        "proofs.catalogue proofs.proposition proofs.report proofs.latex",
+        "proofs",
+        {
+            "Checking": "CATALOGUE check check_all check_mutants Report StepReport standalone",
+            "Propositions of your own": "Proposition Step Mutant Decision Outcome Role Verdict",
+            "Decisions": "decide decide.identity decide.identities decide.at_least_zero decide.follows "
+            "decide.nonnegative_from decide.limit_is decide.fact decide.all_of decide.proved decide.refuted "
+            "decide.undecided decide.certificate decide.normal_form",
+        },
     ),
 }
-"""Page → (title, names of the modules)."""
+"""File name of a page → what stands on it."""
+
+INTRODUCTION = """\
+API
+===
+
+These are all public names. ``import leapgrad as lg`` hands them on: ``lg.jacobian`` is
+``sensitivity.jacobian``. :doc:`/stability` says what *public* promises, and :doc:`/glossary` explains the
+words that the docstrings use.
+
+Arrays are float64. Quantities have the unit of the field's own equations, in which time, steps ε and
+weights are dimensionless; where a figure shows an angle or a time, its axis says so.
+
+.. toctree::
+   :hidden:
+"""
+
+
+def names_of(content: Page) -> list[str]:
+    """The names on a page, in order."""
+    return " ".join(content.sections.values()).split()
+
+
+def public_names(package: str) -> Iterator[str]:
+    """Every public name of a package; those of its public modules with the module's name before a dot."""
+    module = importlib.import_module(package)
+    for name in module.__all__:
+        yield name
+        value = getattr(module, name)
+        if inspect.ismodule(value):
+            yield from (f"{name}.{inner}" for inner in value.__all__)
 
 
 def pages(write: Write) -> None:
-    """Write one page a group, and their index."""
-    for name, (title, modules) in MODULES.items():
-        write(f"api/{name}.rst", page(title, modules.split()))
-    listed = "\n".join(MODULES)
-    write(
-        "api/index.md",
-        f"""\
-# API
-
-Arrays are float64. Quantities have the unit of the field's own equations, in which time, steps ε and weights
-are dimensionless; where a figure shows an angle or a time, its axis says so. Each page gives the formula, the
-shape of every array, the errors raised, and the source with its equation number.
-
-```{{toctree}}
-:maxdepth: 1
-
-{listed}
-```
-""",
-    )
+    """Write all pages, and the page that lists them with a line for each name."""
+    for name, content in PAGES.items():
+        write(f"api/{name}.rst", page(content))
+    write("api/index.rst", index())
 
 
-def page(title: str, modules: Sequence[str]) -> str:
-    """A page in reStructuredText: module by module, name by name."""
-    lines = [title, "=" * len(title), ""]
-    for module_name in modules:
-        module = importlib.import_module(module_name)
-        lines += [module_name, "-" * len(module_name), "", f".. py:module:: {module_name}", ""]
-        first = (inspect.getdoc(module) or "").split("\n\n")[0].replace("\n", " ")
-        lines += [_safe(first), ""]
-        for name in _public(module):
-            value = getattr(module, name)
-            if inspect.isclass(value):
-                lines += [f".. autoclass:: {module_name}.{name}", "   :members:", ""]
-            elif inspect.isroutine(value):
-                lines += [f".. autofunction:: {module_name}.{name}", ""]
-            else:
-                lines += [f".. py:data:: {name}", "", f"   {_safe(_about(module, name))}", ""]
+def index() -> str:
+    """The overview: every public name with the first sentence of its docstring."""
+    lines = [INTRODUCTION, *(f"   {name}" for name in PAGES), ""]
+    for name, content in PAGES.items():
+        lines += [f":doc:`{content.title} <{name}>`", "-" * (len(content.title) + len(name) + 11), ""]
+        lines += [".. list-table::", "   :widths: 30 70", ""]
+        for name_there in names_of(content):
+            role = f":py:obj:`{name_there} <{content.package}.{name_there}>`"
+            lines += [f"   * - {role}", f"     - {_safe(_first_sentence(content.package, name_there))}"]
+        lines += [""]
     return "\n".join(lines)
 
 
-def _public(module: ModuleType) -> list[str]:
-    """Names of __all__ that are made here, not handed on: classes, functions, tables in capitals."""
-
-    def own(name: str) -> bool:
-        value = getattr(module, name)
-        if inspect.isroutine(value) or inspect.isclass(value):
-            return value.__module__ == module.__name__
-        return name.isupper()
-
-    names = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
-    return [name for name in names if own(name)]
+def page(content: Page) -> str:
+    """A page in reStructuredText: section by section, name by name."""
+    lines = [content.title, "=" * len(content.title), ""]
+    for title, names in content.sections.items():
+        lines += [title, "-" * len(title), ""]
+        for name in names.split():
+            lines += _entry(content.package, name)
+    return "\n".join(lines)
 
 
-def _about(module: ModuleType, name: str) -> str:
-    """What a constant is: the string below its assignment, or where it comes from."""
-    body = ast.parse(inspect.getsource(module)).body
-    for statement, following in pairwise(body):
+def _entry(package: str, name: str) -> list[str]:
+    """The directive that shows one name."""
+    value, full = _value(package, name), f"{package}.{name}"
+    if inspect.ismodule(value):
+        return [f".. automodule:: {full}", ""]
+    if inspect.isclass(value):
+        return [f".. autoclass:: {full}", "   :members:", ""]
+    if _is_function(value):
+        return [f".. autofunction:: {full}", ""]
+    about = inspect.cleandoc(_about(package, name)).splitlines()
+    return [f".. py:data:: {full}", "", *(f"   {_safe(line)}" for line in about), ""]
+
+
+def _value(package: str, name: str) -> Any:
+    value: Any = importlib.import_module(package)
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _is_function(value: Any) -> bool:
+    """Whether this is a function, or one that Numba compiles."""
+    return inspect.isroutine(value) or hasattr(value, "py_func")
+
+
+def _first_sentence(package: str, name: str) -> str:
+    """The summary of a name."""
+    value = _value(package, name)
+    plain = not (inspect.ismodule(value) or inspect.isclass(value) or _is_function(value))
+    text = _about(package, name) if plain else inspect.getdoc(value) or ""
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def _about(package: str, name: str) -> str:
+    """What a constant is: the string below its assignment in the file that makes it, or its own docstring."""
+    module = importlib.import_module(package)
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(node, ast.ImportFrom) and any((a.asname or a.name) == name for a in node.names):
+            home = importlib.import_module("." * node.level + (node.module or ""), package)
+            text = _string_below(home, name)
+            if text:
+                return text
+    return inspect.getdoc(_value(package, name)) or ""
+
+
+def _string_below(module: ModuleType, name: str) -> str:
+    for statement, following in pairwise(ast.parse(inspect.getsource(module)).body):
         targets = (
             statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
         )
-        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+        elements = [target.elts if isinstance(target, ast.Tuple) else [target] for target in targets]
+        named = [element for group in elements for element in group]
+        if any(isinstance(target, ast.Name) and target.id == name for target in named):
             if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
-                return " ".join(str(following.value.value).split())
-    value = getattr(module, name)
-    return getattr(value, "reference", "") or f"{type(value).__name__}"
+                return str(following.value.value)
+    return ""
 
 
 def _safe(text: str) -> str:

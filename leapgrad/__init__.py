@@ -34,21 +34,23 @@ if TYPE_CHECKING:
 # The lists are written out because reading them from the packages would import the compiler and SymPy.
 _NAMES = {
     "integrators": """
-        ACTIVATIONS Activation Cell Field Joint Kind NeuralField PotentialField SCHEMES Scheme Structure
-        Trajectory TrajectoryOverflow get_scheme harmonic henon_heiles integrate kepler own_cell pendulum
-        register symbolic_cell symbolic_field
+        ACTIVATIONS Activation Cell ConservativeField Field Joint Kind NeuralField POINT
+        PotentialField SCHEMES Scheme Structure TANH Trajectory TrajectoryOverflow activate
+        composition get_scheme harmonic henon_heiles integrate kepler kernel own_cell palindrome
+        pendulum register symbolic_cell symbolic_field symmetric
     """,
     "sensitivity": """
-        Antisymmetric Cayley Certificate Comparison ComplexMatrix EigenNormalised Exponential
-        FourierFactors GradientProfile GrowthExponents OdeRecurrence Positive Recurrence Results Scaled
-        SequenceClassifier StepRecommendation Study UnitaryCayley bounds cell certify compare
+        Agreement Antisymmetric Cayley Certificate Comparison ComplexMatrix Convergence
+        EigenNormalised Exponential FourierFactors GradientProfile GrowthExponents OdeRecurrence
+        Positive Recurrence Results Scaled SequenceClassifier SingularValues StepRecommendation
+        Study UnitaryCayley agreement bounds cell certify compare convergence energy_error
         float32_error from_arrays from_keras from_torch gradient_profile growth_exponents jacobian
         jacobian_norm load_weights log_jacobian_norm log_singular_values open_results recommend_step
-        save_weights singular_values to_torch unroll
+        rflo_gradient save_weights singular_values to_torch truncated_gradient unroll
     """,
     "proofs": """
-        CATALOGUE Decision Mutant Outcome Proposition Report Role Step StepReport Verdict check check_all
-        check_mutants standalone
+        CATALOGUE Decision Mutant Outcome Proposition Report Role Step StepReport Verdict check
+        check_all check_mutants decide standalone
     """,
 }
 _HOME = {name: package for package, names in _NAMES.items() for name in names.split()}

@@ -8,6 +8,7 @@ A proposition is data (:mod:`proofs.proposition`), its steps are decided by exac
 (:mod:`proofs.decide`), and each one has twins with one thing changed that have to be refuted.
 """
 
+from . import decide
 from .catalogue import CATALOGUE, check, check_all, check_mutants
 from .latex import standalone
 from .proposition import Decision, Mutant, Outcome, Proposition, Role, Step, Verdict
@@ -27,6 +28,7 @@ __all__ = [
     "check",
     "check_all",
     "check_mutants",
+    "decide",
     "standalone",
 ]
 

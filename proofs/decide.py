@@ -16,6 +16,22 @@ import sympy as sp
 from .proposition import Decision, Outcome
 from .search import Premise, as_expression, nonzero_point, violation
 
+__all__ = [
+    "all_of",
+    "at_least_zero",
+    "certificate",
+    "fact",
+    "follows",
+    "identities",
+    "identity",
+    "limit_is",
+    "nonnegative_from",
+    "normal_form",
+    "proved",
+    "refuted",
+    "undecided",
+]
+
 Expr = Any
 
 SIMPLIFIED = "residual reduces to the literal 0 by known identities of the functions in it"

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import bounds
+    from .analysis.approximate import Agreement, agreement, rflo_gradient, truncated_gradient
     from .analysis.comparison import Comparison, compare
+    from .analysis.convergence import Convergence, convergence, energy_error
     from .analysis.graded import log_singular_values
     from .analysis.growth import GrowthExponents, growth_exponents
     from .analysis.jacobians import float32_error, jacobian, jacobian_norm, log_jacobian_norm, singular_values
     from .analysis.profile import GradientProfile, gradient_profile
     from .analysis.recommend import StepRecommendation, recommend_step
+    from .analysis.singular import SingularValues
     from .certification import Certificate, certify
     from .recurrences.cell import unroll
     from .recurrences.cells.spectral_structures import EigenNormalised, Exponential
@@ -36,11 +39,13 @@ if TYPE_CHECKING:
     from .weights.weights import from_keras, from_torch, to_torch
 
 __all__ = [
+    "Agreement",
     "Antisymmetric",
     "Cayley",
     "Certificate",
     "Comparison",
     "ComplexMatrix",
+    "Convergence",
     "EigenNormalised",
     "Exponential",
     "FourierFactors",
@@ -52,13 +57,17 @@ __all__ = [
     "Results",
     "Scaled",
     "SequenceClassifier",
+    "SingularValues",
     "StepRecommendation",
     "Study",
     "UnitaryCayley",
+    "agreement",
     "bounds",
     "cell",
     "certify",
     "compare",
+    "convergence",
+    "energy_error",
     "float32_error",
     "from_arrays",
     "from_keras",
@@ -72,20 +81,25 @@ __all__ = [
     "log_singular_values",
     "open_results",
     "recommend_step",
+    "rflo_gradient",
     "save_weights",
     "singular_values",
     "to_torch",
+    "truncated_gradient",
     "unroll",
 ]
 
 # No module may share its name with a function here: importing it would put the module in its place.
 _HOME = {
     ".certification": ("Certificate", "certify"),
+    ".analysis.approximate": ("Agreement", "agreement", "rflo_gradient", "truncated_gradient"),
     ".analysis.comparison": ("Comparison", "compare"),
+    ".analysis.convergence": ("Convergence", "convergence", "energy_error"),
     ".analysis.profile": ("GradientProfile", "gradient_profile"),
     ".analysis.recommend": ("StepRecommendation", "recommend_step"),
     ".analysis.graded": ("log_singular_values",),
     ".analysis.growth": ("GrowthExponents", "growth_exponents"),
+    ".analysis.singular": ("SingularValues",),
     ".analysis.jacobians": (
         "float32_error",
         "jacobian",

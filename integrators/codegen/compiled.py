@@ -46,6 +46,7 @@ from numba.core.typing.templates import Signature
 from numba.experimental.function_type import FunctionModel
 from numba.extending import NativeValue, register_model, unbox
 
+from integrators.naming import shown
 from integrators.values import found, portable
 
 from . import kernel_cache
@@ -362,6 +363,8 @@ def _narrowed(kind: Any) -> Any:
 
 def kernel(signature: Any) -> Callable[[Callable[..., None]], Kernel]:
     """Decorator: compile for exactly `signature`, on first use, through the disk cache."""
+    if not isinstance(signature, Signature):
+        raise TypeError(f"signature must be one of Numba's, such as POINT, got {shown(signature)}.")
     return lambda function: Kernel(function, signature)
 
 

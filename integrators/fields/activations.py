@@ -22,6 +22,8 @@ from integrators.values import ByValue, portable
 __all__ = ["ACTIVATIONS", "TANH", "Activation", "activate", "tanh"]
 
 TANH, LOGISTIC, RELU, IDENTITY, SIN, ARCTAN, SOFTSIGN, ERF = range(8)
+"""Codes by which compiled functions name an activation: ``TANH == ACTIVATIONS["tanh"].code``."""
+
 TWO_OVER_SQRT_PI = 1.1283791670955126
 
 
@@ -226,4 +228,15 @@ class _Activations(Mapping[str, Activation]):
 
 
 ACTIVATIONS: Mapping[str, Activation] = _Activations(_RECORDS)
-"""Name → record of every activation."""
+"""Every activation by name, as an `Activation`.
+
+The names of other libraries are understood too, such as "sigmoid" for "logistic".
+
+Examples
+--------
+>>> from integrators import ACTIVATIONS
+>>> list(ACTIVATIONS)
+['tanh', 'logistic', 'relu', 'identity', 'sin', 'arctan', 'softsign', 'erf']
+>>> ACTIVATIONS["tanh"].derivative([0.0, 1.0]).round(4)
+array([1.    , 0.42  ])
+"""

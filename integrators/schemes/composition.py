@@ -12,7 +12,7 @@ computed, so that a method which breaks either cannot be written with them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -128,9 +128,9 @@ def composition(
     .. [1] E. Hairer, C. Lubich, G. Wanner, *Geometric Numerical Integration*, 2nd ed., Springer (2006),
        Sect. II.4.
     """
-    gammas = tuple(fractions)
+    gammas = _numbers(fractions, "fractions")
     if not gammas:
-        raise ValueError("composition needs at least one step fraction.")
+        raise ValueError("fractions is empty; composition needs at least one step fraction.")
     halves = (gammas[0] / 2, *((left + right) / 2 for left, right in pairwise(gammas)), gammas[-1] / 2)
     if base == "leapfrog":
         return (0, *gammas), halves
@@ -167,7 +167,8 @@ def symmetric(
     """
     if first not in ("kick", "drift"):
         raise ValueError(f"first must be 'kick' or 'drift', got {first!r}.")
-    outer, inner = (tuple(kicks), tuple(drifts)) if first == "kick" else (tuple(drifts), tuple(kicks))
+    kicks, drifts = _numbers(kicks, "kicks"), _numbers(drifts, "drifts")
+    outer, inner = (kicks, drifts) if first == "kick" else (drifts, kicks)
     if len(outer) - len(inner) not in (0, 1):
         raise ValueError(
             f"a palindrome that opens with a {first} has as many free {first}s as other weights, or one "
@@ -180,6 +181,13 @@ def symmetric(
         inner = (*inner, _paired(inner))
         full_outer, full_inner = palindrome(*outer), (*inner, *reversed(inner))
     return ((0, *full_inner), full_outer) if first == "kick" else (full_outer, (*full_inner, 0))
+
+
+def _numbers(weights: Any, argument: str) -> tuple[Any, ...]:
+    """The weights as a tuple, or a TypeError if they are not a sequence."""
+    if isinstance(weights, str | bytes) or not isinstance(weights, Iterable):
+        raise TypeError(f"{argument} must be a sequence of numbers, got {weights!r}.")
+    return tuple(weights)
 
 
 def _middle(outer: Sequence[Any]) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators.fields.activations import ACTIVATIONS
+from integrators.naming import shown
 from integrators.validation import as_array, as_count
 from integrators.values import ByValue
 from sensitivity.recurrences.cell import CellRecurrence
@@ -58,7 +59,9 @@ def agreement(approximate: ArrayLike, exact: ArrayLike) -> Agreement:
 
 
 def _of_every_state(run: CellRecurrence, cotangents: ArrayLike) -> Float:
-    """∂C/∂s_i, checked, shape (*lanes, N + 1, D)."""
+    """∂C/∂s_i, checked, shape (*batch, N + 1, D)."""
+    if not isinstance(run, CellRecurrence):
+        raise TypeError(f"run must be an unrolled cell, unroll(cell, inputs=…), got {shown(run)}.")
     given = as_array(cotangents, "cotangents", len(run.shape) + 2)
     wanted = (*run.shape, run.n_steps + 1, run.cell.dim)
     if given.shape != wanted:
@@ -88,8 +91,8 @@ def truncated_gradient(run: CellRecurrence, cotangents: ArrayLike, window: int) 
         For a cell that counts its steps (Nesterov's), unless every piece begins where its count does: a piece
         would be another recurrence.
     """
-    window, N = as_count(window, "window", least=1), run.n_steps
     given = _of_every_state(run, cotangents)
+    window, N = as_count(window, "window", least=1), run.n_steps
     pieces = [(start, min(start + window, N)) for start in range(0, N, window)]
     clock = run.cell.clock(N)
     if any(not np.array_equal(run.cell.clock(stop - start), clock[start:stop]) for start, stop in pieces):
@@ -125,10 +128,10 @@ def rflo_gradient(run: CellRecurrence, cotangents: ArrayLike) -> Float:
     the sum of λ_i against the eligibility traces of J. M. Murray, eLife 8 (2019) e43299.
     It is not a gradient of anything; `agreement` tells how far it is from one.
     """
-    cell = run.cell
+    given, cell = _of_every_state(run, cotangents), run.cell
     if cell.kind.name != "leaky" or cell.plan.layers > 1:
-        raise ValueError(f"RFLO is defined for the leaky cell, not for {cell!r}.")
-    given = _of_every_state(run, cotangents).reshape(run.problem.n_lanes, -1, cell.dim)
+        raise ValueError(f"run is of {cell!r}, and RFLO is defined for the leaky cell with one layer.")
+    given = given.reshape(run.problem.n_lanes, -1, cell.dim)
     states = run.states().reshape(given.shape)
     x, h = run.drive(), run.problem.steps[:, None]
     p = cell.parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from integrators import Field, integrate
 from integrators.fields.textbook import ConservativeField
+from integrators.naming import shown
 from integrators.run.solve import Trajectory
 from integrators.schemes.table import Scheme, get_scheme
-from integrators.validation import as_count
+from integrators.validation import as_count, as_number
 from integrators.values import ByValue
 
 __all__ = ["Convergence", "convergence", "energy_error"]
@@ -91,12 +93,17 @@ def convergence(
     -----
     The reference is the order-8 scheme of Kahan and Li (1997) with four times the largest N.
     """
+    if isinstance(schemes, (str, Scheme)) or not isinstance(schemes, Sequence):
+        raise TypeError(f"schemes must be a list of names or of Scheme records, got {shown(schemes)}.")
+    if not isinstance(n_steps, Sequence) or not n_steps:
+        raise TypeError(f"n_steps must be a list of numbers of steps, got {shown(n_steps)}.")
+    if not all(isinstance(scheme, (str, Scheme)) for scheme in schemes):
+        raise TypeError(f"schemes must hold names or Scheme records only, got {shown(schemes)}.")
     records = [get_scheme(scheme) for scheme in schemes]
     for record in records:
         if record.form == "first_order":
-            raise ValueError(f"scheme {record.name!r} solves ẏ = F, not ÿ = F; leave it out.")
-    if not time > 0.0:
-        raise ValueError(f"time must be positive, got {time!r}.")
+            raise ValueError(f"schemes holds {record.name!r}, which solves ẏ = F, not ÿ = F; leave it out.")
+    as_number(time, "time", 0.0, math.inf)
     counts = [as_count(n, "n_steps", least=1) for n in n_steps]
 
     def end(record: str | Scheme, n: int) -> Float:
@@ -126,6 +133,8 @@ def energy_error(field: ConservativeField, trajectory: Trajectory) -> Float:
     """
     if not isinstance(field, ConservativeField):
         raise TypeError(f"field {field!r} has no energy; the textbook fields have one.")
+    if not isinstance(trajectory, Trajectory):
+        raise TypeError(f"trajectory must be what integrate() returns, got {shown(trajectory)}.")
     energy = field.energy(trajectory.y, trajectory.p)
     first = energy[..., :1]
     return (energy - first) / np.abs(first)

@@ -44,6 +44,8 @@ class Module:
     """Stands for a network of another library."""
 
 
+NO_RUNS = [None, 3, "lstm", W, Module(), CELL, FIELD, unroll(FIELD, 4, scheme="euler", step=0.1)]
+PENDULUM = integrators.pendulum()
 RAGGED = [[1.0], [1.0, 2.0]]
 OBJECTS = np.array([object(), object()])
 NO_NUMBERS = [
@@ -188,6 +190,28 @@ TABLE: list[tuple[str, Any, dict[str, Any], dict[str, list[Any]]]] = [
     ("compare", sensitivity.compare, {"recurrences": {"a": RECURRENCE}},
      {"recurrences": [None, 3, "x", [], {}, {"a": 3}, {3: RECURRENCE}, [RECURRENCE], RECURRENCE, {"a": CELL},
                       {"a": RECURRENCE, "b": unroll(CELL, 5)}]}),
+    ("agreement", sensitivity.agreement, {"approximate": [1.0, 2.0], "exact": [1.0, 1.0]},
+     {"approximate": [None, *NO_NUMBERS, [1.0]], "exact": [None, *NO_NUMBERS, [1.0]]}),
+    ("truncated_gradient", sensitivity.truncated_gradient,
+     {"run": RECURRENCE, "cotangents": np.ones((5, 2)), "window": 2},
+     {"run": NO_RUNS, "cotangents": [None, *NO_NUMBERS, np.ones(2), np.ones((4, 2))], "window": COUNTS}),
+    ("rflo_gradient", sensitivity.rflo_gradient,
+     {"run": unroll(cell("leaky", 2), 4), "cotangents": np.ones((5, 2))},
+     {"run": [*NO_RUNS, RECURRENCE], "cotangents": [None, *NO_NUMBERS, np.ones(2), np.ones((4, 2))]}),
+    ("convergence", sensitivity.convergence,
+     {"field": FIELD, "schemes": ["leapfrog"], "y0": [0.1, 0.2], "p0": [0.0, 0.0], "time": 1.0,
+      "n_steps": [4]},
+     {"field": NO_FIELDS, "schemes": [None, 3, "leapfrog", ["euler"], [3], {}],
+      "y0": NO_VECTORS, "p0": NO_VECTORS, "time": [*NO_SCALARS, 0.0, -1.0],
+      "n_steps": [None, 3, [], [2.5], ["x"], [0], {}]}),
+    ("energy_error", sensitivity.energy_error,
+     {"field": PENDULUM, "trajectory": integrators.integrate(PENDULUM, "leapfrog", [1.0], [0.0], 0.1, 4)},
+     {"field": [None, 3, "x", FIELD, PENDULUM.force], "trajectory": [None, 3, "x", np.ones((5, 2))]}),
+    ("kernel", integrators.kernel, {"signature": integrators.POINT}, {"signature": [None, 3, "x", [], len]}),
+    ("composition", integrators.composition, {"fractions": [1.0]},
+     {"fractions": [None, 3, [], "x", ()], "base": [None, 3, "x", []]}),
+    ("symmetric", integrators.symmetric, {}, {"first": [None, 3, "x", []], "kicks": [None, 3, "x"],
+                                              "drifts": [None, 3, "x"]}),
     ("Recipe", lambda **entries: Recipe(**entries).checked(10), {},
      {"rate": [*NO_SCALARS, 0.0, -1.0], "clip": [*NO_SCALARS[1:], 0.0, -1.0], "batch": COUNTS,
       "epochs": COUNTS, "seed": [None, "x", -1, 2.5, [1], True], "threshold": [*NO_SCALARS[1:], 0.0, 1.5],
@@ -274,6 +298,7 @@ ELSEWHERE = {
     "test_bad_models": "own_cell symbolic_cell symbolic_field Field Cell Kind Study from_arrays from_keras "
     "from_torch load_weights save_weights to_torch",
     "test_weights": "register",
+    "test_schemes": "palindrome",
 }
 """Public functions whose arguments another table or the tests of their subject look at."""
 

@@ -110,32 +110,48 @@ def test_a_broken_link_is_found(tmp_path):
     assert count == 4 and sorted(found) == ["b.html: a.html#gone", "b.html: no.png"]
 
 
-def test_every_public_module_of_the_api_pages_has_documented_names():
-    import importlib
+def test_the_api_pages_list_exactly_the_public_names():
+    from docs.api import PACKAGES, PAGES, names_of, public_names
 
-    from docs.api import MODULES, page
-
-    for title, modules in MODULES.values():
-        for module in modules.split():
-            text = page(title, [module])
-            names = re.findall(r"auto(?:function|class):: [\w.]+\.(\w+)", text)
-            assert names, module
-            for name in names:
-                assert getattr(importlib.import_module(module), name).__doc__, f"{module}.{name}"
+    for package in PACKAGES:
+        listed = [name for page in PAGES.values() if page.package == package for name in names_of(page)]
+        assert sorted(listed) == sorted(public_names(package)), package
+    assert {page.package for page in PAGES.values()} <= set(PACKAGES)
 
 
-def test_every_public_name_is_on_a_page():
-    import importlib
-    import inspect
+def test_every_name_of_an_api_page_is_shown_with_its_docstring():
+    from docs.api import PAGES, index, names_of, page
 
-    from docs.api import MODULES
+    overview = index()
+    for content in PAGES.values():
+        text = page(content)
+        for name in names_of(content):
+            shown = re.search(
+                rf"(?:auto(?:function|class|module)|py:data):: {content.package}\.{name}\n", text
+            )
+            assert shown, name
+            entry = re.search(rf"<{content.package}\.{re.escape(name)}>`\n     - (.*)", overview)
+            assert entry and len(entry[1]) > 10, f"{name} has no docstring"
 
-    listed = {module for _, modules in MODULES.values() for module in modules.split()}
-    for package in ("integrators", "sensitivity", "proofs"):
-        for name in (module := importlib.import_module(package)).__all__:
-            value = getattr(module, name)
-            if inspect.isclass(value) or inspect.isroutine(value):
-                assert value.__module__ in listed, f"{package}.{name}: add {value.__module__} to docs/api.py"
+
+def test_the_glossary_explains_the_words_of_the_table():
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    terms = set(re.findall(r"^(\S.*)\n  \S", text, re.MULTILINE))
+    asked = """state|step|scheme|field|cell|stage|program|tape|tape entry|callback|batch member|forward sweep
+        |backward sweep|tangent|cotangent|segment|block|overflowed|exponent|growth exponent|gradient profile
+        |bound|certificate|ledger|verdict|workspace|layout|training trace|start vector"""
+    assert {term.strip() for term in asked.split("|")} <= terms
+    for term in re.findall(r"\{term\}`([^`]+)`", text):
+        assert term in terms, f"{term} is not explained"
+
+
+def test_the_hooks_before_a_commit_use_the_environment_of_the_project():
+    text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert re.findall(r"- repo: (.*)", text) == ["local"]
+    entries = re.findall(r"entry: (.*)", text)
+    assert {entry.partition(" -m ")[2].split()[0] for entry in entries} == {"ruff", "pyright"}
+    assert all(".venv/bin/python -m " in entry for entry in entries)
+    assert text.count("language: system") == len(entries) == 3
 
 
 def test_docstrings_keep_their_formulas():

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import inspect
 import multiprocessing
 import os
 import pickle
@@ -197,7 +198,9 @@ def test_recurrences_compute_the_same_bits():
 def test_every_public_name_is_pickled():
     for name in leapgrad.__all__:
         thing = getattr(leapgrad, name)
-        if name != "bounds":  # a module
+        if name == "POINT":  # a signature of Numba, which is equal to its copies
+            assert pickle.loads(pickle.dumps(thing)) == thing == copy.deepcopy(thing)
+        elif not inspect.ismodule(thing):
             assert pickle.loads(pickle.dumps(thing)) is thing and copy.deepcopy(thing) is thing, name
 
 
