@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from integrators.codegen.access import flat
 from integrators.codegen.compiled import Leaf, kernel
-from integrators.codegen.memory import copy_into, fill_input
+from integrators.codegen.memory import copy_into, input_of
 from integrators.engine.blocks import Ticker
 from integrators.engine.drivers import COLUMNS, KEEP, MATRIX, RUN, VECTOR, Block, Run
 from integrators.run.cell_problem import CellProblem
@@ -42,10 +42,10 @@ def rewind_cell(inverse, middle, plan, theta, run, y, tape, first, start, stop):
     D, m = y.shape
     size = D // plan.layers
     d, n_in = size // plan.states, run.inputs.shape[1] - plan.clock
-    x, other, own = np.empty((run.inputs.shape[1], m)), np.empty((D, m)), np.empty((d + plan.clock, m))
+    own_x, other, own = np.empty((run.inputs.shape[1], m)), np.empty((D, m)), np.empty((d + plan.clock, m))
     w = work_for(plan, d, 0, m)
     for i in range(stop - 1, start - 1, -1):
-        fill_input(run.inputs, run.rows, i, x)
+        x = input_of(run.inputs, run.rows, i, own_x)
         for layer in range(plan.layers):
             part = slice(layer * size, (layer + 1) * size)
             # The layer below is still after its step, as it was when this layer took its state for input.

@@ -277,8 +277,8 @@ class Kernel:
         """
         if self._called is None:
             dispatcher = self.dispatcher
-            takes_leaf = any(isinstance(kind, Leaf) for kind in self.signature.args)
-            if takes_leaf and not JIT_DISABLED:
+            drives = any(isinstance(kind, Leaf | types.NamedTuple) for kind in self.signature.args)
+            if drives and not JIT_DISABLED:
                 self._called = dispatcher.get_compile_result(self.signature).entry_point
             else:
                 self._called = dispatcher

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from .compiled import helper
+from .compiled import helper, inlined
 
-__all__ = ["aligned_array", "aligned_empty", "copy_into", "fill_input"]
+__all__ = ["aligned_array", "aligned_empty", "copy_into", "input_of"]
 
 # A register as wide as a cache line takes two accesses where it lies across two lines: at d = 10 a product
 # whose columns start on a line is a third faster than one whose columns do not.
@@ -31,16 +31,18 @@ def aligned_array(shape, dtype):
     return flat[first : first + n_bytes].view(dtype).reshape(shape)
 
 
-@helper
-def fill_input(inputs, rows, number, x):
-    """x ← the input of kick `number`, for every lane."""
-    if x.shape[0] == 0:
-        return
+@inlined
+def input_of(inputs, rows, number, own):
+    """The input of an operation, (n_inputs, m): a view of `inputs`, or `own` filled with what all share."""
+    if own.shape[0] == 0:
+        return own
     row = inputs[rows[number]]
-    shared = row.shape[1] == 1
-    for i in range(x.shape[0]):
-        for q in range(x.shape[1]):
-            x[i, q] = row[i, 0 if shared else q]
+    if row.shape[1] == own.shape[1]:
+        return row
+    for i in range(own.shape[0]):
+        for q in range(own.shape[1]):
+            own[i, q] = row[i, 0]
+    return own
 
 
 @helper

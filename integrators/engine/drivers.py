@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from integrators.codegen.access import borrowed, flat, hold, put
 from integrators.codegen.compiled import helper, inlined
-from integrators.codegen.memory import aligned_empty, copy_into, fill_input
+from integrators.codegen.memory import aligned_empty, copy_into, input_of
 
 from .scaling import mark_overflow, rescale
 
@@ -51,10 +51,8 @@ __all__ = [
     "Run",
     "StageCall",
     "Taps",
-    "factors_for",
     "sweep_backward",
     "sweep_forward",
-    "times",
 ]
 
 Float = NDArray[np.float64]
@@ -127,12 +125,6 @@ TAPS = types.NamedTuple((COLUMNS, STACK, STACK, TABLE), Taps)
 
 
 @helper
-def factors_for(h):
-    """Room for one factor a member, repeated so that the loops over it are long enough to pay."""
-    return aligned_empty(h.size * max(1, 128 // h.size), h.dtype)
-
-
-@helper
 def times(weight, h, c):
     """c ← weight h, over and over."""
     m = h.size
@@ -141,12 +133,24 @@ def times(weight, h, c):
             put(c, start + q, weight * h[q])
 
 
-@inlined
-def times_anew(weight, before, h, c):
-    """`times`, unless c holds the factors of this weight already; the weight."""
-    if weight != before:
-        times(weight, h, c)
-    return weight
+@helper
+def weights_and_factors(run):
+    """Weight and drift of every row of the body, then of the first and of the closing operation; times h.
+
+    A factor a member, repeated so that the loops over it are long enough to pay: (rows, 2, repeats · m).
+    """
+    h, operations = run.step, run.body.shape[0]
+    weights = np.zeros((operations + 2, 2))
+    weights[:operations] = run.body
+    weights[operations] = run.body[0]
+    weights[operations, 0] = run.first
+    weights[operations + 1, 0] = run.closing
+    n = h.size * max(1, 128 // h.size)
+    factors = aligned_empty((operations + 2) * 2 * n, h.dtype).reshape((operations + 2, 2, n))
+    for row in range(operations + 2):
+        for part in range(2):
+            times(weights[row, part], h, factors[row, part])
+    return weights, factors
 
 
 @inlined
@@ -166,23 +170,21 @@ def sweep_forward(
         Receives the state after step i in ``nodes[i + 1]``, unless its size is 0.
     """
     state, columns = borrowed(block.state), borrowed(block.columns)
-    body, h, inputs, input_rows = (
-        borrowed(run.body),
-        borrowed(run.step),
-        borrowed(run.inputs),
-        borrowed(run.rows),
-    )
+    h, inputs, input_rows = borrowed(run.step), borrowed(run.inputs), borrowed(run.rows)
     tape, nodes = borrowed(tape), borrowed(nodes)
     D, m = state.shape
     k = columns.shape[1]
     rows = spare_rows(run.form, D)
     own_spare, own_columns = np.empty((rows, m), h.dtype), np.empty((rows, k, m), h.dtype)
     spare, spare_columns = borrowed(own_spare), borrowed(own_columns)
-    own_x, own_c, own_e = np.empty((inputs.shape[1], m), h.dtype), factors_for(h), factors_for(h)
-    x, c, e = borrowed(own_x), borrowed(own_c), borrowed(own_e)
+    x_memory = np.empty((inputs.shape[1], m), h.dtype)
+    own_x = borrowed(x_memory)
+    x = own_x
+    own_weights, own_factors = weights_and_factors(run)
+    weights, factors = borrowed(own_weights), borrowed(own_factors)
     own_work, work = workspace(layout, run.form, D, k, m, h.dtype)
     parts = view(run.form, state, columns)
-    operations, swapped, weight_c, weight_e = body.shape[0], False, np.nan, np.nan
+    operations, swapped = weights.shape[0] - 2, False
     kept, keep_nodes = run.tape != NOTHING, nodes.size > 0
 
     for i in range(start, stop):
@@ -193,13 +195,11 @@ def sweep_forward(
                 nodes[i + 1] = state
             if closing and not (last and run.closing != 0.0):
                 continue
-            weight = run.closing if closing else run.first if i == 0 and j == 0 else body[j, 0]
-            drift = 0.0 if closing else body[j, 1]
+            row = operations + 1 if closing else operations if i == 0 and j == 0 else j
+            weight, drift = weights[row, 0], weights[row, 1]
             if weight != 0.0:
-                weight_c = times_anew(weight, weight_c, h, c)
-                fill_input(inputs, input_rows, i * operations + j, x)
-            if drift != 0.0:
-                weight_e = times_anew(drift, weight_e, h, e)
+                x = input_of(inputs, input_rows, i * operations + j, own_x)
+            c, e = factors[row, 0], factors[row, 1]
             entry = tape[(i - run.base) * operations + j] if kept else state[:0]
             operation = StageCall(run.form, weight, drift, run.tape)
             if push(
@@ -217,9 +217,9 @@ def sweep_forward(
         copy_into(flat(columns), flat(block.columns))
     hold(own_spare)
     hold(own_columns)
-    hold(own_x)
-    hold(own_c)
-    hold(own_e)
+    hold(x_memory)
+    hold(own_weights)
+    hold(own_factors)
     hold(own_work)
 
 
@@ -235,24 +235,21 @@ def sweep_backward(
     columns and members, or with forcing they are not rescaled.
     """
     given, tape = borrowed(columns), borrowed(tape)
-    body, h, inputs, input_rows = (
-        borrowed(run.body),
-        borrowed(run.step),
-        borrowed(run.inputs),
-        borrowed(run.rows),
-    )
+    h, inputs, input_rows = borrowed(run.step), borrowed(run.inputs), borrowed(run.rows)
     columns = given
     D, k, m = columns.shape
     rows = spare_rows(run.form, D)
-    own_spare, own_x = np.empty((rows, k, m), h.dtype), np.empty((inputs.shape[1], m), h.dtype)
-    own_c, own_e = factors_for(h), factors_for(h)
-    spare, x, c, e = borrowed(own_spare), borrowed(own_x), borrowed(own_c), borrowed(own_e)
+    own_spare, x_memory = np.empty((rows, k, m), h.dtype), np.empty((inputs.shape[1], m), h.dtype)
+    spare, own_x = borrowed(own_spare), borrowed(x_memory)
+    x = own_x
+    own_weights, own_factors = weights_and_factors(run)
+    weights, factors = borrowed(own_weights), borrowed(own_factors)
     asked_inputs, asked_nodes, forced = taps.inputs.size > 0, taps.nodes.size > 0, taps.forcing.size > 0
     by_input = np.zeros((taps.inputs.shape[1] if asked_inputs else 0, k, m), h.dtype)
     own_work, work = workspace(layout, run.form, D, k, m, h.dtype)
-    operations, swapped = body.shape[0], False
+    operations, swapped = weights.shape[0] - 2, False
     # The cotangent of a node belongs to a run that begins there: with the first weight, not the merged one.
-    apart = asked_nodes and run.first != body[0, 0]
+    apart = asked_nodes and run.first != weights[0, 0]
     node = np.empty((D if apart else 0, k, m), h.dtype)
 
     for i in range(stop - 1, start - 1, -1):
@@ -266,13 +263,9 @@ def sweep_backward(
             j = operations - turn
             if j == operations and (i + 1 < run.n_steps or run.closing == 0.0):
                 continue
-            closing = j == operations
-            weight = run.closing if closing else run.first if i == 0 and j == 0 else body[j, 0]
-            drift = 0.0 if closing else body[j, 1]
-            if weight != 0.0:
-                fill_input(inputs, input_rows, i * operations + j, x)
-            if drift != 0.0:
-                times(drift, h, e)
+            row = operations + 1 if j == operations else operations if i == 0 and j == 0 else j
+            if weights[row, 0] != 0.0:
+                x = input_of(inputs, input_rows, i * operations + j, own_x)
             entry = tape[(i - run.base) * operations + j]
             twice = apart and j == 0 and i > 0
             if twice:
@@ -280,13 +273,11 @@ def sweep_backward(
             for again in range(2 if twice else 1):
                 # First the node's own cotangent, then that of the run.
                 aside = twice and again == 0
-                own = run.first if aside else weight
-                if own != 0.0:
-                    times(own, h, c)
-                operation = StageCall(run.form, own, drift, run.tape)
+                own = operations if aside else row
+                operation = StageCall(run.form, weights[own, 0], weights[own, 1], run.tape)
                 if pull(
-                    callback, second, layout, theta, operation, x, c, e, entry, node if aside else columns,
-                    spare, by_input[: 0 if aside else by_input.shape[0]],
+                    callback, second, layout, theta, operation, x, factors[own, 0], factors[own, 1], entry,
+                    node if aside else columns, spare, by_input[: 0 if aside else by_input.shape[0]],
                     gradient[: 0 if aside else gradient.size], work,
                 ):  # fmt: skip
                     columns, spare = spare, columns
@@ -304,7 +295,7 @@ def sweep_backward(
     if swapped:
         copy_into(flat(columns), flat(given))
     hold(own_spare)
-    hold(own_x)
-    hold(own_c)
-    hold(own_e)
+    hold(x_memory)
+    hold(own_weights)
+    hold(own_factors)
     hold(own_work)

@@ -66,7 +66,7 @@ def ones(array, n):
 
 @inlined
 def add_force(c, s, ds, p):
-    """p += c s and ds ← c ds for flat arrays, lanes last; c as filled by `flow.times`."""
+    """p += c s and ds ← c ds for flat arrays, lanes last; c as filled by `drivers.times`."""
     width = c.size
     whole = p.size - p.size % width
     for start in range(0, whole, width):
@@ -115,7 +115,7 @@ def push_through(theta, x, c, e, y, p, dy, dp, work, in_place, slopes):
     Parameters
     ----------
     c, e : float64[::1]
-        As filled by `flow.times`, m numbers over and over; e may be empty.
+        As filled by `drivers.times`, m numbers over and over; e may be empty.
     in_place : bool
         Whether p is y and dp is dy; e is empty then.
     slopes : float64[::1]
@@ -139,7 +139,7 @@ def push_through(theta, x, c, e, y, p, dy, dp, work, in_place, slopes):
 
 @inlined
 def scaled_slopes(c, slopes, scale):
-    """scale ← c σ' for flat arrays, lanes last; c as filled by `flow.times`."""
+    """scale ← c σ' for flat arrays, lanes last; c as filled by `drivers.times`."""
     width = c.size
     whole = slopes.size - slopes.size % width
     for start in range(0, whole, width):

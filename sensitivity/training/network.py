@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from integrators.codegen.simd import WIDTH
 from integrators.codegen.threads import on_threads
 
-__all__ = ["BatchGradient", "Blocks", "Network", "equal_shares"]
+__all__ = ["BatchGradient", "Blocks", "Network"]
 
 Float = NDArray[np.float64]
 
@@ -70,18 +71,13 @@ class Blocks:
             shares[thread].append(block)
         return [share for share in shares if share]
 
-    def run(self, work: Callable[[int, list[int]], None], threads: int) -> None:
-        """``work(thread, blocks)`` for the share of every thread."""
-        calls = [partial(work, number, share) for number, share in enumerate(self.shares(threads))]
+    def run(self, work: Callable[[list[int]], None], threads: int) -> None:
+        """``work(blocks)`` for the share of every thread."""
+        calls = [partial(work, share) for share in self.shares(threads)]
         if len(calls) == 1:
             calls[0]()
         else:
             on_threads(calls, threads)
-
-
-def equal_shares(n: int) -> Float:
-    """1/n for each of `n` sequences."""
-    return np.full(n, 1.0 / n)
 
 
 class Network(ABC):
@@ -108,18 +104,18 @@ class Network(ABC):
 
     @property
     def n_parameters(self) -> int:
-        return sum(int(np.prod(shape)) for shape in self.shapes.values())
+        return sum(math.prod(shape) for shape in self.shapes.values())
 
     @property
     def recurrent_parameters(self) -> int:
         """Free parameters of the hidden-to-hidden map, as the paper's tables count them."""
-        return int(np.prod(self.shapes["W"]))
+        return math.prod(self.shapes["W"])
 
     def named(self, theta: Float) -> dict[str, Float]:
         """Views of θ by name."""
         parts, start = {}, 0
         for name, shape in self.shapes.items():
-            stop = start + int(np.prod(shape))
+            stop = start + math.prod(shape)
             parts[name] = theta[start:stop].reshape(shape)
             start = stop
         return parts

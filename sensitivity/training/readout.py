@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import math
 
-from integrators.codegen.arithmetic import fma
-from integrators.codegen.compiled import helper
+from numba import types
 
-__all__ = ["read_out"]
+from integrators.codegen.arithmetic import fma
+from integrators.codegen.compiled import helper, kernel
+from integrators.engine.drivers import COUNTS, MATRIX, VECTOR
+
+__all__ = ["readout_gradient", "readout_scores"]
+
+_I = types.int64
 
 
 @helper
-def read_out(theta, start, labels, first, lanes, weights, y, scores, lam_y, gradient, result):
-    """loss = −Σ_q weights_q ln softmax(R y_q + r)[label_q]; λ_y ← ∂loss/∂y, and ∂R, ∂r into the gradient.
-
-    ``theta[start:]`` holds [R r], (n_classes, d + 1) row by row; y and λ_y are (d, w), and λ = 0 in lanes
-    beyond `lanes`.
-    """
-    n_classes = scores.shape[0]
+def fill_scores(readout, y, scores):
+    """scores = R y + r; `readout` holds [R r], (n_classes, d + 1) row by row, and y is (d, w)."""
     d, w = y.shape
-    loss, right = 0.0, 0.0
-    for c in range(n_classes):
-        row = start + c * (d + 1)
+    for c in range(scores.shape[0]):
+        row = c * (d + 1)
         for q in range(w):
-            scores[c, q] = theta[row + d]
+            scores[c, q] = readout[row + d]
         for i in range(d):
-            factor = theta[row + i]
+            factor = readout[row + i]
             for q in range(w):
                 scores[c, q] = fma(factor, y[i, q], scores[c, q])
+
+
+@kernel(types.void(VECTOR, COUNTS, VECTOR, MATRIX, MATRIX, MATRIX, VECTOR, VECTOR))
+def readout_gradient(readout, labels, weights, y, scores, lam_y, gradient, result):
+    """loss = −Σ_q weights_q ln softmax(R y_q + r)[label_q]; λ_y ← ∂loss/∂y, and gradient += (∂R, ∂r).
+
+    y, λ_y (d, w) and the workspace `scores` (n_classes, w) may have more columns than there are labels; there
+    λ_y is 0. `result` receives the loss and the number of right answers.
+    """
+    n_classes, members = scores.shape[0], labels.size
+    d, w = y.shape
+    loss, right = 0.0, 0.0
+    fill_scores(readout, y, scores)
     for q in range(w):
-        if q >= lanes:
+        if q >= members:
             for c in range(n_classes):
                 scores[c, q] = 0.0
             continue
@@ -37,7 +49,7 @@ def read_out(theta, start, labels, first, lanes, weights, y, scores, lam_y, grad
         for c in range(1, n_classes):
             if scores[c, q] > scores[best, q]:
                 best = c
-        label, weight = labels[first + q], weights[first + q]
+        label, weight = labels[q], weights[q]
         right += 1.0 if best == label else 0.0
         top, own, total = scores[best, q], scores[label, q], 0.0
         for c in range(n_classes):
@@ -50,9 +62,9 @@ def read_out(theta, start, labels, first, lanes, weights, y, scores, lam_y, grad
         for q in range(w):
             lam_y[i, q] = 0.0
     for c in range(n_classes):
-        row = start + c * (d + 1)
+        row = c * (d + 1)
         for i in range(d):
-            factor, total = theta[row + i], 0.0
+            factor, total = readout[row + i], 0.0
             for q in range(w):
                 lam_y[i, q] = fma(factor, scores[c, q], lam_y[i, q])
                 total = fma(scores[c, q], y[i, q], total)
@@ -63,3 +75,9 @@ def read_out(theta, start, labels, first, lanes, weights, y, scores, lam_y, grad
         gradient[row + d] += total
     result[0] = loss
     result[1] = right
+
+
+@kernel(types.void(VECTOR, MATRIX, MATRIX))
+def readout_scores(readout, y, scores):
+    """`fill_scores` for Python."""
+    fill_scores(readout, y, scores)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import naive_cells
 import numpy as np
 import pytest
 
 import naive
-from integrators import SCHEMES
+from integrators import SCHEMES, Scheme
 from sensitivity.recurrences.cells.gated import lstm
 from sensitivity.recurrences.cells.vanilla import vanilla
 from sensitivity.training.cell_network import CellNetwork
@@ -80,6 +83,27 @@ def test_every_shape_of_tile(d, n, n_steps):
     assert network.gradient(theta, inputs, labels).gradient @ direction == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("scheme", ["position_verlet", "symplectic_euler_dk", "yoshida4", "driven"])
+def test_steps_that_begin_with_a_drift(scheme):
+    """Entries without a kick lie between the others on the tape: in twos, at the start, or in fours."""
+    if scheme == "driven":
+        third = 1.0 / 3.0
+        scheme = Scheme("driven", 1, (0.25, 0.25, 0.25, 0.25), (third, third, third, 0.0), "of this test")
+    network = OdeNetwork(3, 37, 0.1, scheme=scheme, threads=1)
+    theta, inputs, labels = batch(network, 3)
+    direction = np.random.default_rng(1).normal(size=theta.size)
+    expected = naive_loss(network, inputs, labels)(theta + 1e-200j * direction)[0].imag / 1e-200
+    assert network.gradient(theta, inputs, labels).gradient @ direction == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_run_without_a_kick_has_the_gradient_of_its_readout():
+    """One step of drift, then kick: y_1 = y_0 = 0, whatever the weights."""
+    network = OdeNetwork(2, 1, 0.3, scheme="symplectic_euler_dk", threads=1)
+    theta, inputs, labels = batch(network, 5)
+    parts = network.named(network.gradient(theta, inputs, labels).gradient)
+    assert all(not parts[name].any() for name in "WVbR") and parts["r"].all()
+
+
 @pytest.mark.nojit
 def test_without_compilation():
     check(OdeNetwork(6, 3, 0.3, n_inputs=1, threads=1), 9)
@@ -93,6 +117,45 @@ def test_bits_do_not_depend_on_threads_or_on_earlier_batches():
     used.scores(theta, inputs)
     again = used.gradient(theta, inputs, labels)
     assert alone.loss == again.loss and np.array_equal(alone.gradient, again.gradient)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: OdeNetwork(5, 40, 0.1, threads=2), lambda: CellNetwork(vanilla(5, 1), 40, threads=2)]
+)
+def test_bits_do_not_depend_on_calls_at_the_same_time(make):
+    network = make()
+    theta, inputs, labels = batch(network, 50)
+    expected = network.gradient(theta, inputs, labels).gradient
+
+    def call(k):
+        network.scores(theta * k, inputs)
+        return network.gradient(theta, inputs, labels).gradient
+
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(call, range(24)):
+            assert np.array_equal(found, expected)
+
+
+def test_memory_of_runs_is_not_pickled():
+    network = OdeNetwork(4, 200, 0.1, threads=1)
+    theta, inputs, labels = batch(network, 20)
+    found = network.gradient(theta, inputs, labels)
+    pickled = pickle.dumps(network)
+    assert len(pickled) < 8 * network.n_steps * network.d * labels.size  # less than the states of the batch
+    again = pickle.loads(pickled)
+    assert np.array_equal(again.gradient(theta, inputs, labels).gradient, found.gradient)
+
+
+def test_a_batch_of_another_shape_is_refused():
+    for network in (OdeNetwork(3, 5, 0.1, n_inputs=2), CellNetwork(vanilla(3, 2), 5)):
+        theta, inputs, labels = batch(network, 4)
+        for wrong in (inputs[:4], inputs[:, :1], inputs[:, :, 0]):
+            with pytest.raises(ValueError, match=r"inputs has shape .* = \(5, 2, any\)"):
+                network.scores(theta, wrong)
+        with pytest.raises(ValueError, match=r"labels has shape \(3,\); these inputs ask for \(4,\)"):
+            network.gradient(theta, inputs, labels[:3])
+        turned = np.asfortranarray(inputs)
+        assert np.array_equal(network.scores(theta, turned), network.scores(theta, inputs))
 
 
 def test_theorem_g_holds_to_the_last_bit():

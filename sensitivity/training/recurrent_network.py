@@ -1,0 +1,231 @@
+"""A recurrence with a softmax readout: batches of sequences in blocks, their loss and its exact gradient."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from integrators.codegen.access import flat, get, put
+from integrators.codegen.compiled import kernel
+from integrators.codegen.memory import aligned_array
+from integrators.codegen.threads import thread_count
+from integrators.engine.drivers import COLUMNS, KEEP, NOTHING, Block, Run, Taps
+from integrators.engine.program import Program
+from integrators.validation import as_count
+
+from .network import BatchGradient, Blocks, Float, Network
+from .readout import readout_gradient, readout_scores
+
+__all__ = ["RecurrentNetwork", "Weights"]
+
+_I = types.int64
+
+
+class Weights(NamedTuple):
+    """Parameters as compiled code reads them, and what takes a gradient by them to one by θ."""
+
+    packed: Float
+    pulled: Callable[[Float], Float]
+
+
+class _Arrays(NamedTuple):
+    """What the drivers act on in a block of one width."""
+
+    inputs: Float  # (n_steps, n_inputs + rows of the clock, width)
+    step: Float  # (width,)
+    block: Block
+    cotangents: Float  # (D, 1, width)
+    scores: Float  # (n_classes, width)
+
+
+class _Workspace:
+    """The memory of one thread for the blocks of a network, kept from batch to batch."""
+
+    def __init__(self, network: RecurrentNetwork) -> None:
+        self.network = network
+        self.arrays: dict[int, _Arrays] = {}
+        self.buffer: Float = np.empty(0)
+
+    def of_width(self, width: int) -> _Arrays:
+        if width not in self.arrays:
+            network, D = self.network, self.network.dim
+            clock = network.clock
+            inputs = aligned_array((network.n_steps, network.n_inputs + clock.shape[1], width), np.float64)
+            inputs[:, network.n_inputs :] = clock[:, :, None]
+            zeros = np.zeros(width, np.int64)
+            self.arrays[width] = _Arrays(
+                inputs,
+                np.full(width, network.step_size),
+                Block(aligned_array((D, width), np.float64), np.zeros((D, 0, width)), zeros, zeros.copy()),
+                aligned_array((D, 1, width), np.float64),
+                np.empty((network.n_classes, width)),
+            )
+        return self.arrays[width]
+
+    def tape(self, width: int, widest: int) -> Float:
+        """The tape of a run; those of all widths lie in the same memory."""
+        shape = self.network.program.n_entries, self.network.entry_rows
+        size = shape[0] * shape[1]
+        if self.buffer.size < size * width:
+            self.buffer = aligned_array((size * widest,), np.float64)
+        return self.buffer[: size * width].reshape(*shape, width)
+
+
+@kernel(types.void(COLUMNS, _I, _I, _I, COLUMNS))
+def take_members(inputs, first, last, n_inputs, target):
+    """target[:, :n_inputs] ← inputs[:, :, first:last], and zeros in the columns that are left."""
+    (steps, height, width), batch = target.shape, inputs.shape[2]
+    source, into = flat(inputs), flat(target)
+    for i in range(steps):
+        for j in range(n_inputs):
+            here, there = (i * n_inputs + j) * batch + first, (i * height + j) * width
+            for q in range(last - first):
+                put(into, there + q, get(source, here + q))
+            for q in range(last - first, width):
+                put(into, there + q, 0.0)
+
+
+class RecurrentNetwork(Network):
+    """A recurrence run from zero over each sequence, and a softmax readout R h + r of rows h of its state.
+
+    A subclass says what the recurrence is: `packed`, `forward`, `backward`, and
+
+    Attributes
+    ----------
+    program : Program
+    dim : int
+        D, the length of the state.
+    read : slice
+        The rows of the state that are read out.
+    entry_rows : int
+        Rows of a tape entry.
+    step_size : float
+        The factor on the weights of the program.
+    clock : ndarray, shape (n_steps, any)
+        What compiled code is told about each step besides its input.
+    threads : int
+        No result depends on it.
+    """
+
+    program: Program
+    dim: int
+    read: slice
+    entry_rows: int
+    step_size: float
+    clock: Float
+
+    def __init__(self, n_steps: int, n_inputs: int, n_classes: int, threads: int | None) -> None:
+        self.n_steps = as_count(n_steps, "n_steps", least=1)
+        self.n_inputs = as_count(n_inputs, "n_inputs")
+        self.n_classes = as_count(n_classes, "n_classes", least=2)
+        self.threads = thread_count(threads)
+        # Those in use are not in the list, so that no two calls share one, and one that a thread may still
+        # write to after Ctrl-C is not used again.
+        self._workspaces: list[_Workspace] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_workspaces": []}
+
+    @abstractmethod
+    def packed(self, theta: Float) -> Weights:
+        """The parameters of the recurrence."""
+
+    @abstractmethod
+    def forward(self, packed: Float, *rest: Any) -> None:
+        """`sweep_forward` of the recurrence: run, block, tape, nodes, and steps [start, stop)."""
+
+    @abstractmethod
+    def backward(self, packed: Float, *rest: Any) -> None:
+        """`sweep_backward`: run, tape, columns, exponent, gradient, taps, and steps [start, stop)."""
+
+    def _readout(self, theta: Float) -> Float:
+        """[R r] row by row."""
+        parts = self.named(theta)
+        R, r = (parts[name] for name in self.readout)
+        return np.concatenate([R, r[:, None]], axis=1).ravel()
+
+    def gradient(
+        self, theta: Float, inputs: Float, labels: NDArray[np.int64], weights: Float | None = None
+    ) -> BatchGradient:
+        inputs = self._checked(inputs)
+        if labels.shape != inputs.shape[2:]:
+            raise ValueError(f"labels has shape {labels.shape}; these inputs ask for {inputs.shape[2:]}.")
+        own, readout, blocks = self.packed(theta), self._readout(theta), Blocks.of(labels.size)
+        shares = np.full(labels.size, 1.0 / labels.size) if weights is None else weights
+        cut, widest = own.packed.size, max(blocks.widths)
+        gradients = np.zeros((len(blocks.widths), cut + readout.size))
+        results = np.empty((len(blocks.widths), 2))
+
+        def work(b: int, members: slice, space: _Workspace) -> None:
+            arrays, tape = space.of_width(blocks.widths[b]), space.tape(blocks.widths[b], widest)
+            run = self._run_forward(own.packed, inputs, members, arrays, KEEP, tape)
+            state, lam = arrays.block.state[self.read], arrays.cotangents
+            lam[:] = 0.0
+            readout_gradient(
+                readout, labels[members], shares[members], state, arrays.scores,
+                lam[self.read].reshape(state.shape), gradients[b, cut:], results[b],
+            )  # fmt: skip
+            exponent, by_own = arrays.block.exponent, gradients[b, :cut]
+            self.backward(own.packed, run, tape, lam, exponent, by_own, _NO_TAPS, 0, self.n_steps)
+
+        self._for_blocks(blocks, work)
+        loss, right = results.sum(axis=0)
+        total = gradients.sum(axis=0)
+        R = total[cut:].reshape(self.n_classes, -1)
+        gradient = np.concatenate([own.pulled(total[:cut]), R[:, :-1].ravel(), R[:, -1]])
+        return BatchGradient(float(loss), int(right), gradient)
+
+    def scores(self, theta: Float, inputs: Float) -> Float:
+        inputs = self._checked(inputs)
+        own, readout, blocks = self.packed(theta), self._readout(theta), Blocks.of(inputs.shape[2])
+        scores = np.empty((self.n_classes, inputs.shape[2]))
+
+        def work(b: int, members: slice, space: _Workspace) -> None:
+            arrays = space.of_width(blocks.widths[b])
+            self._run_forward(own.packed, inputs, members, arrays, NOTHING, _NO_TAPE)
+            readout_scores(readout, arrays.block.state[self.read], arrays.scores)
+            scores[:, members] = arrays.scores[:, : members.stop - members.start]
+
+        self._for_blocks(blocks, work)
+        return scores
+
+    def _checked(self, inputs: Float) -> Float:
+        if np.ndim(inputs) != 3 or np.shape(inputs)[:2] != (self.n_steps, self.n_inputs):
+            raise ValueError(
+                f"inputs has shape {np.shape(inputs)}; this network asks for (n_steps, n_inputs, number of "
+                f"sequences) = ({self.n_steps}, {self.n_inputs}, any)."
+            )
+        return np.ascontiguousarray(inputs, np.float64)
+
+    def _run_forward(
+        self, packed: Float, inputs: Float, members: slice, arrays: _Arrays, kind: int, tape: Float
+    ) -> Run:
+        """Run a block of sequences from rest; columns without a sequence see zeros."""
+        take_members(inputs, members.start, members.stop, self.n_inputs, arrays.inputs)
+        arrays.block.state[:] = 0.0
+        program, n_steps = self.program, self.n_steps
+        # Whether the state is finite shows in the loss: it need not be looked at on the way.
+        run = Run(program.form, program.body, program.first, program.closing, n_steps, 0, arrays.step,
+                  arrays.inputs, program.rows, n_steps + 1, kind)  # fmt: skip
+        self.forward(packed, run, arrays.block, tape, _NO_TAPE, 0, n_steps)
+        return run
+
+    def _for_blocks(self, blocks: Blocks, work: Callable[[int, slice, _Workspace], None]) -> None:
+        """``work(b, members, workspace)`` for every block."""
+        members = [slice(first, first + count) for first, count in blocks.members()]
+
+        def share_of(share: list[int]) -> None:
+            space = self._workspaces.pop() if self._workspaces else _Workspace(self)
+            for b in share:
+                work(b, members[b], space)
+            self._workspaces.append(space)
+
+        blocks.run(share_of, self.threads)
+
+
+_NO_TAPE, _NO_TAPS = np.zeros((0, 0, 0)), Taps.none()
