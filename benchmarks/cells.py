@@ -18,8 +18,8 @@ import numpy as np
 
 from integrators import NeuralField
 from integrators.cells.cell import Cell
+from integrators.run.recurrence import OdeRecurrence
 from sensitivity.recurrences.cell import unroll
-from sensitivity.recurrences.ode import OdeRecurrence
 from sensitivity.recurrences.registry import MODELS, make
 
 from .rates import Rates, measure

@@ -20,8 +20,9 @@ import torch
 from numpy.typing import NDArray
 
 from integrators.fields.activations import ACTIVATIONS
+from integrators.run.recurrence import Recurrence
 from sensitivity import jacobian
-from sensitivity.recurrences.cell import CellRecurrence, unroll
+from sensitivity.recurrences.cell import unroll
 from sensitivity.weights.weight_files import load_weights, save_weights
 from sensitivity.weights.weights import from_torch, to_torch
 
@@ -71,7 +72,7 @@ def compare(
     )
 
 
-def _weights_difference(run: CellRecurrence, lam: Float, theirs: dict[str, Float]) -> float:
+def _weights_difference(run: Recurrence, lam: Float, theirs: dict[str, Float]) -> float:
     """Largest difference of the gradients; the gradient of a sum of two biases is that of either."""
     gradient = run.cell.with_free(run.parameter_gradient(lam) * run.cell.free_trainable)
     ours = to_torch(gradient)
@@ -79,16 +80,16 @@ def _weights_difference(run: CellRecurrence, lam: Float, theirs: dict[str, Float
     return max(relative(ours[name], theirs[name]) for name in names)
 
 
-def _through_a_file(run: CellRecurrence) -> Float:
+def _through_a_file(run: Recurrence) -> Float:
     """s_N of the cell that was written and read again."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.npz"
         save_weights(path, run.cell)
         again = load_weights(path, activation=_activation(run))
-    return unroll(again, s0=run.problem.y0[0], inputs=run.drive()[0]).run()
+    return unroll(again, s0=run.start[0], inputs=run.drive()[0]).run()
 
 
-def _activation(run: CellRecurrence) -> str:
+def _activation(run: Recurrence) -> str:
     code = run.cell.parameters.get("activation", np.array(ACTIVATIONS["tanh"].code))
     return next(name for name, record in ACTIVATIONS.items() if record.code == int(code))
 

@@ -13,11 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from integrators import NeuralField
+from integrators.run.recurrence import OdeRecurrence, Recurrence
 from sensitivity.analysis.jacobians import norm_and_exponent
 from sensitivity.analysis.singular import leading
 from sensitivity.recurrences.cell import unroll
-from sensitivity.recurrences.ode import OdeRecurrence
-from sensitivity.recurrences.recurrence import Recurrence
 from sensitivity.recurrences.registry import MODELS, make
 
 from .table import markdown

@@ -17,7 +17,7 @@ from .fields.neural import NeuralField
 from .fields.potential import PotentialField
 from .fields.symbolic import symbolic_field
 from .fields.textbook import ConservativeField, harmonic, henon_heiles, kepler, pendulum
-from .run.problem import TrajectoryOverflow
+from .run.overflow import TrajectoryOverflow
 from .run.solve import Trajectory, integrate
 from .schemes.composition import composition, palindrome, symmetric
 from .schemes.table import SCHEMES, Scheme, get_scheme, register

@@ -9,6 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from integrators.engine.column_scale import Scaled
+    from integrators.run.recurrence import OdeRecurrence, Recurrence
+
     from . import bounds
     from .analysis.approximate import Agreement, agreement, rflo_gradient, truncated_gradient
     from .analysis.comparison import Comparison, compare
@@ -30,8 +33,6 @@ if TYPE_CHECKING:
         Positive,
         UnitaryCayley,
     )
-    from .recurrences.ode import OdeRecurrence
-    from .recurrences.recurrence import Recurrence, Scaled
     from .recurrences.registry import make as cell
     from .studies import Results, Study, open_results
     from .training.classifier import SequenceClassifier
@@ -91,6 +92,8 @@ __all__ = [
 
 # No module may share its name with a function here: importing it would put the module in its place.
 _HOME = {
+    "integrators.engine.column_scale": ("Scaled",),
+    "integrators.run.recurrence": ("OdeRecurrence", "Recurrence"),
     ".certification": ("Certificate", "certify"),
     ".analysis.approximate": ("Agreement", "agreement", "rflo_gradient", "truncated_gradient"),
     ".analysis.comparison": ("Comparison", "compare"),
@@ -107,9 +110,7 @@ _HOME = {
         "log_jacobian_norm",
         "singular_values",
     ),
-    ".recurrences.recurrence": ("Recurrence", "Scaled"),
     ".recurrences.cell": ("unroll",),
-    ".recurrences.ode": ("OdeRecurrence",),
     ".recurrences.registry": ("cell",),
     ".recurrences.cells.spectral_structures": ("EigenNormalised", "Exponential"),
     ".recurrences.cells.structures": (

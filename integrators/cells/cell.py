@@ -98,7 +98,8 @@ class Cell(ByValue):
         For unknown parameters, wrong shapes and values that are not of the structure, naming them.
     """
 
-    vectorised = True
+    # What the sweeps ask of every system; see `Field`.
+    vectorised, pads_one_column = True, False
     constant_jacobian = False
     lipschitz = None
     condenses = False
@@ -414,6 +415,20 @@ class Cell(ByValue):
         return told
 
     # ---------------------------------------------------------------------------------------- drivers
+
+    @property
+    def neurons(self) -> int:
+        """Rows of the matrix that a step multiplies with."""
+        return self.d
+
+    @property
+    def cached_rows(self) -> int:
+        """Rows of a column that one step reads and writes."""
+        return (self.plan.first + self.plan.second) * self.d + self.dim
+
+    def seconds(self, k: int) -> float:
+        """A rough estimate of the time of one step with k columns, for one batch member."""
+        return 2.0 * self.packed.size * (k + 1) / 2e10 + 2e-8 * self.dim + 1e-7
 
     def forward(self, theta: Float, *rest: Any) -> None:
         """`sweep_forward` with this cell's stage: run, block, tape, nodes, and steps [start, stop)."""

@@ -69,7 +69,7 @@ class Kind(ByValue):
         Parameters that are not trained.
     inverse : callable, optional
         Cell → the cell of one stage whose step undoes its step for the same input; see
-        `integrators.cells.reversed`.
+        `integrators.run.rewind`.
     structure : Structure, optional
         How some of the parameters are made from free ones, by which gradients are then taken; see
         `integrators.cells.structure`.

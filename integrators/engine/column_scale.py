@@ -7,12 +7,16 @@ beside one that grows. Most columns never leave float64, and then one exponent s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["aligned", "column_counts", "common_exponent", "per_column"]
+from integrators.values import ByValue
 
+__all__ = ["Gathering", "Scaled", "aligned", "column_counts", "common_exponent", "per_column"]
+
+Float = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 # A shift by so many bits turns any float64 into zero or an infinity.
@@ -89,3 +93,69 @@ def aligned(
     shift = np.clip(apart - reference[..., None], -FURTHEST, FURTHEST).astype(np.int32)
     with np.errstate(under="ignore"):
         return [np.ldexp(part, shift[..., None, :]) for part in parts], exponent + reference
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled(ByValue):
+    """Columns with a power of two taken out of each batch member: the columns are ``values · 2^exponent``.
+
+    An entry that falls more than about 2^1000 below the largest of its own column, at the end or on the way,
+    may become zero.
+
+    Attributes
+    ----------
+    values : ndarray, shape (*batch, rows, columns)
+    exponent : ndarray of int, shape batch
+    apart : ndarray of int, shape (*batch, columns), or None
+        Further powers of two of single columns, where those of some batch member lie further apart than
+        float64 reaches: the columns are ``values · 2^(exponent + apart)``. None in all other cases.
+    """
+
+    values: Float
+    exponent: Counts
+    apart: Counts | None = None
+
+    @classmethod
+    def of(cls, values: Float, exponents: Counts) -> Scaled:
+        """From an exponent for each column, shape (*batch, columns)."""
+        values = values.copy()
+        return cls(values, *common_exponent([values], exponents))
+
+    @property
+    def exponents(self) -> Counts:
+        """The exponent of each column, shape (*batch, columns)."""
+        common = np.repeat(self.exponent[..., None], self.values.shape[-1], axis=-1)
+        return common if self.apart is None else common + self.apart
+
+    def aligned(self) -> Scaled:
+        """The same with one exponent a batch member: columns too small to be held become zero."""
+        (values,), exponent = aligned([self.values], self.exponent, self.apart)
+        return Scaled(values, exponent)
+
+    def unscaled(self) -> Float:
+        """The columns in float64: exact where they fit, ±inf or 0 where they do not."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.ldexp(self.values, self.exponents[..., None, :])
+
+    def shaped(self, batch: tuple[int, ...], rows: slice = slice(None)) -> Scaled:
+        """Some rows of the columns of flattened batch members, with the axes of the batch."""
+        values = self.values[:, rows]
+        apart = None if self.apart is None else self.apart.reshape(*batch, values.shape[-1])
+        return Scaled(values.reshape(*batch, *values.shape[1:]), self.exponent.reshape(batch), apart)
+
+
+class Gathering:
+    """Columns of a batch, (members, D, k), written block by block."""
+
+    def __init__(self, members: int, dim: int, k: int) -> None:
+        self.values, self._exponents = np.empty((members, dim, k)), np.zeros((members, k), np.int64)
+
+    def put(self, first: int, stop: int, values: NDArray, exponent: Counts) -> None:
+        """Write members first … stop − 1 from a block's columns (D, k, m) and what the drivers counted."""
+        members, k = stop - first, self.values.shape[2]
+        self.values[first:stop] = values.transpose(2, 0, 1)[:members, :, :k]
+        self._exponents[first:stop] = per_column(exponent, values.shape[2], k, members)
+
+    def scaled(self) -> Scaled:
+        """All columns, once every member is written; they are changed in place."""
+        return Scaled(self.values, *common_exponent((self.values,), self._exponents))

@@ -32,6 +32,10 @@ __all__ = ["Field", "as_field"]
 Float = NDArray[np.float64]
 
 
+# What a kick of a user's own field may take: first calls are short and Ctrl-C acts, even if it is slow.
+SECONDS_OF_A_KICK = 5e-6
+
+
 class Field(ByValue):
     """A right-hand side F(y, x) of dimension d, given by two compiled leaves.
 
@@ -84,6 +88,9 @@ class Field(ByValue):
     vectorised = False
     """Whether the leaves are fastest on whole registers of lanes, or of columns where there is one lane."""
 
+    pads_one_column = True
+    """Whether a single column goes through the products of many, with columns of zeros beside it."""
+
     constant_jacobian = False
     """Whether DF is the same everywhere, so that tangents outlive an overflow of the state."""
 
@@ -118,20 +125,40 @@ class Field(ByValue):
             check_field(self, check_at)
 
     @property
+    def neurons(self) -> int:
+        """Rows of the matrix that one evaluation multiplies with."""
+        return self.dim
+
+    @property
+    def cached_rows(self) -> int:
+        """Rows of a column that one evaluation reads and writes: those of y and p."""
+        return 2 * self.dim
+
+    def seconds(self, k: int) -> float:
+        """A rough estimate of the time of one evaluation with k columns, for one batch member."""
+        d, unknown = self.dim, 0.0 if self.vectorised else SECONDS_OF_A_KICK
+        return 2.0 * d * d * (k + 1) / 2e10 + 4e-9 * d + 2e-9 + unknown
+
+    @property
     def theta(self) -> Float:
         """The flat parameter vector, read-only."""
         view = self.packed.view()
         view.flags.writeable = False
         return view
 
-    def forward(self, dtype: Any, theta: NDArray, *rest: Any) -> None:
-        """`sweep_forward` with this field's stage: run, block, tape, nodes, and steps [start, stop)."""
-        self.driver_forward.for_dtype(dtype)(self.kick.for_dtype(dtype), theta, *rest)
+    def forward(self, theta: NDArray, *rest: Any) -> None:
+        """`sweep_forward` with this field's stage: run, block, tape, nodes, and steps [start, stop).
 
-    def backward(self, dtype: Any, theta: NDArray, *rest: Any) -> None:
+        The arithmetic is that of `theta`.
+        """
+        driver, kick = (kernel.for_dtype(theta.dtype) for kernel in (self.driver_forward, self.kick))
+        driver(kick, theta, *rest)
+
+    def backward(self, theta: NDArray, *rest: Any) -> None:
         """`sweep_backward` with this field's stage: run, tape, columns, exponent, gradient, taps, steps."""
-        transposed = self.transposed.astype(dtype, copy=False)
-        self.driver_backward.for_dtype(dtype)(self.kick_adjoint.for_dtype(dtype), theta, transposed, *rest)
+        kernels = self.driver_backward, self.kick_adjoint
+        driver, kick_adjoint = (kernel.for_dtype(theta.dtype) for kernel in kernels)
+        driver(kick_adjoint, theta, self.transposed.astype(theta.dtype, copy=False), *rest)
 
     def force(self, y: ArrayLike, x: ArrayLike | None = None) -> Float:
         """F(y, x) at one point: shapes (d,), (n_inputs,) → (d,)."""

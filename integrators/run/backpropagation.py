@@ -1,9 +1,9 @@
-"""Backpropagation through time for training: cotangents of every state, gradients summed over lanes."""
+"""Backpropagation through time: cotangents of every state, gradients summed over the batch."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +13,18 @@ from integrators.engine.blocks import POOL_SECONDS, Ticker, run_blocks
 from integrators.engine.drivers import Taps
 from integrators.values import equal, fingerprint
 
-from .cell_problem import CellProblem
 from .checkpoint import MEMORY_BYTES, Cotangents, Segment, backwards, block_members, block_run
+from .forward import forward
+
+if TYPE_CHECKING:
+    from .recurrence import Recurrence
 
 __all__ = ["Gradients", "backpropagate", "trajectory"]
 
 Float = NDArray[np.float64]
 
-# Lanes of a block. A constant, so that the order of the sum over lanes does not depend on the threads; wide
-# enough for a weight gradient to be a matrix product, narrow enough for two threads and a batch of 32.
+# Members of a block. A constant, so that the order of the sum over members does not depend on the threads;
+# wide enough for a weight gradient to be a matrix product, narrow enough for two threads and a batch of 32.
 WIDTHS = (16, 32)
 FORCING_BYTES = 1 << 24
 
@@ -32,9 +35,9 @@ class Gradients(NamedTuple):
     Attributes
     ----------
     theta : ndarray, shape (P,)
-        Summed over the lanes.
-    s0 : ndarray, shape (lanes, D)
-    inputs : ndarray, shape (lanes, N, n_inputs), or (lanes, 0, n_inputs) if not asked for
+        Summed over the members.
+    s0 : ndarray, shape (members, D)
+    inputs : ndarray, shape (members, N, n_inputs), or (members, 0, n_inputs) if not asked for
     """
 
     theta: Float
@@ -51,70 +54,70 @@ class Gradients(NamedTuple):
         return hash(fingerprint(tuple(self)))
 
 
-def _width(n_lanes: int) -> int:
-    return WIDTHS[n_lanes > WIDTHS[0] * 4]
+def _width(members: int) -> int:
+    return WIDTHS[members > WIDTHS[0] * 4]
 
 
-def trajectory(problem: CellProblem, *, threads: int | None = None, progress: bool | None = None) -> Float:
-    """s_0 … s_N of every lane, shape (N + 1, D, lanes)."""
-    states = np.empty((problem.n_steps + 1, problem.cell.dim, problem.n_lanes))
-    states[0] = problem.y0.T
+def trajectory(recurrence: Recurrence) -> Float:
+    """s_0 … s_N of every member, shape (N + 1, D, members)."""
+    states = np.empty((recurrence.n_steps + 1, recurrence.state_size, recurrence.members))
+    states[0] = recurrence.start.T
 
     def keep(members: slice, run: object, tape: Float, nodes: Float, *_: object) -> None:
         states[1:, :, members] = nodes[1:, :, : members.stop - members.start]
 
-    problem.forward(nodes=True, keep=keep, threads=threads, progress=progress)
+    forward(recurrence, nodes=True, keep=keep)
     return states
 
 
 def backpropagate(
-    problem: CellProblem,
+    recurrence: Recurrence,
     cotangents: Float,
     *,
     inputs: bool = False,
     memory_bytes: int = MEMORY_BYTES,
-    threads: int | None = None,
-    progress: bool | None = None,
 ) -> Gradients:
     """Gradients of C given its derivatives by the states.
 
     Parameters
     ----------
-    problem : CellProblem
-    cotangents : ndarray, shape (N + 1, D, lanes) or (D, lanes)
+    recurrence : Recurrence
+    cotangents : ndarray, shape (N + 1, D, members) or (D, members)
         ∂C/∂s_0 … ∂C/∂s_N, each at fixed other states; or ∂C/∂s_N of a loss of the last state alone.
     inputs : bool
         Also the gradients by the inputs.
     memory_bytes : int
-        For trajectories; longer ones are run twice, a stretch at a time.
-    threads, progress
-        As everywhere; the result has the same bits for all.
+        For trajectories; longer ones are run twice, a segment at a time. The result has the same bits for
+        all, and for every number of threads.
     """
-    N, m, D = problem.n_steps, problem.n_lanes, problem.cell.dim
+    N, m, D = recurrence.n_steps, recurrence.members, recurrence.state_size
     every_step = cotangents.ndim == 3
     wanted = (N + 1, D, m) if every_step else (D, m)
     if cotangents.shape != wanted:
         raise ValueError(f"cotangents have shape {cotangents.shape}; this run asks for {wanted}.")
-    threads = thread_count(threads)
-    seconds = 4.0 * problem.seconds(1) * m * N
+    threads = thread_count(recurrence.threads)
+    seconds = 4.0 * recurrence.system.seconds(1) * m * N
     threads = 1 if seconds < POOL_SECONDS else threads
     width = _width(m)
-    program = problem.program()
+    program = recurrence.program()
     whole = 8 * D * width * (N + 1)
     length = N if whole * threads <= memory_bytes else max(1, math.isqrt(2 * N))
-    parts = np.zeros((-(-m // width), problem.theta.size))
-    by_start, by_input = np.empty((m, D)), np.empty((m, N if inputs else 0, problem.cell.n_inputs))
+    parts = np.zeros((-(-m // width), recurrence.theta.size))
+    by_start, by_input = np.empty((m, D)), np.empty((m, N if inputs else 0, recurrence.system.n_inputs))
 
     def work(members: slice, ticker: Ticker) -> None:
-        run = block_run(problem, members, program, width, ticker)
+        run = block_run(recurrence, members, program, width, ticker)
         n, real = run.step.size, members.stop - members.start
         lam = Cotangents(np.zeros((D, 1, n)), np.zeros(n, np.int64))
         # Members that only fill the register have cotangent zero, and add nothing to the sum.
         if not every_step:
             lam.columns[:, 0, :real] = cotangents[:, members]
-        gradient, block = parts[members.start // width], problem.block(block_members(problem, members, width))
+        gradient, block = (
+            parts[members.start // width],
+            recurrence.block(block_members(recurrence, members, width)),
+        )
         most = max(1, FORCING_BYTES // (8 * D * n))
-        for segment in backwards(problem, run, block, length, ticker):
+        for segment in backwards(recurrence, run, block, length, ticker):
             for b in range(segment.stop, segment.start, -most):
                 a = max(b - most, segment.start)
                 taps = Taps.none()
@@ -123,8 +126,8 @@ def backpropagate(
                     forcing[:, :, :real] = cotangents[a + 1 : b + 1, :, members]
                     taps = taps._replace(forcing=forcing)
                 if inputs:
-                    taps = taps._replace(inputs=np.empty((b - a, problem.cell.n_inputs, 1, n)))
-                _pull(problem, segment, lam, gradient, a, b, taps, ticker)
+                    taps = taps._replace(inputs=np.empty((b - a, recurrence.system.n_inputs, 1, n)))
+                _pull(recurrence, segment, lam, gradient, a, b, taps, ticker)
                 if inputs:
                     by_input[members, a:b] = taps.inputs[:, :, 0, :real].transpose(2, 0, 1)
         if every_step:
@@ -132,13 +135,20 @@ def backpropagate(
         by_start[members] = lam.columns[:, 0, :real].T
 
     run_blocks(
-        m, width, work, total=2 * m * N, seconds=seconds, label="gradient", threads=threads, progress=progress
+        m,
+        width,
+        work,
+        total=2 * m * N,
+        seconds=seconds,
+        label="gradient",
+        threads=threads,
+        progress=recurrence.progress,
     )
     return Gradients(parts.sum(axis=0), by_start, by_input)
 
 
 def _pull(
-    problem: CellProblem,
+    recurrence: Recurrence,
     segment: Segment,
     lam: Cotangents,
     gradient: Float,
@@ -147,7 +157,7 @@ def _pull(
     taps: Taps,
     ticker: Ticker,
 ) -> None:
-    """`CellProblem.retreat` in pieces short enough for Ctrl-C, the last first."""
+    """`Recurrence.retreat` in pieces short enough for Ctrl-C, the last first."""
     run = segment.run
 
     def call(a: int, b: int) -> None:
@@ -156,6 +166,6 @@ def _pull(
             forcing=taps.forcing[low:high] if taps.forcing.size else taps.forcing,
             inputs=taps.inputs[low:high] if taps.inputs.size else taps.inputs,
         )
-        problem.retreat(run, segment.tape, lam, gradient, stop - b, stop - a, piece)
+        recurrence.retreat(run, segment.tape, lam, gradient, stop - b, stop - a, piece)
 
-    ticker.in_chunks(call, stop - start, run.step.size, 3.0 * problem.seconds(1) * run.step.size)
+    ticker.in_chunks(call, stop - start, run.step.size, 3.0 * recurrence.system.seconds(1) * run.step.size)

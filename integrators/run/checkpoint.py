@@ -2,15 +2,15 @@
 
 The forward sweep keeps the state at the start of every segment only. The backward sweep then finds the
 tape of one segment again, the last one first, and pulls the cotangent over it. With segments of
-√(2N/κ) steps (κ kicks a step) a lane takes √(8 κ N) · 8 d bytes, 2 MB for N = 1e6 and d = 100, for one more
-sweep of the state (A. Griewank, *Optim. Methods Softw.* 1 (1992) 35–54, with two levels).
+√(2N/κ) steps (κ kicks a step) a batch member takes √(8 κ N) · 8 d bytes, 2 MB for N = 1e6 and d = 100, for
+one more sweep of the state (A. Griewank, *Optim. Methods Softw.* 1 (1992) 35–54, with two levels).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,10 @@ from integrators.engine.drivers import KEEP, Block, Run
 from integrators.engine.program import Program
 from integrators.validation import as_count
 
-from .problem import Problem
+from .sizes import block_shape, column_padding
+
+if TYPE_CHECKING:
+    from .recurrence import Recurrence
 
 __all__ = [
     "MEMORY_BYTES",
@@ -33,7 +36,8 @@ __all__ = [
     "backwards",
     "block_members",
     "block_run",
-    "play",
+    "member_run",
+    "replay",
 ]
 
 Float = NDArray[np.float64]
@@ -56,7 +60,7 @@ class Layout(NamedTuple):
     Attributes
     ----------
     width : int
-        Lanes of a block.
+        Members of a block.
     length : int
         Steps of a segment; n_steps if the whole trajectory of a block is kept.
     threads : int
@@ -70,31 +74,31 @@ class Layout(NamedTuple):
     sweeps: int
 
     @classmethod
-    def of(cls, problem: Problem, program: Program, k: int, threads: int | None, memory_bytes: int) -> Layout:
-        """The fastest layout for k columns whose checkpoints and stations fit into `memory_bytes`.
+    def of(cls, recurrence: Recurrence, program: Program, k: int, memory_bytes: int) -> Layout:
+        """The fastest layout for k columns whose checkpoints and tape fit into `memory_bytes`.
 
         Raises
         ------
         ValueError
-            If a single lane does not fit.
+            If a single member does not fit.
         """
-        threads = thread_count(threads)
+        threads = thread_count(recurrence.threads)
         memory_bytes = as_count(memory_bytes, "memory_bytes", least=1)
-        n_steps, kicks, lanes = program.n_steps, max(1, len(program.body)), max(1, problem.n_lanes)
-        if problem.seconds(k) * kicks * lanes * n_steps < POOL_SECONDS:
+        n_steps, kicks, members = program.n_steps, max(1, len(program.body)), max(1, recurrence.members)
+        if recurrence.system.seconds(k) * kicks * members * n_steps < POOL_SECONDS:
             threads = 1
-        threads = min(threads, lanes)
+        threads = min(threads, members)
         length = max(1, math.isqrt(2 * n_steps // kicks))
-        vector, share = problem.dtype.itemsize * problem.entry_rows, memory_bytes // threads
+        vector, share = recurrence.dtype.itemsize * recurrence.system.dim, memory_bytes // threads
         whole = (kicks * n_steps + 1) * vector
         parts = (2 * math.ceil(n_steps / length) + kicks * length + 1) * vector
         least = min(whole, parts)
-        width, pad, _ = problem.block_shape(k, threads)
+        width, pad, _ = block_shape(recurrence.system, recurrence.members, k, threads)
         room = share // least
         width = min(width, room // pad * pad or min(room, 1))
         if width == 0:
             raise ValueError(
-                f"memory_bytes = {memory_bytes} is too small: {n_steps} steps of d = {problem.field.dim} "
+                f"memory_bytes = {memory_bytes} is too small: {n_steps} steps of d = {recurrence.system.dim} "
                 f"need {least} on each of {threads} threads."
             )
         if whole * width <= share or whole <= parts:
@@ -103,79 +107,94 @@ class Layout(NamedTuple):
 
     def blocks(
         self,
-        problem: Problem,
+        recurrence: Recurrence,
         program: Program,
         k: int,
         work: Callable[[slice, Ticker], None],
         label: str,
-        progress: bool | None,
     ) -> None:
         """`run_blocks` of the sweep's work."""
         kicks = max(1, program.evaluations_per_step)
         run_blocks(
-            problem.n_lanes,
+            recurrence.members,
             self.width,
             work,
-            total=self.sweeps * problem.n_lanes * problem.n_steps,
-            seconds=problem.seconds(k) * kicks * problem.n_lanes * problem.n_steps,
+            total=self.sweeps * recurrence.members * recurrence.n_steps,
+            seconds=recurrence.system.seconds(k) * kicks * recurrence.members * recurrence.n_steps,
             label=label,
             threads=self.threads,
-            progress=progress,
+            progress=recurrence.progress,
         )
 
 
-def _lane_padding(problem: Problem, width: int) -> int:
-    return WIDTH if problem.field.vectorised and width % WIDTH == 0 else 1
+def _lane_padding(recurrence: Recurrence, width: int) -> int:
+    return WIDTH if recurrence.system.vectorised and width % WIDTH == 0 else 1
 
 
-def backwards(problem: Problem, run: Run, block: Block, length: int, ticker: Ticker) -> Iterator[Segment]:
+def backwards(
+    recurrence: Recurrence, run: Run, block: Block, length: int, ticker: Ticker
+) -> Iterator[Segment]:
     """The segments of a run with their tapes, the last segment first.
 
     The tape lives until the next item is asked for. `block` starts as the initial and ends, before the first
     item, as the final state.
     """
     operations, n = run.body.shape[0], run.step.size
-    tape = np.empty((min(length, run.n_steps) * operations + 1, problem.entry_rows, n), problem.dtype)
+    tape = np.empty((min(length, run.n_steps) * operations + 1, recurrence.system.dim, n), recurrence.dtype)
     starts = range(0, run.n_steps, max(1, length))
     saved: list[Float] = []
     for start in starts[:-1]:
         saved.append(block.state.copy())
-        play(problem, run, block, None, start, start + length, ticker)
+        replay(recurrence, run, block, None, start, start + length, ticker)
     for start in reversed(starts):
         stop = min(start + length, run.n_steps)
         part = run._replace(base=start, tape=KEEP)
         state = block
         if stop < run.n_steps:
             state = block._replace(state=saved.pop(), overflowed=np.full(n, -1, np.int64))
-        play(problem, part, state, tape, start, stop, ticker)
+        replay(recurrence, part, state, tape, start, stop, ticker)
         yield Segment(part, start, stop, tape)
 
 
-def play(
-    problem: Problem, run: Run, block: Block, tape: NDArray | None, start: int, stop: int, ticker: Ticker
+def replay(
+    recurrence: Recurrence,
+    run: Run,
+    block: Block,
+    tape: NDArray | None,
+    start: int,
+    stop: int,
+    ticker: Ticker,
 ) -> None:
     """Steps [start, stop) of the state, with or without a tape."""
     n = run.step.size
-    none = np.empty((0, problem.entry_rows, n), problem.dtype)
+    none = np.empty((0, recurrence.system.dim, n), recurrence.dtype)
     entries = none if tape is None else tape
     ticker.in_chunks(
-        lambda a, b: problem.advance(run, block, entries, none, start + a, start + b),
+        lambda a, b: recurrence.advance(run, block, entries, none, start + a, start + b),
         stop - start,
         n,
-        problem.seconds(0) * max(1, np.count_nonzero(run.body[:, 0])) * n,
+        recurrence.system.seconds(0) * max(1, np.count_nonzero(run.body[:, 0])) * n,
     )
 
 
-def block_members(problem: Problem, block: slice, width: int) -> NDArray[np.intp]:
+def block_members(recurrence: Recurrence, block: slice, width: int) -> NDArray[np.intp]:
     """The members of a block, the last of them repeated to fill registers."""
     members = block.stop - block.start
-    n = members + -members % _lane_padding(problem, width)
-    return np.minimum(np.arange(block.start, block.start + n), problem.n_lanes - 1)
+    n = members + -members % _lane_padding(recurrence, width)
+    return np.minimum(np.arange(block.start, block.start + n), recurrence.members - 1)
 
 
-def block_run(problem: Problem, block: slice, program: Program, width: int, ticker: Ticker) -> Run:
+def block_run(recurrence: Recurrence, block: slice, program: Program, width: int, ticker: Ticker) -> Run:
     """The run of a block of members, the last of them repeated to fill registers."""
-    return problem.run(block_members(problem, block, width), program, tick=ticker)
+    return recurrence.driver_run(block_members(recurrence, block, width), program, tick=ticker)
+
+
+def member_run(run: Run, member: int) -> Run:
+    """The run of one member of a block."""
+    inputs = run.inputs
+    if inputs.shape[2] > 1:
+        inputs = np.ascontiguousarray(inputs[:, :, member : member + 1])
+    return run._replace(step=run.step[member : member + 1].copy(), inputs=inputs)
 
 
 class Cotangents(NamedTuple):
@@ -185,9 +204,9 @@ class Cotangents(NamedTuple):
     exponent: NDArray[np.int64]  # (k m,), as in `column_scale`
 
     @classmethod
-    def start(cls, problem: Problem, lam: Float, n: int) -> Cotangents:
+    def start(cls, recurrence: Recurrence, lam: Float, n: int) -> Cotangents:
         """The columns (D, k) for n members; zero columns are added where one alone fills no register."""
-        pad = problem.column_padding(lam.shape[1], n)
-        zeros = np.zeros((problem.dim, -lam.shape[1] % pad))
-        columns = problem.repeated(np.concatenate([lam, zeros], axis=1), n)
+        pad = column_padding(recurrence.system, lam.shape[1], n)
+        zeros = np.zeros((recurrence.state_size, -lam.shape[1] % pad))
+        columns = recurrence.repeated(np.concatenate([lam, zeros], axis=1), n)
         return cls(columns, column_counts(columns.shape[1], n))

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from integrators.codegen.memory import aligned_array
-from integrators.engine.blocks import Ticker, run_blocks
-from integrators.engine.column_scale import column_counts
+from integrators.engine.blocks import Ticker, one_blas_thread, run_blocks
+from integrators.engine.column_scale import Gathering, Scaled, column_counts
 from integrators.engine.drivers import CONDENSE, KEEP, REPLAY, Block, Run
+from integrators.fields.neural import NeuralField
 
-from .problem import Columns, Problem
+from .forward import forward
+from .sizes import column_padding
+
+if TYPE_CHECKING:
+    from .recurrence import Recurrence
 
 __all__ = ["Linearisation"]
 
@@ -31,52 +36,62 @@ class Linearisation:
 
     Parameters
     ----------
-    problem : Problem
+    recurrence : Recurrence
     close : bool
         See `Program`: False leaves out the last half kick, which ∂y_N/∂y_0 does not need.
-    threads : int, optional
-    progress : bool, optional
+
+    Attributes
+    ----------
+    overflowed : ndarray of bool, shape (members,)
+        Members whose trajectory overflowed: J means nothing there.
     """
 
-    def __init__(
-        self, problem: Problem, close: bool, threads: int | None = None, progress: bool | None = None
-    ) -> None:
-        self.problem = problem
-        self._threads = threads
-        self._progress = progress
+    def __init__(self, recurrence: Recurrence, close: bool) -> None:
+        self.recurrence = recurrence
         self._parts: list[_Part] = []
-        *_, self.overflowed = problem.forward(
-            close=close,
-            keep=self._keep,
-            tape=CONDENSE if problem.field.condenses else KEEP,
-            threads=threads,
-            progress=progress,
-        )
+        tape = CONDENSE if recurrence.system.condenses else KEEP
+        *_, overflowed = forward(recurrence, close=close, keep=self._keep, tape=tape)
+        self.overflowed: NDArray[np.bool_] = (overflowed >= 0) & (not recurrence.system.constant_jacobian)
         self._parts.sort(key=lambda part: part.members.start)
 
     def _keep(self, members: slice, run: Run, tape: NDArray, *_: object) -> None:
         self._parts.append(_Part(members, run, tape))
 
-    def push(self, columns: Float) -> Columns:
-        """J applied to tangent columns of shape (members, D, k)."""
+    def pushforward(self, columns: Float) -> Scaled:
+        """J V for V of shape (members, D, k)."""
         return self._sweep(columns, self._push_part)
 
-    def pull(self, columns: Float) -> Columns:
-        """Jᵀ applied to cotangent columns of shape (members, D, k)."""
-        return self._sweep(columns, self._pull_part)
+    def pullback(self, cotangents: Float) -> Scaled:
+        """Jᵀ Λ for Λ of shape (members, D, k)."""
+        return self._sweep(cotangents, self._pull_part)
 
-    def _sweep(self, given: Float, sweep_part: Callable[..., Callable[[int, int], None]]) -> Columns:
+    def start_vector(self, vector: Float) -> Float:
+        """A (D,) vector turned towards what J amplifies most, where that is known beforehand.
+
+        For a network WᵀW v on y and p, twice, since its steps amplify what W does; else the vector itself.
+        """
+        if not isinstance(self.recurrence.system, NeuralField):
+            return vector
+        W = self.recurrence.system.W
+        parts = vector.reshape(-1, len(W)).T
+        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
+            for _ in range(2):
+                parts = W.T @ (W @ parts)
+                parts = parts / np.abs(parts).max(initial=0.0)
+        return parts.T.ravel() if np.isfinite(parts).all() else vector
+
+    def _sweep(self, given: Float, sweep_part: Callable[..., Callable[[int, int], None]]) -> Scaled:
         m, D, k = given.shape
-        n_steps = self.problem.n_steps
-        result = Columns.empty(m, D, k)
-        seconds = self.problem.seconds(k)
+        n_steps = self.recurrence.n_steps
+        result = Gathering(m, D, k)
+        seconds = self.recurrence.system.seconds(k)
 
         def work(index: slice, ticker: Ticker) -> None:
             for part in self._parts[index]:
                 n = part.run.step.size
                 which = np.minimum(np.arange(part.members.start, part.members.start + n), m - 1)
-                padded = k + -k % self.problem.column_padding(k, n)
-                columns = aligned_array((D, padded, n), self.problem.dtype)
+                padded = k + -k % column_padding(self.recurrence.system, k, n)
+                columns = aligned_array((D, padded, n), self.recurrence.dtype)
                 columns[:, :k] = given[which].transpose(1, 2, 0)
                 columns[:, k:] = 0.0
                 exponent = column_counts(padded, n)
@@ -90,26 +105,25 @@ class Linearisation:
             total=m * n_steps,
             seconds=seconds * m * n_steps,
             label="sweep",
-            threads=self._threads,
-            progress=self._progress,
+            threads=self.recurrence.threads,
+            progress=self.recurrence.progress,
         )
-        result.settle()
-        return result
+        return result.scaled()
 
     def _push_part(
         self, part: _Part, columns: NDArray, exponent: NDArray[np.int64]
     ) -> Callable[[int, int], None]:
-        problem, (D, _, n) = self.problem, columns.shape
+        recurrence, (D, _, n) = self.recurrence, columns.shape
         run = part.run._replace(tape=REPLAY)
-        block = Block(np.zeros((D, n), problem.dtype), columns, exponent, np.zeros(n, np.int64))
+        block = Block(np.zeros((D, n), recurrence.dtype), columns, exponent, np.zeros(n, np.int64))
         none = part.tape[:0]
-        return lambda start, stop: problem.advance(run, block, part.tape, none, start, stop)
+        return lambda start, stop: recurrence.advance(run, block, part.tape, none, start, stop)
 
     def _pull_part(
         self, part: _Part, columns: NDArray, exponent: NDArray[np.int64]
     ) -> Callable[[int, int], None]:
-        problem, n_steps = self.problem, self.problem.n_steps
-        none = np.zeros(0, problem.dtype)
-        return lambda start, stop: problem.retreat(
+        recurrence, n_steps = self.recurrence, self.recurrence.n_steps
+        none = np.zeros(0, recurrence.dtype)
+        return lambda start, stop: recurrence.retreat(
             part.run, part.tape, (columns, exponent), none, n_steps - stop, n_steps - start
         )

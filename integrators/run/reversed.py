@@ -9,20 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.cells.reversed import check_reversible, reconstructed_cell
 from integrators.engine.blocks import Ticker
-from integrators.engine.column_scale import aligned
+from integrators.engine.column_scale import Scaled, aligned
 from integrators.engine.drivers import KEEP, Block, Run
 
-from .cell_problem import CellProblem
-from .checkpoint import MEMORY_BYTES, Layout, Segment, block_members, block_run, play
-from .problem import Columns, Problem
+from .checkpoint import MEMORY_BYTES, Layout, Segment, block_members, block_run, replay
 from .pullback import MemberSweep, checkpointed_pullback
+from .rewind import check_reversible, reconstructed_cell
+
+if TYPE_CHECKING:
+    from .recurrence import Recurrence
 
 __all__ = ["ReversedSweep", "reversed_pullback"]
 
@@ -38,18 +39,18 @@ class ReversedSweep:
 
     Attributes
     ----------
-    columns : Columns
+    columns : Scaled
         As from `checkpointed_pullback`.
-    gradient : ndarray, shape (lanes, P) or (lanes, 0)
-    overflowed : ndarray of int, shape (lanes,)
-        The check at which a lane's state was no longer finite, else −1.
-    start_error : ndarray, shape (lanes,)
+    gradient : ndarray, shape (members, P) or (members, 0)
+    overflowed : ndarray of int, shape (members,)
+        The check at which a batch member's state was no longer finite, else −1.
+    start_error : ndarray, shape (members,)
         ‖(ŷ_0, p̂_0) − (y_0, p_0)‖₂ of the reconstructed initial value (ŷ_0, p̂_0).
-    deviation : ndarray, shape (lanes,), or None
+    deviation : ndarray, shape (members,), or None
         ‖Λ̂ − Λ‖_F / ‖Λ‖_F against the checkpointed sweep; None if that was not asked for.
     """
 
-    columns: Columns
+    columns: Scaled
     gradient: Float
     overflowed: NDArray[np.int64]
     start_error: Float
@@ -60,7 +61,7 @@ class ReversedSweep:
         if self.deviation is not None:
             shown += f", cotangent by {_largest(self.deviation)} of its size"
         members = self.overflowed.size
-        return f"<ReversedSweep of {members} lane{'s' if members != 1 else ''}: {shown}>"
+        return f"<ReversedSweep of {members} batch member{'s' if members != 1 else ''}: {shown}>"
 
 
 def _largest(errors: Float) -> str:
@@ -68,19 +69,17 @@ def _largest(errors: Float) -> str:
 
 
 def reversed_pullback(
-    problem: Problem,
+    recurrence: Recurrence,
     lam: Float,
     *,
     gradient: bool = False,
     compare: bool = True,
-    threads: int | None = None,
-    progress: bool | None = None,
 ) -> ReversedSweep:
     """Jᵀ Λ, J = ∂(y_N, p_N)/∂(y_0, p_0), and ∂⟨Λ, s_N⟩/∂θ, in O(d) memory whatever N is.
 
     Parameters
     ----------
-    problem : Problem
+    recurrence : Recurrence
         With a symmetric scheme; or of a cell with an inverse, which may also be exact (see `cell_reversed`).
     lam : ndarray, shape (D, k)
         Cotangent columns of s_N, the same for every member.
@@ -88,8 +87,6 @@ def reversed_pullback(
         Also the parameter gradient; then the columns are not rescaled.
     compare : bool
         Also run `checkpointed_pullback` and report how far the cotangents differ.
-    threads : int, optional
-    progress : bool, optional
 
     Returns
     -------
@@ -106,31 +103,31 @@ def reversed_pullback(
     and fused multiply-adds round p + c F and its undoing alike to within one unit each.
     """
     way_back: Any = _reconstructed
-    if isinstance(problem, CellProblem):
-        check_reversible(problem)
+    if recurrence.scheme is None:
+        check_reversible(recurrence)
         way_back = reconstructed_cell
-    elif not problem.scheme.is_symmetric:
+    elif not recurrence.scheme.is_symmetric:
         raise ValueError(
             "the reversed sweep needs a symmetric scheme, whose step with −ε undoes the step with ε; "
-            f"{problem.scheme.name!r} is not symmetric: take checkpointed_pullback or 'leapfrog'."
+            f"{recurrence.scheme.name!r} is not symmetric: take checkpointed_pullback or 'leapfrog'."
         )
-    program, k = problem.program(), lam.shape[1]
-    layout = Layout.of(problem, program, k, threads, MEMORY_BYTES)
-    sweep, start_error = MemberSweep(problem, lam, gradient), np.zeros(problem.n_lanes)
+    program, k = recurrence.program(), lam.shape[1]
+    layout = Layout.of(recurrence, program, k, MEMORY_BYTES)
+    sweep, start_error = MemberSweep(recurrence, lam, gradient), np.zeros(recurrence.members)
 
     def work(members: slice, ticker: Ticker) -> None:
-        run = block_run(problem, members, program, layout.width, ticker)
-        block = problem.block(block_members(problem, members, layout.width))
+        run = block_run(recurrence, members, program, layout.width, ticker)
+        block = recurrence.block(block_members(recurrence, members, layout.width))
         beginning = block.state.copy()
-        play(problem, run, block, None, 0, run.n_steps, ticker)
-        sweep.over(members, run, block, way_back(problem, run, block, ticker), ticker)
+        replay(recurrence, run, block, None, 0, run.n_steps, ticker)
+        sweep.over(members, run, block, way_back(recurrence, run, block, ticker), ticker)
         error = np.linalg.norm(block.state - beginning, axis=0)
         start_error[members] = error[: members.stop - members.start]
 
-    layout.blocks(problem, program, k, work, "reversed sweep", progress)
+    layout.blocks(recurrence, program, k, work, "reversed sweep")
     found, deviation = sweep.result(), None
     if compare:
-        true = checkpointed_pullback(problem, lam, gradient=gradient, threads=threads, progress=progress)
+        true = checkpointed_pullback(recurrence, lam, gradient=gradient)
         deviation = _deviation(found.columns, true.columns)
     return ReversedSweep(found.columns, found.gradient, found.overflowed, start_error, deviation)
 
@@ -154,17 +151,17 @@ def undone(run: Run) -> Run:
     )
 
 
-def _reconstructed(problem: Problem, run: Run, block: Block, ticker: Ticker) -> Iterator[Segment]:
+def _reconstructed(recurrence: Recurrence, run: Run, block: Block, ticker: Ticker) -> Iterator[Segment]:
     """Segments of a run with their tapes, the last first, while `block` goes back from end to start."""
     back, operations, n_steps = undone(run), run.body.shape[0], run.n_steps
-    shape = (problem.entry_rows, run.step.size)
-    tape = np.empty((SEGMENT * operations + 1, *shape), problem.dtype)
+    shape = (recurrence.system.dim, run.step.size)
+    tape = np.empty((SEGMENT * operations + 1, *shape), recurrence.dtype)
     found = np.empty_like(tape)
     for start in reversed(range(0, n_steps, SEGMENT)):
         stop = min(start + SEGMENT, n_steps)
         length = stop - start
         here = back._replace(base=n_steps - stop, tape=KEEP)
-        play(problem, here, block, found, n_steps - stop, n_steps - start, ticker)
+        replay(recurrence, here, block, found, n_steps - stop, n_steps - start, ticker)
         # Step i was undone as number n_steps − 1 − i. Its later evaluations come first there, but for that at
         # node i, which belongs to the step undone after it and sees the y that the way back has reached.
         seen = found[: length * operations].reshape(length, operations, *shape)[::-1]
@@ -176,7 +173,7 @@ def _reconstructed(problem: Problem, run: Run, block: Block, ticker: Ticker) -> 
         yield Segment(run._replace(base=start, tape=KEEP), start, stop, tape)
 
 
-def _deviation(found: Columns, true: Columns) -> Float:
+def _deviation(found: Scaled, true: Scaled) -> Float:
     """Relative distance of cotangents, lane by lane, in the Frobenius norm."""
     ((found_values,), found_exponent), ((true_values,), true_exponent) = (
         aligned((c.values,), c.exponent, c.apart) for c in (found, true)

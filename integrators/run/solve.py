@@ -12,9 +12,13 @@ from integrators.engine.drivers import Block, Run
 from integrators.engine.program import FIRST_ORDER, SPLITTING
 from integrators.fields.field import Field
 from integrators.schemes.table import Scheme
+from integrators.validation import as_vector
 from integrators.values import ByValue
 
-from .problem import Inputs, Problem
+from .forward import forward
+from .inputs import Inputs
+from .overflow import first_overflow
+from .recurrence import OdeRecurrence, Recurrence
 
 __all__ = ["Trajectory", "integrate"]
 
@@ -102,40 +106,43 @@ def integrate(
     For leapfrog, y_{i+1} = 2 y_i − y_{i−1} + ε² F(y_i, x_{i+1}) with y_1 = y_0 + ε p_0 + (ε²/2) F(y_0, x_1),
     recursion (11), run in kick–drift–kick form: the two-step form loses ε⁻² digits to round-off.
     """
-    problem = Problem(field, scheme, step, n_steps, y0, p0, inputs)
-    d, m, nodes = field.dim, problem.n_lanes, problem.n_steps + 1
+    recurrence = OdeRecurrence(
+        field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
+    )
+    d, m, nodes = field.dim, recurrence.members, recurrence.n_steps + 1
     try:
         y, p = np.empty((m, nodes, d)), np.empty((m, nodes, d))
     except (MemoryError, ValueError):
         raise MemoryError(
-            f"n_steps = {problem.n_steps} asks for {16 * m * nodes * d / 2**30:.3g} GiB of states, which "
+            f"n_steps = {recurrence.n_steps} asks for {16 * m * nodes * d / 2**30:.3g} GiB of states, which "
             "this machine does not have; take fewer steps or fewer step sizes at once."
         ) from None
-    y[:, 0], p[:, 0] = problem.y0, problem.p0
+    y[:, 0] = recurrence.start[:, :d]
+    p[:, 0] = as_vector(p0, "p0", d)
 
     def keep(members: slice, run: Run, tape: Float, states: Float, block: Block, _: Ticker) -> None:
         real = members.stop - members.start
         y[members, 1:] = states[1:, :d].transpose(2, 0, 1)[:real]
         p[members, 1:] = states[1:, d:].transpose(2, 0, 1)[:real] if states.shape[1] > d else 0.0
         for q, member in enumerate(range(m)[members]):
-            _complete_velocities(problem, run, y[member], p[member], float(run.step[q]), q)
+            _complete_velocities(recurrence, run, y[member], p[member], float(run.step[q]), q)
         if run.form == SPLITTING:
             p[members, -1] = block.state[d:].T[:real]
 
-    _, _, overflowed = problem.forward(keep=keep, nodes=True, threads=threads, progress=progress)
+    _, _, overflowed = forward(recurrence, keep=keep, nodes=True)
     if (overflowed >= 0).any():
-        raise problem.overflow(int(np.argmax(overflowed >= 0)))
+        raise first_overflow(recurrence, int(np.argmax(overflowed >= 0)))
     return Trajectory(
-        y.reshape(*problem.shape, nodes, d),
-        p.reshape(*problem.shape, nodes, d),
-        problem.steps.reshape(problem.shape),
-        problem.scheme.name,
+        y.reshape(*recurrence.shape, nodes, d),
+        p.reshape(*recurrence.shape, nodes, d),
+        recurrence.steps.reshape(recurrence.shape),
+        recurrence.scheme.name,
     )
 
 
-def _complete_velocities(problem: Problem, run: Run, y: Float, p: Float, h: float, column: int) -> None:
+def _complete_velocities(recurrence: Recurrence, run: Run, y: Float, p: Float, h: float, column: int) -> None:
     """Give every p_i the share of the kick at its own node: all of F(y_i) where the state is y alone."""
-    field, operations = problem.field, len(run.body)
+    field, operations = recurrence.system, len(run.body)
     if run.form == FIRST_ORDER:
         first, weight = 0, 1.0
         p[:] = 0.0

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.cells.cell import Cell
 from integrators.engine.blocks import Ticker
 from integrators.engine.drivers import Taps
 from integrators.fields.neural import NeuralField
 
-from .cell_problem import CellProblem
 from .checkpoint import MEMORY_BYTES, Cotangents, Layout, Segment, backwards, block_members, block_run
-from .problem import Problem
 
-__all__ = ["Kept", "input_cotangents", "node_cotangents"]
+if TYPE_CHECKING:
+    from .recurrence import Recurrence
+
+__all__ = ["Handed", "input_cotangents", "node_cotangents"]
 
 Float = NDArray[np.float64]
 # What is kept between two calls of a driver: enough nodes for a batch of singular values, and a short call.
 KEPT_BYTES = 1 << 24
 
 
-class Kept(NamedTuple):
+class Handed(NamedTuple):
     """Cotangent columns of consecutive indices of one block of members: ``values · 2^exponents[:, None]``.
 
     Attributes
     ----------
-    lanes : slice
+    members : slice
         The members.
     first : int
         i of the first entry, for x_i as well.
@@ -36,35 +38,33 @@ class Kept(NamedTuple):
     exponents : ndarray of int, shape (entries, k, members)
     """
 
-    lanes: slice
+    members: slice
     first: int
     values: Float
     exponents: NDArray[np.int64]
 
 
-Consumer = Callable[[Kept], None]
+Consumer = Callable[[Handed], None]
 
 
 def node_cotangents(
-    problem: Problem,
+    recurrence: Recurrence,
     columns: Float,
     consume: Consumer,
     *,
     memory_bytes: int = MEMORY_BYTES,
-    threads: int | None = None,
-    progress: bool | None = None,
 ) -> NDArray[np.int64]:
     """Hand out the cotangents of y_N, …, y_0, each at fixed p_i.
 
     Parameters
     ----------
-    problem : Problem
+    recurrence : Recurrence
     columns : ndarray, shape (rows, k)
         Cotangents of y_N, or of s_N of a cell.
     consume : callable
-        Receives one `Kept` after another, i descending; called from the worker threads, from each for members
-        of its own.
-    memory_bytes, threads, progress
+        Receives one `Handed` after another, i descending; called from the worker threads, from each for
+        members of its own.
+    memory_bytes
         As for `checkpointed_pullback`.
 
     Returns
@@ -72,17 +72,15 @@ def node_cotangents(
     ndarray of int, shape (members,)
         The check at which a member's state was no longer finite, else −1.
     """
-    return _Sweep(problem, columns, consume, problem.entry_rows, 0).run(memory_bytes, threads, progress)
+    return _Sweep(recurrence, columns, consume, recurrence.system.dim, 0).run(memory_bytes)
 
 
 def input_cotangents(
-    problem: Problem,
+    recurrence: Recurrence,
     columns: Float,
     consume: Consumer,
     *,
     memory_bytes: int = MEMORY_BYTES,
-    threads: int | None = None,
-    progress: bool | None = None,
 ) -> NDArray[np.int64]:
     """Hand out the cotangents of the inputs x_N, …, x_1: n_inputs rows. Otherwise as `node_cotangents`.
 
@@ -93,44 +91,46 @@ def input_cotangents(
     ValueError
         If the field is not a `NeuralField` with input weights, or the inputs are a function of time.
     """
-    field = problem.field
-    if field.n_inputs == 0 or not (isinstance(problem, CellProblem) or isinstance(field, NeuralField)):
+    field = recurrence.system
+    if field.n_inputs == 0 or not isinstance(field, (Cell, NeuralField)):
         raise ValueError("the derivative by the inputs needs a NeuralField with input weights V, or a cell.")
-    if callable(getattr(problem, "inputs", None)):
+    if callable(recurrence.inputs):
         raise ValueError(
             "the derivative by x_i needs inputs of shape (n_steps, n_inputs), not a function of time."
         )
-    sweep = _Sweep(problem, columns, consume, 0, field.n_inputs)
-    return sweep.run(memory_bytes, threads, progress)
+    sweep = _Sweep(recurrence, columns, consume, 0, field.n_inputs)
+    return sweep.run(memory_bytes)
 
 
 class _Sweep:
     """A backward sweep of all members that keeps `nodes` rows of the state or `inputs` rows of each input."""
 
-    def __init__(self, problem: Problem, columns: Float, consume: Consumer, nodes: int, inputs: int) -> None:
-        self._problem, self._columns, self._consume = problem, columns, consume
+    def __init__(
+        self, recurrence: Recurrence, columns: Float, consume: Consumer, nodes: int, inputs: int
+    ) -> None:
+        self._recurrence, self._columns, self._consume = recurrence, columns, consume
         self._nodes, self._inputs = nodes, inputs
 
-    def run(self, memory_bytes: int, threads: int | None, progress: bool | None) -> NDArray[np.int64]:
-        problem, k = self._problem, self._columns.shape[1]
-        program = problem.program(close=False)  # ∂y_N does without the last half kick
-        layout = Layout.of(problem, program, k, threads, memory_bytes)
-        overflowed = np.full(problem.n_lanes, -1, np.int64)
-        start = np.zeros((problem.dim, k))
+    def run(self, memory_bytes: int) -> NDArray[np.int64]:
+        recurrence, k = self._recurrence, self._columns.shape[1]
+        program = recurrence.program(close=False)  # ∂y_N does without the last half kick
+        layout = Layout.of(recurrence, program, k, memory_bytes)
+        overflowed = np.full(recurrence.members, -1, np.int64)
+        start = np.zeros((recurrence.state_size, k))
         start[: len(self._columns)] = self._columns
 
         def work(members: slice, ticker: Ticker) -> None:
-            run = block_run(problem, members, program, layout.width, ticker)
-            block = problem.block(block_members(problem, members, layout.width))
-            cotangents = Cotangents.start(problem, start, run.step.size)
+            run = block_run(recurrence, members, program, layout.width, ticker)
+            block = recurrence.block(block_members(recurrence, members, layout.width))
+            cotangents = Cotangents.start(recurrence, start, run.step.size)
             if self._nodes:
                 last = cotangents.columns[None, : self._nodes]
-                self._hand_out(members, problem.n_steps, last, cotangents.exponent[None])
-            for segment in backwards(problem, run, block, layout.length, ticker):
+                self._hand_out(members, recurrence.n_steps, last, cotangents.exponent[None])
+            for segment in backwards(recurrence, run, block, layout.length, ticker):
                 self._pull(members, segment, cotangents, ticker)
             overflowed[members] = block.overflowed[: members.stop - members.start]
 
-        layout.blocks(problem, program, k, work, "profile", progress)
+        layout.blocks(recurrence, program, k, work, "profile")
         return overflowed
 
     def _pull(self, members: slice, segment: Segment, cotangents: Cotangents, ticker: Ticker) -> None:
@@ -146,7 +146,7 @@ class _Sweep:
                 inputs=np.empty((steps if self._inputs else 0, self._inputs, k, n)),
                 exponents=np.empty((steps, cotangents.exponent.size), np.int64),
             )
-            self._problem.retreat(run, segment.tape, cotangents, none, start, stop, taps)
+            self._recurrence.retreat(run, segment.tape, cotangents, none, start, stop, taps)
             ticker(steps * (members.stop - members.start))
             if self._nodes:
                 self._hand_out(members, start, taps.nodes, taps.exponents)
@@ -158,4 +158,4 @@ class _Sweep:
         m, k = members.stop - members.start, self._columns.shape[1]
         if values.shape[0]:
             powers = exponents.reshape(len(exponents), *values.shape[2:])
-            self._consume(Kept(members, first, values[:, :, :k, :m], powers[:, :k, :m]))
+            self._consume(Handed(members, first, values[:, :, :k, :m], powers[:, :k, :m]))

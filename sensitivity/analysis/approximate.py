@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from integrators.fields.activations import ACTIVATIONS
 from integrators.naming import shown
+from integrators.run.recurrence import Recurrence
 from integrators.validation import as_array, as_count
 from integrators.values import ByValue
-from sensitivity.recurrences.cell import CellRecurrence
 
 __all__ = ["Agreement", "agreement", "rflo_gradient", "truncated_gradient"]
 
@@ -58,9 +58,9 @@ def agreement(approximate: ArrayLike, exact: ArrayLike) -> Agreement:
     return Agreement(angle, sizes[0] / sizes[1])
 
 
-def _of_every_state(run: CellRecurrence, cotangents: ArrayLike) -> Float:
+def _of_every_state(run: Recurrence, cotangents: ArrayLike) -> Float:
     """∂C/∂s_i, checked, shape (*batch, N + 1, D)."""
-    if not isinstance(run, CellRecurrence):
+    if not isinstance(run, Recurrence) or run.cell is None:
         raise TypeError(f"run must be an unrolled cell, unroll(cell, inputs=…), got {shown(run)}.")
     given = as_array(cotangents, "cotangents", len(run.shape) + 2)
     wanted = (*run.shape, run.n_steps + 1, run.cell.dim)
@@ -69,21 +69,21 @@ def _of_every_state(run: CellRecurrence, cotangents: ArrayLike) -> Float:
     return given
 
 
-def truncated_gradient(run: CellRecurrence, cotangents: ArrayLike, window: int) -> Float:
+def truncated_gradient(run: Recurrence, cotangents: ArrayLike, window: int) -> Float:
     """Backpropagation truncated at every `window` steps: ∂C/∂θ with the state taken as constant there.
 
     Parameters
     ----------
-    run : CellRecurrence
+    run : Recurrence
     cotangents : array_like, shape (*lanes, N + 1, D)
-        ∂C/∂s_i, as for `CellRecurrence.backpropagate`.
+        ∂C/∂s_i, as for `Recurrence.backpropagate`.
     window : int
         Steps of a piece; window ≥ N gives the exact gradient.
 
     Returns
     -------
     ndarray, shape (F,)
-        By the free parameters, as `CellRecurrence.backpropagate`.
+        By the free parameters, as `Recurrence.backpropagate`.
 
     Raises
     ------
@@ -108,12 +108,12 @@ def truncated_gradient(run: CellRecurrence, cotangents: ArrayLike, window: int) 
     return total
 
 
-def rflo_gradient(run: CellRecurrence, cotangents: ArrayLike) -> Float:
+def rflo_gradient(run: Recurrence, cotangents: ArrayLike) -> Float:
     """Murray's local rule for the leaky cell: ∂C/∂θ with (1 − 1/τ) I in place of every one-step Jacobian.
 
     Parameters
     ----------
-    run : CellRecurrence
+    run : Recurrence
         Of a "leaky" cell.
     cotangents : array_like, shape (*lanes, N + 1, D)
         ∂C/∂h_i. Murray feeds errors back by a fixed random matrix B; hand over B e_i for that.
@@ -131,9 +131,9 @@ def rflo_gradient(run: CellRecurrence, cotangents: ArrayLike) -> Float:
     given, cell = _of_every_state(run, cotangents), run.cell
     if cell.kind.name != "leaky" or cell.plan.layers > 1:
         raise ValueError(f"run is of {cell!r}, and RFLO is defined for the leaky cell with one layer.")
-    given = given.reshape(run.problem.n_lanes, -1, cell.dim)
+    given = given.reshape(run.members, -1, cell.dim)
     states = run.states().reshape(given.shape)
-    x, h = run.drive(), run.problem.steps[:, None]
+    x, h = run.drive(), run.steps[:, None]
     p = cell.parameters
     before = states[:, :-1]
     a = before @ p["W"].T + p["b"] + (x @ p["V"].T if cell.n_inputs else 0.0)

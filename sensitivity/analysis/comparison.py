@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.blocks import one_blas_thread, progress_bar
-from integrators.run.problem import TrajectoryOverflow
+from integrators.engine.column_scale import Scaled
+from integrators.run.overflow import TrajectoryOverflow
+from integrators.run.recurrence import Recurrence
 from integrators.validation import as_count
 from integrators.values import ByValue
-from sensitivity.recurrences.recurrence import Recurrence, Scaled
 
 from .growth import growth_exponents
 from .profile import gradient_profile

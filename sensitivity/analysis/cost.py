@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from integrators.cells.cell import Cell
 from integrators.fields.neural import NeuralField
-from integrators.run.cell_problem import CellProblem
-from integrators.run.problem import Problem
+from integrators.run.recurrence import Recurrence
 
 __all__ = [
     "ITERATIONS",
@@ -85,17 +85,18 @@ class Structure:
     sweeps: int
 
 
-def structure_of(problem: Problem) -> Structure | None:
+def structure_of(recurrence: Recurrence) -> Structure | None:
     """The structure of a cell or of a network's field; None for a field of which nothing is known."""
-    if isinstance(problem, CellProblem):
-        plan = problem.cell.plan
+    system = recurrence.system
+    if isinstance(system, Cell):
+        plan = system.plan
         own = plan.recurrent * plan.source + plan.second * (plan.recurrent if plan.tied else plan.hidden)
         above = (plan.layers - 1) * (plan.input_to - plan.input_from)
         pointwise = plan.first + plan.second + len(plan.out_pairs) + len(plan.hidden_pairs)
         products = plan.layers * own + above
-        return Structure(problem.cell.d, products, plan.layers * pointwise, SWEEPS_OF_A_CELL)
-    if isinstance(problem.field, NeuralField):
-        return Structure(problem.field.dim, 1.0, 0.5, SWEEPS_OF_A_FIELD)
+        return Structure(system.d, products, plan.layers * pointwise, SWEEPS_OF_A_CELL)
+    if isinstance(system, NeuralField):
+        return Structure(system.dim, 1.0, 0.5, SWEEPS_OF_A_FIELD)
     return None
 
 
@@ -121,7 +122,7 @@ def iterations_that_pay(structure: Structure, steps: int, width: int, group: int
     return full * group / (CALL + steps * (entries * SWEEP_ENTRY + point))
 
 
-def expected_iterations(problem: Problem, k: int) -> float:
+def expected_iterations(recurrence: Recurrence, k: int) -> float:
     """Iterations that a recurrence of this kind takes for its k largest values."""
-    one = ITERATIONS.get(problem.cell.kind.name, USUAL) if isinstance(problem, CellProblem) else USUAL
+    one = USUAL if recurrence.cell is None else ITERATIONS.get(recurrence.cell.kind.name, USUAL)
     return one if k == 1 else 2.0 * (one + 2.0 * (k - 1))

@@ -25,8 +25,8 @@ from scipy.linalg import solve_triangular
 from integrators.codegen.orthogonalise import BARRED, DEPENDENT, FRESH, orthogonalise
 from integrators.codegen.threads import interruptible
 from integrators.engine.blocks import one_blas_thread
-from sensitivity.recurrences.cells.block import BlockWalk
-from sensitivity.recurrences.recurrence import Recurrence
+from integrators.run.recurrence import Recurrence
+from integrators.run.walk import BlockWalk
 
 __all__ = ["DEPENDENT", "Factors", "factor_product", "panel_length"]
 
@@ -103,14 +103,14 @@ def factor_product(
     intervals = recurrence.qr_interval
 
     def follow(block: BlockWalk) -> None:
-        walk = _Walk(block, columns, factors, intervals[block.lanes])
+        walk = _Walk(block, columns, factors, intervals[block.members])
         start = 0
         for stop in panels:
             walk.panel(start, stop)
             if stop == revive_at:
                 walk.revive()
             start = stop
-        last[block.lanes] = walk.frame
+        last[block.members] = walk.frame
 
     with one_blas_thread():
         lost = recurrence.walk(columns, follow, rows=rows)
@@ -123,10 +123,10 @@ class _Walk:
 
     def __init__(self, block: BlockWalk, columns: Float, factors: Factors, safe: Counts) -> None:
         self.block, self.factors = block, factors
-        n, k = block.members, columns.shape[1]
+        n, k = block.count, columns.shape[1]
         self.frame = np.broadcast_to(columns, (n, *columns.shape)).copy()
         self.state = np.zeros((n, k), np.int64)
-        self.first = block.lanes.start
+        self.first = block.members.start
         self.safe = safe
         self.levels = np.full(n, -1)
         double = block.eps < 1e-10
@@ -142,7 +142,7 @@ class _Walk:
         levels = np.minimum(self.levels, _halvings(length))
         mark, frame, state = self.block.mark(), self.frame, self.state
         self.frame, self.state = frame.copy(), state.copy()
-        pending = np.ones(self.block.members, bool)
+        pending = np.ones(self.block.count, bool)
         while True:
             level = int(levels[pending].min())
             chosen = np.flatnonzero(pending & (levels == level))
@@ -160,7 +160,7 @@ class _Walk:
         self, start: int, stop: int, level: int, frame: Float, state: Counts, chosen: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], Float, Counts, Float]:
         """A panel in 2^level segments: the lanes that got through, frames, states and worst errors."""
-        worst = np.zeros(self.block.members)
+        worst = np.zeros(self.block.count)
         self.factors.begin(self.first + chosen)
         self.block.replace(frame)
         length, pieces = stop - start, 1 << level

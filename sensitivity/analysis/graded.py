@@ -15,11 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from integrators.engine.blocks import Ticker, one_blas_thread, run_blocks
 from integrators.fields.field import Field
-from integrators.run.problem import Inputs
+from integrators.run.inputs import Inputs
+from integrators.run.recurrence import Recurrence
 from integrators.schemes.table import Scheme
 from integrators.validation import as_count
 from sensitivity.recurrences.arguments import as_recurrence
-from sensitivity.recurrences.recurrence import Recurrence
 
 from .factoring import factor_product, panel_length
 from .growth import Stops

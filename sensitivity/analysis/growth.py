@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators.fields.field import Field
-from integrators.run.problem import Inputs
+from integrators.run.inputs import Inputs
+from integrators.run.recurrence import Recurrence
 from integrators.schemes.table import Scheme
 from integrators.validation import as_count
 from integrators.values import ByValue
 from sensitivity.recurrences.arguments import as_recurrence
-from sensitivity.recurrences.recurrence import Recurrence
 
 from .factoring import DEPENDENT, factor_product, panel_length
 

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from integrators.fields.field import Field
-from integrators.run.problem import Inputs
+from integrators.run.inputs import Inputs
+from integrators.run.recurrence import OdeRecurrence, Recurrence
 from integrators.schemes.table import Scheme
 from integrators.validation import as_count
 from sensitivity.recurrences.arguments import as_recurrence
 from sensitivity.recurrences.field_first import needs_field
-from sensitivity.recurrences.ode import OdeRecurrence
-from sensitivity.recurrences.recurrence import Recurrence
 
 from .lapack import svd
 from .singular import (

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.blocks import one_blas_thread
+from integrators.engine.column_scale import Scaled
 from integrators.values import ByValue
-from sensitivity.recurrences.recurrence import Linearised, Scaled
 
 from .lapack import svd
 
@@ -28,6 +29,27 @@ Float = NDArray[np.float64]
 START_SHARE = 1e-3
 # Round-off of two sweeps along one trajectory stays far below this, what underflow loses does not.
 ADJOINT_ERROR = 1e-6
+
+
+class Linearised(Protocol):
+    """J = ∂s_N/∂s_0 as an operator, with columns of its own for every batch member."""
+
+    @property
+    def overflowed(self) -> NDArray[np.bool_]:
+        """Batch members whose trajectory left the range of float64."""
+        ...
+
+    def pushforward(self, columns: Float) -> Scaled:
+        """J V for V of shape (members, D, k)."""
+        ...
+
+    def pullback(self, cotangents: Float) -> Scaled:
+        """Jᵀ Λ for Λ of shape (members, D, k)."""
+        ...
+
+    def start_vector(self, vector: Float) -> Float:
+        """A (D,) vector turned towards what J amplifies most, where that is known beforehand."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +159,7 @@ def golub_kahan_lanczos(
     right_out = [] if known is None else list(known.right.transpose(2, 0, 1))
     limit = min(n_rows, n_columns) - len(left_out)
     allowed = limit if max_iterations is None else min(max_iterations, limit)
-    found = _Found(~linearised.lost, n_rows, n_columns, k, tol)
+    found = _Found(~linearised.overflowed, n_rows, n_columns, k, tol)
     v = np.broadcast_to(_start(linearised, size, len(left_out))[columns], (lanes, n_columns))
     V, U = [_unit(_orthogonal(v, right_out))[0]], []
     alphas: list[Float] = []
@@ -166,7 +188,7 @@ def golub_kahan_lanczos(
                 found.look(alphas, betas, U, V, whole=done == limit)
             V.append(v)
             tick()
-    converged = ~(found.open | found.given_up | linearised.lost)
+    converged = ~(found.open | found.given_up | linearised.overflowed)
     exponent = np.zeros(lanes, np.int64) if operator.exponent is None else operator.exponent
     return SingularTriplets(found.values, exponent, found.left, found.right, found.error, converged, len(U))
 
@@ -179,8 +201,8 @@ def _start(linearised: Linearised, size: int, seed: int) -> Float:
     vector alone takes 4 and 9.
     """
     vector = np.random.default_rng(seed).normal(size=size)
-    leaning = linearised.leaning(vector)
-    return leaning / np.linalg.norm(leaning) + START_SHARE * vector / np.linalg.norm(vector)
+    turned = linearised.start_vector(vector)
+    return turned / np.linalg.norm(turned) + START_SHARE * vector / np.linalg.norm(vector)
 
 
 def repeated_triplets(

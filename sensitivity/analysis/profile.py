@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from integrators.engine.column_scale import Scaled
 from integrators.fields.field import Field
 from integrators.run.checkpoint import MEMORY_BYTES
-from integrators.run.problem import Inputs
-from integrators.run.sweeps import Kept, input_cotangents, node_cotangents
+from integrators.run.inputs import Inputs
+from integrators.run.recurrence import Recurrence
+from integrators.run.sweeps import Handed, input_cotangents, node_cotangents
 from integrators.schemes.table import Scheme
 from integrators.validation import as_vector
 from integrators.values import ByValue
 from sensitivity.bounds import Bound, applicable, log_majorant
 from sensitivity.recurrences.arguments import as_recurrence
-from sensitivity.recurrences.ode import OdeRecurrence
-from sensitivity.recurrences.recurrence import Recurrence, Scaled
 
 from .singular import block_slice
 from .stacks import spectral_norms
@@ -189,49 +189,49 @@ def gradient_profile(
     recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
     )
-    if not isinstance(recurrence, OdeRecurrence):
+    if not isinstance(recurrence, Recurrence):
         raise TypeError(f"profiles are made of fields and cells, and {type(recurrence).__name__} is neither.")
-    problem, d = recurrence.problem, recurrence.problem.field.dim
+    d, is_field = recurrence.system.dim, recurrence.cell is None
     part = _rows(recurrence, block)
     unit = np.eye(d)[:, part]
     columns = unit if cotangent is None else unit @ as_vector(cotangent, "cotangent", unit.shape[1])[:, None]
     rows = slice(None) if of == "inputs" else part
-    index = _index(at, 1 if of == "inputs" else 0, problem.n_steps)
+    index = _index(at, 1 if of == "inputs" else 0, recurrence.n_steps)
     mantissa, exponent = (
-        np.empty((problem.n_lanes, index.size)),
-        np.zeros((problem.n_lanes, index.size), np.int64),
+        np.empty((recurrence.members, index.size)),
+        np.zeros((recurrence.members, index.size), np.int64),
     )
 
-    def consume(kept: Kept) -> None:
+    def consume(kept: Handed) -> None:
         entries = slice(*np.searchsorted(index, (kept.first, kept.first + len(kept.values))))
         here = index[entries] - kept.first
         values = kept.values[here][:, rows] if len(here) < len(kept.values) else kept.values[:, rows]
         columns_of_lanes = values.transpose(3, 0, 1, 2)
         powers = kept.exponents[here].transpose(2, 0, 1)
         norms, powers = spectral_norms(Scaled.of(columns_of_lanes, powers))
-        mantissa[kept.lanes, entries], exponent[kept.lanes, entries] = norms, powers
+        mantissa[kept.members, entries], exponent[kept.members, entries] = norms, powers
 
     sweep = input_cotangents if of == "inputs" else node_cotangents
-    lost = sweep(problem, columns, consume, memory_bytes=memory_bytes, threads=threads, progress=progress)
-    recurrence.check_lost(lost, mantissa)
+    lost = sweep(recurrence, columns, consume, memory_bytes=memory_bytes)
+    recurrence.check_overflow(lost, mantissa)
     with np.errstate(over="ignore", under="ignore"):
         norms = np.ldexp(mantissa, exponent)
     with np.errstate(divide="ignore"):
         log_norms = np.asarray(np.log(mantissa) + math.log(2.0) * exponent, dtype=np.float64)
-    shape = (*problem.shape, index.size)
-    last = "y" if problem.field is field else recurrence.default_block if block is None else block
+    shape = (*recurrence.shape, index.size)
+    last = "y" if is_field else recurrence.default_block if block is None else block
     last = {"state": "s"}.get(last, last)
     below = "∂x_i" if of == "inputs" else f"∂{last}_i"
     return GradientProfile(
         norms.reshape(shape),
         log_norms.reshape(shape),
         index,
-        problem.steps.reshape(problem.shape),
-        problem.n_steps,
+        recurrence.steps.reshape(recurrence.shape),
+        recurrence.n_steps,
         f"‖∂{last}_N/{below}‖" if cotangent is None else f"‖∂C/{below}‖",
-        problem.field,
-        problem.scheme,
-        None if of == "inputs" or problem.field is not field else _bound(recurrence),
+        recurrence.system,
+        recurrence.scheme,
+        None if of == "inputs" or not is_field else _bound(recurrence),
         1.0 if cotangent is None else float(np.linalg.norm(columns)),
     )
 
@@ -251,19 +251,18 @@ def _index(at: ArrayLike | None, first: int, last: int) -> NDArray[np.int64]:
     return index.astype(np.int64)
 
 
-def _rows(recurrence: OdeRecurrence, block: str | None) -> slice:
+def _rows(recurrence: Recurrence, block: str | None) -> slice:
     """Rows of the first half of the state, y or all there is, that belong to a block."""
     part = block_slice(recurrence, block)
-    if part.stop > recurrence.problem.field.dim:
+    if part.stop > recurrence.system.dim:
         raise ValueError(
             f"block={block!r}: profiles of second-order systems are of 'position', at fixed p_i."
         )
     return part
 
 
-def _bound(recurrence: OdeRecurrence) -> Bound | None:
+def _bound(recurrence: Recurrence) -> Bound | None:
     """The theorem that bounds ‖∂y_N/∂y_0‖ of the recursion itself."""
-    problem = recurrence.problem
-    steps = problem.steps.reshape(problem.shape)
-    found = applicable(problem.field, problem.scheme, steps, problem.n_steps, of=("recursion",))
+    steps = recurrence.steps.reshape(recurrence.shape)
+    found = applicable(recurrence.system, recurrence.scheme, steps, recurrence.n_steps, of=("recursion",))
     return next((bound for bound in found if bound.side == "upper"), None)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from integrators.codegen.threads import thread_count
 from integrators.engine.blocks import POOL_SECONDS, Ticker, run_blocks
-from integrators.engine.column_scale import common_exponent
+from integrators.engine.column_scale import Scaled, common_exponent
+from integrators.run.recurrence import Recurrence
 from integrators.validation import as_number
-from sensitivity.recurrences.recurrence import Recurrence, Scaled
 
 from .cost import expected_iterations, iterations_that_pay, structure_of
 from .lanczos import SingularTriplets, repeated_triplets
@@ -218,13 +218,12 @@ def leading(
 
 def _iterations(recurrence: Recurrence, width: int, k: int, group: int) -> int:
     """Lanczos iterations that are worth a try; 0 where the full product is the better way from the start."""
-    problem: Any = getattr(recurrence, "problem", None)
-    structure = structure_of(problem) if problem is not None else None
-    if problem is None or structure is None:
+    structure = structure_of(recurrence)
+    if structure is None:
         return max(k, 10, width // 8)
-    steps = recurrence.linearised_bytes // (8 * problem.field.dim)
+    steps = recurrence.linearised_bytes // (8 * recurrence.system.dim)
     most = iterations_that_pay(structure, steps, width, group)
-    return max(k + 1, int(most)) if most > expected_iterations(problem, k) + 1.0 else 0
+    return max(k + 1, int(most)) if most > expected_iterations(recurrence, k) + 1.0 else 0
 
 
 def _groups(lanes: int, lane_bytes: int, threads: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.blocks import one_blas_thread
-from sensitivity.recurrences.recurrence import Scaled
+from integrators.engine.column_scale import Scaled
 
 from .lanczos import SingularTriplets, golub_kahan_lanczos
 
@@ -30,7 +30,7 @@ class _Stack(NamedTuple):
     matrices: Float
 
     @property
-    def lost(self) -> NDArray[np.bool_]:
+    def overflowed(self) -> NDArray[np.bool_]:
         return np.zeros(len(self.matrices), bool)
 
     def pushforward(self, columns: Float) -> Scaled:
@@ -39,7 +39,7 @@ class _Stack(NamedTuple):
     def pullback(self, cotangents: Float) -> Scaled:
         return Scaled(self.matrices.swapaxes(-1, -2) @ cotangents, np.zeros(len(cotangents), np.int64))
 
-    def leaning(self, vector: Float) -> Float:
+    def start_vector(self, vector: Float) -> Float:
         return vector
 
 

@@ -12,7 +12,9 @@ from integrators.engine.drivers import KEEP, Run
 from integrators.engine.program import Program
 from integrators.fields.field import Field, as_field
 from integrators.fields.neural import NeuralField
-from integrators.run.problem import Inputs, Problem
+from integrators.run.forward import forward
+from integrators.run.inputs import Inputs
+from integrators.run.recurrence import OdeRecurrence, Recurrence
 from integrators.schemes.table import Scheme
 from sensitivity.recurrences.field_first import needs_field
 
@@ -80,24 +82,23 @@ def log_aposteriori(
     local: Slope = "norm",
 ) -> Float:
     """Natural logarithm of `aposteriori`, which does not overflow with N."""
-    problem = _problem(field, scheme, step, n_steps, y0, p0, inputs, local)
-    values = np.empty(problem.n_lanes)
-
-    program = problem.program(close=False)
+    recurrence = _recurrence(field, scheme, step, n_steps, y0, p0, inputs, local)
+    values = np.empty(recurrence.members)
+    program = recurrence.program(close=False)
 
     def keep(members: slice, run: Run, tape: Float, *_: object) -> None:
-        slopes = _slopes(problem, run, tape, local)
+        slopes = _slopes(recurrence, run, tape, local)
         values[members] = _log_growth(program, run.step, slopes)[: members.stop - members.start]
 
     with np.errstate(over="ignore", invalid="ignore"):
-        problem.forward(close=False, keep=keep, tape=KEEP, progress=False)
+        forward(recurrence, close=False, keep=keep, tape=KEEP)
     values[np.isnan(values)] = np.inf  # the recursion itself left float64
     # One more rounding a kick than the majorant's own: that of λ_k.
-    slack = relative_slack(problem.scheme, problem.n_steps, field.dim)
-    found = np.maximum(log_upward(values.reshape(problem.shape), slack), 0.0)  # s_N ≥ s_0 = 1
+    slack = relative_slack(recurrence.scheme, recurrence.n_steps, field.dim)
+    found = np.maximum(log_upward(values.reshape(recurrence.shape), slack), 0.0)  # s_N ≥ s_0 = 1
     if field.lipschitz is None or not math.isfinite(field.lipschitz):
         return found[()]
-    return np.minimum(found, log_majorant(field, problem.scheme, step, n_steps))[()]
+    return np.minimum(found, log_majorant(field, scheme, step, n_steps))[()]
 
 
 @needs_field
@@ -113,19 +114,19 @@ def local_lipschitz(
     local: Slope = "norm",
 ) -> Float:
     """The slopes λ_k of theorem F, in the order of the kicks that act on y_N: shape (kicks,)."""
-    problem = _problem(field, scheme, step, n_steps, y0, p0, inputs, local)
-    if problem.n_lanes != 1 or problem.shape:
-        raise ValueError(f"local_lipschitz takes one step size, got an array of shape {problem.shape}.")
+    recurrence = _recurrence(field, scheme, step, n_steps, y0, p0, inputs, local)
+    if recurrence.shape:
+        raise ValueError(f"local_lipschitz takes one step size, got an array of shape {recurrence.shape}.")
     found: list[Float] = []
 
     def keep(members: slice, run: Run, tape: Float, *_: object) -> None:
-        found.append(_slopes(problem, run, tape, local)[:, 0])
+        found.append(_slopes(recurrence, run, tape, local)[:, 0])
 
-    problem.forward(close=False, keep=keep, tape=KEEP, progress=False)
+    forward(recurrence, close=False, keep=keep, tape=KEEP)
     return found[0]
 
 
-def _problem(
+def _recurrence(
     field: Field,
     scheme: str | Scheme,
     step: ArrayLike,
@@ -134,25 +135,25 @@ def _problem(
     p0: ArrayLike | None,
     inputs: Inputs,
     local: Slope,
-) -> Problem:
+) -> Recurrence:
     """The arguments, checked."""
     if not isinstance(local, str) or local not in _LOCAL:
         raise ValueError(f"local {local!r} is not known; it is {' or '.join(map(repr, _LOCAL))}.")
     if local == "slope" and not isinstance(as_field(field), NeuralField):
         raise ValueError(f"local='slope' needs a NeuralField, got {field.name!r}; take local='norm'.")
-    return Problem(field, scheme, step, n_steps, y0, p0, inputs)
+    return OdeRecurrence(field, scheme, step, n_steps, y0, p0, inputs, progress=False)
 
 
-def _slopes(problem: Problem, run: Run, tape: Float, local: Slope) -> Float:
+def _slopes(recurrence: Recurrence, run: Run, tape: Float, local: Slope) -> Float:
     """λ at every kick of a block: shape (kicks, lanes)."""
-    used = problem.program(close=False).evaluated
+    used = recurrence.program(close=False).evaluated
     kicks, d, lanes = int(np.count_nonzero(used)), tape.shape[1], tape.shape[2]
     y = np.ascontiguousarray(tape[used].transpose(1, 0, 2)).reshape(d, kicks * lanes)
-    x = np.zeros((problem.field.n_inputs, kicks * lanes))
+    x = np.zeros((recurrence.system.n_inputs, kicks * lanes))
     if run.rows.size:
         drive = run.inputs[run.rows[: used.size][used]]  # (kicks, n_inputs, 1 or lanes)
         x[:] = np.broadcast_to(drive.transpose(1, 0, 2), (len(x), kicks, lanes)).reshape(x.shape)
-    return _LOCAL[local](problem.field, y, x).reshape(kicks, lanes)
+    return _LOCAL[local](recurrence.system, y, x).reshape(kicks, lanes)
 
 
 def _by_norm(field: Field, y: Float, x: Float) -> Float:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators.fields.field import Field, as_field
-from integrators.run.problem import Inputs
+from integrators.run.inputs import Inputs
 from integrators.schemes.table import Scheme, get_scheme
 from integrators.validation import as_count, as_steps, as_vector
 from sensitivity.recurrences.field_first import needs_field

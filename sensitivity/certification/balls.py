@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from integrators.engine.program import Program
 from integrators.fields.neural import NeuralField
-from integrators.run.problem import Problem
+from integrators.run.recurrence import Recurrence
 
 __all__ = ["ACTIVATIONS", "Undecided", "ball_jacobian", "matrix", "precision"]
 
@@ -136,12 +136,12 @@ class _State:
                 raise Undecided("a ball grew without limit")
 
 
-def ball_jacobian(problem: Problem, block: str) -> arb_mat:
+def ball_jacobian(recurrence: Recurrence, block: str) -> arb_mat:
     """Enclosure of ∂y_N/∂y_0 (block "position") or ∂(y_N, p_N)/∂(y_0, p_0) ("phase"), at the set precision.
 
     Parameters
     ----------
-    problem : Problem
+    recurrence : Recurrence
         With a `NeuralField` and one step size.
     block : {"position", "phase"}
 
@@ -150,23 +150,28 @@ def ball_jacobian(problem: Problem, block: str) -> arb_mat:
     Undecided
         If the precision does not decide the sign of a pre-activation of relu, or not a digit of the state.
     """
-    assert isinstance(problem.field, NeuralField)
-    d, phase = problem.field.dim, block == "phase"
+    assert isinstance(recurrence.system, NeuralField)
+    d, phase = recurrence.system.dim, block == "phase"
     columns = 2 * d if phase else d
     unit = np.eye(2 * d, columns)
-    state = _State(matrix(problem.y0), matrix(problem.p0), matrix(unit[:d]), matrix(unit[d:]))
-    _play(problem, _BallField(problem.field), state, phase)
+    y, p = recurrence.initial_value
+    state = _State(matrix(y), matrix(p), matrix(unit[:d]), matrix(unit[d:]))
+    _play(recurrence, _BallField(recurrence.system), state, phase)
     if not phase:
         return state.dy
     return arb_mat(2 * d, columns, [*state.dy.entries(), *state.dp.entries()])
 
 
-def _play(problem: Problem, field: _BallField, state: _State, close: bool) -> None:
+def _play(recurrence: Recurrence, field: _BallField, state: _State, close: bool) -> None:
     """The operations of the run, with the exact sum of the weights of kicks at one place."""
-    scheme = problem.scheme
+    scheme = recurrence.scheme
     a, b = (np.array([Fraction(float(w)) for w in part]) for part in (scheme.drift, scheme.kick))
-    program = Program.unrolled(scheme.form, a, b, problem.n_steps, close)
-    run, h, step = problem.run(np.array([0]), problem.program(close)), arb(float(problem.steps[0])), 0
+    program = Program.unrolled(scheme.form, a, b, recurrence.n_steps, close)
+    run, h, step = (
+        recurrence.driver_run(np.array([0]), recurrence.program(close)),
+        arb(float(recurrence.steps[0])),
+        0,
+    )
     for stage, weight, _, entry, of_step in program:
         c = arb(fmpq(weight.numerator, weight.denominator)) * h
         if of_step > step:

@@ -12,14 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from integrators.fields.field import Field
 from integrators.fields.neural import NeuralField
-from integrators.run.problem import Inputs, Problem, TrajectoryOverflow
+from integrators.run.inputs import Inputs
+from integrators.run.overflow import TrajectoryOverflow
+from integrators.run.recurrence import OdeRecurrence, Recurrence
 from integrators.schemes.table import Scheme
 from integrators.validation import as_count, as_number, as_steps
 from integrators.values import ByValue, equal
 from sensitivity import bounds
 from sensitivity.analysis.jacobians import Block, scaled_jacobian
 from sensitivity.recurrences.field_first import needs_field
-from sensitivity.recurrences.ode import OdeRecurrence
 
 from .checked import CheckedBound, Side, checked
 from .dump import dumped, loaded
@@ -195,7 +196,7 @@ def certify(
     while bits <= max_precision:
         with precision(bits):
             try:
-                balls = ball_jacobian(recurrence.problem, block)
+                balls = ball_jacobian(recurrence, block)
                 largest, smallest = singular_values(balls, width)
                 if _narrow(largest, width):
                     return _certificate(recurrence, block, balls, largest, smallest, bits)
@@ -225,7 +226,7 @@ def _recurrence(
     p0: ArrayLike | None,
     inputs: Inputs,
     block: str,
-) -> OdeRecurrence:
+) -> Recurrence:
     if not isinstance(field, NeuralField):
         raise TypeError(
             f"certify needs a NeuralField as field, whose activation is known exactly; got "
@@ -235,7 +236,7 @@ def _recurrence(
     if steps.ndim != 0:
         raise ValueError(f"certify takes one step size, got an array of shape {steps.shape}.")
     recurrence = OdeRecurrence(field, scheme, step, n_steps, y0, p0, inputs, progress=False)
-    allowed = ("position",) if recurrence.problem.first_order else ("position", "phase")
+    allowed = ("position",) if recurrence.first_order else ("position", "phase")
     if block not in allowed:
         raise ValueError(f"block {block!r} is not known here; it is {' or '.join(map(repr, allowed))}.")
     return recurrence
@@ -246,14 +247,13 @@ def _narrow(ball: arb, width: float) -> bool:
 
 
 def _certificate(
-    recurrence: OdeRecurrence, block: Block, balls: arb_mat, largest: arb, smallest: arb, bits: int
+    recurrence: Recurrence, block: Block, balls: arb_mat, largest: arb, smallest: arb, bits: int
 ) -> Certificate:
     from flint import arb
 
     from .roundoff import stated_log_error
     from .spectrum import scaled_midpoints
 
-    problem = recurrence.problem
     mid, exponent = scaled_midpoints(balls)
     unit = arb(2) ** (-exponent)
     offsets = [entry * unit - arb(float(v)) for entry, v in zip(balls.entries(), mid.ravel(), strict=True)]
@@ -267,12 +267,14 @@ def _certificate(
         log_norm=log_interval(largest), log_smallest=log_interval(smallest),
         width=upper((largest.upper() - low) / low) if low > 0 else 0.0,
         bounds=(), precision=bits, float64=float64, log_error=log_error,
-        log_stated_error=stated_log_error(problem, block) if log_error[1] < math.inf else math.inf,
+        log_stated_error=stated_log_error(recurrence, block) if log_error[1] < math.inf else math.inf,
     )  # fmt: skip
-    return replace(certificate, bounds=tuple(certificate.check(*row) for row in _applicable(problem, block)))
+    return replace(
+        certificate, bounds=tuple(certificate.check(*row) for row in _applicable(recurrence, block))
+    )
 
 
-def _float64(recurrence: OdeRecurrence, block: Block, balls: arb_mat) -> tuple[Float, tuple[float, float]]:
+def _float64(recurrence: Recurrence, block: Block, balls: arb_mat) -> tuple[Float, tuple[float, float]]:
     """The float64 Jacobian, and an enclosure of the logarithm of its error."""
     from flint import arb
 
@@ -286,14 +288,19 @@ def _float64(recurrence: OdeRecurrence, block: Block, balls: arb_mat) -> tuple[F
     return computed.unscaled(), log_interval(error)
 
 
-def _applicable(problem: Problem, block: Block) -> list[tuple[float, str, Side]]:
+def _applicable(recurrence: Recurrence, block: Block) -> list[tuple[float, str, Side]]:
     """(logarithm, name, side) of every bound on the recursion that holds for this case."""
-    field, scheme, step, n = problem.field, problem.scheme, float(problem.steps[0]), problem.n_steps
+    field, scheme, step, n = (
+        recurrence.system,
+        recurrence.scheme,
+        float(recurrence.steps[0]),
+        recurrence.n_steps,
+    )
     if block == "phase":
         value = float(bounds.majorant(field, scheme, step, n, block="phase"))
         log = float(bounds.log_majorant(field, scheme, step, n, block="phase"))
         return [(_log_of(value, "upper", log), "majorant", "upper")]
-    found = bounds.applicable(field, scheme, step, n, problem.y0, problem.p0, of=("recursion",))
+    found = bounds.applicable(field, scheme, step, n, *recurrence.initial_value, of=("recursion",))
     return [(_log_of(float(b.value), b.side, float(b.log_value)), b.name, b.side) for b in found]
 
 

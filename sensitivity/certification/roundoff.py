@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.fields.neural import NeuralField
-from integrators.run.problem import Problem
+from integrators.run.recurrence import Recurrence
 
 __all__ = ["CURVATURE", "stated_log_error"]
 
@@ -72,10 +72,10 @@ class _Linear:
         return matrix
 
 
-def _stages(problem: Problem, close: bool) -> Iterator[_Stage]:
+def _stages(recurrence: Recurrence, close: bool) -> Iterator[_Stage]:
     """Elementary stages of the run, in the order of the compiled drivers."""
-    program = problem.program(close)
-    run, h = problem.run(np.array([0]), program), float(problem.steps[0])
+    program = recurrence.program(close)
+    run, h = recurrence.driver_run(np.array([0]), program), float(recurrence.steps[0])
     for stage, weight, _, entry, _ in program:
         if stage == "drift":
             yield _Stage(drift=weight * h)
@@ -84,21 +84,21 @@ def _stages(problem: Problem, close: bool) -> Iterator[_Stage]:
         yield _Stage(weight * h if stage == "explicit" else 0.0, weight * h, x)
 
 
-def stated_log_error(problem: Problem, block: str) -> float:
+def stated_log_error(recurrence: Recurrence, block: str) -> float:
     """Natural logarithm of the stated bound on ‖J_float64 − J‖_F; inf where float64 has lost every digit.
 
     Parameters
     ----------
-    problem : Problem
+    recurrence : Recurrence
         With a `NeuralField` and one step size.
     block : {"position", "phase"}
     """
-    field = problem.field
+    field = recurrence.system
     assert isinstance(field, NeuralField)
-    d, first_order, phase = field.dim, problem.first_order, block == "phase"
+    d, first_order, phase = field.dim, recurrence.first_order, block == "phase"
     size = d if first_order else 2 * d
     frozen = field.constant_jacobian  # the tangents do not see the state: its errors do not matter
-    y, p = (np.zeros(d), np.zeros(d)) if frozen else (problem.y0.copy(), problem.p0.copy())
+    y, p = (np.zeros(d), np.zeros(d)) if frozen else recurrence.initial_value
     T = np.eye(size, size if phase else d)
     Q, exponent, count = np.zeros((size, size)), 0, 0
     target = slice(0, d) if first_order else slice(d, 2 * d)
@@ -107,7 +107,7 @@ def stated_log_error(problem: Problem, block: str) -> float:
     terms = d + field.n_inputs + 2
     errors: list[float] = []
     slopes: list[Float] = []  # with the stages they give the factors again, in a d-th of the memory
-    stages = list(_stages(problem, phase))
+    stages = list(_stages(recurrence, phase))
     linear = _Linear(field.W, target, size)
     with np.errstate(all="ignore"):
         for stage in stages:

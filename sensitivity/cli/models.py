@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from sensitivity.recurrences.cell import CellRecurrence
+    from integrators.run.recurrence import Recurrence
 
 __all__ = ["Asked", "hyperparameters", "inputs_for", "named_cell", "table"]
 
@@ -25,13 +25,13 @@ class Asked:
 
     Attributes
     ----------
-    recurrence : CellRecurrence
+    recurrence : Recurrence
     steps : ndarray, shape (n,)
     parameters : dict
         What was asked for, in words for JSON.
     """
 
-    def __init__(self, recurrence: CellRecurrence, steps: NDArray[np.float64], parameters: dict[str, Any]):
+    def __init__(self, recurrence: Recurrence, steps: NDArray[np.float64], parameters: dict[str, Any]):
         self.recurrence, self.steps, self.parameters = recurrence, steps, parameters
 
     def describe(self) -> str:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from integrators.fields.field import Field
-
-from .ode import OdeRecurrence
-from .recurrence import Recurrence
+from integrators.run.recurrence import OdeRecurrence, Recurrence
 
 __all__ = ["as_recurrence"]
 

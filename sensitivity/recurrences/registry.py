@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from integrators.cells.cell import Cell
 from integrators.naming import nearest, shown
+from integrators.run.recurrence import OdeRecurrence, Recurrence
 from integrators.validation import as_count
 
 from .cell import unroll
-from .ode import OdeRecurrence
 
 __all__ = [
     "HAMILTONIAN",
@@ -202,7 +202,7 @@ def make_recurrence(
     inputs: NDArray[np.float64] | None = None,
     scheme: str = "leapfrog",
     **options: Any,
-) -> OdeRecurrence:
+) -> Recurrence:
     """Any model by name at its published start, unrolled over N steps from the zero state.
 
     Parameters

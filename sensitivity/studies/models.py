@@ -19,6 +19,7 @@ from integrators.engine.program import Program
 from integrators.fields import textbook
 from integrators.fields.field import Field
 from integrators.fields.neural import NeuralField
+from integrators.run.recurrence import OdeRecurrence
 from integrators.schemes.table import get_scheme
 from sensitivity.analysis.cost import SWEEPS_OF_A_FIELD, USUAL
 from sensitivity.analysis.graded import log_singular_values
@@ -26,7 +27,6 @@ from sensitivity.analysis.growth import GrowthExponents, growth_exponents
 from sensitivity.analysis.jacobians import norm_and_exponent
 from sensitivity.analysis.profile import gradient_profile
 from sensitivity.bounds import log_majorant, no_vanishing
-from sensitivity.recurrences.ode import OdeRecurrence
 
 from . import recurrences
 

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.run.recurrence import Recurrence
 from sensitivity.analysis.cost import ITERATIONS, SWEEPS_OF_A_CELL, USUAL
 from sensitivity.analysis.graded import log_singular_values
 from sensitivity.analysis.growth import GrowthExponents, growth_exponents
 from sensitivity.analysis.jacobians import norm_and_exponent
 from sensitivity.analysis.profile import gradient_profile
-from sensitivity.recurrences.cell import CellRecurrence, unroll
+from sensitivity.recurrences.cell import unroll
 from sensitivity.recurrences.registry import MODELS, drawn_inputs, make
 
 __all__ = ["AXES_OF_CELLS", "MODELS", "CellCase", "build", "size"]
@@ -32,7 +33,7 @@ class CellCase:
     Cells without a step size have the same numbers in every lane.
     """
 
-    run: CellRecurrence
+    run: Recurrence
     steps: Float
 
     def _lanes(self, values: Any) -> Any:

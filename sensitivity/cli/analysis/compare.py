@@ -10,8 +10,8 @@ from sensitivity.cli.command import Command
 from sensitivity.cli.output import check_picture, from_log, number, print_json, print_table, write_csv
 
 if TYPE_CHECKING:
+    from integrators.run.recurrence import Recurrence
     from sensitivity.analysis.comparison import Comparison
-    from sensitivity.recurrences.ode import OdeRecurrence
 
 __all__ = ["COMMAND"]
 
@@ -69,7 +69,6 @@ def run(args: argparse.Namespace) -> int:
     from integrators.validation import as_count
     from sensitivity.analysis.comparison import compare
     from sensitivity.files import check_writable
-    from sensitivity.recurrences.cell import CellRecurrence
     from sensitivity.recurrences.registry import drawn_inputs, names
 
     out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
@@ -88,8 +87,7 @@ def run(args: argparse.Namespace) -> int:
     settings = _settings(models.hyperparameters(args.set), words)
     runs = {word: _recurrence(word, inputs, settings[word], args) for word in words}
     found = compare(runs)
-    widths = {word: run.cell.d if isinstance(run, CellRecurrence) else run.problem.field.dim
-              for word, run in runs.items()}  # fmt: skip
+    widths = {word: run.system.neurons for word, run in runs.items()}
     heading = f"{_widths(widths)}, N = {args.n_steps}, seed {args.seed}"
     if out is not None:
         write_csv(out, found.columns())
@@ -141,7 +139,7 @@ def _settings(given: dict[str, Any], words: list[str]) -> dict[str, dict[str, An
     return found
 
 
-def _recurrence(word: str, inputs: Any, settings: dict[str, Any], args: argparse.Namespace) -> OdeRecurrence:
+def _recurrence(word: str, inputs: Any, settings: dict[str, Any], args: argparse.Namespace) -> Recurrence:
     """NAME at its published start, or NAME=FILE."""
     from sensitivity.recurrences.cell import unroll
     from sensitivity.recurrences.registry import HAMILTONIAN, canonical, make, make_recurrence, names

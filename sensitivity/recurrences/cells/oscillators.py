@@ -212,7 +212,7 @@ def unicornn(
     Start: w ~ U(0, 1), c ~ U(−0.1, 0.1), V ~ U(±√(6/(65 n_inputs))), b = 0. Layers take the y below as input.
 
     With `grid`, a power of two such as 2⁻⁴⁰, increments are rounded to its multiples, and the step can be
-    undone bit for bit (`integrators.cells.reversed`); slopes are those of the unrounded map.
+    undone bit for bit (`integrators.run.rewind`); slopes are those of the unrounded map.
     """
     generator = np.random.default_rng(rng)
     parts = []

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from integrators import NeuralField
+from integrators.run.recurrence import OdeRecurrence
 from sensitivity import jacobian
 from sensitivity.recurrences.cell import unroll
-from sensitivity.recurrences.ode import OdeRecurrence
 from sensitivity.recurrences.registry import make
 
 GRID = 2.0**-40
@@ -45,7 +45,7 @@ def run_gradient(run, lam):
     """∂⟨Λ, s_N⟩/∂θ with checkpoints."""
     from integrators.run.pullback import checkpointed_pullback
 
-    return checkpointed_pullback(run.problem, lam, gradient=True).gradient[0]
+    return checkpointed_pullback(run, lam, gradient=True).gradient[0]
 
 
 @pytest.mark.parametrize(("name", "details"), CASES)

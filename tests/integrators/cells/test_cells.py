@@ -232,8 +232,8 @@ def test_bits_do_not_depend_on_threads_lanes_or_memory(run, batch):
             run.pullback(np.eye(10)[:, :1]).values[q], alone.pullback(np.eye(10)[:, :1]).values
         )
     forcing = np.moveaxis(states, 0, -1)
-    whole = backpropagate(run.problem, forcing, inputs=True)
-    parts = backpropagate(run.problem, forcing, inputs=True, memory_bytes=20_000, threads=2)
+    whole = backpropagate(run, forcing, inputs=True)
+    parts = backpropagate(run.select(slice(None), threads=2), forcing, inputs=True, memory_bytes=20_000)
     for a, b in zip(whole, parts, strict=True):
         assert np.array_equal(a, b)
 

@@ -19,7 +19,7 @@ def cell_of(model, layers, d=4, m=3):
 
 
 def start(run):
-    return run.problem.y0.reshape(*run.shape, -1)
+    return run.start.reshape(*run.shape, -1)
 
 
 @pytest.mark.parametrize("layers", (1, 2, 3))

@@ -5,12 +5,13 @@ import pytest
 
 import integrators.engine.blocks
 import integrators.run.checkpoint
-import integrators.run.problem
+import integrators.run.forward
 import naive
 import sensitivity.analysis.singular
 from integrators import SCHEMES, NeuralField, henon_heiles, integrate
 from integrators.engine.drivers import KEEP
-from integrators.run.problem import Problem
+from integrators.run.forward import forward
+from integrators.run.recurrence import Recurrence
 from sensitivity import (
     OdeRecurrence,
     float32_error,
@@ -37,7 +38,7 @@ def case(d, n_inputs, random_field, n_steps):
 @pytest.fixture
 def pools(monkeypatch):
     """Small runs go to threads too; the list of how many were at work."""
-    monkeypatch.setattr(integrators.run.problem, "POOL_SECONDS", 0.0)
+    monkeypatch.setattr(integrators.run.forward, "POOL_SECONDS", 0.0)
     sizes, plain = [], integrators.engine.blocks.on_threads
 
     def noting(calls, threads, *cancel):
@@ -54,15 +55,15 @@ def pools(monkeypatch):
 def test_trajectory_is_the_same_with_and_without_tangents(name, d, n_inputs, random_field):
     field, y0, p0, inputs = case(d, n_inputs, random_field, 25)
     for step in (0.1, np.linspace(0.01, 0.2, 9)):
-        problem = Problem(field, name, step, 25, y0, p0, inputs)
-        state, *_ = problem.forward()
+        problem = OdeRecurrence(field, name, step, 25, y0, p0, inputs)
+        state, *_ = forward(problem)
         rng = np.random.default_rng(0)
         for k in (1, 3, d, 2 * d):
-            with_columns, *_ = problem.forward(rng.normal(size=(problem.dim, k)))
+            with_columns, *_ = forward(problem, rng.normal(size=(problem.state_size, k)))
             np.testing.assert_array_equal(with_columns, state)
         path = integrate(field, name, y0, p0, step, 25, inputs)
         np.testing.assert_array_equal(path.y[..., -1, :].reshape(-1, d), state[:, :d])
-        recorded, *_ = problem.forward(tape=KEEP, keep=lambda *_: None)
+        recorded, *_ = forward(problem, tape=KEEP, keep=lambda *_: None)
         np.testing.assert_array_equal(recorded, state)
 
 
@@ -205,13 +206,13 @@ def test_columns_in_several_runs_change_no_bit(block, operations, random_field, 
     arguments = (field, "leapfrog", [0.1, 0.7], 400)
     whole = jacobian(*arguments, block=block)
     monkeypatch.setattr(sensitivity.analysis.singular, "STEP_OPERATIONS", operations)
-    runs, plain = [], OdeRecurrence.pushforward
+    runs, plain = [], Recurrence.pushforward
 
     def noting(self, columns, rows=None):
         runs.append(columns.shape[1])
         return plain(self, columns, rows)
 
-    monkeypatch.setattr(OdeRecurrence, "pushforward", noting)
+    monkeypatch.setattr(Recurrence, "pushforward", noting)
     np.testing.assert_array_equal(jacobian(*arguments, block=block), whole)
     assert sum(runs) == whole.shape[-1] and (len(runs) > 1 or operations == 1000)
 

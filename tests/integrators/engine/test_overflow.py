@@ -73,7 +73,7 @@ def test_integrate_names_the_first_lost_lane():
 def test_lost_lanes_are_nan_with_a_warning(function):
     field, steps = NeuralField(W, B, activation="relu"), [[0.01, 4.0], [2.0, 0.02]]
     with pytest.warns(
-        RuntimeWarning, match="2 of 4 lanes are NaN: the trajectory overflowed at step .*step = 4"
+        RuntimeWarning, match="2 of 4 batch members are NaN: the trajectory overflowed at step .*step = 4"
     ) as seen:
         found = function(field, "leapfrog", steps, 800, [1.0, 2.0])
     assert len(seen) == 1
@@ -81,7 +81,7 @@ def test_lost_lanes_are_nan_with_a_warning(function):
     for place in ((0, 0), (1, 1)):
         alone = function(field, "leapfrog", steps[place[0]][place[1]], 800, [1.0, 2.0])
         np.testing.assert_array_equal(found[place], alone)
-    with pytest.warns(RuntimeWarning, match="1 of 1 lanes"):
+    with pytest.warns(RuntimeWarning, match="1 of 1 batch members"):
         assert np.isnan(function(field, "leapfrog", [4.0], 800, [1.0, 2.0])).all()
 
 
@@ -96,7 +96,7 @@ def test_lost_lanes_of_the_other_verbs():
     field = NeuralField(W, B, activation="relu")
     recurrence = OdeRecurrence(field, "leapfrog", [4.0, 0.01], 400, [1.0, 2.0])
     for verb in (recurrence.run, lambda: recurrence.pullback(np.eye(4)).unscaled()):
-        with pytest.warns(RuntimeWarning, match="1 of 2 lanes"):
+        with pytest.warns(RuntimeWarning, match="1 of 2 batch members"):
             found = verb()
         assert np.isnan(found[0]).all()
         assert np.isfinite(found[1]).all()
@@ -108,7 +108,7 @@ def test_lost_lanes_of_the_other_verbs():
 
 def test_the_gradient_of_a_lost_lane_is_nan():
     field = NeuralField(W, B, activation="relu")
-    with pytest.warns(RuntimeWarning, match="1 of 2 lanes"):
+    with pytest.warns(RuntimeWarning, match="1 of 2 batch members"):
         found = OdeRecurrence(field, "leapfrog", [4.0, 0.01], 400, [1.0, 2.0]).parameter_gradient(np.ones(4))
     assert np.isnan(found[0]).all()
     assert np.isfinite(found[1]).all()
@@ -244,10 +244,10 @@ def test_norm_is_the_largest_singular_value(random_field):
 def test_spectra_of_a_lost_lane_are_nan():
     field = NeuralField(W, B, activation="relu")
     for function in (growth_exponents, log_singular_values):
-        with pytest.warns(RuntimeWarning, match="1 of 2 lanes"):
+        with pytest.warns(RuntimeWarning, match="1 of 2 batch members"):
             found = np.asarray(function(field, "leapfrog", [4.0, 0.01], 400, [1.0, 2.0]))
         assert np.isnan(found[0]).all()
         assert np.isfinite(found[1]).all()
-    with pytest.warns(RuntimeWarning, match="1 of 1 lanes are NaN"):
+    with pytest.warns(RuntimeWarning, match="1 of 1 batch members are NaN"):
         norms = jacobian_norm(field, "leapfrog", [4.0, 0.01], 400, [1.0, 2.0], method="lanczos")
     assert np.isnan(norms[0]) and np.isfinite(norms[1])

@@ -11,7 +11,6 @@ from conftest import NOJIT
 from integrators import SCHEMES, NeuralField, integrate
 from integrators.run import checkpoint
 from integrators.run.checkpoint import Layout
-from integrators.run.problem import Problem
 from integrators.run.pullback import checkpointed_pullback
 from integrators.run.reversed import reversed_pullback
 from sensitivity import OdeRecurrence
@@ -27,12 +26,16 @@ def make(name, d, lanes, driven, random_field, n_steps=N, field=None):
     field = field or random_field(d, 2 if driven else 0)
     inputs = {"rows": rng.normal(size=(n_steps, 2)), "time": lambda t: [np.sin(t), 1.0], "": None}[driven]
     step = 0.05 if lanes == 1 else np.geomspace(0.01, 0.2, lanes)
-    problem = Problem(field, name, step, n_steps, rng.normal(size=d), rng.normal(size=d), inputs)
-    return problem, rng.normal(size=(problem.dim, 2))
+    problem = OdeRecurrence(field, name, step, n_steps, rng.normal(size=d), rng.normal(size=d), inputs)
+    return problem, rng.normal(size=(problem.state_size, 2))
+
+
+def threaded(problem, threads):
+    return problem.select(slice(None), threads=threads)
 
 
 def layout(problem, k, memory_bytes, threads=1):
-    return Layout.of(problem, problem.program(), k, threads, memory_bytes)
+    return Layout.of(threaded(problem, threads), problem.program(), k, memory_bytes)
 
 
 def least(problem, k, threads=1):
@@ -71,10 +74,10 @@ def test_checkpoints_change_no_bit(name, driven, random_field):
 def test_checkpoints_change_no_bit_of_any_lane(lanes, room, random_field, monkeypatch):
     monkeypatch.setattr(checkpoint, "POOL_SECONDS", 0.0)  # threads also for little work
     problem, lam = make("leapfrog", 3, lanes, "rows", random_field)
-    whole = checkpointed_pullback(problem, lam, gradient=True, memory_bytes=ROOMY, threads=1)
+    whole = checkpointed_pullback(threaded(problem, 1), lam, gradient=True, memory_bytes=ROOMY)
     for threads in (1, 2):
         memory = room * least(problem, 2, threads)
-        found = checkpointed_pullback(problem, lam, gradient=True, memory_bytes=memory, threads=threads)
+        found = checkpointed_pullback(threaded(problem, threads), lam, gradient=True, memory_bytes=memory)
         chosen = layout(problem, 2, memory, threads)
         assert chosen.threads == threads
         assert chosen.length < N
@@ -85,20 +88,19 @@ def test_checkpoints_change_no_bit_of_any_lane(lanes, room, random_field, monkey
 @pytest.mark.parametrize("name", ["euler", "explicit_euler", "symplectic_euler", "leapfrog", "yoshida4"])
 def test_they_are_the_pullback_of_the_recurrence(name, driven, random_field):
     problem, lam = make(name, 3, 9, driven, random_field)
-    recurrence = OdeRecurrence(problem.field, name, problem.steps, N, problem.y0, problem.p0, problem.inputs)
     found = checkpointed_pullback(problem, lam, memory_bytes=TIGHT)
-    expected = recurrence.pullback(lam)
+    expected = problem.pullback(lam)
     np.testing.assert_array_equal(
         np.ldexp(found.columns.values, found.columns.exponent[:, None, None]), expected.unscaled()
     )
     gradient = checkpointed_pullback(problem, lam[:, :1], gradient=True, memory_bytes=TIGHT).gradient
-    np.testing.assert_array_equal(gradient, recurrence.parameter_gradient(lam[:, 0]))
+    np.testing.assert_array_equal(gradient, problem.parameter_gradient(lam[:, 0]))
 
 
 def test_a_gradient_beyond_float64_keeps_its_powers_of_two():
     """W = 1, σ = identity: cosh-like growth far above 2^1024, rescaled across segments."""
     field = NeuralField([[1.0]], [0.0], activation="identity")
-    problem = Problem(field, "leapfrog", 1.0, 3000)
+    problem = OdeRecurrence(field, "leapfrog", 1.0, 3000)
     lam = np.array([[1.0], [0.0]])
     whole = checkpointed_pullback(problem, lam, memory_bytes=ROOMY)
     assert same_bits(checkpointed_pullback(problem, lam, memory_bytes=3000), whole)
@@ -109,7 +111,7 @@ def test_a_gradient_beyond_float64_keeps_its_powers_of_two():
 
 def test_checkpoints_in_float32(random_field):
     field = random_field(3)
-    problem = Problem(field, "yoshida4", 0.05, N, dtype=np.float32)
+    problem = OdeRecurrence(field, "yoshida4", 0.05, N, dtype=np.float32)
     lam = np.ones((6, 1))
     whole = checkpointed_pullback(problem, lam, gradient=True, memory_bytes=ROOMY)
     assert whole.gradient.dtype == np.float32
@@ -119,7 +121,7 @@ def test_checkpoints_in_float32(random_field):
 def test_the_step_at_which_the_state_is_lost_is_counted_from_the_start_of_the_run():
     """Lost in the last segment, whose tape starts there."""
     field = NeuralField([[1.0]], [0.0], activation="identity")
-    problem = Problem(field, "leapfrog", 1.0, 745, y0=[1.0])  # 1.618² grows by 1.39 bits a step
+    problem = OdeRecurrence(field, "leapfrog", 1.0, 745, y0=[1.0])  # 1.618² grows by 1.39 bits a step
     lam = np.ones((2, 1))
     whole = checkpointed_pullback(problem, lam, memory_bytes=ROOMY)
     found = checkpointed_pullback(problem, lam, memory_bytes=1700)
@@ -129,10 +131,14 @@ def test_the_step_at_which_the_state_is_lost_is_counted_from_the_start_of_the_ru
 
 def test_no_steps_and_no_lanes(random_field):
     field, lam = random_field(3), np.eye(6, 3)
-    still = checkpointed_pullback(Problem(field, "leapfrog", 0.1, 0), lam, gradient=True)
+    still = checkpointed_pullback(OdeRecurrence(field, "leapfrog", 0.1, 0), lam, gradient=True)
     np.testing.assert_array_equal(still.columns.values[0], np.eye(6, 3))
     assert not still.gradient.any()
-    assert checkpointed_pullback(Problem(field, "leapfrog", [], 5), lam).columns.values.shape == (0, 6, 3)
+    assert checkpointed_pullback(OdeRecurrence(field, "leapfrog", [], 5), lam).columns.values.shape == (
+        0,
+        6,
+        3,
+    )
 
 
 def test_memory_that_is_too_small_says_how_much_is_needed(random_field):
@@ -162,9 +168,9 @@ MEASURE = """
 import sys
 import numpy as np
 from integrators import NeuralField
-from integrators.run.problem import Problem
 from integrators.run.pullback import checkpointed_pullback
 from integrators.run.reversed import reversed_pullback
+from sensitivity import OdeRecurrence
 
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
@@ -172,7 +178,7 @@ def peak():
 field = NeuralField.random(100)
 lam = np.ones((200, 1))
 def sweep(n):
-    problem = Problem(field, "leapfrog", 1.0 / n, n)
+    problem = OdeRecurrence(field, "leapfrog", 1.0 / n, n)
     if sys.argv[1] == "reversed":
         return reversed_pullback(problem, lam, compare=False)
     return checkpointed_pullback(problem, lam, memory_bytes=int(sys.argv[1]))
@@ -225,7 +231,7 @@ def test_the_reversed_sweep_finds_its_way_back(name, driven, random_field):
 
 def test_the_reversed_sweep_of_many_lanes(random_field):
     problem, lam = make("yoshida4", 3, 21, "rows", random_field)
-    one, two = (reversed_pullback(problem, lam, gradient=True, threads=t) for t in (1, 2))
+    one, two = (reversed_pullback(threaded(problem, t), lam, gradient=True) for t in (1, 2))
     assert one.deviation.shape == (21,)
     assert one.deviation.max() < 1e-10
     np.testing.assert_array_equal(one.gradient, two.gradient)
@@ -243,14 +249,15 @@ def test_the_reported_round_off_is_what_it_says(random_field):
     size = np.sqrt(np.sum(true.columns.values**2, axis=(1, 2)))
     np.testing.assert_allclose(sweep.deviation, error / size)
     # The way back is the mirror image, bit by bit, of a run with the velocities reversed.
-    there = integrate(field, "leapfrog", problem.y0, problem.p0, problem.steps, 400)
+    y0, p0 = problem.initial_value
+    there = integrate(field, "leapfrog", y0, p0, problem.steps, 400)
     for lane, step in enumerate(problem.steps):
         back = integrate(field, "leapfrog", there.y[lane, -1], -there.p[lane, -1], step, 400)
-        error = np.concatenate([back.y[-1] - problem.y0, -back.p[-1] - problem.p0])
+        error = np.concatenate([back.y[-1] - y0, -back.p[-1] - p0])
         assert sweep.start_error[lane] == pytest.approx(np.linalg.norm(error), rel=1e-12)
     assert sweep.start_error[1] > 100.0 * sweep.start_error[0] > 0.0
     assert re.fullmatch(
-        r"<ReversedSweep of 2 lanes: start off by \S+, cotangent by \S+ of its size>", repr(sweep)
+        r"<ReversedSweep of 2 batch members: start off by \S+, cotangent by \S+ of its size>", repr(sweep)
     )
     assert reversed_pullback(problem, lam, compare=False).deviation is None
 

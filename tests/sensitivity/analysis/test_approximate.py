@@ -106,7 +106,7 @@ def test_rflo_is_exact_where_nothing_recurs():
     run, cotangents = losses("leaky")
     theta = run.cell.theta.copy()
     run.cell.unpack(theta)[0]["W"][...] = 0.0
-    still = unroll(run.cell.with_theta(theta), s0=run.problem.y0, inputs=run.drive())
+    still = unroll(run.cell.with_theta(theta), s0=run.start, inputs=run.drive())
     near = agreement(rflo_gradient(still, cotangents), still.backpropagate(cotangents).theta)
     assert near.angle <= 1e-14 and near.norm_ratio == pytest.approx(1.0, abs=1e-14)
     far = agreement(rflo_gradient(run, cotangents), run.backpropagate(cotangents).theta)

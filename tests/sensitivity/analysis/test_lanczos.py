@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from integrators import NeuralField
+from integrators.engine.column_scale import Scaled
 from integrators.run.linearisation import Linearisation
 from sensitivity import OdeRecurrence, jacobian, jacobian_norm, log_jacobian_norm, singular_values
 from sensitivity.analysis import singular
 from sensitivity.analysis.lanczos import golub_kahan_lanczos
 from sensitivity.analysis.singular import Method
-from sensitivity.recurrences.recurrence import Scaled
 
 D = 60
 STEPS = np.array([0.02, 0.1, 0.3])
@@ -133,7 +133,7 @@ def test_groups_of_lanes_change_no_bit(scheme: str, threads: int, monkeypatch) -
     sizes, plain = [], Linearisation.__init__
 
     def noting(self, problem, *rest, **options):
-        sizes.append(problem.n_lanes)
+        sizes.append(problem.members)
         plain(self, problem, *rest, **options)
 
     monkeypatch.setattr(Linearisation, "__init__", noting)
@@ -164,7 +164,7 @@ def test_a_lane_that_overflows_is_left_behind_at_once(monkeypatch) -> None:
         return found
 
     monkeypatch.setattr("sensitivity.analysis.lanczos.golub_kahan_lanczos", noting)
-    with pytest.warns(RuntimeWarning, match="lanes are NaN"):
+    with pytest.warns(RuntimeWarning, match="batch members are NaN"):
         found = jacobian_norm(field, "euler", [0.1, 1e308], 60, method="lanczos")
     assert np.isfinite(found[0]) and np.isnan(found[1])
     assert max(iterations) < 5
@@ -173,7 +173,7 @@ def test_a_lane_that_overflows_is_left_behind_at_once(monkeypatch) -> None:
 class _Matrix:
     """An operator with a given matrix, to test the iteration by itself."""
 
-    lost = np.zeros(1, bool)
+    overflowed = np.zeros(1, bool)
 
     def __init__(self, matrix: np.ndarray) -> None:
         self.matrix = matrix
@@ -184,7 +184,7 @@ class _Matrix:
     def pullback(self, cotangents: np.ndarray) -> Scaled:
         return Scaled(self.matrix.T @ cotangents, np.zeros(len(cotangents), np.int64))
 
-    def leaning(self, vector: np.ndarray) -> np.ndarray:
+    def start_vector(self, vector: np.ndarray) -> np.ndarray:
         return vector
 
 

@@ -11,9 +11,11 @@ import pytest
 
 import naive
 from integrators import SCHEMES, Field, NeuralField, integrate
+from integrators.engine.column_scale import Scaled
 from integrators.run import checkpoint, sweeps
 from integrators.run.checkpoint import Layout
-from integrators.run.problem import Problem, TrajectoryOverflow
+from integrators.run.overflow import TrajectoryOverflow
+from integrators.run.recurrence import OdeRecurrence
 from sensitivity import bounds, jacobian, jacobian_norm
 from sensitivity.analysis import profile as profile_module
 from sensitivity.analysis import stacks
@@ -22,7 +24,6 @@ from sensitivity.analysis.stacks import spectral_norms
 from sensitivity.cli.analysis import profile as command
 from sensitivity.cli.parser import build_parser
 from sensitivity.figures.profile_figure import plot_profile
-from sensitivity.recurrences.recurrence import Scaled
 
 N, STEP = 12, 0.2
 LAM = np.array([1.0, -2.0, 0.5])
@@ -126,8 +127,8 @@ def test_checkpoints_and_small_chunks_change_nothing(name, of, driven, monkeypat
         with pytest.raises(ValueError, match="too small") as error:
             gradient_profile(field, name, step, n_steps, **start, of=of, memory_bytes=1)
         memory = min(8, np.size(step)) * int(re.search(r"need (\d+)", str(error.value))[1])
-        problem = Problem(field, name, step, n_steps)
-        assert Layout.of(problem, problem.program(close=False), 3, 1, memory).length < n_steps / 10
+        problem = OdeRecurrence(field, name, step, n_steps)
+        assert Layout.of(problem, problem.program(close=False), 3, memory).length < n_steps / 10
         monkeypatch.setattr(sweeps, "KEPT_BYTES", 3000)
         found = gradient_profile(field, name, step, n_steps, **start, of=of, memory_bytes=memory, threads=1)
         monkeypatch.undo()
@@ -138,7 +139,7 @@ def test_checkpoints_and_small_chunks_change_nothing(name, of, driven, monkeypat
 def test_every_index_is_handed_out_once(name, driven, monkeypatch):
     field, start = driven
     monkeypatch.setattr(sweeps, "KEPT_BYTES", 1000)
-    problem = Problem(field, name, STEP, N, **start)
+    problem = OdeRecurrence(field, name, STEP, N, **start)
     for sweep, count in ((sweeps.node_cotangents, N + 1), (sweeps.input_cotangents, N)):
         seen = []
         sweep(
@@ -240,7 +241,7 @@ def test_a_lost_trajectory(random_field):
     field = NeuralField([[2.0]], [1.0], activation="relu")
     with pytest.raises(TrajectoryOverflow):
         gradient_profile(field, "euler", 1.0, 1000)
-    with pytest.warns(RuntimeWarning, match="1 of 2 lanes"):
+    with pytest.warns(RuntimeWarning, match="1 of 2 batch members"):
         found = gradient_profile(field, "euler", [1e-3, 1.0], 1000)
     assert np.isfinite(found.norms[0]).all()
     assert np.isnan(found.norms[1]).all()

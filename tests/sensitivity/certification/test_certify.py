@@ -10,7 +10,7 @@ import pytest
 
 import naive
 from integrators import ACTIVATIONS, SCHEMES, NeuralField, Scheme, pendulum
-from integrators.run.problem import Problem
+from integrators.run.recurrence import OdeRecurrence
 from sensitivity import bounds, jacobian, jacobian_norm
 from sensitivity.bounds.aposteriori import aposteriori, local_lipschitz, log_aposteriori
 from sensitivity.certification import certify
@@ -447,7 +447,7 @@ def test_the_stated_error_follows_the_drivers_kicks():
     from sensitivity.certification.roundoff import _stages
 
     for scheme in SCHEMES.values():
-        problem = Problem(NeuralField.random(2, inputs=1), scheme, 0.1, 4, inputs=np.ones((4, 1)))
+        problem = OdeRecurrence(NeuralField.random(2, inputs=1), scheme, 0.1, 4, inputs=np.ones((4, 1)))
         kicks = [stage.kick for stage in _stages(problem, True) if stage.kick]
         assert math.fsum(kicks) == pytest.approx(0.4, rel=1e-13)
 

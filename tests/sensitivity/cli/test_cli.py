@@ -358,7 +358,10 @@ def test_lost_lanes_are_a_warning_of_one_line(leapgrad):
         warnings.simplefilter("default")
         result = leapgrad("norm", *SMALL, "--activation", "relu", "--step", "1e-2,1e160", "--json")
     assert result.status == 0 and json.loads(result.out)["results"]["norm"][1] is None
-    assert result.err.startswith("leapgrad: warning: 1 of 2 lanes are NaN") and result.err.count("\n") == 1
+    assert (
+        result.err.startswith("leapgrad: warning: 1 of 2 batch members are NaN")
+        and result.err.count("\n") == 1
+    )
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.column_scale import column_counts, per_column
 from integrators.engine.drivers import Block
-from integrators.run.problem import Problem
+
+from .sizes import column_padding
+
+if TYPE_CHECKING:
+    from .recurrence import Recurrence
 
 __all__ = ["BlockWalk"]
 
@@ -17,13 +22,13 @@ Float = NDArray[np.float64]
 
 
 class BlockWalk:
-    """State and tangent columns of some batch members, for the function that moves them.
+    """State and tangent columns of some members, for the function that moves them.
 
     Parameters
     ----------
-    problem : Problem
-    lanes : slice
-        Which members; `lanes` may be padded by copies of the last one.
+    recurrence : Recurrence
+    members : slice
+        Which members; those of `block` may be padded by copies of the last one.
     block : Block
     go : callable
         ``go(block, start, stop)`` takes steps.
@@ -32,11 +37,16 @@ class BlockWalk:
     """
 
     def __init__(
-        self, problem: Problem, lanes: slice, block: Block, go: Callable[[Block, int, int], None], k: int
+        self,
+        recurrence: Recurrence,
+        members: slice,
+        block: Block,
+        go: Callable[[Block, int, int], None],
+        k: int,
     ) -> None:
-        self.lanes, self.members = lanes, lanes.stop - lanes.start
-        self.eps, self.size = float(np.finfo(problem.dtype).eps), problem.dim
-        self._problem, self._block, self._go, self._k = problem, block, go, k
+        self.members, self.count = members, members.stop - members.start
+        self.eps, self.size = float(np.finfo(recurrence.dtype).eps), recurrence.state_size
+        self._recurrence, self._block, self._go, self._k = recurrence, block, go, k
 
     def go(self, start: int, stop: int) -> None:
         """Steps from `start` to `stop`."""
@@ -56,20 +66,22 @@ class BlockWalk:
     def replace(self, columns: Float) -> None:
         """Other columns, (members, D, k)."""
         target, k = self._block.columns, self._k
-        target[:, :k, : self.members] = columns.transpose(1, 2, 0)
+        target[:, :k, : self.count] = columns.transpose(1, 2, 0)
         # Padded members repeat the last.
-        target[:, :k, self.members :] = target[:, :k, self.members - 1 : self.members]
+        target[:, :k, self.count :] = target[:, :k, self.count - 1 : self.count]
         self._block.exponent[:] = 0
 
     def jacobian(self, mark: Float, start: int) -> tuple[Float, NDArray[np.int64]]:
         """The Jacobian of the one step from `start`, at the marked state: as `columns`, with k = D."""
         D, n = self.size, mark.shape[1]
-        columns = np.zeros((D, D + -D % self._problem.column_padding(D, n), n), self._problem.dtype)
+        columns = np.zeros(
+            (D, D + -D % column_padding(self._recurrence.system, D, n), n), self._recurrence.dtype
+        )
         columns[:, :D] = np.eye(D)[:, :, None]
         exponent = column_counts(columns.shape[1], n)
         self._go(Block(mark.copy(), columns, exponent, self._block.overflowed.copy()), start, start + 1)
         return self._read(columns, exponent, D)
 
     def _read(self, columns: Float, exponent: NDArray[np.int64], k: int) -> tuple[Float, NDArray[np.int64]]:
-        values = columns.transpose(2, 0, 1)[: self.members, :, :k].copy()
-        return values, per_column(exponent, columns.shape[2], k, self.members)
+        values = columns.transpose(2, 0, 1)[: self.count, :, :k].copy()
+        return values, per_column(exponent, columns.shape[2], k, self.count)

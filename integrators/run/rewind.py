@@ -9,23 +9,26 @@ changes is taken back exactly, and every state is found again bit for bit: a fix
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from integrators.cells.algebra import evaluate
+from integrators.cells.kind_check import check_inverse
+from integrators.cells.layout import PLAN, POINT, layer_of, no_middle, work_for
+from integrators.cells.stage import layer_input
 from integrators.codegen.access import flat
 from integrators.codegen.compiled import Leaf, kernel
 from integrators.codegen.memory import copy_into, input_of
 from integrators.engine.blocks import Ticker
 from integrators.engine.drivers import COLUMNS, KEEP, MATRIX, RUN, VECTOR, Block, Run
-from integrators.run.cell_problem import CellProblem
-from integrators.run.checkpoint import Segment
 
-from .algebra import evaluate
-from .kind_check import check_inverse
-from .layout import PLAN, POINT, layer_of, no_middle, work_for
-from .stage import layer_input
+from .checkpoint import Segment
+
+if TYPE_CHECKING:
+    from .recurrence import Recurrence
 
 __all__ = ["check_reversible", "reconstructed_cell", "rewind_cell"]
 
@@ -57,28 +60,28 @@ def rewind_cell(inverse, middle, plan, theta, run, y, tape, first, start, stop):
         tape[first + i - start] = y
 
 
-def check_reversible(problem: CellProblem) -> None:
+def check_reversible(recurrence: Recurrence) -> None:
     """Raise ValueError unless every step of the run can be undone."""
-    cell = problem.cell
+    cell = recurrence.system
     if cell.kind.inverse is None:
         raise ValueError(
             f"the reversed sweep needs a cell whose step can be undone, such as unicornn or staggered; "
             f"{cell.name!r} has no inverse: take pullback, which keeps checkpoints."
         )
     grid = float(cell.parameters.get("grid", np.zeros(())))
-    off = problem.y0 if grid == 0.0 else problem.y0 - np.rint(problem.y0 / grid) * grid
+    off = recurrence.start if grid == 0.0 else recurrence.start - np.rint(recurrence.start / grid) * grid
     if grid > 0.0 and off.any():
         raise ValueError(f"s0 holds numbers that are no multiples of grid = {grid:g}; round it to the grid.")
     check_inverse(cell)
 
 
-def reconstructed_cell(problem: CellProblem, run: Run, block: Block, ticker: Ticker) -> Iterator[Segment]:
+def reconstructed_cell(recurrence: Recurrence, run: Run, block: Block, ticker: Ticker) -> Iterator[Segment]:
     """Segments of a run with their tapes, the last first, while `block` goes back from end to start."""
-    assert problem.cell.kind.inverse is not None  # `check_reversible`
-    inverse = problem.cell.kind.inverse(problem.cell)
+    assert recurrence.system.kind.inverse is not None  # `check_reversible`
+    inverse = recurrence.system.kind.inverse(recurrence.system)
     point, plan, theta = inverse.kind.point, inverse.plan, inverse.packed
     n = run.step.size
-    tape = np.empty((SEGMENT + 1, problem.cell.dim, n))
+    tape = np.empty((SEGMENT + 1, recurrence.state_size, n))
     for start in reversed(range(0, run.n_steps, SEGMENT)):
         stop = min(start + SEGMENT, run.n_steps)
 
@@ -86,5 +89,5 @@ def reconstructed_cell(problem: CellProblem, run: Run, block: Block, ticker: Tic
             lower, upper = stop - b, stop - a
             rewind_cell(point, no_middle, plan, theta, run, block.state, tape, lower - start, lower, upper)
 
-        ticker.in_chunks(undo, stop - start, n, problem.seconds(0) * n)
+        ticker.in_chunks(undo, stop - start, n, recurrence.system.seconds(0) * n)
         yield Segment(run._replace(base=start, tape=KEEP), start, stop, tape)

@@ -1,0 +1,98 @@
+"""How a run is cut up: batch members of a block, padding, and steps between two looks at the columns."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integrators.codegen.simd import WIDTH
+from integrators.engine.program import EXPLICIT, SPLITTING, Program
+
+__all__ = ["block_shape", "check_interval", "column_padding", "range_bits", "steps_within"]
+
+Float = NDArray[np.float64]
+
+# Steps between two looks at the range of the columns: at most the first where growth and shrinking are
+# bounded, the second where they may shrink by 2^-53 in a step (1 + x with x next to -1), the third likewise
+# in float32 (2^-24).
+MOST_STEPS_UNCHECKED, STEPS_OF_UNKNOWN_RANGE, STEPS_IN_FLOAT32 = 64, 8, 2
+# Tangent columns of one block should stay in a core's own cache.
+CACHE_BYTES = 1 << 17
+PAGE_BYTES = 4096
+# From this dimension on the columns of one batch member fill the registers and the cache by themselves.
+ONE_MEMBER_DIM = 32
+
+
+def range_bits(system: Any, program: Program, h: Float) -> tuple[Float, Float]:
+    """log₂ of what columns can grow and shrink by in one step of size h, from its majorant, or inf.
+
+    A splitting step has the majorant of its inverse, which is the splitting with reversed signs. The range of
+    a cell's step is not known.
+    """
+    lipschitz = system.lipschitz
+    if lipschitz is None:
+        return np.full(h.shape, np.inf), np.full(h.shape, np.inf)
+    operations = list(program.steady_step())
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        if program.form == SPLITTING:
+            # Row sums of the majorant: how |y| and |p| grow from a start of (1, 1).
+            grown_y, grown_p = np.ones(h.shape), np.ones(h.shape)
+            for stage, weight, *_ in operations:
+                if stage == "drift":
+                    grown_y = grown_y + abs(weight) * h * grown_p
+                else:
+                    grown_p = grown_p + abs(weight) * h * lipschitz * grown_y
+            bits = np.log2(np.maximum(grown_y, grown_p))
+            return bits, bits
+        slope = max(lipschitz, 1.0) if program.form == EXPLICIT else lipschitz
+        grow, shrink = np.zeros(h.shape), np.zeros(h.shape)
+        for _, weight, *_ in operations:
+            change = abs(weight) * h * slope
+            grow = grow + np.log2(1.0 + change)
+            shrink = shrink + np.where(change < 1.0, -np.log2(1.0 - change), np.inf)
+    return grow, shrink
+
+
+def check_interval(system: Any, program: Program, h: Float, dtype: Any) -> int:
+    """Steps between two looks at the range of the columns; every step where growth has no known bound."""
+    grow, shrink = (float(bits.max(initial=0.0)) for bits in range_bits(system, program, h))
+    if dtype == np.float32:
+        return steps_within(40, STEPS_IN_FLOAT32, grow)
+    if math.isinf(shrink):
+        return steps_within(400, STEPS_OF_UNKNOWN_RANGE, grow)
+    return steps_within(400, MOST_STEPS_UNCHECKED, max(grow, shrink))
+
+
+def steps_within(bits: float, most: int, bits_per_step: float) -> int:
+    """Steps, at least one and at most `most`, that stay within `bits`."""
+    return max(1, min(most, int(bits / bits_per_step) if bits_per_step else most))
+
+
+def column_padding(system: Any, k: int, members: int) -> int:
+    """Multiple to which k columns are padded in a block of so many members: one alone fills no register.
+
+    A single column of a cell goes by matrix–vector products, which need no padding.
+    """
+    return WIDTH if system.vectorised and members == 1 and (k > 1 or system.pads_one_column) else 1
+
+
+def block_shape(system: Any, members: int, k: int, threads: int) -> tuple[int, int, int]:
+    """(members of a block, multiple to which members are padded, multiple to which columns are padded).
+
+    Columns of a block should stay in cache, and every thread should have work. Padding repeats the last
+    member, or adds zero columns; neither changes a bit of the others.
+    """
+    share = max(1, math.ceil(members / threads))
+    if not system.vectorised:
+        return min(max(8, CACHE_BYTES // (8 * system.dim * (3 * k + 6))), share), 1, 1
+    few = members == 1 or (members < WIDTH and k > 0)
+    if few or (system.neurons >= ONE_MEMBER_DIM and k >= WIDTH):
+        return 1, 1, column_padding(system, k, 1)
+    # At least two registers of members: a pass over W should serve many of them.
+    width = max(2 * WIDTH, CACHE_BYTES // (8 * system.cached_rows * (k + 1)) // (2 * WIDTH) * (2 * WIDTH))
+    # Rows of columns a page apart fall on one place of the cache: 21 GF/s at d = 8, 28 with 8 members less.
+    width -= WIDTH if 8 * max(1, k) * width % PAGE_BYTES == 0 else 0
+    return min(width, math.ceil(share / WIDTH) * WIDTH), WIDTH, 1
