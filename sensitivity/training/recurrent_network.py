@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -33,47 +35,29 @@ class Weights(NamedTuple):
     pulled: Callable[[Float], Float]
 
 
-class _Arrays(NamedTuple):
-    """What the drivers act on in a block of one width."""
+class _Ready(NamedTuple):
+    """What the drivers are told of a block of one width, in memory of a `_Workspace`."""
 
-    inputs: Float  # (n_steps, n_inputs + rows of the clock, width)
-    step: Float  # (width,)
+    run: Run
     block: Block
+    tape: Float
     cotangents: Float  # (D, 1, width)
     scores: Float  # (n_classes, width)
 
 
 class _Workspace:
-    """The memory of one thread for the blocks of a network, kept from batch to batch."""
+    """The memory of one thread, kept from batch to batch; blocks of all widths lie in the same place."""
 
-    def __init__(self, network: RecurrentNetwork) -> None:
-        self.network = network
-        self.arrays: dict[int, _Arrays] = {}
-        self.buffer: Float = np.empty(0)
+    def __init__(self) -> None:
+        self.memory: Float = np.empty(0)
+        self.ready: dict[tuple[int, int], _Ready] = {}
 
-    def of_width(self, width: int) -> _Arrays:
-        if width not in self.arrays:
-            network, D = self.network, self.network.dim
-            clock = network.clock
-            inputs = aligned_array((network.n_steps, network.n_inputs + clock.shape[1], width), np.float64)
-            inputs[:, network.n_inputs :] = clock[:, :, None]
-            zeros = np.zeros(width, np.int64)
-            self.arrays[width] = _Arrays(
-                inputs,
-                np.full(width, network.step_size),
-                Block(aligned_array((D, width), np.float64), np.zeros((D, 0, width)), zeros, zeros.copy()),
-                aligned_array((D, 1, width), np.float64),
-                np.empty((network.n_classes, width)),
-            )
-        return self.arrays[width]
-
-    def tape(self, width: int, widest: int) -> Float:
-        """The tape of a run; those of all widths lie in the same memory."""
-        shape = self.network.program.n_entries, self.network.entry_rows
-        size = shape[0] * shape[1]
-        if self.buffer.size < size * width:
-            self.buffer = aligned_array((size * widest,), np.float64)
-        return self.buffer[: size * width].reshape(*shape, width)
+    def arrays(self, *shapes: tuple[int, ...]) -> list[Float]:
+        """One array of each shape, not initialised; those with last axes of eight numbers are aligned."""
+        ends = list(itertools.accumulate(map(math.prod, shapes), initial=0))
+        if self.memory.size < ends[-1]:
+            self.memory, self.ready = aligned_array((ends[-1],), np.float64), {}
+        return [self.memory[i:j].reshape(shape) for i, j, shape in zip(ends, ends[1:], shapes, strict=False)]
 
 
 @kernel(types.void(COLUMNS, _I, _I, _I, COLUMNS))
@@ -157,21 +141,20 @@ class RecurrentNetwork(Network):
             raise ValueError(f"labels has shape {labels.shape}; these inputs ask for {inputs.shape[2:]}.")
         own, readout, blocks = self.packed(theta), self._readout(theta), Blocks.of(labels.size)
         shares = np.full(labels.size, 1.0 / labels.size) if weights is None else weights
-        cut, widest = own.packed.size, max(blocks.widths)
+        cut = own.packed.size
         gradients = np.zeros((len(blocks.widths), cut + readout.size))
         results = np.empty((len(blocks.widths), 2))
 
         def work(b: int, members: slice, space: _Workspace) -> None:
-            arrays, tape = space.of_width(blocks.widths[b]), space.tape(blocks.widths[b], widest)
-            run = self._run_forward(own.packed, inputs, members, arrays, KEEP, tape)
-            state, lam = arrays.block.state[self.read], arrays.cotangents
+            at = self._run_forward(own.packed, inputs, members, self._ready(blocks.widths[b], KEEP, space))
+            state, lam = at.block.state[self.read], at.cotangents
             lam[:] = 0.0
             readout_gradient(
-                readout, labels[members], shares[members], state, arrays.scores,
+                readout, labels[members], shares[members], state, at.scores,
                 lam[self.read].reshape(state.shape), gradients[b, cut:], results[b],
             )  # fmt: skip
-            exponent, by_own = arrays.block.exponent, gradients[b, :cut]
-            self.backward(own.packed, run, tape, lam, exponent, by_own, _NO_TAPS, 0, self.n_steps)
+            exponent, by_own = at.block.exponent, gradients[b, :cut]
+            self.backward(own.packed, at.run, at.tape, lam, exponent, by_own, _NO_TAPS, 0, self.n_steps)
 
         self._for_blocks(blocks, work)
         loss, right = results.sum(axis=0)
@@ -186,10 +169,9 @@ class RecurrentNetwork(Network):
         scores = np.empty((self.n_classes, inputs.shape[2]))
 
         def work(b: int, members: slice, space: _Workspace) -> None:
-            arrays = space.of_width(blocks.widths[b])
-            self._run_forward(own.packed, inputs, members, arrays, NOTHING, _NO_TAPE)
-            readout_scores(readout, arrays.block.state[self.read], arrays.scores)
-            scores[:, members] = arrays.scores[:, : members.stop - members.start]
+            at = self._run_forward(own.packed, inputs, members, self._ready(blocks.widths[b], NOTHING, space))
+            readout_scores(readout, at.block.state[self.read], at.scores)
+            scores[:, members] = at.scores[:, : members.stop - members.start]
 
         self._for_blocks(blocks, work)
         return scores
@@ -202,25 +184,37 @@ class RecurrentNetwork(Network):
             )
         return np.ascontiguousarray(inputs, np.float64)
 
-    def _run_forward(
-        self, packed: Float, inputs: Float, members: slice, arrays: _Arrays, kind: int, tape: Float
-    ) -> Run:
-        """Run a block of sequences from rest; columns without a sequence see zeros."""
-        take_members(inputs, members.start, members.stop, self.n_inputs, arrays.inputs)
-        arrays.block.state[:] = 0.0
-        program, n_steps = self.program, self.n_steps
-        # Whether the state is finite shows in the loss: it need not be looked at on the way.
-        run = Run(program.form, program.body, program.first, program.closing, n_steps, 0, arrays.step,
-                  arrays.inputs, program.rows, n_steps + 1, kind)  # fmt: skip
-        self.forward(packed, run, arrays.block, tape, _NO_TAPE, 0, n_steps)
-        return run
+    def _ready(self, width: int, kind: int, space: _Workspace) -> _Ready:
+        if (width, kind) not in space.ready:
+            program, n_steps, clock = self.program, self.n_steps, self.clock
+            entries = program.n_entries if kind == KEEP else 0
+            state, lam, inputs, tape = space.arrays(
+                (self.dim, width), (self.dim, 1, width), (n_steps, self.n_inputs + clock.shape[1], width),
+                (entries, self.entry_rows, width),
+            )  # fmt: skip
+            # Whether the state is finite shows in the loss: it need not be looked at on the way.
+            run = Run(program.form, program.body, program.first, program.closing, n_steps, 0,
+                      np.full(width, self.step_size), inputs, program.rows, n_steps + 1, kind)  # fmt: skip
+            counts = np.zeros(width, np.int64)
+            block = Block(state, np.zeros((self.dim, 0, width)), counts, counts.copy())
+            space.ready[width, kind] = _Ready(run, block, tape, lam, np.empty((self.n_classes, width)))
+        return space.ready[width, kind]
+
+    def _run_forward(self, packed: Float, inputs: Float, members: slice, at: _Ready) -> _Ready:
+        """Run some sequences from rest, beside columns that see zeros."""
+        take_members(inputs, members.start, members.stop, self.n_inputs, at.run.inputs)
+        if self.clock.size > 0:
+            at.run.inputs[:, self.n_inputs :] = self.clock[:, :, None]
+        at.block.state[:] = 0.0
+        self.forward(packed, at.run, at.block, at.tape, _NO_NODES, 0, self.n_steps)
+        return at
 
     def _for_blocks(self, blocks: Blocks, work: Callable[[int, slice, _Workspace], None]) -> None:
         """``work(b, members, workspace)`` for every block."""
         members = [slice(first, first + count) for first, count in blocks.members()]
 
         def share_of(share: list[int]) -> None:
-            space = self._workspaces.pop() if self._workspaces else _Workspace(self)
+            space = self._workspaces.pop() if self._workspaces else _Workspace()
             for b in share:
                 work(b, members[b], space)
             self._workspaces.append(space)
@@ -228,4 +222,4 @@ class RecurrentNetwork(Network):
         blocks.run(share_of, self.threads)
 
 
-_NO_TAPE, _NO_TAPS = np.zeros((0, 0, 0)), Taps.none()
+_NO_NODES, _NO_TAPS = np.zeros((0, 0, 0)), Taps.none()

@@ -40,7 +40,7 @@ from integrators.engine.drivers import (
 )
 from integrators.engine.program import EXPLICIT, FIRST_ORDER
 from integrators.fields.activations import activate
-from integrators.fields.stage import halves
+from integrators.fields.stage import drift, halves, no_workspace
 
 from .tile import add_multiplied, add_outer, multiply
 
@@ -71,13 +71,6 @@ def place(y, x, entry):
     start = n + inputs.size
     for q in range(w):
         put(entry, start + q, 1.0)
-
-
-@helper
-def add_scaled(factor, source, target):
-    """target += factor · source for flat arrays."""
-    for f in range(target.size):
-        put(target, f, fma(factor, get(source, f), get(target, f)))
 
 
 @helper
@@ -116,12 +109,6 @@ def push_workspace(activation, form, D, k, m, dtype):
     """z and σ(z); D rows are enough for either form."""
     own = aligned_empty(2 * D * m, dtype)
     return own, borrowed(own)
-
-
-@inlined
-def no_workspace(activation, form, D, k, m, dtype):
-    none = np.empty(0, dtype)
-    return none, none
 
 
 class Outer(NamedTuple):
@@ -164,9 +151,8 @@ def push_sequences(
     """See `integrators.engine.drivers`; `untaped` is the one entry of a run without a tape."""
     y, p = flat(parts[0]), flat(parts[1])
     seen = flat(entry) if operation.tape == KEEP else untaped
-    drift = e[0] if operation.drift != 0.0 else 0.0
     if operation.weight == 0.0:
-        add_scaled(drift, p, y)
+        drift(e, p, y)
     else:
         n, w = y.size, x.shape[1]
         d = n // w
@@ -176,12 +162,12 @@ def push_sequences(
         multiply(theta, 0, rows, 1, d, rows, seen, 0, w, z, w)
         activate(activation, z, s, seen[rows * w :])
         if operation.form == FIRST_ORDER:
-            add_scaled(c[0], s, y)
+            drift(c, s, y)
         elif operation.form == EXPLICIT:
-            add_scaled(drift, p, y)
-            add_scaled(c[0], s, p)
+            drift(e, p, y)
+            drift(c, s, p)
         else:
-            kick_and_drift(c[0], s, p, drift, y)
+            kick_and_drift(c[0], s, p, e[0], y)
     return False
 
 
@@ -195,17 +181,16 @@ def pull_sequences(
     lam_y, lam_p, seen = flat(columns[:d]), flat(columns[d:]), flat(entry)
     start = seen.size - d * w
     slopes = seen[start:]
-    drift = e[0] if operation.drift != 0.0 else 0.0
     if operation.weight == 0.0:
-        add_scaled(drift, lam_y, lam_p)
+        drift(e, lam_y, lam_p)
     else:
         if operation.form == FIRST_ORDER:
             scale_slopes(c[0], slopes, lam_y)
         elif operation.form == EXPLICIT:
             scale_slopes(c[0], slopes, lam_p)
-            add_scaled(drift, lam_y, lam_p)
+            drift(e, lam_y, lam_p)
         else:
-            drift_and_scale_slopes(drift, lam_y, lam_p, c[0], slopes)
+            drift_and_scale_slopes(e[0], lam_y, lam_p, c[0], slopes)
         add_multiplied(theta, 0, 1, entry.shape[0] - d, d, d, slopes, 0, w, lam_y, w)
     pass_entry(outer, operation.weight != 0.0, d, entry.size, w)
     return False
