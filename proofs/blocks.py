@@ -13,6 +13,7 @@ from typing import Any
 
 import sympy as sp
 
+from integrators.engine.program import Program
 from integrators.schemes.table import SCHEMES, Scheme, is_built_in
 
 Flow = tuple[str, Any]
@@ -50,21 +51,12 @@ def omega(d: int = 1) -> sp.Matrix:
 
 @cache
 def _exact(scheme: Scheme) -> tuple[Flow, ...]:
-    a, b = scheme.exact()
-    found: list[Flow] = []
-    for kind, weight in [
-        flow for pair in zip(a, b, strict=True) for flow in zip(("drift", "kick"), pair, strict=True)
-    ]:
-        if weight == 0:
-            continue
-        if found and found[-1][0] == kind:
-            weight = found.pop()[1] + weight
-        found.append((kind, weight))
-    return tuple(found)
+    program = Program.unrolled(scheme.form, *scheme.exact(), n_steps=1)
+    return tuple((operation.stage, operation.weight) for operation in program)
 
 
 def flows(scheme: str | Scheme) -> tuple[Flow, ...]:
-    """Return the exact flows of one step in order of application, zeros dropped, equal neighbours merged."""
+    """Return the operations of one step with exact weights, in order, neighbours of one kind merged."""
     return _exact(SCHEMES[scheme] if isinstance(scheme, str) else scheme)
 
 

@@ -4,42 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
 
 from integrators.naming import nearest
 
 from .proposition import Proposition
 from .report import Report, refuting_steps, report_on
 
-_MODULES = {
-    "lemma_3_1": "theorems.lemma_3_1",
-    "lemma_3_1_discrete": "theorems.lemma_3_1_discrete",
-    "theorem_3_2": "theorems.theorem_3_2",
-    "hamiltonian": "theorems.hamiltonian",
-    "volume_and_reversibility": "schemes.volume_and_reversibility",
-    "theorem_a": "theorems.theorem_a",
-    "theorem_b": "theorems.theorem_b",
-    "theorem_c": "theorems.theorem_c",
-    "theorem_d": "theorems.theorem_d",
-    "theorem_e": "theorems.theorem_e",
-    "theorem_f": "theorems.theorem_f",
-    "theorem_g": "theorems.theorem_g",
-    "first_order_flow": "schemes.first_order_flow",
-    "activation_bounds": "cells.activation_bounds",
-    "scheme_orders": "schemes.scheme_orders",
-    "scheme_symmetry": "schemes.scheme_symmetry",
-    "scheme_symplecticity": "schemes.scheme_symplecticity",
-    "tangent_is_derivative": "schemes.tangent_is_derivative",
-    "leapfrog_modified_hamiltonian": "schemes.leapfrog_modified_hamiltonian",
-    "scheme_stability": "schemes.scheme_stability",
-    "unicornn_step": "cells.unicornn_step",
-    "antisymmetric_step": "cells.antisymmetric_step",
-    "orthogonal_step": "cells.orthogonal_step",
-    "claim_square_integrable": "claims.square_integrable",
-    "claim_hamiltonian_every_w": "claims.hamiltonian_every_w",
-    "claim_linear_growth": "claims.linear_growth",
-    "claim_parameter_free": "claims.parameter_free",
-    "claim_figure_2": "claims.figure_2",
-}
+_FOLDERS = ("theorems", "schemes", "cells", "claims")
+"""Every module of these folders states one proposition, called like its file; a claim has a prefix."""
+
+_READING_ORDER = """
+    lemma_3_1 lemma_3_1_discrete theorem_3_2 hamiltonian volume_and_reversibility
+    theorem_a theorem_b theorem_c theorem_d theorem_e theorem_f theorem_g first_order_flow activation_bounds
+    scheme_orders scheme_symmetry scheme_symplecticity tangent_is_derivative leapfrog_modified_hamiltonian
+    scheme_stability unicornn_step antisymmetric_step orthogonal_step
+    claim_square_integrable claim_hamiltonian_every_w claim_linear_growth claim_parameter_free claim_figure_2
+""".split()
+
+
+def _modules() -> dict[str, str]:
+    """Name → module of every proposition; those without a place in the reading order come last."""
+    found = {}
+    for folder in _FOLDERS:
+        for module in iter_modules([str(Path(__file__).with_name(folder))]):
+            name = f"claim_{module.name}" if folder == "claims" else module.name
+            found[name] = f"{folder}.{module.name}"
+    places = {name: place for place, name in enumerate(_READING_ORDER)}
+    return dict(sorted(found.items(), key=lambda item: places.get(item[0], len(places))))
+
+
+_MODULES = _modules()
 NAMES = tuple(_MODULES)
 
 

@@ -221,9 +221,9 @@ class Proposition(ByValue):
                 )
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        module = f"proofs.{self.name}"
-        if getattr(sys.modules.get(module), "PROPOSITION", None) is self:
-            return found, (module, "PROPOSITION")
+        for name, module in list(sys.modules.items()):
+            if name.startswith("proofs.") and getattr(module, "PROPOSITION", None) is self:
+                return found, (name, "PROPOSITION")
         return super().__reduce_ex__(protocol)
 
     def mutated(self, mutant: Mutant) -> Proposition:

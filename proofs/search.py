@@ -15,7 +15,7 @@ from typing import Any
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from .symbols import Activation, Jet
+from .symbols import ActivationSymbol, Jet
 
 Expr = Any
 Premise = tuple[Expr, Expr]
@@ -106,7 +106,7 @@ def nonzero_point(residual: Expr) -> dict[str, Expr] | None:
     """
     if not residual.is_commutative:
         return {"monomials that do not cancel": residual}
-    unknowns = residual.atoms(AppliedUndef, Activation, Jet, sp.Derivative, sp.Subs, sp.Integral)
+    unknowns = residual.atoms(AppliedUndef, ActivationSymbol, Jet, sp.Derivative, sp.Subs, sp.Integral)
     outer = sorted(unknowns, key=lambda atom: -sp.count_ops(atom, visual=False) - len(str(atom)))
     values = {atom: sp.Symbol(f"value{k}", real=True) for k, atom in enumerate(outer)}
     for atom, value in values.items():

@@ -11,32 +11,32 @@ from typing import Any
 import sympy as sp
 
 
-class Activation(sp.Function):
+class ActivationSymbol(sp.Function):
     """Common base: one real argument, real value."""
 
     nargs = 1
     is_real = True
 
 
-class ddsigma(Activation):
+class ddsigma(ActivationSymbol):
     """Second derivative σ''."""
 
 
-class dsigma(Activation):
+class dsigma(ActivationSymbol):
     """Derivative σ'."""
 
     def fdiff(self, argindex: int = 1) -> Any:
         return ddsigma(self.args[0])
 
 
-class sigma(Activation):
+class sigma(ActivationSymbol):
     """Activation σ."""
 
     def fdiff(self, argindex: int = 1) -> Any:
         return dsigma(self.args[0])
 
 
-class primitive(Activation):
+class primitive(ActivationSymbol):
     """A primitive of σ."""
 
     def fdiff(self, argindex: int = 1) -> Any:

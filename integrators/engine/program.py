@@ -21,12 +21,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.schemes.table import Scheme
+if TYPE_CHECKING:
+    from integrators.schemes.scheme import Scheme
 
 __all__ = ["EXPLICIT", "FIRST_ORDER", "MAP", "SPLITTING", "Operation", "Program"]
 
@@ -99,13 +100,11 @@ class Program:
         cls, form: str, drift: ArrayLike, kick: ArrayLike, n_steps: int, close: bool = True
     ) -> Program:
         """The program of the stages (drift a_s, kick b_s) with weights of any type of number."""
-        a, b = np.asarray(drift), np.asarray(kick)
         if form != "splitting":
+            a, b = np.asarray(drift), np.asarray(kick)
             body = np.stack([b, a], axis=1)[b != 0]
             return cls(_FORMS[form], body, body[0, 0], 0 * body[0, 0], n_steps)
-        # Kicks with no drift between them are one kick.
-        starts = np.flatnonzero((a != 0) | (np.arange(len(a)) == 0))
-        a, b = a[starts], np.add.reduceat(b, starts)
+        a, b = _merged(drift, kick)
         zero, tail = 0 * a[0], b[-1]
         head = zero
         if a[0] == 0:
@@ -181,3 +180,19 @@ class Program:
         inner = np.cumsum(moved) - moved
         every = (np.arange(self.n_steps)[:, None] + inner[None, :]).ravel()
         return np.append(every, float(self.n_steps)) if self.closing != 0 else every
+
+
+def _merged(drift: ArrayLike, kick: ArrayLike) -> NDArray[Any]:
+    """The rows (drift, kick) of stages in which neighbouring flows of one kind are one flow, shape (2, S).
+
+    Two kicks with no drift between them see the same y, and two drifts with no kick between them the same p.
+    """
+    stages: list[list[Any]] = []
+    for a, b in zip(np.asarray(drift), np.asarray(kick), strict=True):
+        if stages and a == 0:
+            stages[-1][1] = stages[-1][1] + b
+        elif stages and stages[-1][1] == 0:
+            stages[-1] = [stages[-1][0] + a, b]
+        else:
+            stages.append([a, b])
+    return np.array(stages).T

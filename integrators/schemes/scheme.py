@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from decimal import Context, Decimal, localcontext
 from functools import cached_property
-from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.engine.program import Program
 from integrators.values import portable
 
 from .composition import Coefficient, Constructor, Definition, convert
@@ -227,17 +227,17 @@ symmetric() or composition() complete the sum.
     @cached_property
     def fsal(self) -> bool:
         """First same as last: a step opens and closes with a kick, so consecutive steps share a force."""
-        return self.form == "splitting" and self._flows[0][0] == self._flows[-1][0] == "kick"
+        return self._step[0][0] == self._step[-1][0] == "kick"
 
     @cached_property
     def n_kicks(self) -> int:
         """Force evaluations per step of a long run; kicks that share a force count once."""
-        return sum(flow == "kick" for flow, _ in self._flows) - self.fsal
+        return sum(stage != "drift" for stage, _ in self._step) - self.fsal
 
     @cached_property
     def is_symmetric(self) -> bool:
         """Whether the flows form a palindrome, so that the step is time-reversible: Φ_{−ε} ∘ Φ_ε = id."""
-        return self.form == "splitting" and self._flows == self._flows[::-1]
+        return self.form == "splitting" and self._step == self._step[::-1]
 
     @cached_property
     def _exact(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -251,19 +251,11 @@ symmetric() or composition() complete the sum.
             return self.evaluate(Decimal)
 
     @cached_property
-    def _flows(self) -> list[tuple[str, float]]:
-        """Flows in order of application, zero weights dropped and neighbours of one kind merged."""
-        flows = [
-            (flow, weight)
-            for stage in zip(*self._decimals, strict=True)
-            for flow, weight in zip(("drift", "kick"), stage, strict=True)
-            if weight != 0
-        ]
-        if self.form == "first_order":  # the kicks move y, so two in a row are two forces
-            return [(flow, float(weight)) for flow, weight in flows]
+    def _step(self) -> tuple[tuple[str, float], ...]:
+        """Stage and weight of every operation of a single step, the closing kick included."""
         with localcontext(Context(prec=WORKING_DIGITS)):
-            runs = groupby(flows, key=lambda item: item[0])
-            return [(flow, float(sum(weight for _, weight in run))) for flow, run in runs]
+            program = Program.unrolled(self.form, *self._decimals, n_steps=1)
+            return tuple((operation.stage, float(operation.weight)) for operation in program)
 
     def _check_labels(self) -> None:
         if not isinstance(self.aliases, tuple | list):

@@ -19,9 +19,8 @@ from integrators.schemes.table import SCHEMES
 from proofs.balls import Ball
 from proofs.blocks import Flow, flows, splittings
 from proofs.decide import all_of, fact, identity
+from proofs.order_conditions import tree_residuals, word_residuals
 from proofs.proposition import Decision, Mutant, Proposition, Role, Step
-
-from .order_conditions import tree_residuals, word_residuals
 
 NYSTROM_ONLY = ("blanes_moan6_rkn",)
 """Schemes whose order holds for ÿ = F(y) but not for the splitting of an arbitrary vector field."""

@@ -1,5 +1,6 @@
-"""Order conditions of compositions of drifts and kicks: Lyndon words (any splitting) and Nyström trees (ÿ =
-F(y)).
+"""Order conditions of compositions of drifts and kicks.
+
+Lyndon words give those of any splitting, Nyström trees those of ÿ = F(y).
 
 With A the drift and B the kick, one step is exp(c_1 X_1) exp(c_2 X_2) ⋯, and it has order p iff its
 coefficients agree with those of exp(A + B), i.e. with 1/n!, on every Lyndon word of length n ≤ p. For ÿ =
