@@ -18,21 +18,21 @@ from integrators.validation import as_count
 from integrators.values import ByValue
 
 from .growth import growth_exponents
+from .norms import spectral_norms
 from .profile import gradient_profile
-from .singular import block_rows, block_slice
-from .stacks import spectral_norms
+from .singular import block_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Comparison", "Gradients", "compare"]
+__all__ = ["Comparison", "ModelGradients", "compare"]
 
 Float = NDArray[np.float64]
 POINTS, EXPONENTS = 40, 3
 
 
 @dataclass(frozen=True, eq=False)
-class Gradients(ByValue):
+class ModelGradients(ByValue):
     """What is known of one recurrence.
 
     Attributes
@@ -61,13 +61,13 @@ class Comparison(ByValue):
 
     Attributes
     ----------
-    models : tuple of Gradients
+    models : tuple of ModelGradients
     n_steps : int
     steps, index : ndarray of int
         The n of the norms, evenly spread in the logarithm; the i of the profiles, evenly spread.
     """
 
-    models: tuple[Gradients, ...]
+    models: tuple[ModelGradients, ...]
     n_steps: int
     steps: NDArray[np.int64]
     index: NDArray[np.int64]
@@ -148,12 +148,12 @@ def compare(recurrences: Mapping[str, Recurrence], *, progress: bool | None = No
 
 def _gradients(
     name: str, recurrence: Recurrence, steps: NDArray[np.int64], index: NDArray[np.int64]
-) -> Gradients:
+) -> ModelGradients:
     k = min(EXPONENTS, recurrence.state_size)
     block = recurrence.default_block
     try:
         growth = growth_exponents(recurrence, k=k)
-        return Gradients(
+        return ModelGradients(
             name,
             block,
             _log_norms(recurrence, steps),
@@ -163,12 +163,12 @@ def _gradients(
         )
     except TrajectoryOverflow:
         nothing = (np.full(size, np.nan) for size in (steps.size, index.size, k, k))
-        return Gradients(name, block, *nothing)
+        return ModelGradients(name, block, *nothing)
 
 
 def _log_norms(recurrence: Recurrence, steps: NDArray[np.int64]) -> Float:
     """ln of the norm of the default block after each of some numbers of steps, from one sweep."""
-    part, norms = block_slice(recurrence, None), np.full(steps.size, -np.inf)
+    (part, rows), norms = block_of(recurrence, None), np.full(steps.size, -np.inf)
 
     def visit(lanes: slice, step: int, columns: Scaled) -> None:
         mantissa, exponent = spectral_norms(replace(columns, values=columns.values[:, part]))
@@ -176,5 +176,5 @@ def _log_norms(recurrence: Recurrence, steps: NDArray[np.int64]) -> Float:
             norms[np.searchsorted(steps, step)] = math.log(mantissa[0]) + math.log(2.0) * exponent[0]
 
     start = np.eye(recurrence.state_size)[:, part]
-    recurrence.propagate(start, steps.tolist(), visit, rows=block_rows(recurrence, None))
+    recurrence.propagate(start, steps.tolist(), visit, rows=rows)
     return norms

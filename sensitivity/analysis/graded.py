@@ -18,12 +18,13 @@ from integrators.fields.field import Field
 from integrators.run.inputs import Inputs
 from integrators.run.recurrence import Recurrence
 from integrators.schemes.table import Scheme
+from integrators.singular_values import singular_values
 from integrators.validation import as_count
 from sensitivity.recurrences.arguments import as_recurrence
 
 from .factoring import factor_product, panel_length
 from .growth import Stops
-from .singular import block_rows, block_slice
+from .singular import block_of
 
 __all__ = ["graded_singular_values", "log_singular_values"]
 
@@ -66,27 +67,26 @@ def log_singular_values(
     recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
     )
-    part = block_slice(recurrence, block)
-    width = part.stop - part.start
-    lanes = int(np.prod(recurrence.shape))
-    n_steps = recurrence.n_steps
-    if n_steps == 0 or lanes == 0:
+    part, rows = block_of(recurrence, block)
+    width, lanes = part.stop - part.start, math.prod(recurrence.shape)
+    if recurrence.n_steps == 0 or lanes == 0:
         return np.zeros((*recurrence.shape, width))
     every = panel_length(width, None if qr_every is None else as_count(qr_every, "qr_every", least=1))
-    product = _RowScaled(lanes, width)
-    q = factor_product(
-        recurrence,
-        np.eye(recurrence.state_size)[:, part],
-        Stops([n_steps], every),
-        product,
-        rows=block_rows(recurrence, block),
-    )
+    product, stops = _RowScaled(lanes, width), Stops([recurrence.n_steps], every)
+    q = factor_product(recurrence, np.eye(recurrence.state_size)[:, part], stops, product, rows=rows)
+    logs = _logarithms(q[:, part], product, recurrence.threads, recurrence.progress)
+    return logs.reshape(*recurrence.shape, width)
+
+
+def _logarithms(q: Float, product: _RowScaled, threads: int | None, progress: bool | None) -> Float:
+    """log σ of Q times the triangular product of every batch member; NaN where it overflowed."""
+    lanes, width = product.exponent.shape
     logs = np.full((lanes, width), np.nan)
 
     def finish(block: slice, ticker: Ticker) -> None:
         for i in range(lanes)[block]:
             if np.isfinite(product.mantissa[i]).all() and np.isfinite(q[i]).all():
-                logs[i] = graded_singular_values(q[i, part], product.mantissa[i], product.exponent[i])
+                logs[i] = graded_singular_values(q[i], product.mantissa[i], product.exponent[i])
             ticker()
 
     with one_blas_thread():
@@ -100,7 +100,7 @@ def log_singular_values(
             threads=threads,
             progress=progress,
         )
-    return logs.reshape(*recurrence.shape, width)
+    return logs
 
 
 class _RowScaled:
@@ -191,6 +191,6 @@ def _finish(right: Float, scale: Counts) -> Float:
             stop += 1
         part = np.ldexp(right[start:stop, start:stop], (scale[start:stop] - scale[start])[:, None])
         with np.errstate(divide="ignore"):
-            logs.extend(np.log(np.linalg.svd(part, compute_uv=False)) + LOG_2 * scale[start])
+            logs.extend(np.log(singular_values(part)) + LOG_2 * scale[start])
         start = stop
     return np.array(sorted(logs, reverse=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -215,48 +215,93 @@ def growth_exponents(
     recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
     )
-    n_steps = as_count(recurrence.n_steps, "n_steps", least=1)
-    size = recurrence.state_size
-    k = size if k is None else as_count(k, "k", least=1)
-    if k > size:
-        raise ValueError(f"k must be at most {size}, the length of the state, got {k}.")
-    skip = n_steps // 10 if burn_in is None else as_count(burn_in, "burn_in")
-    if skip >= n_steps:
-        raise ValueError(f"burn_in must be less than n_steps = {n_steps}, got {skip}.")
-    asked = None if qr_every is None else as_count(qr_every, "qr_every", least=1)
-    panel = panel_length(
-        k, asked, most=max(8, (n_steps - skip) // (2 * BATCHES))
-    )  # enough marks for the error
-    every = panel if asked is None else asked
-    marks = _marks(skip, n_steps, every)
-    lanes = int(np.prod(recurrence.shape))
-    sums_at = _Sums(marks, skip, lanes, k)
-    # All columns: the unit vectors, exact for diagonal maps. Fewer: a random frame, because a unit vector may
-    # lie in an invariant subspace of slower growth.
-    frame = np.eye(size)
-    if k < size:
-        frame = np.linalg.qr(np.random.default_rng(0).normal(size=(size, k)))[0]
-    stops = Stops([*([skip] if skip else []), *marks.tolist()], panel)
-    last = factor_product(recurrence, frame, stops, sums_at, revive_at=skip)
-    sums_at.local[:, np.isnan(last).any(axis=(1, 2))] = np.nan
-    sums, steps = np.cumsum(sums_at.local, axis=0), marks - skip
-    points = np.unique(np.linspace(0, marks.size - 1, min(SERIES, marks.size)).astype(int))
-    shape = recurrence.shape
+    plan = _Averaging.of(recurrence, k, burn_in, qr_every)
+    sums = _Sums(plan.marks, plan.skip, math.prod(recurrence.shape), plan.k)
+    last = factor_product(
+        recurrence, _frame(recurrence.state_size, plan.k), plan.stops, sums, revive_at=plan.skip
+    )
+    sums.local[:, np.isnan(last).any(axis=(1, 2))] = np.nan
+    return _exponents(recurrence, plan, sums)
+
+
+class _Averaging(NamedTuple):
+    """Over which steps growth is averaged.
+
+    Attributes
+    ----------
+    k : int
+        Number of exponents.
+    skip : int
+        Steps left out at the beginning.
+    every, panel : int
+        Most steps between two factorisations, as they are reported and as they are made.
+    marks : ndarray of int
+        Steps between which growth is summed.
+    n_steps : int
+    """
+
+    k: int
+    skip: int
+    every: int
+    panel: int
+    marks: NDArray[np.int64]
+    n_steps: int
+
+    @classmethod
+    def of(
+        cls, recurrence: Recurrence, k: int | None, burn_in: int | None, qr_every: int | None
+    ) -> _Averaging:
+        """From the arguments of `growth_exponents`, checked."""
+        n_steps, size = as_count(recurrence.n_steps, "n_steps", least=1), recurrence.state_size
+        k = size if k is None else as_count(k, "k", least=1)
+        if k > size:
+            raise ValueError(f"k must be at most {size}, the length of the state, got {k}.")
+        skip = n_steps // 10 if burn_in is None else as_count(burn_in, "burn_in")
+        if skip >= n_steps:
+            raise ValueError(f"burn_in must be less than n_steps = {n_steps}, got {skip}.")
+        asked = None if qr_every is None else as_count(qr_every, "qr_every", least=1)
+        # Short enough that there are marks enough for the standard error.
+        panel = panel_length(k, asked, most=max(8, (n_steps - skip) // (2 * BATCHES)))
+        every = panel if asked is None else asked
+        return cls(k, skip, every, panel, _marks(skip, n_steps, every), n_steps)
+
+    @property
+    def stops(self) -> Stops:
+        """Last step of every panel."""
+        return Stops([*([self.skip] if self.skip else []), *self.marks.tolist()], self.panel)
+
+
+def _frame(size: int, k: int) -> Float:
+    """Orthonormal columns to start from, shape (D, k).
+
+    All columns: the unit vectors, which are exact for diagonal maps. Fewer: a random frame, because a unit
+    vector may lie in an invariant subspace of slower growth.
+    """
+    if k == size:
+        return np.eye(size)
+    return np.linalg.qr(np.random.default_rng(0).normal(size=(size, k)))[0]
+
+
+def _exponents(recurrence: Recurrence, plan: _Averaging, found: _Sums) -> GrowthExponents:
+    """Means, errors and the convergence series from the sums of growth at every mark."""
+    shape, k, marks = recurrence.shape, plan.k, plan.marks
+    sums, steps = np.cumsum(found.local, axis=0), marks - plan.skip
     # A map that does not mix its columns leaves the growth rates in the order of the frame.
     order = np.argsort(-sums[-1], axis=1, kind="stable")
     sums = np.take_along_axis(sums, order[None], axis=2)
-    unresolved, error = (np.take_along_axis(a, order, axis=1) for a in (sums_at.unresolved, sums_at.error))
+    unresolved, error = (np.take_along_axis(a, order, axis=1) for a in (found.unresolved, found.error))
+    points = np.unique(np.linspace(0, marks.size - 1, min(SERIES, marks.size)).astype(int))
     exponents = (sums[-1] / steps[-1]).reshape(*shape, k)
     return GrowthExponents(
         exponents,
         _standard_error(sums, steps).reshape(*shape, k),
         np.moveaxis(sums[points] / steps[points, None, None], 0, 1).reshape(*shape, len(points), k),
-        skip + steps[points],
+        plan.skip + steps[points],
         exponents / recurrence.step[..., None],
         recurrence.step,
-        n_steps,
-        skip,
-        every,
+        plan.n_steps,
+        plan.skip,
+        plan.every,
         np.logical_not(unresolved).reshape(*shape, k),
         np.where(np.isfinite(exponents), error.reshape(*shape, k) / steps[-1], np.nan),
     )

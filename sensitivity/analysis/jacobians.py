@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from integrators.engine.column_scale import Scaled
 from integrators.fields.field import Field
 from integrators.run.inputs import Inputs
 from integrators.run.recurrence import OdeRecurrence, Recurrence
 from integrators.schemes.table import Scheme
+from integrators.singular_values import scaled_norm, svd
 from integrators.validation import as_count
-from sensitivity.recurrences.arguments import as_recurrence
-from sensitivity.recurrences.field_first import needs_field
+from sensitivity.recurrences.arguments import as_recurrence, needs_field
 
-from .lapack import svd
-from .singular import (
-    Method,
-    SingularValues,
-    block_slice,
-    check_method,
-    leading,
-    scaled_jacobian,
-    spectral_norm,
-)
+from .singular import Block, Method, SingularValues, block_of, check_method, leading, scaled_jacobian
 
 __all__ = [
     "float32_error",
@@ -33,24 +25,65 @@ __all__ = [
     "jacobian_norm",
     "log_jacobian_norm",
     "norm_and_exponent",
+    "norm_and_log",
     "singular_values",
 ]
 
 Float = NDArray[np.float64]
-Block = Literal["position", "phase"]
 
 
 def norm_and_exponent(
     recurrence: Recurrence, block: str | None, method: Method = "auto", tol: float = 1e-10
 ) -> tuple[Float, NDArray[np.int64]]:
-    """Spectral norm of a block of ∂s_N/∂s_0 as mantissa · 2^exponent, both of shape lanes."""
+    """Spectral norm of a block of ∂s_N/∂s_0 as mantissa · 2^exponent, for every batch member."""
     triplets = leading(recurrence, block, 1, method, tol)
     if triplets is None:
-        return spectral_norm(scaled_jacobian(recurrence, block))
+        return _norm_of(scaled_jacobian(recurrence, block))
     norm, exponent, rest = triplets.values[:, 0], triplets.exponent, ~triplets.converged
     if rest.any():
-        norm[rest], exponent[rest] = spectral_norm(scaled_jacobian(recurrence.select(rest), block))
+        norm[rest], exponent[rest] = _norm_of(scaled_jacobian(recurrence.select(rest), block))
     return norm.reshape(recurrence.shape), exponent.reshape(recurrence.shape)
+
+
+def _norm_of(columns: Scaled) -> tuple[Float, NDArray[np.int64]]:
+    """Spectral norm of scaled columns as mantissa and exponent; NaN and inf stay what they are."""
+    columns = columns.aligned()
+    norm, exponent = scaled_norm(columns.values)
+    return norm, columns.exponent + exponent
+
+
+def norm_and_log(
+    field: Field | Recurrence,
+    scheme: str | Scheme | None = None,
+    step: ArrayLike | None = None,
+    n_steps: int | None = None,
+    *,
+    block: str | None = None,
+    method: Method = "auto",
+    tol: float = 1e-10,
+    **details: Any,
+) -> tuple[Float, Float]:
+    """‖∂y_N/∂y_0‖₂ and its natural logarithm from one run, shape (steps,) each.
+
+    Parameters are those of `jacobian_norm`. The logarithm of a norm that leaves float64 comes from the
+    mantissa and the exponent of the norm.
+    """
+    recurrence = as_recurrence(field, scheme, step, n_steps, **details)
+    mantissa, exponent = map(np.atleast_1d, norm_and_exponent(recurrence, block, method, tol))
+    norm = _unscaled(mantissa, exponent)
+    with np.errstate(divide="ignore"):
+        log_norm = np.log(norm)
+    return norm, np.where(np.isinf(log_norm), _log(mantissa, exponent), log_norm)
+
+
+def _unscaled(norm: Float, exponent: NDArray[np.int64]) -> Float:
+    with np.errstate(over="ignore", under="ignore"):
+        return np.ldexp(norm, exponent)[()]
+
+
+def _log(norm: Float, exponent: NDArray[np.int64]) -> Float:
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(norm) + math.log(2.0) * exponent)[()]
 
 
 def jacobian(
@@ -148,10 +181,7 @@ def log_jacobian_norm(
     recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
-    norm, exponent = norm_and_exponent(recurrence, block, method, tol)
-    with np.errstate(divide="ignore"):
-        logarithm: Any = np.log(norm) + math.log(2.0) * exponent
-    return logarithm[()]
+    return _log(*norm_and_exponent(recurrence, block, method, tol))
 
 
 def jacobian_norm(
@@ -210,23 +240,31 @@ def jacobian_norm(
         field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
     if certified:
-        if not isinstance(field, Field) or scheme is None or n_steps is None:
-            raise TypeError(
-                "certified=True needs a field, a scheme and a step; cells have no certificates yet."
-            )
-        from sensitivity.certification import certify
+        return _certified_norm(field, scheme, recurrence, n_steps, y0, p0, inputs, block)
+    return _unscaled(*norm_and_exponent(recurrence, block, method, tol))
 
-        balls = [
-            certify(
-                field, scheme, float(h), n_steps, y0, p0, inputs, "phase" if block == "phase" else "position"
-            )
-            for h in recurrence.step.reshape(-1)
-        ]
-        middle = [0.5 * ball.lower + 0.5 * ball.upper for ball in balls]
-        return np.array(middle).reshape(recurrence.shape)[()]
-    norm, exponent = norm_and_exponent(recurrence, block, method, tol)
-    with np.errstate(over="ignore", under="ignore"):
-        return np.ldexp(norm, exponent)[()]
+
+def _certified_norm(
+    field: Field | Recurrence,
+    scheme: str | Scheme | None,
+    recurrence: Recurrence,
+    n_steps: int | None,
+    y0: ArrayLike | None,
+    p0: ArrayLike | None,
+    inputs: Inputs,
+    block: str | None,
+) -> Float:
+    """The middle of the enclosure of every norm."""
+    if not isinstance(field, Field) or scheme is None or n_steps is None:
+        raise TypeError("certified=True needs a field, a scheme and a step; cells have no certificates yet.")
+    from sensitivity.certification import certify
+
+    part: Block = "phase" if block == "phase" else "position"
+    balls = [
+        certify(field, scheme, float(h), n_steps, y0, p0, inputs, part) for h in recurrence.step.reshape(-1)
+    ]
+    middle = [0.5 * ball.lower + 0.5 * ball.upper for ball in balls]
+    return np.array(middle).reshape(recurrence.shape)[()]
 
 
 def singular_values(
@@ -271,7 +309,7 @@ def singular_values(
         field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
     check_method(method, tol)
-    part = block_slice(recurrence, block)
+    part, _ = block_of(recurrence, block)
     width = part.stop - part.start
     count = width if k is None else as_count(k, "k", least=1)
     if count > width:
@@ -280,30 +318,22 @@ def singular_values(
         raise ValueError(
             "method='lanczos' finds the largest singular values; use method='auto' for smallest."
         )
-    wanted = "full" if smallest or 2 * count > width else method
-    shape = recurrence.shape
-    triplets = leading(recurrence, block, count, wanted, tol)
+    triplets = leading(recurrence, block, count, "full" if smallest or 2 * count > width else method, tol)
     if triplets is None:
         found = _from_full(recurrence, block, count, smallest)
     else:
         found = [triplets.values, triplets.exponent, triplets.left, triplets.right]
         if (rest := ~triplets.converged).any():
-            for part, full in zip(
-                found, _from_full(recurrence.select(rest), block, count, smallest), strict=True
-            ):
-                part[rest] = full
-    values, exponent, left, right = (part.reshape((*shape, *part.shape[1:])) for part in found)
-    return SingularValues(values, exponent, left, right)
+            full = _from_full(recurrence.select(rest), block, count, smallest)
+            for whole, again in zip(found, full, strict=True):
+                whole[rest] = again
+    return SingularValues(*(array.reshape(*recurrence.shape, *array.shape[1:]) for array in found))
 
 
 def _from_full(recurrence: Recurrence, block: str | None, k: int, smallest: bool) -> list[NDArray]:
-    """Values, exponents, left and right vectors from the full matrix, lanes flattened."""
+    """Values, exponents, left and right vectors from the full matrix, batch members flattened."""
     columns = scaled_jacobian(recurrence, block).aligned()
-    matrices = columns.values.reshape(-1, *columns.values.shape[-2:])
-    finite = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))  # NaN where the trajectory left float64
-    left, values, right = svd(np.where(finite[:, None, None], matrices, 0.0))
-    for part in (left, values, right):
-        part[~finite] = np.nan
+    left, values, right = svd(columns.values.reshape(-1, *columns.values.shape[-2:]))
     order = slice(None, -k - 1, -1) if smallest else slice(0, k)
     right = np.swapaxes(right, -1, -2)
     return [values[:, order], columns.exponent.reshape(-1), left[..., order], right[..., order]]

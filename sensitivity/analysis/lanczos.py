@@ -10,18 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.blocks import one_blas_thread
 from integrators.engine.column_scale import Scaled
+from integrators.singular_values import svd
 from integrators.values import ByValue
 
-from .lapack import svd
-
-__all__ = ["SingularTriplets", "golub_kahan_lanczos", "repeated_triplets"]
+__all__ = ["JacobianBlock", "SingularTriplets", "golub_kahan_lanczos", "repeated_triplets"]
 
 Float = NDArray[np.float64]
 
@@ -79,27 +78,75 @@ class SingularTriplets(ByValue):
     iterations: int
 
 
-class _Operator:
-    """One block of J as lane-wise matrix–vector products with one fixed power of two taken out."""
+class JacobianBlock(NamedTuple):
+    """The block J[rows, columns] of ∂s_N/∂s_0, by sweeps along a stored trajectory.
 
-    def __init__(self, linearised: Linearised, lanes: int, size: int, rows: slice, columns: slice) -> None:
-        self._linearised, self._lanes, self._size = linearised, lanes, size
-        self._rows, self._columns = rows, columns
-        self.exponent: NDArray[np.int64] | None = None
+    Attributes
+    ----------
+    linearised : Linearised
+    members : int
+        Number of batch members.
+    size : int
+        Length of the full state.
+    rows, columns : slice
+    """
+
+    linearised: Linearised
+    members: int
+    size: int
+    rows: slice
+    columns: slice
 
     @property
     def shape(self) -> tuple[int, int]:
-        rows, columns = (len(range(*s.indices(self._size))) for s in (self._rows, self._columns))
+        rows, columns = (len(range(*s.indices(self.size))) for s in (self.rows, self.columns))
         return rows, columns
 
-    def forwards(self, v: Float) -> Float:
-        return self._apply(v, self._linearised.pushforward, self._columns, self._rows)
 
-    def backwards(self, u: Float) -> Float:
-        return self._apply(u, self._linearised.pullback, self._rows, self._columns)
+class _Bidiagonalisation:
+    """J V = U B, one column more of each with every iteration, for all batch members together.
 
-    def _apply(self, vector: Float, sweep, source: slice, target: slice) -> Float:
-        columns = np.zeros((self._lanes, self._size, 1))
+    One fixed power of two is taken out of J for each member. What `known` holds is left out of J.
+    """
+
+    def __init__(self, block: JacobianBlock, known: SingularTriplets | None) -> None:
+        self._block = block
+        self.exponent: NDArray[np.int64] | None = None
+        self._left_out = [] if known is None else list(known.left.transpose(2, 0, 1))
+        self._right_out = [] if known is None else list(known.right.transpose(2, 0, 1))
+        start = _start(block.linearised, block.size, len(self._left_out))[block.columns]
+        v = np.broadcast_to(start, (block.members, block.shape[1]))
+        self.V, self.U = [_unit(_orthogonal(v, self._right_out))[0]], []
+        self.alphas: list[Float] = []
+        self.betas: list[Float] = []
+
+    @property
+    def limit(self) -> int:
+        """Iterations after which the factorisation is complete."""
+        return min(self._block.shape) - len(self._left_out)
+
+    def forwards(self) -> Float:
+        """The first half of an iteration: the next α, and the next column of U."""
+        u = self._product(
+            self.V[-1], self._block.linearised.pushforward, self._block.columns, self._block.rows
+        )
+        if self.U:
+            u = u - self.betas[-1][:, None] * self.U[-1]
+        u, alpha = _unit(_orthogonal(u, self._left_out + self.U))
+        self.alphas.append(alpha)
+        return u
+
+    def backwards(self) -> tuple[Float, Float]:
+        """The second half: the next β. Returns Jᵀu, and the next column of V."""
+        block = self._block
+        pulled = self._product(self.U[-1], block.linearised.pullback, block.rows, block.columns)
+        v = pulled - self.alphas[-1][:, None] * self.V[-1]
+        v, beta = _unit(_orthogonal(v, self._right_out + self.V))
+        self.betas.append(beta)
+        return pulled, v
+
+    def _product(self, vector: Float, sweep, source: slice, target: slice) -> Float:
+        columns = np.zeros((self._block.members, self._block.size, 1))
         columns[:, source, 0] = vector
         result: Scaled = sweep(columns)
         values = result.values[:, target, 0]
@@ -113,34 +160,27 @@ class _Operator:
 
 
 def golub_kahan_lanczos(
-    linearised: Linearised,
-    lanes: int,
-    size: int,
-    rows: slice,
-    columns: slice,
+    block: JacobianBlock,
     k: int = 1,
     tol: float = 1e-10,
     max_iterations: int | None = None,
     tick: Callable[[], object] = lambda: None,
     known: SingularTriplets | None = None,
 ) -> SingularTriplets:
-    """The k largest singular values of the block J[rows, columns] of every lane.
+    """The k largest singular values of a block of the Jacobian, for every batch member.
 
     Parameters
     ----------
-    linearised : Linearised
-    lanes, size : int
-        Number of lanes, length of the full state.
-    rows, columns : slice
-        The block.
+    block : JacobianBlock
     k : int
         How many values.
     tol : float
         Relative accuracy of each of them.
     max_iterations : int, optional
-        Leave lanes open after so many; by default the smaller dimension of the block, after which
+        Leave members open after so many; by default the smaller dimension of the block, after which
         the factorisation is complete.
-
+    tick : callable
+        Called after every iteration.
     known : SingularTriplets, optional
         Triplets that are left out: the largest values of what remains of J without them.
 
@@ -153,44 +193,31 @@ def golub_kahan_lanczos(
     r_i²/gap that one expects of a separated value would stop it in half the iterations, but the gap to a
     value that has not shown itself yet is not known: with σ₂ = (1 − 1e-7) σ₁ that rule stopped 6.5e-8 short.
     """
-    operator = _Operator(linearised, lanes, size, rows, columns)
-    n_rows, n_columns = operator.shape
-    left_out = [] if known is None else list(known.left.transpose(2, 0, 1))
-    right_out = [] if known is None else list(known.right.transpose(2, 0, 1))
-    limit = min(n_rows, n_columns) - len(left_out)
-    allowed = limit if max_iterations is None else min(max_iterations, limit)
-    found = _Found(~linearised.overflowed, n_rows, n_columns, k, tol)
-    v = np.broadcast_to(_start(linearised, size, len(left_out))[columns], (lanes, n_columns))
-    V, U = [_unit(_orthogonal(v, right_out))[0]], []
-    alphas: list[Float] = []
-    betas: list[Float] = []
-    next_look = k
+    parts = _Bidiagonalisation(block, known)
+    allowed = parts.limit if max_iterations is None else min(max_iterations, parts.limit)
+    overflowed = block.linearised.overflowed
+    found = _Found(~overflowed, *block.shape, k, tol)
+    done, next_look = 0, k
     with one_blas_thread():
-        while found.open.any() and len(U) < allowed:
-            step = len(U)
-            u = operator.forwards(V[step])
-            if step:
-                u = u - betas[-1][:, None] * U[-1]
-            u, alpha = _unit(_orthogonal(u, left_out + U))
-            alphas.append(alpha)
-            done = step + 1
+        while found.open.any() and done < allowed:
+            u = parts.forwards()
+            done += 1
             look = done > k and done >= next_look
-            if look and not found.look(alphas, betas, U, V):
+            if look and not found.look(parts):
                 break
-            U.append(u)
-            v = operator.backwards(u)
-            found.compare(v, V[step], alpha)
-            v = v - alpha[:, None] * V[step]
-            v, beta = _unit(_orthogonal(v, right_out + V))
-            betas.append(beta)
+            parts.U.append(u)
+            pulled, v = parts.backwards()
+            found.compare(pulled, parts.V[-1], parts.alphas[-1])
             if look or done == k or done == allowed:
                 next_look = done + max(1, done // 8)  # the small problem should cost less than the sweeps
-                found.look(alphas, betas, U, V, whole=done == limit)
-            V.append(v)
+                found.look(parts, whole=done == parts.limit)
+            parts.V.append(v)
             tick()
-    converged = ~(found.open | found.given_up | linearised.overflowed)
-    exponent = np.zeros(lanes, np.int64) if operator.exponent is None else operator.exponent
-    return SingularTriplets(found.values, exponent, found.left, found.right, found.error, converged, len(U))
+    converged = ~(found.open | found.given_up | overflowed)
+    exponent = np.zeros(block.members, np.int64) if parts.exponent is None else parts.exponent
+    return SingularTriplets(
+        found.values, exponent, found.left, found.right, found.error, converged, len(parts.U)
+    )
 
 
 def _start(linearised: Linearised, size: int, seed: int) -> Float:
@@ -206,26 +233,21 @@ def _start(linearised: Linearised, size: int, seed: int) -> Float:
 
 
 def repeated_triplets(
-    linearised: Linearised,
-    lanes: int,
-    size: int,
-    rows: slice,
-    columns: slice,
+    block: JacobianBlock,
     k: int = 1,
     tol: float = 1e-10,
     max_iterations: int | None = None,
     tick: Callable[[], object] = lambda: None,
 ) -> SingularTriplets:
-    """`golub_kahan_lanczos`, where a lane with a repeated value among its k largest has not converged.
+    """`golub_kahan_lanczos`, where a member with a repeated value among its k largest has not converged.
 
     What remains of J without the triplets found has the norm σ_{k+1}: where a second iteration, from another
     vector, finds more than σ_k, a copy of some value was missed.
     """
-    block = (linearised, lanes, size, rows, columns)
-    found = golub_kahan_lanczos(*block, k, tol, max_iterations, tick)
+    found = golub_kahan_lanczos(block, k, tol, max_iterations, tick)
     if k == 1:
         return found
-    rest = golub_kahan_lanczos(*block, 1, tol, max_iterations, tick, known=found)
+    rest = golub_kahan_lanczos(block, 1, tol, max_iterations, tick, known=found)
     with np.errstate(over="ignore", under="ignore"):
         beyond = np.ldexp(rest.values[:, 0], rest.exponent - found.exponent)
     complete = rest.converged & (beyond <= found.values[:, -1] * (1.0 + 10.0 * tol))
@@ -250,14 +272,13 @@ class _Found:
         self.given_up |= given_up & self.open
         self.open &= ~self.given_up
 
-    def look(
-        self, alphas: list[Float], betas: list[Float], U: list[Float], V: list[Float], whole: bool = False
-    ) -> bool:
-        """Take the open lanes whose first k Ritz values are within tol, or all if the space is used up.
+    def look(self, parts: _Bidiagonalisation, whole: bool = False) -> bool:
+        """Take the open members whose first k Ritz values are within tol, or all if the space is used up.
 
         With as many α as β the residual is the last β times the last row of p; in the middle of an iteration,
-        with an α more, the last α times that of q. Returns whether a lane is still open.
+        with an α more, the last α times that of q. Returns whether a member is still open.
         """
+        alphas, betas, U, V = parts.alphas, parts.betas, parts.U, parts.V
         *known, rest = (betas, alphas)[(half := len(alphas) > len(betas))]
         diagonal, beside = (known, betas) if half else (alphas, known)
         lanes = np.flatnonzero(self.open & np.isfinite(alphas[-1]) & np.isfinite(rest))

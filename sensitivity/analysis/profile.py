@@ -21,8 +21,8 @@ from integrators.values import ByValue
 from sensitivity.bounds import Bound, applicable, log_majorant
 from sensitivity.recurrences.arguments import as_recurrence
 
-from .singular import block_slice
-from .stacks import spectral_norms
+from .norms import spectral_norms
+from .singular import block_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -191,49 +191,56 @@ def gradient_profile(
     )
     if not isinstance(recurrence, Recurrence):
         raise TypeError(f"profiles are made of fields and cells, and {type(recurrence).__name__} is neither.")
-    d, is_field = recurrence.system.dim, recurrence.cell is None
-    part = _rows(recurrence, block)
-    unit = np.eye(d)[:, part]
+    part, own = _rows(recurrence, block), recurrence.cell is None
+    unit = np.eye(recurrence.system.dim)[:, part]
     columns = unit if cotangent is None else unit @ as_vector(cotangent, "cotangent", unit.shape[1])[:, None]
-    rows = slice(None) if of == "inputs" else part
     index = _index(at, 1 if of == "inputs" else 0, recurrence.n_steps)
-    mantissa, exponent = (
-        np.empty((recurrence.members, index.size)),
-        np.zeros((recurrence.members, index.size), np.int64),
-    )
-
-    def consume(kept: Handed) -> None:
-        entries = slice(*np.searchsorted(index, (kept.first, kept.first + len(kept.values))))
-        here = index[entries] - kept.first
-        values = kept.values[here][:, rows] if len(here) < len(kept.values) else kept.values[:, rows]
-        columns_of_lanes = values.transpose(3, 0, 1, 2)
-        powers = kept.exponents[here].transpose(2, 0, 1)
-        norms, powers = spectral_norms(Scaled.of(columns_of_lanes, powers))
-        mantissa[kept.members, entries], exponent[kept.members, entries] = norms, powers
-
-    sweep = input_cotangents if of == "inputs" else node_cotangents
-    lost = sweep(recurrence, columns, consume, memory_bytes=memory_bytes)
-    recurrence.check_overflow(lost, mantissa)
-    with np.errstate(over="ignore", under="ignore"):
+    mantissa, exponent = _norms(recurrence, columns, of, part, index, memory_bytes)
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
         norms = np.ldexp(mantissa, exponent)
-    with np.errstate(divide="ignore"):
         log_norms = np.asarray(np.log(mantissa) + math.log(2.0) * exponent, dtype=np.float64)
     shape = (*recurrence.shape, index.size)
-    last = "y" if is_field else recurrence.default_block if block is None else block
-    last = {"state": "s"}.get(last, last)
-    below = "∂x_i" if of == "inputs" else f"∂{last}_i"
     return GradientProfile(
         norms.reshape(shape),
         log_norms.reshape(shape),
         index,
         recurrence.steps.reshape(recurrence.shape),
         recurrence.n_steps,
-        f"‖∂{last}_N/{below}‖" if cotangent is None else f"‖∂C/{below}‖",
+        _quantity("y" if own else recurrence.default_block if block is None else block, of, cotangent),
         recurrence.system,
         recurrence.scheme,
-        None if of == "inputs" or not is_field else _bound(recurrence),
+        _bound(recurrence) if own and of == "state" else None,
         1.0 if cotangent is None else float(np.linalg.norm(columns)),
     )
+
+
+def _norms(
+    recurrence: Recurrence, columns: Float, of: Of, part: slice, index: NDArray[np.int64], memory: int
+) -> tuple[Float, NDArray[np.int64]]:
+    """Norms of the cotangents at the places `index` as mantissa and exponent, (members, places) each."""
+    shape = recurrence.members, index.size
+    mantissa, exponent = np.empty(shape), np.zeros(shape, np.int64)
+    rows = slice(None) if of == "inputs" else part
+
+    def consume(kept: Handed) -> None:
+        entries = slice(*np.searchsorted(index, (kept.first, kept.first + len(kept.values))))
+        here = index[entries] - kept.first
+        values = kept.values[here][:, rows] if len(here) < len(kept.values) else kept.values[:, rows]
+        powers = kept.exponents[here].transpose(2, 0, 1)
+        norms = spectral_norms(Scaled.of(values.transpose(3, 0, 1, 2), powers))
+        mantissa[kept.members, entries], exponent[kept.members, entries] = norms
+
+    sweep = input_cotangents if of == "inputs" else node_cotangents
+    overflowed = sweep(recurrence, columns, consume, memory_bytes=memory)
+    recurrence.check_overflow(overflowed, mantissa)
+    return mantissa, exponent
+
+
+def _quantity(block: str, of: Of, cotangent: object) -> str:
+    """What the norms are of, as a formula."""
+    last = {"state": "s"}.get(block, block)
+    below = "∂x_i" if of == "inputs" else f"∂{last}_i"
+    return f"‖∂{last}_N/{below}‖" if cotangent is None else f"‖∂C/{below}‖"
 
 
 def _index(at: ArrayLike | None, first: int, last: int) -> NDArray[np.int64]:
@@ -253,7 +260,7 @@ def _index(at: ArrayLike | None, first: int, last: int) -> NDArray[np.int64]:
 
 def _rows(recurrence: Recurrence, block: str | None) -> slice:
     """Rows of the first half of the state, y or all there is, that belong to a block."""
-    part = block_slice(recurrence, block)
+    part, _ = block_of(recurrence, block)
     if part.stop > recurrence.system.dim:
         raise ValueError(
             f"block={block!r}: profiles of second-order systems are of 'position', at fixed p_i."

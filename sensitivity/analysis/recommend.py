@@ -12,14 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from integrators.fields.field import Field
 from integrators.run.inputs import Inputs
 from integrators.schemes.table import Scheme, get_scheme
+from integrators.singular_values import singular_values
 from integrators.validation import as_count
 from integrators.values import ByValue
 from sensitivity import bounds
 from sensitivity.bounds.growth import finite_lipschitz
-from sensitivity.recurrences.field_first import needs_field
+from sensitivity.recurrences.arguments import needs_field
 
 from .jacobians import jacobian
-from .lapack import svd_values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -154,25 +154,27 @@ def recommend_step(
     decade at which a computed singular value is outside, refined by bisection.
     """
     n_steps = as_count(n_steps, "n_steps", least=1)
+    lo, hi = _band(lo, hi)
+    record, lipschitz = get_scheme(scheme), finite_lipschitz(field)
+    guaranteed = _guaranteed(field, record, n_steps, min(hi, 2.0 - lo))
+
+    def extremes(step: Float) -> tuple[Float, Float]:
+        values = singular_values(jacobian(field, record, step, n_steps, y0, p0, inputs, progress=False))
+        return np.where(np.isnan(values[:, 0]), np.inf, values[:, 0]), values[:, -1]
+
+    empty = np.zeros(0)
+    scan = (math.inf, "", empty, empty, empty)
+    if math.isfinite(guaranteed):
+        scan = _first_outside(extremes, guaranteed, lo, hi)
+    return StepRecommendation(guaranteed, *scan[:2], lo, hi, n_steps, record.name, lipschitz, *scan[2:])
+
+
+def _band(lo: float, hi: float) -> tuple[float, float]:
+    """The band of singular values, checked."""
     lo, hi = _number(lo, "lo"), _number(hi, "hi")
     if not 0.0 <= lo < 1.0 < hi:
         raise ValueError(f"the band [lo, hi] = [{lo:g}, {hi:g}] must hold 1 inside: 0 ≤ lo < 1 < hi.")
-    record, lipschitz = get_scheme(scheme), finite_lipschitz(field)
-    guaranteed = _guaranteed(field, record, n_steps, min(hi, 2.0 - lo))
-    if math.isinf(guaranteed):
-        empty = np.zeros(0)
-        return StepRecommendation(
-            guaranteed, math.inf, "", lo, hi, n_steps, record.name, lipschitz, empty, empty, empty
-        )
-
-    def singular(step: Float) -> tuple[Float, Float]:
-        matrices = jacobian(field, record, step, n_steps, y0, p0, inputs, progress=False)
-        finite = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))
-        values = svd_values(np.where(finite[:, None, None], matrices, 0.0))
-        return np.where(finite, values[:, 0], np.inf), np.where(finite, values[:, -1], np.nan)
-
-    scan = _first_outside(singular, guaranteed, lo, hi)
-    return StepRecommendation(guaranteed, *scan[:2], lo, hi, n_steps, record.name, lipschitz, *scan[2:])
+    return lo, hi
 
 
 def _number(value: float, name: str) -> float:
@@ -207,7 +209,7 @@ def _guaranteed(field: Field, scheme: Scheme, n_steps: int, most: float) -> floa
 
 
 def _first_outside(
-    singular: Any, start: float, lo: float, hi: float
+    extremes: Any, start: float, lo: float, hi: float
 ) -> tuple[float, Literal["norm", "smallest", ""], Float, Float, Float]:
     """Where a singular value first leaves [lo, hi], which one, and the curve up to a bit beyond."""
     seen: list[tuple[Float, Float, Float]] = []
@@ -215,23 +217,23 @@ def _first_outside(
     end = start * min(REACH, LARGEST / ratio ** (2 * LANES) / start)  # the last grid stays within float64
     grid, before = start * ratio ** np.arange(LANES), start
     while grid[0] < end:
-        largest, smallest = singular(grid)
+        largest, smallest = extremes(grid)
         seen.append((grid, largest, smallest))
         outside = ~((largest <= hi) & (smallest >= lo))
         if outside.any():
             first = int(np.argmax(outside))
-            step, leaves = _refine(singular, grid[first - 1] if first else before, grid[first], lo, hi)
+            step, leaves = _refine(extremes, grid[first - 1] if first else before, grid[first], lo, hi)
             return step, leaves, *_joined(seen)
         before, grid = grid[-1], grid * ratio**LANES
     return math.inf, "", *_joined(seen)
 
 
-def _refine(singular: Any, inside: float, outside: float, lo: float, hi: float) -> tuple[float, Any]:
+def _refine(extremes: Any, inside: float, outside: float, lo: float, hi: float) -> tuple[float, Any]:
     """Sections of 32 at a time between a step inside the band and one outside."""
     leaves = "norm"
     while True:
         grid = np.linspace(inside, outside, LANES + 1)[1:]
-        largest, smallest = singular(grid)
+        largest, smallest = extremes(grid)
         first = int(np.argmax(~((largest <= hi) & (smallest >= lo))))
         leaves = "norm" if not largest[first] <= hi else "smallest"
         inside, outside = (grid[first - 1] if first else inside), grid[first]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,13 +16,13 @@ from integrators.run.recurrence import Recurrence
 from integrators.validation import as_number
 
 from .cost import expected_iterations, iterations_that_pay, structure_of
-from .lanczos import SingularTriplets, repeated_triplets
-from .lapack import svd_values
+from .lanczos import JacobianBlock, SingularTriplets, repeated_triplets
 
-__all__ = ["Method", "SingularValues", "leading", "scaled_jacobian", "spectral_norm"]
+__all__ = ["Block", "Method", "SingularValues", "block_of", "check_method", "leading", "scaled_jacobian"]
 
 Float = NDArray[np.float64]
 Method = Literal["auto", "full", "lanczos"]
+Block = Literal["position", "phase"]
 
 # Below this many columns the full product costs less than the first few sweeps, whatever it is of.
 FULL_COLUMNS = 48
@@ -72,8 +73,21 @@ class SingularValues:
         return f"SingularValues({np.array2string(self.unscaled(), precision=6, threshold=8)})"
 
 
-def block_slice(recurrence: Recurrence, block: str | None) -> slice:
-    """Rows and columns of the block that `block` names; "phase" and "state" are the whole state.
+def block_of(recurrence: Recurrence, block: str | None) -> tuple[slice, str | None]:
+    """Where a block lies in the state, and how the verbs of a recurrence name its rows.
+
+    Parameters
+    ----------
+    recurrence : Recurrence
+    block : str or None
+        A name of ``recurrence.blocks``; "phase" or "state" for the whole state; None for the default.
+
+    Returns
+    -------
+    part : slice
+        Its rows and columns.
+    rows : str or None
+        The name of the block; None for the whole state.
 
     Raises
     ------
@@ -82,70 +96,40 @@ def block_slice(recurrence: Recurrence, block: str | None) -> slice:
     """
     blocks = recurrence.blocks
     block = recurrence.default_block if block is None else block
-    if not isinstance(block, str):
-        raise ValueError(f"block {block!r} is not known; {_blocks(recurrence)}.")
-    if block == "state" and "state" not in blocks:
-        return slice(0, recurrence.state_size)
-    if block == "phase" and len(blocks) > 1:
-        return slice(0, recurrence.state_size)
-    if block in blocks:
-        return blocks[block]
-    only = next(iter(blocks))
-    if block == "phase":
-        raise ValueError(
-            f"block='phase' asks for a second-order system, but the state here is {only!r} alone; "
-            f"use block={only!r}."
-        )
-    raise ValueError(f"block {block!r} is not known; {_blocks(recurrence)}.")
-
-
-def _blocks(recurrence: Recurrence) -> str:
-    return f"this recurrence has {', '.join(repr(name) for name in (*recurrence.blocks, 'phase'))}"
-
-
-def block_rows(recurrence: Recurrence, block: str | None) -> str | None:
-    """`block` as the verbs of a recurrence take it: the name of a part, or None for the whole state."""
-    block = recurrence.default_block if block is None else block
-    return block if block in recurrence.blocks else None
+    if isinstance(block, str):
+        if block in blocks:
+            return blocks[block], block
+        if block == "state" or (block == "phase" and len(blocks) > 1):
+            return slice(0, recurrence.state_size), None
+        if block == "phase":
+            only = next(iter(blocks))
+            raise ValueError(
+                f"block='phase' asks for a second-order system, but the state here is {only!r} alone; "
+                f"use block={only!r}."
+            )
+    known = ", ".join(repr(name) for name in (*blocks, "phase"))
+    raise ValueError(f"block {block!r} is not known; this recurrence has {known}.")
 
 
 def scaled_jacobian(recurrence: Recurrence, block: str | None) -> Scaled:
-    """The block of ∂s_N/∂s_0 that `block` names, every lane with a power of two taken out.
+    """The block of ∂s_N/∂s_0 that `block` names, with a power of two taken out for every batch member.
 
     The columns of large blocks are taken in several runs, so that a step stays short enough for Ctrl-C.
     """
-    part = block_slice(recurrence, block)
+    part, rows = block_of(recurrence, block)
     width = part.stop - part.start
     runs = max(1, -(-2 * width**3 // STEP_OPERATIONS))
     count = -(-width // runs)
-    pieces = [
-        recurrence.pushforward(
-            np.eye(recurrence.state_size, min(count, part.stop - start), -start),
-            rows=block_rows(recurrence, block),
-        )
-        for start in range(part.start, part.stop, count)
-    ]
+    pieces = []
+    for start in range(part.start, part.stop, count):
+        unit = np.eye(recurrence.state_size, min(count, part.stop - start), -start)
+        pieces.append(recurrence.pushforward(unit, rows=rows))
     if len(pieces) == 1:
         return pieces[0]
     values, exponents = (
         np.concatenate([getattr(p, name) for p in pieces], axis=-1) for name in ("values", "exponents")
     )
     return Scaled(values, *common_exponent([values], exponents))
-
-
-def spectral_norm(columns: Scaled) -> tuple[Float, NDArray[np.int64]]:
-    """‖·‖₂ of every lane as (mantissa, exponent); NaN and inf stay what they are."""
-    columns = columns.aligned()
-    # Powers of two that bring the largest entry near one are exact and keep the squares in range.
-    largest = np.abs(columns.values).max(axis=(-2, -1), initial=0.0)
-    finite = np.isfinite(largest)
-    _, shift = np.frexp(np.where(finite, largest, 0.0))
-    matrices = np.ldexp(np.where(finite[..., None, None], columns.values, 0.0), -shift[..., None, None])
-    if matrices.shape[-2:] == (1, 1):
-        norms = np.abs(matrices[..., 0, 0])
-    else:
-        norms = svd_values(matrices)[..., 0]
-    return np.where(finite, norms, largest), columns.exponent + shift
 
 
 def check_method(method: Any, tol: Any) -> None:
@@ -166,19 +150,19 @@ def leading(
 ) -> SingularTriplets | None:
     """The k largest singular triplets by Lanczos, or None where the full matrix is the better way.
 
-    Lanes that have not converged are for the full matrix too.
+    Members that have not converged are for the full matrix too.
 
     "auto" takes Lanczos where the iterations that this kind of recurrence usually needs cost less than the
-    full product, by the model of `way`, and gives up after as many as cost the same. A stored trajectory
-    takes `linearised_bytes` a lane.
+    full product, by the model of `cost`, and gives up after as many as cost the same. A stored trajectory
+    takes `linearised_bytes` for every batch member.
     """
     check_method(method, tol)
-    part = block_slice(recurrence, block)
-    width, lane_bytes = part.stop - part.start, recurrence.linearised_bytes
-    lanes = int(np.prod(recurrence.shape))
-    if method == "full" or lanes == 0:
+    part, rows = block_of(recurrence, block)
+    width, lanes = part.stop - part.start, math.prod(recurrence.shape)
+    if method == "full" or lanes == 0 or (method == "auto" and width < FULL_COLUMNS):
         return None
-    if method == "auto" and (width < FULL_COLUMNS or lane_bytes > STORE_BYTES):
+    lane_bytes = recurrence.linearised_bytes
+    if method == "auto" and lane_bytes > STORE_BYTES:
         return None
     seconds = lanes * lane_bytes * width * SECONDS_PER_BYTE_AND_COLUMN
     threads = thread_count(recurrence.threads)
@@ -192,10 +176,8 @@ def leading(
 
     def work(chosen: slice, ticker: Ticker) -> None:
         run, count = recurrence.select(chosen, threads=1), chosen.stop - chosen.start
-        linearised = run.linearised(block_rows(recurrence, block))
-        found[chosen.start] = repeated_triplets(
-            linearised, count, recurrence.state_size, part, part, k, tol, limit, lambda: ticker(0)
-        )
+        block = JacobianBlock(run.linearised(rows), count, recurrence.state_size, part, part)
+        found[chosen.start] = repeated_triplets(block, k, tol, limit, lambda: ticker(0))
         ticker(count * recurrence.n_steps)
 
     run_blocks(

@@ -16,7 +16,7 @@ from integrators.run.forward import forward
 from integrators.run.inputs import Inputs
 from integrators.run.recurrence import OdeRecurrence, Recurrence
 from integrators.schemes.table import Scheme
-from sensitivity.recurrences.field_first import needs_field
+from sensitivity.recurrences.arguments import needs_field
 
 from .growth import log_majorant
 from .matrix import relative_slack

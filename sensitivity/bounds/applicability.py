@@ -13,7 +13,7 @@ from integrators.fields.field import Field, as_field
 from integrators.run.inputs import Inputs
 from integrators.schemes.table import Scheme, get_scheme
 from integrators.validation import as_count, as_steps, as_vector
-from sensitivity.recurrences.field_first import needs_field
+from sensitivity.recurrences.arguments import needs_field
 
 from .aposteriori import aposteriori, log_aposteriori
 from .bound import Bound, Of, Side

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from integrators.fields.field import Field, as_field
 from integrators.fields.neural import NeuralField
 from integrators.validation import as_count, as_steps, as_vector
-from sensitivity.recurrences.field_first import needs_field
+from sensitivity.recurrences.arguments import needs_field
 
 from .rounding import EPS, upward
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from integrators.fields.field import Field, as_field
 from integrators.schemes.table import SCHEMES, Scheme, get_scheme
 from integrators.validation import as_count, as_steps
-from sensitivity.recurrences.field_first import needs_field
+from sensitivity.recurrences.arguments import needs_field
 
 from .matrix import matrix_power, relative_slack, step_matrix
 from .rounding import log_upward, upward

@@ -20,7 +20,7 @@ from integrators.validation import as_count, as_number, as_steps
 from integrators.values import ByValue, equal
 from sensitivity import bounds
 from sensitivity.analysis.jacobians import Block, scaled_jacobian
-from sensitivity.recurrences.field_first import needs_field
+from sensitivity.recurrences.arguments import needs_field
 
 from .checked import CheckedBound, Side, checked
 from .dump import dumped, loaded

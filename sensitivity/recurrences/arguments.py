@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 from integrators.fields.field import Field
 from integrators.run.recurrence import OdeRecurrence, Recurrence
 
-__all__ = ["as_recurrence"]
+__all__ = ["as_recurrence", "needs_field"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def as_recurrence(
@@ -27,16 +31,43 @@ def as_recurrence(
     TypeError
         If `system` is neither, or what a recurrence was made with is given once more.
     """
-    given = {"scheme": scheme, "step": step, "n_steps": n_steps, "y0": y0, "p0": p0, "inputs": inputs}
-    options = {name: value for name, value in options.items() if value is not None}
     if isinstance(system, Field):
+        if options.get("dtype", "") is None:
+            del options["dtype"]
         return OdeRecurrence(system, scheme, step, n_steps, y0, p0, inputs, **options)
     if not hasattr(system, "pushforward"):
         raise TypeError(
             f"field must be a Field such as NeuralField, got {type(system).__name__}; a recurrence such as "
             "unroll(cell, n_steps) will do as well."
         )
-    surplus = [name for name, value in (given | options).items() if value is not None]
-    if surplus:
-        raise TypeError(f"{surplus[0]} belongs to the recurrence: give it where that is made, not here.")
+    given = {"scheme": scheme, "step": step, "n_steps": n_steps, "y0": y0, "p0": p0, "inputs": inputs}
+    for name, value in (given | options).items():
+        if value is not None:
+            raise TypeError(f"{name} belongs to the recurrence: give it where that is made, not here.")
     return system
+
+
+def needs_field(function: F) -> F:
+    """The function, which checks its argument `field` before it looks at any other.
+
+    Without that, ``certify(unroll(cell))`` is told that it lacks a scheme, which a cell cannot have.
+    """
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        if args or "field" in kwargs:
+            field = args[0] if args else kwargs["field"]
+            if not isinstance(field, Field):
+                other = "; other recurrences, such as unrolled cells, have none" if _runs(field) else ""
+                raise TypeError(
+                    f"field must be a Field such as NeuralField, got {type(field).__name__}: "
+                    f"{function.__name__} is about fields under a scheme{other}."
+                )
+        return function(*args, **kwargs)
+
+    return cast("F", checked)
+
+
+def _runs(model: object) -> bool:
+    """Whether it is a recurrence, or a cell that makes one."""
+    return hasattr(model, "pushforward") or hasattr(model, "linearise")

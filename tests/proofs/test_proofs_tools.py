@@ -12,9 +12,9 @@ from proofs import check
 from proofs.balls import BITS, Ball
 from proofs.blocks import flows, splittings
 from proofs.decide import all_of, at_least_zero, fact, follows, identity, limit_is, nonnegative_from
+from proofs.order_conditions import lyndon_words, nystrom_trees, tree_order
 from proofs.proposition import Outcome
 from proofs.schemes.leapfrog_modified_hamiltonian import H2, H4
-from proofs.order_conditions import lyndon_words, nystrom_trees, tree_order
 from proofs.schemes.scheme_stability import LIMITS, half_trace
 from proofs.symbols import dsigma, sigma
 

@@ -105,7 +105,7 @@ def _of_field(args: argparse.Namespace) -> Found:
     """ÿ = σ(W y + V x + b) under a scheme."""
     import numpy as np
 
-    from sensitivity.analysis.norms import norm_and_log
+    from sensitivity.analysis.jacobians import norm_and_log
     from sensitivity.bounds import log_majorant
 
     for option in ("set", "n_inputs"):

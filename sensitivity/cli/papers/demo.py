@@ -74,7 +74,7 @@ def _curve(scheme: str, theorem: str) -> Curve:
     import numpy as np
 
     from integrators import NeuralField
-    from sensitivity.analysis.norms import norm_and_log
+    from sensitivity.analysis.jacobians import norm_and_log
     from sensitivity.bounds import log_majorant, majorant
     from sensitivity.papers.hamiltonian.curves import Curve
 

@@ -17,7 +17,7 @@ from integrators.codegen.threads import default_threads
 from integrators.engine.bars import progress_bar_on_stderr
 from integrators.fields.neural import NeuralField
 from sensitivity import bounds
-from sensitivity.analysis.norms import norm_and_log
+from sensitivity.analysis.jacobians import norm_and_log
 from sensitivity.figures import captions
 from sensitivity.files import replacing_folder
 from sensitivity.manifest import manifest

@@ -10,7 +10,7 @@ from integrators.engine.column_scale import Scaled
 from integrators.run.linearisation import Linearisation
 from sensitivity import OdeRecurrence, jacobian, jacobian_norm, log_jacobian_norm, singular_values
 from sensitivity.analysis import singular
-from sensitivity.analysis.lanczos import golub_kahan_lanczos
+from sensitivity.analysis.lanczos import JacobianBlock, golub_kahan_lanczos
 from sensitivity.analysis.singular import Method
 
 D = 60
@@ -190,7 +190,8 @@ class _Matrix:
 
 def _run(matrix: np.ndarray, **options):
     size = matrix.shape[0]
-    return golub_kahan_lanczos(_Matrix(matrix), 1, size, slice(0, size), slice(0, size), **options)
+    whole = slice(0, size)
+    return golub_kahan_lanczos(JacobianBlock(_Matrix(matrix), 1, size, whole, whole), **options)
 
 
 # Catches: division by a zero length when the subspace closes early.

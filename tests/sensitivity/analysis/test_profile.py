@@ -17,10 +17,10 @@ from integrators.run.checkpoint import Layout
 from integrators.run.overflow import TrajectoryOverflow
 from integrators.run.recurrence import OdeRecurrence
 from sensitivity import bounds, jacobian, jacobian_norm
+from sensitivity.analysis import norms
 from sensitivity.analysis import profile as profile_module
-from sensitivity.analysis import stacks
+from sensitivity.analysis.norms import spectral_norms
 from sensitivity.analysis.profile import GradientProfile, gradient_profile
-from sensitivity.analysis.stacks import spectral_norms
 from sensitivity.cli.analysis import profile as command
 from sensitivity.cli.parser import build_parser
 from sensitivity.figures.profile_figure import plot_profile
@@ -278,7 +278,7 @@ def test_a_norm_does_not_depend_on_its_neighbours(rng, monkeypatch):
     matrices = rng.normal(size=(6, 130, 130))
     matrices[::2] += 30.0
     together = spectral_norms(Scaled(matrices, np.zeros(6, np.int64)))[0]
-    monkeypatch.setattr(stacks, "BATCH_BYTES", 8 * 130 * 130 * 4)
+    monkeypatch.setattr(norms, "BATCH_BYTES", 8 * 130 * 130 * 4)
     np.testing.assert_array_equal(spectral_norms(Scaled(matrices, np.zeros(6, np.int64)))[0], together)
     alone = [spectral_norms(Scaled(m[None], np.zeros(1, np.int64)))[0][0] for m in matrices]
     np.testing.assert_array_equal(alone, together)
