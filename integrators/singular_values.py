@@ -95,7 +95,7 @@ def _values_of(stack: NDArray) -> NDArray:
 def _by_lapack(function: Callable[[NDArray], Any], matrices: NDArray) -> tuple[NDArray, ...]:
     """The arrays that `function` returns for a stack of finite matrices, NaN where one is not finite."""
     leading, shape = matrices.shape[:-2], matrices.shape[-2:]
-    finite = np.isfinite(matrices).all(axis=(-2, -1))
+    finite: NDArray[np.bool_] = np.asarray(np.isfinite(matrices).all(axis=(-2, -1)))
     stack = matrices if finite.all() else np.where(finite[..., None, None], matrices, 0.0)
     stack = stack.reshape(math.prod(leading), *shape)
     work = max(1.0, float(shape[0] * shape[1] * min(shape)))

@@ -18,13 +18,13 @@ leapfrog this is recursion (13) of Rusch, Pearson, Zygalakis (2019).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from integrators.schemes.scheme import Scheme
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["EXPLICIT", "FIRST_ORDER", "MAP", "SPLITTING", "Operation", "Program"]
 
 Float = NDArray[np.float64]
+Weights = Sequence[Any] | NDArray[Any]
 
 SPLITTING, FIRST_ORDER, EXPLICIT, MAP = range(4)
 """Forms of a program, as compiled code names them."""
@@ -96,9 +97,7 @@ class Program:
         return cls.unrolled(scheme.form, scheme.drift, scheme.kick, n_steps, close)
 
     @classmethod
-    def unrolled(
-        cls, form: str, drift: ArrayLike, kick: ArrayLike, n_steps: int, close: bool = True
-    ) -> Program:
+    def unrolled(cls, form: str, drift: Weights, kick: Weights, n_steps: int, close: bool = True) -> Program:
         """The program of the stages (drift a_s, kick b_s) with weights of any type of number."""
         if form != "splitting":
             a, b = np.asarray(drift), np.asarray(kick)
@@ -182,7 +181,7 @@ class Program:
         return np.append(every, float(self.n_steps)) if self.closing != 0 else every
 
 
-def _merged(drift: ArrayLike, kick: ArrayLike) -> NDArray[Any]:
+def _merged(drift: Weights, kick: Weights) -> NDArray[Any]:
     """The rows (drift, kick) of stages in which neighbouring flows of one kind are one flow, shape (2, S).
 
     Two kicks with no drift between them see the same y, and two drifts with no kick between them the same p.

@@ -69,8 +69,8 @@ def norm_and_log(
     mantissa and the exponent of the norm.
     """
     recurrence = as_recurrence(field, scheme, step, n_steps, **details)
-    mantissa, exponent = map(np.atleast_1d, norm_and_exponent(recurrence, block, method, tol))
-    norm = _unscaled(mantissa, exponent)
+    mantissa, exponent = norm_and_exponent(recurrence, block, method, tol)
+    norm = np.atleast_1d(_unscaled(mantissa, exponent))
     with np.errstate(divide="ignore"):
         log_norm = np.log(norm)
     return norm, np.where(np.isinf(log_norm), _log(mantissa, exponent), log_norm)
@@ -83,7 +83,8 @@ def _unscaled(norm: Float, exponent: NDArray[np.int64]) -> Float:
 
 def _log(norm: Float, exponent: NDArray[np.int64]) -> Float:
     with np.errstate(divide="ignore"):
-        return np.asarray(np.log(norm) + math.log(2.0) * exponent)[()]
+        logarithm: Any = np.log(norm) + math.log(2.0) * exponent
+    return logarithm[()]
 
 
 def jacobian(
