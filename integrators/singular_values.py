@@ -109,7 +109,7 @@ def _by_lapack(function: Callable[[NDArray], Any], matrices: NDArray) -> tuple[N
     joined = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
     results = []
     for array in joined:
-        results.append(array.reshape(*leading, *array.shape[1:]))
+        results.append(array.reshape((*leading, *array.shape[1:])))
         if not finite.all():
             results[-1][~finite] = np.nan
     return tuple(results)

@@ -328,7 +328,7 @@ def singular_values(
             full = _from_full(recurrence.select(rest), block, count, smallest)
             for whole, again in zip(found, full, strict=True):
                 whole[rest] = again
-    return SingularValues(*(array.reshape(*recurrence.shape, *array.shape[1:]) for array in found))
+    return SingularValues(*(array.reshape((*recurrence.shape, *array.shape[1:])) for array in found))
 
 
 def _from_full(recurrence: Recurrence, block: str | None, k: int, smallest: bool) -> list[NDArray]:
