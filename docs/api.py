@@ -14,7 +14,7 @@ from itertools import pairwise
 from types import ModuleType
 from typing import Any, NamedTuple
 
-__all__ = ["PACKAGES", "PAGES", "names_of", "page", "pages", "public_names"]
+__all__ = ["PACKAGES", "PAGES", "docstring", "names_of", "page", "pages", "public_names"]
 
 Write = Callable[[str, str], None]
 
@@ -176,8 +176,10 @@ def _entry(package: str, name: str) -> list[str]:
         return [f".. autoclass:: {full}", "   :members:", ""]
     if _is_function(value):
         return [f".. autofunction:: {full}", ""]
-    about = inspect.cleandoc(_about(package, name)).splitlines()
-    return [f".. py:data:: {full}", "", *(f"   {_safe(line)}" for line in about), ""]
+    about, _, examples = docstring(package, name).partition("\nExamples\n--------\n")
+    shown = [_safe(line) for line in about.splitlines()]
+    shown += [".. rubric:: Examples", "", *examples.splitlines()] if examples else []
+    return [f".. py:data:: {full}", "", *(f"   {line}".rstrip() for line in shown), ""]
 
 
 def _value(package: str, name: str) -> Any:
@@ -192,12 +194,17 @@ def _is_function(value: Any) -> bool:
     return inspect.isroutine(value) or hasattr(value, "py_func")
 
 
+def docstring(package: str, name: str) -> str:
+    """The docstring of a name; that of a constant stands below its assignment."""
+    value = _value(package, name)
+    if inspect.ismodule(value) or inspect.isclass(value) or _is_function(value):
+        return inspect.getdoc(value) or ""
+    return inspect.cleandoc(_about(package, name))
+
+
 def _first_sentence(package: str, name: str) -> str:
     """The summary of a name."""
-    value = _value(package, name)
-    plain = not (inspect.ismodule(value) or inspect.isclass(value) or _is_function(value))
-    text = _about(package, name) if plain else inspect.getdoc(value) or ""
-    return " ".join(text.split("\n\n")[0].split())
+    return " ".join(docstring(package, name).split("\n\n")[0].split())
 
 
 def _about(package: str, name: str) -> str:

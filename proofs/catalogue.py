@@ -61,6 +61,14 @@ class Catalogue(Mapping[str, Proposition]):
 
 
 CATALOGUE = Catalogue()
+"""Every proposition by name; each is imported when it is looked up.
+
+Examples
+--------
+>>> from proofs import CATALOGUE
+>>> CATALOGUE["lemma_3_1"].title
+'Velocity bound'
+"""
 
 
 def check(name: str | Proposition) -> Report:
@@ -80,16 +88,60 @@ def check(name: str | Proposition) -> Report:
     ------
     ValueError
         If the name is not in the catalogue; the message says the nearest name.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> report = lg.check("lemma_3_1")
+    >>> report.headline, report.ok, len(report.steps)
+    ('PROVED', True, 8)
     """
     return report_on(name if isinstance(name, Proposition) else CATALOGUE[name])
 
 
 def check_all() -> dict[str, Report]:
-    """Check the whole catalogue, in order."""
+    """Check all propositions of `CATALOGUE`, in order. This takes about a minute.
+
+    Returns
+    -------
+    dict
+        Name → `Report`.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> reports = lg.check_all()  # doctest: +SKIP
+    >>> all(report.ok for report in reports.values())  # doctest: +SKIP
+    True
+    """
     return {name: check(name) for name in CATALOGUE}
 
 
 def check_mutants(name: str | Proposition) -> dict[str, tuple[str, ...]]:
-    """Return, for each mutant of a proposition, the names of the steps that refute it."""
+    """Check that the mutants of a proposition are refuted.
+
+    Parameters
+    ----------
+    name : str or Proposition
+        A name in `CATALOGUE`, or a proposition of your own.
+
+    Returns
+    -------
+    dict
+        Name of each mutant → names of the steps that refute it. An empty tuple means that no step noticed the
+        change, so that the proposition does not prove what it says.
+
+    Raises
+    ------
+    ValueError
+        If the name is not in the catalogue; the message suggests the nearest name.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> refuted = lg.check_mutants("lemma_3_1")
+    >>> all(steps for steps in refuted.values())
+    True
+    """
     proposition = name if isinstance(name, Proposition) else CATALOGUE[name]
     return {mutant.name: refuting_steps(proposition, mutant) for mutant in proposition.mutants}

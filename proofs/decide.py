@@ -38,22 +38,86 @@ SIMPLIFIED = "residual reduces to the literal 0 by known identities of the funct
 
 
 def proved(computed: object, note: str, counterexample: object = None) -> Decision:
-    """Return a proved decision."""
+    """A decision with the outcome proved.
+
+    Parameters
+    ----------
+    computed : object
+        What was computed.
+    note : str
+        How it was decided, in a few words.
+    counterexample : object, optional
+        The object found by a step that looks for a counterexample.
+
+    Examples
+    --------
+    >>> from proofs import decide
+    >>> decide.proved(0, "the residual is zero").proved
+    True
+    """
     return Decision(Outcome.PROVED, computed, note, counterexample)
 
 
 def refuted(computed: object, note: str, counterexample: object = None) -> Decision:
-    """Return a refuted decision."""
+    """A decision with the outcome refuted.
+
+    Parameters
+    ----------
+    computed : object
+        What was computed.
+    note : str
+        How it was decided, in a few words.
+    counterexample : object, optional
+        The object that shows the failure.
+
+    Examples
+    --------
+    >>> from proofs import decide
+    >>> decide.refuted(1, "the residual is one").refuted
+    True
+    """
     return Decision(Outcome.REFUTED, computed, note, counterexample)
 
 
 def undecided(computed: object, note: str) -> Decision:
-    """Return an undecided decision."""
+    """A decision with the outcome undecided: neither a proof nor a counterexample was found.
+
+    Parameters
+    ----------
+    computed : object
+        What was computed.
+    note : str
+        What was missing, in a few words.
+
+    Examples
+    --------
+    >>> from proofs import decide
+    >>> found = decide.undecided(None, "no rule applies")
+    >>> found.proved, found.refuted
+    (False, False)
+    """
     return Decision(Outcome.UNDECIDED, computed, note)
 
 
 def fact(true: object, computed: object, note: str, counterexample: object = None) -> Decision:
-    """Turn an exact truth value (Python or SymPy) into a decision; anything else is undecided."""
+    """Turn an exact truth value into a decision: proved, refuted, or undecided for anything else.
+
+    Parameters
+    ----------
+    true : bool or SymPy truth value
+    computed : object
+        What was computed.
+    note : str
+        How it was decided, in a few words.
+    counterexample : object, optional
+        Kept with the decision if it is proved.
+
+    Examples
+    --------
+    >>> from proofs import decide
+    >>> str(decide.fact(2 > 1, "2 > 1", "compared").outcome)
+    'proved'
+    """
     if true in (True, sp.true):
         return proved(computed, note, counterexample)
     if true in (False, sp.false):
@@ -62,7 +126,24 @@ def fact(true: object, computed: object, note: str, counterexample: object = Non
 
 
 def all_of(decisions: Mapping[str, Decision]) -> Decision:
-    """Combine named decisions: refuted if one is, undecided if one is, proved otherwise."""
+    """Combine named decisions: refuted if one is refuted, else undecided if one is undecided, else proved.
+
+    Parameters
+    ----------
+    decisions : mapping of str to Decision
+
+    Returns
+    -------
+    Decision
+        Undecided where there are no decisions at all.
+
+    Examples
+    --------
+    >>> from proofs import decide
+    >>> both = {"first": decide.proved(1, "given"), "second": decide.undecided(2, "open")}
+    >>> str(decide.all_of(both).outcome)
+    'undecided'
+    """
     if not decisions:
         return undecided({}, "nothing to decide")
     computed = {name: decision.computed for name, decision in decisions.items()}
@@ -76,8 +157,19 @@ def all_of(decisions: Mapping[str, Decision]) -> Decision:
 
 
 def normal_form(expression: Expr) -> Expr:
-    """Reduce an expression to a ratio of polynomials in independent atoms; the literal 0 means identically
-    zero.
+    """Write an expression as a ratio of polynomials in independent atoms; it is 0 if the expression is.
+
+    Parameters
+    ----------
+    expression : SymPy expression
+
+    Examples
+    --------
+    >>> import sympy
+    >>> from proofs import decide
+    >>> x = sympy.Symbol("x")
+    >>> decide.normal_form((x**2 - 1) / (x - 1) - x - 1)
+    0
     """
     expression = as_expression(expression).doit()
     if not expression.is_commutative:
@@ -92,7 +184,28 @@ def normal_form(expression: Expr) -> Expr:
 
 
 def identity(left: Expr, right: Expr = 0) -> Decision:
-    """Decide ``left = right`` for expressions or matrices, by reducing the difference to the literal zero."""
+    """Decide left = right by reducing the difference to the number zero.
+
+    Parameters
+    ----------
+    left, right : SymPy expression or matrix
+        Two of the same shape; the right side is zero by default.
+
+    Returns
+    -------
+    Decision
+        Refuted with a point at which the two sides differ; undecided where neither is found.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> from proofs import decide
+    >>> x = sympy.Symbol("x")
+    >>> str(decide.identity(sympy.cosh(x) ** 2 - sympy.sinh(x) ** 2, 1).outcome)
+    'proved'
+    >>> str(decide.identity(sympy.cosh(x), 1).outcome)
+    'refuted'
+    """
     if isinstance(left, sp.MatrixBase):
         target = right if isinstance(right, sp.MatrixBase) else sp.zeros(*left.shape)
         if left.shape != target.shape:
@@ -115,16 +228,42 @@ def identity(left: Expr, right: Expr = 0) -> Decision:
 
 
 def identities(pairs: Mapping[str, tuple[Expr, Expr]]) -> Decision:
-    """Decide several named identities together."""
+    """Decide several named identities together.
+
+    Parameters
+    ----------
+    pairs : mapping
+        Name → (left, right).
+
+    Examples
+    --------
+    >>> import sympy
+    >>> from proofs import decide
+    >>> x = sympy.Symbol("x")
+    >>> str(decide.identities({"square": ((x + 1) ** 2, x**2 + 2 * x + 1), "sum": (x + x, 2 * x)}).outcome)
+    'proved'
+    """
     return all_of({name: identity(left, right) for name, (left, right) in pairs.items()})
 
 
 def certificate(expression: Expr) -> Expr | None:
-    """Return ``expression`` in a form that is visibly non-negative, or None if there is none to be seen.
+    """A form of an expression in which every term is non-negative, or None if no such form was found.
 
-    Visibly non-negative means: numerator and denominator expand to sums of terms, each a non-negative number
-    times even powers of real atoms and any powers of non-negative atoms (SymPy's assumptions say which atoms
-    are which).
+    Numerator and denominator are expanded to sums of terms. Each term must be a non-negative number times
+    even powers of real symbols and any powers of non-negative symbols, by the assumptions that SymPy has
+    about them.
+
+    Parameters
+    ----------
+    expression : SymPy expression
+
+    Examples
+    --------
+    >>> import sympy
+    >>> from proofs import decide
+    >>> x = sympy.Symbol("x", real=True)
+    >>> decide.certificate(x**2 + 1), decide.certificate(x)
+    (x**2 + 1, None)
     """
     numerator, denominator = sp.fraction(sp.cancel(sp.together(as_expression(expression))))
     for sign in (1, -1):
@@ -137,8 +276,27 @@ def certificate(expression: Expr) -> Expr | None:
 def at_least_zero(
     expression: Expr, premises: Sequence[Premise] = (), multipliers: Sequence[Expr] = ()
 ) -> Decision:
-    """Decide ``expression ≥ 0`` from premises: expression − Σ m_k (large_k − small_k) and every m_k
-    certified.
+    """Decide expression ≥ 0, given premises small_k ≤ large_k.
+
+    It is proved if expression − Σ m_k (large_k − small_k) and all multipliers m_k have a `certificate`.
+
+    Parameters
+    ----------
+    expression : SymPy expression
+    premises : sequence of pairs
+        (small_k, large_k).
+    multipliers : sequence of SymPy expressions
+        m_k, one for each premise.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> from proofs import decide
+    >>> x = sympy.Symbol("x", real=True)
+    >>> str(decide.at_least_zero(x**2 + 1).outcome), str(decide.at_least_zero(x**2 - 1).outcome)
+    ('proved', 'refuted')
+    >>> str(decide.at_least_zero(x - 1, premises=[(2, x)], multipliers=[1]).outcome)
+    'proved'
     """
     if len(multipliers) != len(premises):
         return undecided(expression, "one multiplier is needed for each premise")
@@ -155,16 +313,49 @@ def at_least_zero(
 
 
 def follows(claim: Premise, premises: Sequence[Premise] = (), multipliers: Sequence[Expr] = ()) -> Decision:
-    """Decide that ``claim = (small, large)`` follows from premises with given non-negative multipliers."""
+    """Decide that small ≤ large follows from premises with given multipliers; see `at_least_zero`.
+
+    Parameters
+    ----------
+    claim : pair
+        (small, large).
+    premises : sequence of pairs
+        (small_k, large_k).
+    multipliers : sequence of SymPy expressions
+        m_k, one for each premise.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> from proofs import decide
+    >>> a, b = sympy.symbols("a b", nonnegative=True)
+    >>> str(decide.follows((a, b + 1), premises=[(a, b)], multipliers=[1]).outcome)
+    'proved'
+    """
     return at_least_zero(as_expression(claim[1]) - claim[0], premises, multipliers)
 
 
 def nonnegative_from(function: Expr, variable: sp.Symbol, start: Expr = 0, order: int = 1) -> Decision:
-    """Decide ``function ≥ 0`` for ``variable ≥ start`` by derivatives.
+    """Decide function ≥ 0 for all variable ≥ start, by derivatives.
 
-    Values of the function and of its first ``order − 1`` derivatives at ``start``, and the ``order``-th
-    derivative for every larger argument, are certified non-negative; integrating back ``order`` times gives
-    the claim.
+    The function and its first ``order − 1`` derivatives are certified to be non-negative at `start`, and the
+    derivative of that order everywhere beyond. Integrating ``order`` times gives the claim.
+
+    Parameters
+    ----------
+    function : SymPy expression
+    variable : Symbol
+    start : SymPy expression
+    order : int
+        Which derivative is looked at beyond `start`.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> from proofs import decide
+    >>> x = sympy.Symbol("x", real=True)
+    >>> str(decide.nonnegative_from(sympy.exp(x) - 1 - x, x, order=2).outcome)
+    'proved'
     """
     decisions = {}
     beyond = sp.Symbol("u", nonnegative=True)
@@ -183,7 +374,25 @@ def nonnegative_from(function: Expr, variable: sp.Symbol, start: Expr = 0, order
 
 
 def limit_is(expression: Expr, variable: sp.Symbol, point: Expr, value: Expr) -> Decision:
-    """Decide a limit from below (or at infinity) that SymPy computes in closed form."""
+    """Decide that an expression has the given limit, from below or at infinity, as SymPy computes it.
+
+    Parameters
+    ----------
+    expression : SymPy expression
+    variable : Symbol
+    point : SymPy expression
+        Where the limit is taken; ``sympy.oo`` for infinity.
+    value : SymPy expression
+        The limit that is claimed.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> from proofs import decide
+    >>> x = sympy.Symbol("x", positive=True)
+    >>> str(decide.limit_is(sympy.tanh(x), x, sympy.oo, 1).outcome)
+    'proved'
+    """
     found = sp.limit(expression, variable, point, "-" if point != sp.oo else "+-")
     if isinstance(found, sp.Limit):
         return undecided(found, "SymPy leaves the limit unevaluated")

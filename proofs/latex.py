@@ -89,7 +89,29 @@ def formula(value: object, limit: int = 400) -> str:
 
 
 def standalone(reports: Iterable[Report]) -> str:
-    """Return a complete LaTeX file with one section for each report."""
+    """A complete LaTeX file with one section for each report. It needs the packages amsmath and amssymb only.
+
+    Parameters
+    ----------
+    reports : iterable of Report
+        What `check` returned.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    TypeError
+        If `reports` holds something else.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> text = lg.standalone([lg.check("lemma_3_1")])
+    >>> "amsmath" in text
+    True
+    """
     reports = list(reports) if isinstance(reports, Iterable) else [reports]
     for report in reports:
         if not hasattr(report, "proposition"):

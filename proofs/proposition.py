@@ -36,7 +36,14 @@ from .axioms import AXIOMS
 
 
 class Outcome(Enum):
-    """What a step's function found."""
+    """What a step's function found.
+
+    Examples
+    --------
+    >>> from proofs import Outcome
+    >>> [str(outcome) for outcome in Outcome]
+    ['proved', 'refuted', 'undecided']
+    """
 
     PROVED = "proved"
     REFUTED = "refuted"
@@ -47,7 +54,14 @@ class Outcome(Enum):
 
 
 class Role(Enum):
-    """How a proved step bears on the statement."""
+    """How a proved step bears on the statement.
+
+    Examples
+    --------
+    >>> from proofs import Role
+    >>> [str(role) for role in Role]
+    ['argument', 'remark', 'necessity', 'counterexample', 'figure']
+    """
 
     ARGUMENT = "argument"
     REMARK = "remark"
@@ -60,7 +74,14 @@ class Role(Enum):
 
 
 class Verdict(Enum):
-    """What is true of the statement as a whole."""
+    """What is true of the statement as a whole.
+
+    Examples
+    --------
+    >>> from proofs import Verdict
+    >>> [str(verdict) for verdict in Verdict]
+    ['PROVED', 'HOLDS ONLY IF', 'REFUTED', 'NOT REPRODUCED', 'UNDECIDED']
+    """
 
     PROVED = "PROVED"
     HOLDS_ONLY_IF = "HOLDS ONLY IF"
@@ -87,6 +108,15 @@ class Decision(ByValue):
     counterexample : object, optional
         The object that shows the failure: of the step, or, in a NECESSITY or COUNTEREXAMPLE step, of the
         statement.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> from proofs import decide
+    >>> x = sympy.Symbol("x")
+    >>> found = decide.identity((x + 1) ** 2, x**2 + 2 * x + 1)
+    >>> found.proved, found.computed
+    (True, 0)
     """
 
     outcome: Outcome
@@ -124,6 +154,15 @@ class Step(ByValue):
         How the step bears on the statement.
     condition : str
         For a NECESSITY step, the hypothesis that cannot be dropped.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> from proofs import Step, decide
+    >>> x = sympy.Symbol("x", real=True)
+    >>> step = Step("square", "x² ≥ 0", lambda sign=1: decide.at_least_zero(sign * x**2))
+    >>> step.parameters, str(step.decide().outcome), str(step.decide(sign=-1).outcome)
+    (('sign',), 'proved', 'refuted')
     """
 
     name: str
@@ -162,6 +201,12 @@ class Mutant(ByValue):
         Identifier, and what was changed.
     changes : mapping
         New values for parameters of the steps' functions.
+
+    Examples
+    --------
+    >>> from proofs import Mutant
+    >>> Mutant("minus", "the opposite sign", {"sign": -1}).changes
+    {'sign': -1}
     """
 
     name: str
@@ -191,6 +236,26 @@ class Proposition(ByValue):
         The verdict this file was written to establish; the report says whether it was reached.
     rests_on : tuple of str
         Other propositions used.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> from proofs import Mutant, Proposition, Step, check, check_mutants, decide
+    >>> n = sympy.Symbol("n", positive=True)
+    >>> def double_angle(factor=sympy.Integer(2)):
+    ...     return decide.identity(sympy.cosh(2 * n), 1 + factor * sympy.sinh(n) ** 2)
+    ...
+    >>> example = Proposition(
+    ...     name="double_angle",
+    ...     title="Double angle",
+    ...     statement="cosh 2n = 1 + 2 sinh² n",
+    ...     hypotheses={},
+    ...     source="ours",
+    ...     steps=(Step("identity", "cosh 2n = 1 + 2 sinh² n", double_angle),),
+    ...     mutants=(Mutant("three", "3 in place of 2", {"factor": sympy.Integer(3)}),),
+    ... )
+    >>> check(example).headline, check_mutants(example)
+    ('PROVED', {'three': ('identity',)})
     """
 
     name: str

@@ -27,7 +27,24 @@ _MARK = {Outcome.PROVED: "✓", Outcome.REFUTED: "✗", Outcome.UNDECIDED: "?"}
 
 @dataclass(frozen=True, eq=False)
 class StepReport(ByValue):
-    """A step with its decision and the time it took."""
+    """One step of a proposition with the decision that was computed for it.
+
+    Attributes
+    ----------
+    step : Step
+        The step that was decided.
+    decision : Decision
+        The result.
+    seconds : float
+        The time that it took.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> step = lg.check("lemma_3_1").steps[0]
+    >>> step.step.name, str(step.decision.outcome)
+    ('integral_form', 'proved')
+    """
 
     step: Step
     decision: Decision
@@ -59,6 +76,15 @@ class Report(ByValue):
     proposition : Proposition
     steps : tuple of StepReport
     verdict : Verdict
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> report = lg.check("theorem_3_2")
+    >>> report.headline
+    'HOLDS ONLY IF ẏ(0) > T'
+    >>> report.counterexample is not None
+    True
     """
 
     proposition: Proposition

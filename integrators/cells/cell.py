@@ -96,6 +96,19 @@ class Cell(ByValue):
     ------
     ValueError, TypeError
         For unknown parameters, wrong shapes and values that are not of the structure, naming them.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> cell = lg.cell("vanilla", 2, 1, rng=0)
+    >>> cell, cell.theta.shape
+    (Cell(vanilla, d=2, n_inputs=1), (9,))
+    >>> {name: value.shape for name, value in cell.parameters.items()}
+    {'W': (2, 2), 'V': (2, 1), 'b': (2,), 'activation': ()}
+    >>> state, jacobian = cell.linearise([0.1, -0.2], [1.0])
+    >>> jacobian.round(4)
+    array([[ 0.1262, -0.2121],
+           [-0.281 , -0.2959]])
     """
 
     # What the sweeps ask of every system; see `Field`.
@@ -373,7 +386,11 @@ class Cell(ByValue):
 
         Examples
         --------
-        >>> vanilla(8, 2).structured(Exponential(), A=np.zeros((8, 8)))  # with an orthogonal W
+        >>> import numpy as np
+        >>> import leapgrad as lg
+        >>> cell = lg.cell("vanilla", 8, 2).structured(lg.Exponential(), A=np.zeros((8, 8)))
+        >>> bool(np.allclose(cell.parameters["W"], np.eye(8)))  # exp(0)
+        True
         """
         kind = replace(self.kind, structure=structure)
         layers = []

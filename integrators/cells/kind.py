@@ -27,57 +27,78 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Kind(ByValue):
-    """A family of cells: its rows, what depends on what, and its pointwise kernel.
+    """A family of recurrent cells: its names, which value depends on which, and its pointwise rule.
+
+    Nearly every recurrent cell is a product with W, a product with V, a bias, and a rule that acts on each
+    neuron by itself. The kind brings the rule and a table of what it depends on; products, tangents,
+    cotangents, gradients, layers and batches are common to all cells. Calling a kind with d and parameters
+    makes a `Cell`.
 
     Attributes
     ----------
     name : str
     state : tuple of str
-        Names of the blocks s_b, d numbers each; W multiplies the first `source` of them.
+        Names of the state blocks s_b, of d numbers each.
     rows : tuple of str
-        Names of the first-stage pre-activations; the first `recurrent` of them have a product with W.
-    point : Kernel
-        Compiled with the signature `POINT`.
+        Names of the pre-activations of the first stage.
+    point : kernel
+        The pointwise rule, compiled with the signature `POINT`.
     depends : mapping
-        State block → names, separated by blanks, of the locals (rows, second rows, state blocks, vectors)
-        that it depends on after the step. At the first use of a kind its rules are compared with this table
-        and with differences of their values; see `integrators.cells.kind_check`.
+        State block → names, separated by blanks, of what its new value depends on: pre-activations, state
+        blocks and vectors. The table is compared with the rule when the kind is first used.
+    recurrent : int
+        The first so many rows have a product with W.
+    source : int
+        W multiplies the first so many state blocks.
     second, hidden, middle :
-        Two-stage cells: names of the second-stage rows; hidden blocks u with the locals that they depend on;
-        and the kernel, of the same signature, that fills u.
+        For cells of two stages: names of the pre-activations of the second stage; the hidden blocks u between
+        the stages, with what they depend on; and the kernel that computes u, with the signature `POINT`. The
+        second stage is R u.
     tied : bool
-        R is Wᵀ.
+        Whether R is Wᵀ.
     inputs, biases : tuple of int, optional
-        The rows [from, to), of both stages together, that V and b fill; all by default. (0, 0) means none.
+        The rows [from, to), of both stages together, that V and b fill; all by default, none for (0, 0).
     vectors : tuple of str
         Names of the parameter vectors of length d.
     constants : mapping
-        Names and defaults of numbers that the pointwise kernel takes.
+        Names and defaults of numbers that the rule reads and that are not trained.
     step : float, optional
-        Default of the step size, where the cell has one; lanes may have their own.
+        The default step size of cells that have one.
     clock : callable, optional
-        ``clock(cell, n_steps)`` → (n_steps, n): numbers that change from step to step, rows after the step
-        size in v.
+        ``clock(cell, n_steps)`` → (n_steps, clock_rows): numbers that change from step to step. The rule
+        finds them below the step size in v.
+    clock_rows : int
+        How many numbers the clock gives for each step.
     block : str
-        The block that Jacobians show by default ("state": the whole state).
+        The block that Jacobians show by default; "state" for the whole state.
     reference : str
-        Where the cell comes from.
+        Where the cell was published.
     bound : callable, optional
-        ``bound(cell, h, n_steps)`` → ln of a proved bound on the norm of the default block of ∂s_N/∂s_0, for
-        step sizes h of shape (lanes,) and every state and input; where one is known.
+        ``bound(cell, h, n_steps)`` → the logarithm of a proved bound on the norm of the default block of
+        ∂s_N/∂s_0 for step sizes h, which holds for every state and input.
     fixed : tuple of str
         Parameters that are not trained.
     inverse : callable, optional
-        Cell → the cell of one stage whose step undoes its step for the same input; see
-        `integrators.run.rewind`.
+        Cell → the cell whose step undoes its step for the same input; it allows reversed backward sweeps.
     structure : Structure, optional
-        How some of the parameters are made from free ones, by which gradients are then taken; see
-        `integrators.cells.structure`.
+        How some of the parameters are made from free ones.
 
     Raises
     ------
     TypeError, ValueError
-        If an attribute is of another type, or counts more than there is, naming it.
+        If an attribute has a wrong type or does not fit the others; the message names it.
+
+    Examples
+    --------
+    >>> from integrators import POINT, TANH, Kind, activate, kernel
+    >>> @kernel(POINT)
+    ... def point(constants, v, out, slopes):
+    ...     activate(TANH, v[0], out[0], slopes[0, 0])
+    ...
+    >>> elman = Kind(name="elman", state=("h",), rows=("a",), point=point, depends={"h": "a"}, recurrent=1)
+    >>> cell = elman(2, 1, W=[[0.5, -0.25], [1.0, 0.125]], V=[[1.0], [0.0]], b=[0.0, 0.1])
+    >>> cell.step([0.1, -0.2], [1.0]).round(6)
+    array([0.800499, 0.173235])
     """
 
     name: str

@@ -31,7 +31,20 @@ VECTOR, MATRIX, COLUMNS = (types.Array(types.float64, n, "C") for n in (1, 2, 3)
 _PAIRS = types.Array(types.int64, 2, "C")
 
 POINT = types.void(VECTOR, MATRIX, MATRIX, COLUMNS)
-"""``point(constants, v, out, slopes)``: see `integrators.cells.cell`."""
+"""The signature of a pointwise rule, ``point(constants, v, out, slopes)``: four arrays of float64.
+
+For every neuron f of every batch member the rule fills out[b, f], the new value of state block b, and
+slopes[b, l, f] = ∂out[b, f]/∂v[l, f] for those rows l of v that `Kind.depends` lists for the block. The rows
+of v are the pre-activations, the state blocks and the parameter vectors of the kind; after them come the step
+size and the clock, which have no slopes.
+
+Examples
+--------
+>>> from integrators import POINT, TANH, activate, kernel
+>>> @kernel(POINT)
+... def point(constants, v, out, slopes):
+...     activate(TANH, v[0], out[0], slopes[0, 0])
+"""
 
 
 class Plan(NamedTuple):

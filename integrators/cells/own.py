@@ -74,20 +74,22 @@ def own_cell(
 
     Examples
     --------
-    The logistic map s' = r s (1 − s)::
-
-        @njit
-        def step(theta, s, x, out, by_state):
-            for q in range(s.shape[1]):
-                out[0, q] = theta[0] * s[0, q] * (1 - s[0, q])
-                by_state[0, 0, q] = theta[0] * (1 - 2 * s[0, q])
-
-        @njit
-        def slopes(theta, s, x, by_theta, by_input):
-            for q in range(s.shape[1]):
-                by_theta[0, 0, q] = s[0, q] * (1 - s[0, q])
-
-        logistic = own_cell(step, slopes, 1, {"r": 3.9})
+    >>> import numba
+    >>> import leapgrad as lg
+    >>> @numba.njit
+    ... def step(theta, s, x, out, by_state):
+    ...     for m in range(s.shape[1]):
+    ...         out[0, m] = theta[0] * s[0, m] * (1 - s[0, m])
+    ...         by_state[0, 0, m] = theta[0] * (1 - 2 * s[0, m])
+    ...
+    >>> @numba.njit
+    ... def slopes(theta, s, x, by_theta, by_input):
+    ...     for m in range(s.shape[1]):
+    ...         by_theta[0, 0, m] = s[0, m] * (1 - s[0, m])
+    ...
+    >>> logistic = lg.own_cell(step, slopes, 1, {"r": 3.9}, check_at=[0.3])
+    >>> lg.growth_exponents(lg.unroll(logistic, 4000, s0=[0.3]))[0].round(1)
+    np.float64(0.5)
     """
     name = as_name(name)
     dim, n_inputs, values = as_count(dim, "dim", least=1), as_count(n_inputs, "n_inputs"), _named(theta)
@@ -139,8 +141,9 @@ def symbolic_cell(
     Examples
     --------
     >>> import sympy
+    >>> import leapgrad as lg
     >>> u, v, a, b = sympy.symbols("u v a b")
-    >>> henon = symbolic_cell([1 - a * u**2 + v, b * u], [u, v], parameters={a: 1.4, b: 0.3}, name="Hénon")
+    >>> henon = lg.symbolic_cell([1 - a * u**2 + v, b * u], [u, v], parameters={a: 1.4, b: 0.3}, name="Hénon")
     >>> henon.step([0.5, 0.1])
     array([0.75, 0.15])
     """

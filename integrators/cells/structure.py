@@ -52,6 +52,25 @@ class Structure(ABC):
         Names of the parameters that it makes, of those in `Kind.shapes`.
     fixed : tuple of str
         Those of the free parameters that are never trained, such as a permutation: their gradient is zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import leapgrad as lg
+    >>> class Squared(lg.Structure):
+    ...     makes = ("b",)
+    ...     def shapes(self, d):
+    ...         return {"root": (d,)}
+    ...     def assemble(self, free):
+    ...         return {"b": free["root"] ** 2}
+    ...     def pullback(self, free, gradient):
+    ...         return {"root": 2 * free["root"] * gradient["b"]}
+    ...
+    >>> cell = lg.cell("vanilla", 2).structured(Squared(), root=[0.5, 2.0])
+    >>> cell.parameters["b"]
+    array([0.25, 4.  ])
+    >>> cell.free_parameters["root"]
+    array([0.5, 2. ])
     """
 
     makes: tuple[str, ...] = ()
@@ -124,6 +143,19 @@ class Joint(Structure):
     ----------
     *parts : Structure
         No two of them may make the same parameter, nor have free ones of the same name.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import leapgrad as lg
+    >>> both = lg.Joint(lg.Exponential(), lg.Positive("b"))
+    >>> both.makes, both.shapes(3)
+    (('W', 'b'), {'A': (3,), 'log_b': (3,)})
+    >>> cell = lg.cell("vanilla", 3).structured(both, A=np.zeros(3), log_b=np.zeros(3))
+    >>> cell.parameters["W"], cell.parameters["b"]
+    (array([[1., 0., 0.],
+           [0., 1., 0.],
+           [0., 0., 1.]]), array([1., 1., 1.]))
     """
 
     def __init__(self, *parts: Structure) -> None:

@@ -362,7 +362,38 @@ def _narrowed(kind: Any) -> Any:
 
 
 def kernel(signature: Any) -> Callable[[Callable[..., None]], Kernel]:
-    """Decorator: compile for exactly `signature`, on first use, through the disk cache."""
+    """Decorator that compiles a function for exactly one signature when it is first used.
+
+    The compiled code is kept in the cache on disk, so that other processes need not compile it again.
+
+    Parameters
+    ----------
+    signature : numba signature
+        Types of the arguments, such as `POINT` for the pointwise rule of a cell.
+
+    Returns
+    -------
+    callable
+        The decorator. What it returns is called like the function itself.
+
+    Raises
+    ------
+    TypeError
+        If `signature` is not a signature of Numba.
+
+    Examples
+    --------
+    >>> from integrators import POINT, Kind, kernel
+    >>> @kernel(POINT)
+    ... def point(constants, v, out, slopes):
+    ...     for i in range(v.shape[1]):
+    ...         out[0, i] = v[0, i] / (1.0 + abs(v[0, i]))
+    ...         slopes[0, 0, i] = 1.0 / (1.0 + abs(v[0, i])) ** 2
+    ...
+    >>> softsign = Kind("softsign", state=("h",), rows=("a",), point=point, depends={"h": "a"}, recurrent=1)
+    >>> softsign(1, W=[[2.0]]).linearise([0.5])
+    (array([0.5]), array([[0.5]]))
+    """
     if not isinstance(signature, Signature):
         raise TypeError(f"signature must be one of Numba's, such as POINT, got {shown(signature)}.")
     return lambda function: Kernel(function, signature)

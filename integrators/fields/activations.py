@@ -22,7 +22,14 @@ from integrators.values import ByValue, portable
 __all__ = ["ACTIVATIONS", "TANH", "Activation", "activate", "tanh"]
 
 TANH, LOGISTIC, RELU, IDENTITY, SIN, ARCTAN, SOFTSIGN, ERF = range(8)
-"""Codes by which compiled functions name an activation: ``TANH == ACTIVATIONS["tanh"].code``."""
+"""Codes by which compiled functions name an activation: ``TANH == ACTIVATIONS["tanh"].code``.
+
+Examples
+--------
+>>> from integrators import ACTIVATIONS, TANH
+>>> ACTIVATIONS["tanh"].code == TANH
+True
+"""
 
 TWO_OVER_SQRT_PI = 1.1283791670955126
 
@@ -64,6 +71,16 @@ def activate(code, z, s, ds):
         `Activation.code`.
     z, s, ds : float64[::1]
         Pre-activations, values, derivatives.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from integrators import TANH, activate
+    >>> z = np.array([-1.0, 0.0, 1.0])
+    >>> value, slope = np.empty(3), np.empty(3)
+    >>> activate(TANH, z, value, slope)
+    >>> value.round(4), slope.round(4)
+    (array([-0.7616,  0.    ,  0.7616]), array([0.42, 1.  , 0.42]))
     """
     n = z.size
     if code == TANH:
@@ -122,6 +139,17 @@ class Activation(ByValue):
         SymPy expression of σ for a SymPy argument.
     smooth : bool
         Whether σ' is continuous (false for relu, whose derivative at 0 is taken as 0, as in PyTorch).
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> sigma = lg.ACTIVATIONS["tanh"]
+    >>> sigma
+    Activation(tanh, sup|σ'|=1, sup|σ|=1)
+    >>> sigma(0.5).round(6), sigma.derivative(0.5).round(6)
+    (np.float64(0.462117), np.float64(0.786448))
+    >>> sigma.lipschitz, sigma.bound
+    (1.0, 1.0)
     """
 
     name: str
@@ -238,5 +266,5 @@ Examples
 >>> list(ACTIVATIONS)
 ['tanh', 'logistic', 'relu', 'identity', 'sin', 'arctan', 'softsign', 'erf']
 >>> ACTIVATIONS["tanh"].derivative([0.0, 1.0]).round(4)
-array([1.    , 0.42  ])
+array([1.  , 0.42])
 """

@@ -65,24 +65,30 @@ class Field(ByValue):
 
     Examples
     --------
-    A cubic spring ÿ = −θ y³::
-
-        @njit
-        def kick(theta, y, x, c, p, dy, dp):
-            for l in range(y.shape[1]):
-                p[0, l] -= c[l] * theta[0] * y[0, l] ** 3
-                for k in range(dy.shape[1]):
-                    dp[0, k, l] -= c[l] * 3 * theta[0] * y[0, l] ** 2 * dy[0, k, l]
-
-        @njit
-        def kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
-            for l in range(y.shape[1]):
-                for k in range(lam_p.shape[1]):
-                    lam_y[0, k, l] -= c[l] * 3 * theta[0] * y[0, l] ** 2 * lam_p[0, k, l]
-                    if grad_theta.size:
-                        grad_theta[0] -= c[l] * y[0, l] ** 3 * lam_p[0, k, l]
-
-        spring = Field(1, kick, kick_adjoint, theta=[2.0])
+    >>> import numba
+    >>> import leapgrad as lg
+    >>> @numba.njit
+    ... def kick(theta, y, x, c, p, dy, dp):
+    ...     for m in range(y.shape[1]):
+    ...         p[0, m] -= c[m] * theta[0] * y[0, m] ** 3
+    ...         for k in range(dy.shape[1]):
+    ...             dp[0, k, m] -= c[m] * 3 * theta[0] * y[0, m] ** 2 * dy[0, k, m]
+    ...
+    >>> @numba.njit
+    ... def kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
+    ...     for m in range(y.shape[1]):
+    ...         for k in range(lam_p.shape[1]):
+    ...             lam_y[0, k, m] -= c[m] * 3 * theta[0] * y[0, m] ** 2 * lam_p[0, k, m]
+    ...             if grad_theta.size:
+    ...                 grad_theta[0] -= c[m] * y[0, m] ** 3 * lam_p[0, k, m]
+    ...
+    >>> spring = lg.Field(1, kick, kick_adjoint, theta=[2.0])
+    >>> spring
+    Field(kick, d=1)
+    >>> spring.linearise([0.5])
+    (array([-0.25]), array([[-1.5]]))
+    >>> lg.jacobian(spring, "leapfrog", 0.1, 10, y0=[1.0]).round(6)
+    array([[-0.686042]])
     """
 
     vectorised = False

@@ -367,6 +367,17 @@ class NeuralField(Field):
     DF = D(z) W with D(z) = diag σ'(z), z = W y + V x + b. The parameters are packed into ``theta`` as W, V,
     b row by row, then the activation's code. Equations (1)–(4) and (11)–(13) of Rusch, Pearson,
     Zygalakis (2019) all use this field.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField(W=[[0.5, -0.25], [1.0, 0.125]], b=[0.25, -0.5])
+    >>> field
+    NeuralField(d=2, tanh, sup‖DF‖≤1.118)
+    >>> field.force([0.1, 0.2]).round(6)
+    array([ 0.244919, -0.358357])
+    >>> lg.integrate(field, "leapfrog", [0.1, 0.2], [0.0, 0.0], step=0.1, n_steps=20).y[-1].round(6)
+    array([ 0.71927 , -0.376165])
     """
 
     def __init__(
@@ -418,6 +429,12 @@ class NeuralField(Field):
             Number of input components; 0 for an autonomous field.
         activation : str
             The paper prints none for its figures; tanh satisfies all that it asks of σ.
+
+        Examples
+        --------
+        >>> from integrators import NeuralField
+        >>> NeuralField.random(4, rng=1, inputs=2)
+        NeuralField(d=4, n_inputs=2, tanh, sup‖DF‖≤0.5273)
         """
         d = as_count(d, "d", least=1)
         inputs = as_count(inputs, "inputs")
@@ -431,7 +448,15 @@ class NeuralField(Field):
     def antisymmetric(
         cls, W: ArrayLike, b: ArrayLike, gamma: float, V: ArrayLike | None = None, activation: str = "tanh"
     ) -> NeuralField:
-        """The antisymmetric field: W replaced by W − Wᵀ − γ I (Chang et al., ICLR 2019; Example 3)."""
+        """The antisymmetric field: W replaced by W − Wᵀ − γ I (Chang et al., ICLR 2019; Example 3).
+
+        Examples
+        --------
+        >>> from integrators import NeuralField
+        >>> NeuralField.antisymmetric([[0.0, 1.0], [0.0, 0.0]], [0.0, 0.0], gamma=0.1).W
+        array([[-0.1,  1. ],
+               [-1. , -0.1]])
+        """
         matrix = as_array(W, "W", 2)
         if matrix.shape[0] != matrix.shape[1]:
             raise ValueError(f"W has shape {matrix.shape}; it must be square.")

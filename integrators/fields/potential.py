@@ -77,6 +77,14 @@ class PotentialField(Field):
     -----
     DF = −Wᵀ D(z) W is symmetric, so ÿ = F is a Hamiltonian system for every W, which σ(W y + b) of the paper
     is for symmetric D(z) W only; splitting schemes are then symplectic.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.PotentialField(W=[[0.5, -0.25], [1.0, 0.125]], b=[0.25, -0.5])
+    >>> force, slope = field.linearise([0.1, 0.2])
+    >>> bool((slope == slope.T).all())
+    True
     """
 
     def __init__(

@@ -73,10 +73,13 @@ def symbolic_field(
     Examples
     --------
     >>> import sympy
+    >>> import leapgrad as lg
     >>> u, k = sympy.symbols("u k")
-    >>> spring = symbolic_field([-k * u**3], [u], parameters={k: 2.0}, name="cubic spring")
+    >>> spring = lg.symbolic_field([-k * u**3], [u], parameters={k: 2.0}, name="cubic spring")
     >>> spring.force([0.5])
     array([-0.25])
+    >>> lg.jacobian(spring, "leapfrog", 0.1, 10, y0=[1.0]).round(6)
+    array([[-0.686042]])
     """
     name = as_name(name)
     found = prepared(expressions, y, x, parameters, "field")

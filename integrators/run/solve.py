@@ -39,6 +39,17 @@ class Trajectory(ByValue):
     step : ndarray
         ε.
     scheme : str
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> run = lg.integrate(lg.pendulum(), "leapfrog", [1.0], [0.0], step=0.5, n_steps=4)
+    >>> run
+    Trajectory(leapfrog, 4 steps, d=1)
+    >>> run.t
+    array([0. , 0.5, 1. , 1.5, 2. ])
+    >>> run.y[:, 0].round(4)
+    array([ 1.    ,  0.8948,  0.5946,  0.1544, -0.3243])
     """
 
     y: Float
@@ -105,6 +116,15 @@ def integrate(
     -----
     For leapfrog, y_{i+1} = 2 y_i − y_{i−1} + ε² F(y_i, x_{i+1}) with y_1 = y_0 + ε p_0 + (ε²/2) F(y_0, x_1),
     recursion (11), run in kick–drift–kick form: the two-step form loses ε⁻² digits to round-off.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField.random(10, rng=0)
+    >>> run = lg.integrate(field, "leapfrog", None, None, step=[0.1, 0.2], n_steps=100)
+    >>> run.y.shape, run.t[:, -1].round(6)
+    ((2, 101, 10), array([10., 20.]))
     """
     recurrence = OdeRecurrence(
         field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress

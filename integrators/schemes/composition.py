@@ -99,6 +99,13 @@ def palindrome(*outer: Any) -> tuple[Any, ...]:
     ----------
     *outer : number
         The free fractions γ_1, …, γ_m, outermost first.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from integrators import palindrome
+    >>> print(*palindrome(Fraction(2, 5), Fraction(1, 5)))
+    2/5 1/5 -1/5 1/5 2/5
     """
     return (*outer, _middle(outer), *reversed(outer))
 
@@ -127,6 +134,14 @@ def composition(
     ----------
     .. [1] E. Hairer, C. Lubich, G. Wanner, *Geometric Numerical Integration*, 2nd ed., Springer (2006),
        Sect. II.4.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from integrators import composition
+    >>> drifts, kicks = composition([Fraction(1, 2), Fraction(1, 2)])
+    >>> print(*drifts, "|", *kicks)
+    0 1/2 1/2 | 1/4 1/2 1/4
     """
     gammas = _numbers(fractions, "fractions")
     if not gammas:
@@ -164,6 +179,13 @@ def symmetric(
     ------
     ValueError
         If the two lengths do not interleave.
+
+    Examples
+    --------
+    >>> from integrators import symmetric
+    >>> drifts, kicks = symmetric()
+    >>> print(*drifts, "|", *kicks)
+    0 1 | 1/2 1/2
     """
     if first not in ("kick", "drift"):
         raise ValueError(f"first must be 'kick' or 'drift', got {first!r}.")

@@ -83,6 +83,7 @@ class Scheme:
 
     Examples
     --------
+    >>> from integrators import Scheme
     >>> Scheme("ruth3", 3, a=("1", "-2/3", "2/3"), b=("-1/24", "3/4", "7/24"))
     <Scheme ruth3: order 3, 3 kicks per step, not symmetric, exact coefficients>
     >>> Scheme("typo", 2, a=(0, 1), b=(0.5, 0.4))
@@ -117,8 +118,10 @@ symmetric() or composition() complete the sum.
 
         Examples
         --------
-        >>> Scheme.define("shifted", 4, lambda R: composition(palindrome(1 / (2 - R(2) ** (R(1) / 3))),
-        ...                                                   base="position_verlet"))
+        >>> from integrators import Scheme, composition, palindrome
+        >>> def weights(R):
+        ...     return composition(palindrome(1 / (2 - R(2) ** (R(1) / 3))), base="position_verlet")
+        >>> Scheme.define("shifted", 4, weights)
         <Scheme shifted: order 4, 3 kicks per step, symmetric, exact coefficients>
         """
         with localcontext(Context(prec=WORKING_DIGITS)):

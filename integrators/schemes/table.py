@@ -56,14 +56,29 @@ class SchemeTable(Mapping[str, Scheme]):
 
 
 def get_scheme(scheme: str | Scheme) -> Scheme:
-    """Return a scheme given by name, by alias, or as the record itself.
+    """Return the scheme of a name or an alias, or the record itself.
+
+    Parameters
+    ----------
+    scheme : str or Scheme
+        A name or alias of `SCHEMES`, or a record, which is returned as it is.
+
+    Returns
+    -------
+    Scheme
 
     Raises
     ------
     UnknownSchemeError
-        If there is no scheme of that name; the message has the nearest one.
+        If there is no scheme of that name. It is a KeyError and a ValueError, and suggests the nearest name.
     TypeError
         If `scheme` is neither a str nor a Scheme.
+
+    Examples
+    --------
+    >>> from integrators import get_scheme
+    >>> get_scheme("verlet")
+    <Scheme leapfrog: order 2, 1 kick per step, symmetric, exact coefficients>
     """
     if isinstance(scheme, Scheme):
         return scheme
@@ -75,12 +90,34 @@ def get_scheme(scheme: str | Scheme) -> Scheme:
 
 
 def register(scheme: Scheme) -> Scheme:
-    """Add a scheme to the table, or replace one added before under the same name; return it.
+    """Add a scheme to `SCHEMES`, so that all functions find it by its name.
+
+    A scheme that was registered before under the same name is replaced.
+
+    Parameters
+    ----------
+    scheme : Scheme
+
+    Returns
+    -------
+    Scheme
+        The same record.
 
     Raises
     ------
     ValueError
-        If its name or one of its aliases belongs to a built-in scheme, or to another scheme.
+        If its name or one of its aliases belongs to a built-in scheme, or to another registered scheme.
+    TypeError
+        If it is not a `Scheme`.
+
+    Examples
+    --------
+    >>> from integrators import SCHEMES, Scheme, register
+    >>> ruth = Scheme("ruth3_docs", 3, a=("1", "-2/3", "2/3"), b=("-1/24", "3/4", "7/24"))
+    >>> register(ruth)
+    <Scheme ruth3_docs: order 3, 3 kicks per step, not symmetric, exact coefficients>
+    >>> SCHEMES["ruth3_docs"].order
+    3
     """
     if not isinstance(scheme, Scheme):
         raise TypeError(f"register takes a Scheme, got {shown(scheme)} of type {type(scheme).__name__}.")
@@ -282,7 +319,14 @@ _ROWS = (
 )
 
 SCHEMES = SchemeTable(_ROWS)
-"""Every scheme by name; `register` adds to it."""
+"""Every scheme by name or alias; `register` adds to it.
+
+Examples
+--------
+>>> from integrators import SCHEMES
+>>> SCHEMES["verlet"].name, SCHEMES["kahan_li8"].order
+('leapfrog', 8)
+"""
 
 _BUILT_IN = frozenset(SCHEMES)
 

@@ -65,6 +65,13 @@ class Comparison(ByValue):
     n_steps : int
     steps, index : ndarray of int
         The n of the norms, evenly spread in the logarithm; the i of the profiles, evenly spread.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> found = lg.compare({"lstm": lg.unroll(lg.cell("lstm", 4), n_steps=50)})
+    >>> sorted(found.columns())
+    ['index', 'model', 'quantity', 'standard_error', 'value']
     """
 
     models: tuple[ModelGradients, ...]
@@ -118,6 +125,16 @@ def compare(recurrences: Mapping[str, Recurrence], *, progress: bool | None = No
     ------
     ValueError
         If there is none, or they differ in length, or one has several lanes.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> runs = {name: lg.unroll(lg.cell(name, 4), n_steps=50) for name in ("lstm", "gru")}
+    >>> found = lg.compare(runs)
+    >>> found
+    <Comparison of lstm, gru; N = 50>
+    >>> found.models[0].log_norms.shape == found.steps.shape
+    True
     """
     if not isinstance(recurrences, Mapping) or not recurrences:
         raise TypeError(f"recurrences must be a mapping of names to recurrences, got {recurrences!r}.")

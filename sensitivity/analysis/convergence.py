@@ -39,6 +39,13 @@ class Convergence(ByValue):
         Force evaluations of the whole run.
     error : ndarray, shape (n,)
         ‖(y, p) − reference‖₂ at the end.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> (found,) = lg.convergence(lg.pendulum(), ["leapfrog"], [1.0], [0.0], 2.0, (20, 40, 80))
+    >>> found
+    <Convergence leapfrog: claimed 2, measured 2.00>
     """
 
     scheme: Scheme
@@ -92,6 +99,14 @@ def convergence(
     Notes
     -----
     The reference is the order-8 scheme of Kahan and Li (1997) with four times the largest N.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> schemes, n_steps = ["leapfrog", "yoshida4"], (40, 80, 160)
+    >>> found = lg.convergence(lg.henon_heiles(), schemes, [0.3, 0.1], [0.0, 0.2], 4.0, n_steps)
+    >>> [round(one.order) for one in found]
+    [2, 4]
     """
     if isinstance(schemes, (str, Scheme)) or not isinstance(schemes, Sequence):
         raise TypeError(f"schemes must be a list of names or of Scheme records, got {shown(schemes)}.")
@@ -124,12 +139,30 @@ def convergence(
 
 
 def energy_error(field: ConservativeField, trajectory: Trajectory) -> Float:
-    """(H_i − H_0)/|H_0| along a trajectory, H = |p|²/2 + U(y): shape (*step.shape, n_steps + 1).
+    """The relative error of the energy along a trajectory, (H_i − H_0)/|H_0| with H = |p|²/2 + U(y).
+
+    Parameters
+    ----------
+    field : ConservativeField
+        A field with an energy, such as ``pendulum()``.
+    trajectory : Trajectory
+        The result of `integrate` for this field.
+
+    Returns
+    -------
+    ndarray, shape (*step.shape, n_steps + 1)
 
     Raises
     ------
     TypeError
-        For a field without an energy.
+        If the field has no energy, or `trajectory` is not a trajectory.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> run = lg.integrate(lg.pendulum(), "leapfrog", [1.0], [0.0], step=0.1, n_steps=300)
+    >>> bool(abs(lg.energy_error(lg.pendulum(), run)).max() < 0.01)
+    True
     """
     if not isinstance(field, ConservativeField):
         raise TypeError(f"field {field!r} has no energy; the textbook fields have one.")

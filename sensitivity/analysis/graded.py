@@ -63,6 +63,13 @@ def log_singular_values(
     below the round-off of that step, which float64 cannot tell from zero. As for `jacobian`, an entry of a
     column that falls more than about 2^1000 below the largest of its own column, on the way, may become zero:
     a product that turns round after that is not resolved.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField([[0.0, 1.0], [0.0, -0.9]], [0.0, 0.0], activation="identity")
+    >>> lg.log_singular_values(field, "euler", step=1.0, n_steps=100).round(2)
+    array([   0.4 , -230.66])
     """
     recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress

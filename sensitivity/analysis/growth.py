@@ -64,6 +64,14 @@ class GrowthExponents(ByValue):
     round_off : ndarray, shape (*lanes, k)
         What the round-off of pushing and factoring columns can have changed an exponent by, estimated to
         first order and added up as if it never cancelled; NaN for −inf. The standard error is another matter.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> line = lg.NeuralField([[-0.5]], [0.0], activation="identity")
+    >>> found = lg.growth_exponents(line, "euler", step=1.0, n_steps=100)
+    >>> found.exponents.round(6), found.burn_in
+    (array([-0.693147]), 10)
     """
 
     exponents: Float
@@ -211,6 +219,13 @@ def growth_exponents(
     A segment is accepted if noise in the last places of its columns can change no R_ii by more than 2^22
     units in its last place, a bound that comes with the factorisation. Where a single step exceeds that, the
     noise is taken from the entries of its Jacobian, and an R_ii no larger than its noise counts as zero.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> found = lg.growth_exponents(lg.NeuralField.random(3, rng=0), "leapfrog", step=0.1, n_steps=2000, k=2)
+    >>> found.exponents.shape, found.resolved
+    ((2,), array([ True,  True]))
     """
     recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress

@@ -165,6 +165,13 @@ def applicable(
     of : collection of {"recursion", "trajectory", "flow"}
         Kinds to list. A bound of the trajectory (theorem F) runs the recursion once; a bound of the flow is
         the recursion's only up to the error of its discretisation.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField.random(2, rng=0)
+    >>> [bound.name for bound in lg.bounds.applicable(field, "leapfrog", 0.1, 20)]
+    ['chebyshev', 'cosh', 'majorant', 'aposteriori', 'no_vanishing']
     """
     kinds = of if isinstance(of, Collection) and not isinstance(of, (str, bytes)) else (of,)
     for kind in kinds:
@@ -187,7 +194,22 @@ def inapplicable(
     y0: ArrayLike | None = None,
     p0: ArrayLike | None = None,
 ) -> dict[str, str]:
-    """The bounds that do not hold for this case: name → the hypothesis that fails."""
+    """The bounds that do not hold for a case, each with the hypothesis that fails.
+
+    Parameters not listed are those of `jacobian`.
+
+    Returns
+    -------
+    dict
+        Name of a bound → the hypothesis that fails, in words.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField.random(2, rng=0)
+    >>> sorted(lg.bounds.inapplicable(field, "leapfrog", 0.1, 20))
+    ['euler', 'theorem_3_2']
+    """
     case = _case(field, scheme, step, n_steps, y0, p0, None)
     return {row.name: str(outcome) for row, outcome in _checked(case) if isinstance(outcome, ValueError)}
 

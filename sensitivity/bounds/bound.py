@@ -40,6 +40,16 @@ class Bound(ByValue):
         the differential equation behind it.
     hypotheses : tuple of str
         What was checked.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField([[2.0]], [0.0], activation="identity")
+    >>> bound = lg.bounds.applicable(field, "leapfrog", 0.1, 50)[0]
+    >>> bound.name, bound.theorem, bound.side
+    ('chebyshev', 'B', 'upper')
+    >>> bound.tightness(lg.log_jacobian_norm(field, "leapfrog", 0.1, 50)).round(6)
+    np.float64(1.0)
     """
 
     name: str

@@ -45,6 +45,13 @@ def theorem_3_2(
         If a hypothesis does not hold; the message says which. ẏ_0 = 0, where the paper's own networks
         start, is never allowed, and the conclusion is false there: σ = tanh, b = 0, W > 0, y_0 = 0 has
         ∂y(t)/∂y(0) = cosh(√W t).
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField([[0.5]], [0.1])
+    >>> lg.bounds.theorem_3_2(field, step=0.1, n_steps=20, p0=[4.0]).round(4)
+    np.float64(1.799)
     """
     steps, n_steps = as_steps(step), as_count(n_steps, "n_steps")
     if as_field(field).dim != 1:

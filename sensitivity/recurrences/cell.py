@@ -66,11 +66,13 @@ def unroll(
 
     Examples
     --------
-    >>> from sensitivity import cell, jacobian_norm, unroll
-    >>> jacobian_norm(unroll(cell("gru", 8, 3), inputs=np.zeros((16, 20, 3)))).shape
+    >>> import numpy as np
+    >>> import leapgrad as lg
+    >>> gru = lg.unroll(lg.cell("gru", 8, 3), inputs=np.zeros((16, 20, 3)))
+    >>> lg.jacobian_norm(gru).shape
     (16,)
-    >>> from integrators import NeuralField
-    >>> unroll(NeuralField.random(5), scheme="leapfrog", step=0.1, n_steps=10).run().shape
+    >>> field = lg.unroll(lg.NeuralField.random(5), scheme="leapfrog", step=0.1, n_steps=10)
+    >>> field.run().shape
     (10,)
     """
     options = {"threads": threads, "progress": progress}

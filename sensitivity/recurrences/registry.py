@@ -173,12 +173,41 @@ def hyperparameters(name: str) -> dict[str, Any]:
 
 
 def make(name: str, d: int, n_inputs: int = 0, rng: Any = 0, **details: Any) -> Cell:
-    """The cell of that name with d neurons at its published start.
+    """The recurrent cell of a given name with d neurons, with parameters drawn as in its publication.
+
+    Parameters
+    ----------
+    name : str
+        A name of the table of models, such as "lstm", "gru", "cornn" or "exprnn" (``leapgrad compare --list``
+        shows all), or ``module:function`` for a function of your own that returns a `Cell`. Upper and lower
+        case are the same, and "RNN" is another name for "vanilla".
+    d : int
+        Number of neurons.
+    n_inputs : int
+        Length of each input; 0 for a network without inputs.
+    rng : int or numpy.random.Generator
+        Seed of the random parameters.
+    **details
+        Settings of this model, such as ``step`` and ``gamma`` of "cornn" or ``activation`` of "vanilla".
+
+    Returns
+    -------
+    Cell
 
     Raises
     ------
     ValueError
-        For an unknown name or hyperparameter.
+        If the name or a setting is not known; the message suggests the nearest name or lists the settings.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> lg.cell("lstm", 20, 3)
+    Cell(lstm, d=20, n_inputs=3)
+    >>> lg.cell("cornn", 16, 2, gamma=3.0, step=0.1)
+    Cell(cornn, d=16, n_inputs=2)
+    >>> lg.cell("RNN", 8, activation="relu")
+    Cell(vanilla, d=8)
     """
     name = canonical(name)
     known = hyperparameters(name)

@@ -32,12 +32,29 @@ Float = NDArray[np.float64]
 
 
 def open_results(folder: str | Path) -> Results:
-    """The results in a folder that `Study.run` or `leapgrad sweep` has filled, or is filling.
+    """The results in a folder that `Study.run` or ``leapgrad sweep`` has written, or is still writing.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder that the study was run into.
+
+    Returns
+    -------
+    Results
 
     Raises
     ------
     OSError, ValueError
         If the folder holds no study.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> study = lg.Study({"d": 2, "n_steps": 20, "step": [0.01, 0.1]}, ["norm"])
+    >>> _ = study.run("small", progress=False)
+    >>> lg.open_results("small").study == study
+    True
     """
     store = Store(folder)
     return Results(store.study(), store)
@@ -53,6 +70,14 @@ class Results(ByValue):
     store : Store
     report : RunReport or None
         What the run did that gave these results.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> study = lg.Study({"d": 2, "n_steps": 20, "step": [0.01, 0.1]}, ["norm"])
+    >>> results = study.run("small", progress=False)
+    >>> results.to_csv("small.csv").name
+    'small.csv'
     """
 
     study: Study

@@ -60,9 +60,13 @@ class Study(ByValue):
 
     Examples
     --------
-    >>> study = Study({"d": [2, 10], "seed": range(3), "step": [0.01, 0.1]}, ["log_norm", "bounds"])
-    >>> study.n_cells
-    6
+    >>> import leapgrad as lg
+    >>> study = lg.Study({"d": [2, 10], "seed": range(3), "step": [0.01, 0.1]}, ["log_norm", "bounds"])
+    >>> study.n_cells, study.n_points
+    (6, 12)
+    >>> results = study.run("widths", progress=False)
+    >>> results.study == study
+    True
     """
 
     grid: dict[str, tuple[Any, ...]]

@@ -77,7 +77,13 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
 
     Examples
     --------
-    >>> SequenceClassifier(d=10, step="10/N").fit(X, y).score(X_test, y_test)
+    >>> import numpy as np
+    >>> import leapgrad as lg
+    >>> X = np.random.default_rng(0).normal(size=(60, 10))
+    >>> y = X.mean(axis=1) > 0
+    >>> model = lg.SequenceClassifier(d=3, epochs=2, progress=False).fit(X, y)
+    >>> model.predict(X[:4]).shape, model.classes_
+    ((4,), array([False,  True]))
     """
 
     def __init__(

@@ -63,6 +63,14 @@ def from_arrays(
     ------
     ValueError, TypeError
         Naming what is missing, unknown or does not fit, and settings that contradict the arrays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import leapgrad as lg
+    >>> arrays = {"W": np.eye(4), "V": np.ones((4, 2)), "b": np.zeros(4)}
+    >>> lg.from_arrays(arrays, model="vanilla", activation="relu")
+    Cell(vanilla, d=4, n_inputs=2)
     """
     entries = entries_of(arrays, "arrays")
     if model is not None and groups_of(entries) == []:
@@ -151,9 +159,10 @@ def load_weights(
 
     Examples
     --------
-    >>> save_weights("cornn.npz", cell("cornn", 16, 2, gamma=3.0, step=0.1))  # doctest: +SKIP
-    >>> load_weights("cornn.npz")  # doctest: +SKIP
-    Cell(cornn, d=16, n_inputs=2)
+    >>> import leapgrad as lg
+    >>> lg.save_weights("lstm.npz", lg.cell("lstm", 8, 3))
+    >>> lg.load_weights("lstm.npz")
+    Cell(lstm, d=8, n_inputs=3)
     """
     return read_weights(path, model, activation, prefix=prefix, ignore=ignore, **details)
 
@@ -205,15 +214,34 @@ def saved_model(path: str | Path) -> str | None:
 
 
 def save_weights(path: str | Path, cell: Cell) -> None:
-    """Write a cell: its weights, in PyTorch's layout where there is one, and its model, settings and step.
+    """Write a cell to a file: its parameters, its model, its settings and its step size.
 
-    `load_weights` reads the same cell, bit for bit. What is not an array is text beside them: the comment of
-    an .npz archive, the metadata of .safetensors; so PyTorch takes the arrays as a state dict.
+    `load_weights` reads the same cell with the same bits. The arrays have PyTorch's names and layout where
+    PyTorch has the model, so that PyTorch can load them as a state dict. Everything that is not an array is
+    text: the comment of an .npz archive, or the metadata of a .safetensors file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A name that ends in .npz or .safetensors.
+    cell : Cell
+        A cell made by `cell`, `from_torch` or another function of this package.
 
     Raises
     ------
-    ImportError, ValueError, OSError
-        As for `load_arrays`; ValueError also for cells of your own, whose map is a function.
+    ImportError
+        For .safetensors without the package safetensors (extra ``torchweights``).
+    ValueError, OSError
+        If the name has another ending or the file cannot be written; ValueError also for cells of your own,
+        because a file cannot hold the function that defines them.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> cell = lg.cell("cornn", 16, 2, gamma=3.0, step=0.1)
+    >>> lg.save_weights("cornn.npz", cell)
+    >>> lg.load_weights("cornn.npz") == cell
+    True
     """
     path = user_path(path)
     if _suffix(path) not in SUFFIXES:

@@ -76,8 +76,17 @@ def from_torch(
 
     Examples
     --------
-    >>> cell = from_torch(torch.nn.LSTM(3, 8, num_layers=2))  # doctest: +SKIP
-    >>> cell = from_torch(model.state_dict(), prefix="encoder.rnn")  # doctest: +SKIP
+    >>> import numpy as np
+    >>> import leapgrad as lg
+    >>> rng = np.random.default_rng(0)
+    >>> state_dict = {  # of torch.nn.LSTM(3, 8); the module itself is taken, too
+    ...     "weight_ih_l0": rng.normal(size=(32, 3)),
+    ...     "weight_hh_l0": rng.normal(size=(32, 8)),
+    ...     "bias_ih_l0": np.zeros(32),
+    ...     "bias_hh_l0": np.zeros(32),
+    ... }
+    >>> lg.from_torch(state_dict)
+    Cell(lstm, d=8, n_inputs=3)
     """
     return from_named(weights, model, activation, prefix=prefix, ignore=ignore, layouts=("torch",))
 
@@ -112,6 +121,15 @@ def from_keras(
     ValueError, TypeError
         If the bias says otherwise than `reset_after`, for layers that compute something else (another
         recurrent activation, ``go_backwards``), and as for `from_torch`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import leapgrad as lg
+    >>> rng = np.random.default_rng(0)
+    >>> weights = [rng.normal(size=(3, 32)), rng.normal(size=(8, 32)), np.zeros(32)]  # layer.get_weights()
+    >>> lg.from_keras(weights)
+    Cell(lstm, d=8, n_inputs=3)
     """
     reset_after, cudnn = _flag(reset_after, "reset_after"), _flag(cudnn, "cudnn")
     if callable(getattr(weights, "get_weights", None)):
@@ -372,17 +390,34 @@ def same_kind(kind: Kind, known: Kind) -> bool:
 
 
 def to_torch(cell: Cell) -> dict[str, Float]:
-    """The weights by PyTorch's names; ``nn.RNN``, ``nn.LSTM`` or ``nn.GRU`` take them as a state dict.
+    """The parameters of a cell as a state dict of PyTorch's ``nn.RNN``, ``nn.LSTM`` or ``nn.GRU``.
 
-    The sum of two biases goes into ``bias_ih`` (but for that inside the reset product of a GRU). A vanilla
-    cell with relu is an ``nn.RNN(…, nonlinearity="relu")``, which a state dict does not say.
+    PyTorch has two biases where leapgrad has one. Their sum is stored in ``bias_ih`` and zeros in
+    ``bias_hh``, except for the bias inside the reset product of a GRU. A vanilla cell with relu needs
+    ``nn.RNN(…, nonlinearity="relu")``; a state dict does not record the activation.
+
+    Parameters
+    ----------
+    cell : Cell
+        A "vanilla", "lstm" or "gru" cell with inputs.
+
+    Returns
+    -------
+    dict
+        PyTorch's name → array.
 
     Raises
     ------
     TypeError
-        For what is no cell.
+        If `cell` is not a cell.
     ValueError
-        For cells that PyTorch does not have, such as those with other activations, and cells without inputs.
+        If PyTorch does not have such a cell: another model, another activation, or no inputs.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> {name: array.shape for name, array in lg.to_torch(lg.cell("lstm", 8, 3)).items()}
+    {'weight_ih_l0': (32, 3), 'weight_hh_l0': (32, 8), 'bias_ih_l0': (32,), 'bias_hh_l0': (32,)}
     """
     if not isinstance(cell, Cell):
         raise TypeError(f"cell must be a Cell such as sensitivity.cell makes it, got {shown(cell)}.")

@@ -38,7 +38,17 @@ DRIFT = 1e-13
 
 @dataclass(frozen=True)
 class Exponential(Structure):
-    """W = exp(A), A antisymmetric: orthogonal with determinant 1."""
+    """W = exp(A), A antisymmetric: orthogonal with determinant 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import leapgrad as lg
+    >>> cell = lg.cell("vanilla", 4).structured(lg.Exponential(), A=np.arange(6.0))
+    >>> W = cell.with_free(cell.free - 0.1).parameters["W"]
+    >>> bool(np.allclose(W.T @ W, np.eye(4)))
+    True
+    """
 
     makes = ("W",)
 
@@ -103,6 +113,13 @@ class EigenNormalised(Structure):
     ----------
     split : int, optional
         Size of W₁; d/2 by default.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> cell = lg.cell("enrnn", 6)
+    >>> sorted(cell.free_parameters)
+    ['A', 'W2', 'W3', 'b']
     """
 
     split: int | None = None

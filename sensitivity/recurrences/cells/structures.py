@@ -140,9 +140,23 @@ def cayley_slope(A: Any, W: Any, scale: Any, G: Any) -> Any:
 
 @dataclass(frozen=True)
 class Antisymmetric(Structure):
-    """W = A − Aᵀ − γ I; A strictly above the diagonal, which suffices; γ is fixed.
+    """W = A − Aᵀ − γ I, the matrix of the antisymmetric network of Chang et al. (ICLR 2019).
 
-    A matrix A with entries elsewhere may be given: A_ij − A_ji is what counts.
+    Only the differences A_ij − A_ji matter. The free parameters are therefore the entries of A above the
+    diagonal, row by row; a whole matrix A may be given, too.
+
+    Parameters
+    ----------
+    gamma : float
+        γ ≥ 0, the damping, which is not trained.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> cell = lg.cell("antisymmetric", 4)
+    >>> W = cell.parameters["W"]
+    >>> sorted(cell.free_parameters), (W + W.T).diagonal().round(6)
+    (['A', 'activation', 'b', 'gamma'], array([-0.02, -0.02, -0.02, -0.02]))
     """
 
     gamma: float = 0.0
@@ -191,6 +205,14 @@ class Cayley(Structure):
 
     Half of the signs are −1 by default, the last ones, so that W may have the eigenvalue −1, which no Cayley
     transform has.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import leapgrad as lg
+    >>> W = lg.cell("vanilla", 4).structured(lg.Cayley(), A=np.arange(6.0)).parameters["W"]
+    >>> bool(np.allclose(W.T @ W, np.eye(4)))
+    True
     """
 
     makes = ("W",)
@@ -230,6 +252,14 @@ class UnitaryCayley(Structure):
 
     Free are A, by its d² real numbers (real parts above the diagonal, row by row, then imaginary parts on and
     above it), or given as a complex matrix; and the phases θ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import leapgrad as lg
+    >>> W = lg.cell("scurnn", 3).parameters["W"]
+    >>> W.shape, bool(np.allclose(W.T @ W, np.eye(6)))
+    ((6, 6), True)
     """
 
     makes = ("W",)
@@ -299,6 +329,15 @@ class FourierFactors(Structure):
     D_k = diag(e^{iθ}) by their phases, called D1, D2, D3; R = I − 2 v v*/‖v‖² by their vectors, called R1,
     R2, as (2, d), real and imaginary parts, or complex (d,); F the unitary Fourier transform; Π takes the
     entries in the order `permutation`, which is fixed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import leapgrad as lg
+    >>> cell = lg.cell("urnn", 3)
+    >>> W = cell.parameters["W"]
+    >>> W.shape, bool(np.allclose(W.T @ W, np.eye(6)))
+    ((6, 6), True)
     """
 
     makes = ("W",)
@@ -378,7 +417,14 @@ def _by_phases(phases: Float, columns: Complex, G: Complex) -> Float:
 
 @dataclass(frozen=True)
 class ComplexMatrix(Structure):
-    """Any complex W, by its real and imaginary parts; makes the real matrix of `as_real`."""
+    """Any complex W, by its real and imaginary parts; makes the real matrix of `as_real`.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> lg.ComplexMatrix().shapes(3)
+    {'W_re': (3, 3), 'W_im': (3, 3)}
+    """
 
     makes = ("W",)
 
@@ -405,6 +451,13 @@ class Positive(Structure):
     ----------
     name : str
         Of the vector, one of `Kind.vectors`; of an own cell, a parameter.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> cell = lg.cell("vanilla", 2).structured(lg.Positive("b"), log_b=[0.0, 1.0])
+    >>> cell.parameters["b"].round(4)
+    array([1.    , 2.7183])
     """
 
     name: str
