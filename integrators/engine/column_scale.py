@@ -109,6 +109,15 @@ class Scaled(ByValue):
     apart : ndarray of int, shape (*batch, columns), or None
         Further powers of two of single columns, where those of some batch member lie further apart than
         float64 reaches: the columns are ``values · 2^(exponent + apart)``. None in all other cases.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sensitivity import Scaled
+    >>> columns = Scaled(np.array([[0.5], [0.75]]), np.array(3))
+    >>> columns.unscaled()
+    array([[4.],
+           [6.]])
     """
 
     values: Float

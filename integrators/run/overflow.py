@@ -23,14 +23,32 @@ _OURS = {"integrators", "leapgrad", "sensitivity"}
 
 
 class TrajectoryOverflow(OverflowError):
-    """The state left the range of float64.
+    """Raised when the state of a run has left the range of float64.
 
-    Attributes
+    Parameters
     ----------
     step_index : int
         The first step after which an entry of the state was not finite.
+    n_steps : int
+        N, the number of steps that were asked for.
     step : float
         The step size of that run.
+
+    Attributes
+    ----------
+    step_index, step
+        As above.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> line = lg.NeuralField([[1e6]], [1.0], activation="identity")
+    >>> try:
+    ...     lg.integrate(line, "euler", [1.0], None, step=1.0, n_steps=100)
+    ... except lg.TrajectoryOverflow as error:
+    ...     print(error.step_index)
+    ...
+    52
     """
 
     def __init__(self, step_index: int, n_steps: int, step: float) -> None:

@@ -74,6 +74,13 @@ class Recurrence(ByValue):
     The shapes of the batch broadcast. A batch member whose trajectory overflows gives NaN and a warning, and
     raises `TrajectoryOverflow` if there is no batch. The derivative is that of the map that runs, not of the
     differential equation behind it.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> run = lg.unroll(lg.cell("lstm", 4), n_steps=10)
+    >>> run.state_size, run.n_steps, dict(run.blocks)
+    (8, 10, {'h': slice(0, 4, None), 'c': slice(4, 8, None)})
     """
 
     _no_value = frozenset({"threads", "progress"})
@@ -499,10 +506,14 @@ def OdeRecurrence(
 
     Examples
     --------
-    >>> from integrators import NeuralField
-    >>> from sensitivity import OdeRecurrence
-    >>> OdeRecurrence(NeuralField.random(3), "leapfrog", 0.1, 20).run().shape
-    (6,)
+    >>> import numpy as np
+    >>> import leapgrad as lg
+    >>> run = lg.unroll(lg.NeuralField.random(3, rng=0), scheme="leapfrog", step=0.1, n_steps=20)
+    >>> run.state_size, dict(run.blocks)
+    (6, {'position': slice(0, 3, None), 'momentum': slice(3, 6, None)})
+    >>> gradient = run.pullback(np.eye(6)[:, :1]).unscaled()
+    >>> bool(np.allclose(gradient[:, 0], run.pushforward(np.eye(6)).unscaled()[0]))
+    True
     """
     dim, form = as_field(field).dim, get_scheme(scheme).form
     if inputs is not None and not callable(inputs) and field.n_inputs:

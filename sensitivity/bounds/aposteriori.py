@@ -64,6 +64,15 @@ def aposteriori(
     -----
     It holds for the product of the one-step Jacobians along the computed trajectory, which is what `jacobian`
     returns. Rounded outwards like the other bounds.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField.random(10, rng=0)
+    >>> norm = lg.jacobian_norm(field, "leapfrog", 0.01, 100)
+    >>> bound = lg.bounds.aposteriori(field, "leapfrog", 0.01, 100)
+    >>> bool(norm <= bound <= lg.bounds.chebyshev(field, 0.01, 100))
+    True
     """
     with np.errstate(over="ignore"):
         return upward(np.exp(log_aposteriori(field, scheme, step, n_steps, y0, p0, inputs, local=local)))
@@ -81,7 +90,16 @@ def log_aposteriori(
     *,
     local: Slope = "norm",
 ) -> Float:
-    """Natural logarithm of `aposteriori`, which does not overflow with N."""
+    """Natural logarithm of `aposteriori`, which does not overflow with N.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField.random(10, rng=0)
+    >>> bound = lg.bounds.log_aposteriori(field, "leapfrog", 1.0, 100)
+    >>> bool(bound <= lg.bounds.log_chebyshev(field, 1.0, 100))
+    True
+    """
     recurrence = _recurrence(field, scheme, step, n_steps, y0, p0, inputs, local)
     values = np.empty(recurrence.members)
     program = recurrence.program(close=False)
@@ -113,7 +131,27 @@ def local_lipschitz(
     *,
     local: Slope = "norm",
 ) -> Float:
-    """The slopes λ_k of theorem F, in the order of the kicks that act on y_N: shape (kicks,)."""
+    """The slopes λ_k of theorem F along a trajectory, in the order of the kicks that act on y_N.
+
+    Parameters not listed are those of `jacobian`; `step` is a single number.
+
+    Parameters
+    ----------
+    local : {"norm", "slope"}
+        Which upper bound on ‖DF(y_k, x_k)‖₂ to take; see `aposteriori`.
+
+    Returns
+    -------
+    ndarray, shape (kicks,)
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField.random(3, rng=0)
+    >>> slopes = lg.bounds.local_lipschitz(field, "leapfrog", 0.1, 5)
+    >>> slopes.shape, bool((slopes <= field.lipschitz).all())
+    ((5,), True)
+    """
     recurrence = _recurrence(field, scheme, step, n_steps, y0, p0, inputs, local)
     if recurrence.shape:
         raise ValueError(f"local_lipschitz takes one step size, got an array of shape {recurrence.shape}.")
