@@ -1,16 +1,19 @@
-"""The register tile of a matrix product, for compiled code.
+"""The register tiles of matrix products, for compiled code.
 
 LLVM vectorises simple loops by itself but gives up on a product's register tile (too many arrays that might
-overlap), and sums that live in memory run at a third of the speed. Measured on one core with AVX-512, in
-GF/s, tile against one-thread OpenBLAS ``np.dot``: d = 12: 40 against 50, d = 32: 49 against 53, d = 100: 55
-against 46, d = 256: 50 against 52. Unlike BLAS, the tile sums every entry in one fixed order with one fused
-multiply-add per term, so an entry has the same bits whatever stands beside it, and it ends by adding to the
-target, which spares two passes over the columns.
+overlap), and sums that live in memory run at a third of the speed. Unlike BLAS, a tile sums every entry in
+one fixed order with one fused multiply-add per term, so that an entry has the same bits whatever stands
+beside it and whatever the shape of the tile, and it ends by adding to the target, which spares two passes
+over the columns.
+
+The shape follows from the registers of the processor that Numba compiles for (`processor`). Where that has no
+fused multiply-add (x86 before 2013), each is a call of C's ``fma``: the bits are the same, at a small part of
+the speed.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -19,26 +22,102 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .compiled import JIT_DISABLED, compiling_ours, kernel, shared
+from .processor import Registers, registers
 
-__all__ = ["TILE_ROWS", "WIDTH", "copy_strip", "drift_tile", "product_tile"]
+__all__ = [
+    "TILE",
+    "WIDTH",
+    "copy_strip",
+    "drift_tile",
+    "emit_tiles",
+    "outer_tile",
+    "product_tile",
+    "register_width",
+    "shape_for",
+    "sum_tile",
+]
 
-WIDTH = 8  # float64 numbers in the widest register; LLVM splits them on narrower machines
-# With two registers of columns: 24 sums of the 32 registers. One core, GF/s with 8 and with 12 rows: d = 64:
-# 49 and 52, d = 100: 52 and 55.
-TILE_ROWS = 12
+WIDTH = 8
+"""Batch members are laid out in multiples of this on every processor.
+
+The sums of a training gradient are kept in so many parts, which must not depend on the registers.
+"""
+
+
+class Shape(NamedTuple):
+    """How many sums a tile keeps in registers.
+
+    Attributes
+    ----------
+    width : int
+        Numbers of float64 in a register; of float32 twice as many, up to eight.
+    rows, vectors : int
+        Of a product's tile, at most: rows times registers of columns.
+    outer_rows, outer_columns : int
+        Of the tile of an outer product, whose sums are a register each.
+    """
+
+    width: int
+    rows: int
+    vectors: int
+    outer_rows: int
+    outer_columns: int
+
+
+# Beside the sums a product needs one register for each vector of columns and one for a number of A.
+SHAPES = {
+    Registers(8, 32): Shape(8, 12, 2, 5, 4),
+    Registers(4, 16): Shape(4, 6, 2, 4, 3),
+    Registers(2, 32): Shape(2, 6, 4, 5, 4),
+    Registers(2, 16): Shape(2, 4, 2, 3, 3),
+}
+
+
+def shape_for(found: Registers) -> Shape:
+    """The tile for a processor's registers."""
+    return SHAPES[found]
+
+
+TILE = shape_for(registers())
+
+# What a tile of a product starts from, and what it does with its sums.
+FRESH, ONTO, BY_ROW, BY_LANE = range(4)
 
 if JIT_DISABLED:
+
+    def register_width(array):
+        """Numbers of the type of `array` in a register."""
+        return TILE.width
 
     def product_tile(
         rows, vectors, A, a, a_row, a_column, inner, B, b, b_row, out, o, o_row, scale, s, s_row, s_lane
     ):
         """The same in plain Python; rounds products twice, having no fused multiply-add."""
         for r in range(rows):
-            for v in range(vectors * WIDTH):
+            for v in range(vectors * TILE.width):
                 total = 0.0
                 for j in range(inner):
                     total += A[a + r * a_row + j * a_column] * B[b + j * b_row + v]
                 out[o + r * o_row + v] += scale[s + r * s_row + (v if s_lane else 0)] * total
+
+    def sum_tile(rows, vectors, onto, A, a, a_row, a_column, inner, B, b, b_row, out, o, o_row):
+        """The same in plain Python."""
+        for r in range(rows):
+            for v in range(vectors * TILE.width):
+                total = out[o + r * o_row + v] if onto else 0.0
+                for j in range(inner):
+                    total += A[a + r * a_row + j * a_column] * B[b + j * b_row + v]
+                out[o + r * o_row + v] = total
+
+    def outer_tile(rows, columns, G, g, g_step, Y, y, y_step, steps, vectors, row, out, o, o_row):
+        """The same in plain Python."""
+        for r in range(rows):
+            for c in range(columns):
+                for lane in range(TILE.width):
+                    place = o + r * o_row + c * WIDTH + lane
+                    for t in range(steps):
+                        for v in range(lane, vectors * WIDTH + lane, WIDTH):
+                            out[place] += G[g + t * g_step + r * row + v] * Y[y + t * y_step + c * row + v]
 
     def copy_strip(rows, width, source, s, s_row, target, t, t_row):
         """The same in plain Python."""
@@ -49,44 +128,205 @@ if JIT_DISABLED:
     def drift_tile(rows, vectors, factor, f, by_lane, source, target, at, row):
         """The same in plain Python."""
         for r in range(rows):
-            for v in range(vectors * WIDTH):
+            for v in range(vectors * TILE.width):
                 target[at + r * row + v] += factor[f + (v if by_lane else 0)] * source[at + r * row + v]
 
 else:
 
-    def _splat(builder, vector, value):
-        lane = ir.IntType(32)
-        one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(lane, 0))
-        zeros = ir.Constant(ir.VectorType(lane, WIDTH), [0] * WIDTH)
-        return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
+    def _width(shape, data):
+        """Numbers of the type that `data` points to in a register."""
+        return shape.width if isinstance(data.type.pointee, ir.DoubleType) else min(8, 2 * shape.width)
 
-    def _register(data):
-        return ir.VectorType(data.type.pointee, WIDTH)
+    def _register(shape, data):
+        return ir.VectorType(data.type.pointee, _width(shape, data))
 
-    def _place(builder, data, offset):
+    def _place(shape, builder, data, offset):
         """The register's worth of numbers from data[offset] on, wherever they lie."""
-        return builder.bitcast(builder.gep(data, [offset]), _register(data).as_pointer())
+        return builder.bitcast(builder.gep(data, [offset]), _register(shape, data).as_pointer())
 
     def _size(data):
         return 8 if isinstance(data.type.pointee, ir.DoubleType) else 4
 
-    def _load(builder, data, offset):
-        return builder.load(_place(builder, data, offset), align=_size(data))
+    def _load(shape, builder, data, offset):
+        return builder.load(_place(shape, builder, data, offset), align=_size(data))
 
-    def _load_everywhere(builder, data, offset):
+    def _load_everywhere(shape, builder, data, offset):
         """data[offset] in every place of a register."""
-        return _splat(builder, _register(data), builder.load(builder.gep(data, [offset])))
+        vector, lane = _register(shape, data), ir.IntType(32)
+        undefined = ir.Constant(vector, ir.Undefined)
+        value = builder.load(builder.gep(data, [offset]))
+        one = builder.insert_element(undefined, value, ir.Constant(lane, 0))
+        zeros = ir.Constant(ir.VectorType(lane, vector.count), [0] * vector.count)
+        return builder.shuffle_vector(one, undefined, zeros)
 
-    def _store(builder, vector, data, offset):
-        builder.store(vector, _place(builder, data, offset), align=_size(data))
+    def _store(shape, builder, vector, data, offset):
+        builder.store(vector, _place(shape, builder, data, offset), align=_size(data))
 
-    def _fma(builder, data):
-        vector = _register(data)
+    def _fma(shape, builder, data):
+        vector = _register(shape, data)
         kind = ir.FunctionType(vector, [vector] * 3)
-        return cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{WIDTH}f{8 * _size(data)}")
+        name = f"llvm.fma.v{vector.count}f{8 * _size(data)}"
+        return cgutils.get_or_insert_function(builder.module, kind, name)
 
     def _times(builder, count, stride):
         return builder.mul(ir.Constant(stride.type, count), stride)
+
+    def _add_products(shape, builder, out, sums, left, right):
+        """sums[r][v] += left(r) · right(v), the one place where a tile multiplies."""
+        fma = _fma(shape, builder, out)
+        columns = [right(v) for v in range(len(sums[0]))]
+        for r, row in enumerate(sums):
+            factor = left(r)
+            for total, column in zip(row, columns, strict=True):
+                builder.store(builder.call(fma, [factor, column, builder.load(total)]), total)
+
+    def _emit_product(
+        shape, n_rows, n_vectors, builder, mode, a, a_row, a_column, inner, b, b_row, o, o_row, s, s_row
+    ):
+        """A product's tile of one shape: the number of its sums is known here, so they stay in registers."""
+        fma, index = _fma(shape, builder, o), inner.type
+        lanes = [ir.Constant(index, v * _width(shape, o)) for v in range(n_vectors)]
+        places = [(r, v) for r in range(n_rows) for v in range(n_vectors)]
+        zero = ir.Constant(_register(shape, o), [0.0] * _width(shape, o))
+        sums = [[cgutils.alloca_once_value(builder, zero) for _ in lanes] for _ in range(n_rows)]
+        ends = [[builder.add(_times(builder, r, o_row), lane) for lane in lanes] for r in range(n_rows)]
+        with builder.if_then(builder.icmp_signed("==", mode, ir.Constant(mode.type, ONTO))):
+            for r, v in places:
+                builder.store(_load(shape, builder, o, ends[r][v]), sums[r][v])
+        with cgutils.for_range(builder, inner) as loop:
+            at_b, at_a = builder.mul(loop.index, b_row), builder.mul(loop.index, a_column)
+            _add_products(
+                shape,
+                builder,
+                o,
+                sums,
+                lambda r: _load_everywhere(shape, builder, a, builder.add(at_a, _times(builder, r, a_row))),
+                lambda v: _load(shape, builder, b, builder.add(at_b, lanes[v])),
+            )
+
+        def add_scaled(weight_of):
+            for r, v in places:
+                weight = weight_of(_times(builder, r, s_row), lanes[v])
+                old = _load(shape, builder, o, ends[r][v])
+                total = builder.call(fma, [weight, builder.load(sums[r][v]), old])
+                _store(shape, builder, total, o, ends[r][v])
+
+        done = builder.append_basic_block("end")
+        stored, by_row, by_lane = (builder.append_basic_block(name) for name in ("sum", "row", "lane"))
+        switch = builder.switch(mode, stored)
+        switch.add_case(ir.Constant(mode.type, BY_ROW), by_row)
+        switch.add_case(ir.Constant(mode.type, BY_LANE), by_lane)
+        builder.position_at_end(by_row)
+        add_scaled(lambda row, lane: _load_everywhere(shape, builder, s, row))
+        builder.branch(done)
+        builder.position_at_end(by_lane)
+        add_scaled(lambda row, lane: _load(shape, builder, s, builder.add(row, lane)))
+        builder.branch(done)
+        builder.position_at_end(stored)
+        for r, v in places:
+            _store(shape, builder, builder.load(sums[r][v]), o, ends[r][v])
+        builder.branch(done)
+        builder.position_at_end(done)
+
+    def _emit_outer(
+        shape, n_rows, n_columns, builder, g, g_step, y, y_step, steps, vectors, row, o, o_row
+    ):
+        """A tile of an outer product of one shape."""
+        eight = ir.Constant(row.type, WIDTH)
+        ends = [
+            [builder.add(_times(builder, r, o_row), ir.Constant(row.type, c * WIDTH)) for c in range(n_columns)]
+            for r in range(n_rows)
+        ]
+        sums = [
+            [cgutils.alloca_once_value(builder, _load(shape, builder, o, end)) for end in line] for line in ends
+        ]
+        with cgutils.for_range(builder, steps) as time, cgutils.for_range(builder, vectors) as loop:
+            lane = builder.mul(loop.index, eight)
+            at_g, at_y = (
+                builder.add(builder.mul(time.index, step), lane) for step in (g_step, y_step)
+            )
+            _add_products(
+                shape,
+                builder,
+                o,
+                sums,
+                lambda r: _load(shape, builder, g, builder.add(at_g, _times(builder, r, row))),
+                lambda c: _load(shape, builder, y, builder.add(at_y, _times(builder, c, row))),
+            )
+        for totals, line in zip(sums, ends, strict=True):
+            for total, end in zip(totals, line, strict=True):
+                _store(shape, builder, builder.load(total), o, end)
+
+    def _emit_choice(shape, emit, most_rows, most_columns, builder, rows, columns, *rest):
+        """Code of every shape up to the largest, and the choice between them."""
+        wanted = builder.add(_times(builder, most_columns, rows), columns)
+        done = builder.append_basic_block("done")
+        switch = builder.switch(wanted, done)
+        for n_rows in range(1, most_rows + 1):
+            for n_columns in range(1, most_columns + 1):
+                block = builder.append_basic_block(f"tile.{n_rows}.{n_columns}")
+                switch.add_case(ir.Constant(wanted.type, most_columns * n_rows + n_columns), block)
+                builder.position_at_end(block)
+                emit(shape, n_rows, n_columns, builder, *rest)
+                builder.branch(done)
+        builder.position_at_end(done)
+
+    def _emit_products(shape, builder, *arguments):
+        _emit_choice(shape, _emit_product, shape.rows, shape.vectors, builder, *arguments)
+
+    def _emit_outers(shape, builder, *arguments):
+        _emit_choice(shape, _emit_outer, shape.outer_rows, shape.outer_columns, builder, *arguments)
+
+    def _emit_drift(shape, _, n_vectors, builder, rows, by_lane, factor, source, target, row):
+        fma = _fma(shape, builder, target)
+        lanes = [ir.Constant(row.type, v * _width(shape, target)) for v in range(n_vectors)]
+        weights = []
+        for lane in lanes:
+            weight = cgutils.alloca_once_value(builder, _load_everywhere(shape, builder, factor, lanes[0]))
+            with builder.if_then(by_lane):
+                builder.store(_load(shape, builder, factor, lane), weight)
+            weights.append(builder.load(weight))
+        with cgutils.for_range(builder, rows) as loop:
+            start = builder.mul(loop.index, row)
+            for lane, weight in zip(lanes, weights, strict=True):
+                at = builder.add(start, lane)
+                moved, old = _load(shape, builder, source, at), _load(shape, builder, target, at)
+                _store(shape, builder, builder.call(fma, [weight, moved, old]), target, at)
+
+    def _emit_drifts(shape, builder, rows, vectors, *arguments):
+        one = ir.Constant(rows.type, 1)
+        _emit_choice(shape, _emit_drift, 1, shape.vectors, builder, one, vectors, rows, *arguments)
+
+    def _emit_copy(shape, builder, rows, width, source, s_row, target, t_row):
+        size = ir.Constant(width.type, _width(shape, source))
+        whole = builder.udiv(width, size)
+        with cgutils.for_range(builder, rows) as row:
+            s, t = builder.mul(row.index, s_row), builder.mul(row.index, t_row)
+            with cgutils.for_range(builder, whole) as vector:
+                at = builder.mul(vector.index, size)
+                moved = _load(shape, builder, source, builder.add(s, at))
+                _store(shape, builder, moved, target, builder.add(t, at))
+            with cgutils.for_range_slice(builder, builder.mul(whole, size), width, size.type(1)) as (lane, _):
+                number = builder.load(builder.gep(source, [builder.add(s, lane)]))
+                builder.store(number, builder.gep(target, [builder.add(t, lane)]))
+
+    # The arguments of each function: i an index, d data, b a truth value.
+    FUNCTIONS = (
+        ("tile", "iiidiiidididi", _emit_products),
+        ("outer", "iididiiiidi", _emit_outers),
+        ("drift", "iibdddi", _emit_drifts),
+        ("copy", "iididi", _emit_copy),
+    )
+
+    def emit_tiles(module, number, shape):
+        """Define the functions that the intrinsics below call, for arrays of one type of number."""
+        kinds = {"i": ir.IntType(64), "d": number.as_pointer(), "b": ir.IntType(1)}
+        for name, arguments, emit in FUNCTIONS:
+            kind = ir.FunctionType(ir.VoidType(), [kinds[letter] for letter in arguments])
+            function = ir.Function(module, kind, f"leapgrad.{name}.{number}")
+            builder = ir.IRBuilder(function.append_basic_block("entry"))
+            emit(shape, builder, *function.args)
+            builder.ret_void()
 
     def _keep_out_of_cache(module):
         """Makes Numba refuse to cache a function of somebody else's, by a variable whose name it looks for.
@@ -107,50 +347,20 @@ else:
         function = cgutils.get_or_insert_function(builder.module, kind, f"leapgrad.{name}.{number}")
         builder.call(function, arguments)
 
-    def _emit_shape(
-        n_rows, n_vectors, builder, by_lane, a, a_row, a_column, inner, b, b_row, o, o_row, s, s_row
-    ):
-        """Code of a tile of one shape: the number of its sums is known here, so they stay in registers."""
-        fma, index = _fma(builder, o), inner.type
-        zero = ir.Constant(_register(o), [0.0] * WIDTH)
-        places = [(r, v) for r in range(n_rows) for v in range(n_vectors)]
-        lanes = [ir.Constant(index, v * WIDTH) for v in range(n_vectors)]
-        sums = {place: cgutils.alloca_once_value(builder, zero) for place in places}
-        with cgutils.for_range(builder, inner) as loop:
-            at_b, at_a = builder.mul(loop.index, b_row), builder.mul(loop.index, a_column)
-            columns = [_load(builder, b, builder.add(at_b, lane)) for lane in lanes]
-            for r in range(n_rows):
-                factor = _load_everywhere(builder, a, builder.add(at_a, _times(builder, r, a_row)))
-                for v in range(n_vectors):
-                    total = builder.call(fma, [factor, columns[v], builder.load(sums[r, v])])
-                    builder.store(total, sums[r, v])
+    def _data(context, builder, signature, arguments, place):
+        """Pointer to the start of a part of the array at `place`; the argument after it is the start."""
+        array = context.make_array(signature.args[place])(context, builder, arguments[place])
+        return builder.gep(array.data, [arguments[place + 1]])
 
-        def add_scaled(weight_of):
-            for r, v in places:
-                at = builder.add(_times(builder, r, o_row), lanes[v])
-                weight = weight_of(_times(builder, r, s_row), lanes[v])
-                total = builder.call(fma, [weight, builder.load(sums[r, v]), _load(builder, o, at)])
-                _store(builder, total, o, at)
+    @intrinsic
+    def register_width(typingctx, array):
+        """Numbers of the type of `array` in a register: known when the caller is compiled."""
 
-        with builder.if_else(by_lane) as (yes, no):
-            with yes:
-                add_scaled(lambda row, lane: _load(builder, s, builder.add(row, lane)))
-            with no:
-                add_scaled(lambda row, lane: _load_everywhere(builder, s, row))
+        def codegen(context, builder, signature, arguments):
+            data = context.make_array(array)(context, builder).data
+            return context.get_constant(types.intp, _width(TILE, data))
 
-    def _emit_tiles(builder, rows, vectors, *rest):
-        """Code of every shape, and the choice between them."""
-        shape = builder.add(builder.add(rows, rows), vectors)
-        done = builder.append_basic_block("done")
-        switch = builder.switch(shape, done)
-        for n_rows in range(1, TILE_ROWS + 1):
-            for n_vectors in (1, 2):
-                block = builder.append_basic_block(f"tile.{n_rows}.{n_vectors}")
-                switch.add_case(ir.Constant(shape.type, 2 * n_rows + n_vectors), block)
-                builder.position_at_end(block)
-                _emit_shape(n_rows, n_vectors, builder, *rest)
-                builder.branch(done)
-        builder.position_at_end(done)
+        return types.intp(array), codegen
 
     @intrinsic
     def product_tile(
@@ -159,53 +369,62 @@ else:
     ):  # fmt: skip
         """out[o + r·o_row + v] += scale · Σ_j A[a + r·a_row + j·a_column] B[b + j·b_row + v].
 
-        For r < rows ≤ TILE_ROWS and v < 8·vectors ≤ 16, all arrays flat and indices unchecked. The scale of
-        an entry is ``scale[s + r·s_row]``, or ``scale[s + r·s_row + v]`` with s_lane. The sum over j < inner
-        runs in order.
+        For r < rows ≤ TILE.rows and v < width·vectors with vectors ≤ TILE.vectors, all arrays flat and
+        indices unchecked. The scale of an entry is ``scale[s + r·s_row]``, or ``scale[s + r·s_row + v]``
+        with s_lane. The sum over j < inner runs in order.
         """
 
         def codegen(context, builder, signature, arguments):
-            rows, vectors, A, a, a_row, a_column, inner, B, b, b_row, out, o, o_row = arguments[:13]
-            scale, s, s_row, by_lane = arguments[13:]
-            data_a, data_b, data_o, data_s = (
-                builder.gep(context.make_array(signature.args[i])(context, builder, array).data, [start])
-                for i, array, start in ((2, A, a), (7, B, b), (10, out, o), (13, scale, s))
+            rows, vectors, _, _, a_row, a_column, inner, _, _, b_row, _, _, o_row, _, _, s_row, by_lane = arguments
+            a, b, o, s = (_data(context, builder, signature, arguments, place) for place in (2, 7, 10, 13))
+            mode = builder.select(by_lane, rows.type(BY_LANE), rows.type(BY_ROW))
+            _call_shared(
+                builder, "tile", [rows, vectors, mode, a, a_row, a_column, inner, b, b_row, o, o_row, s, s_row]
             )
-            numbers = [rows, vectors, by_lane, data_a, a_row, a_column, inner, data_b, b_row]
-            _call_shared(builder, "tile", [*numbers, data_o, o_row, data_s, s_row])
             return context.get_dummy_value()
 
         i = types.intp
         signature = types.void(i, i, A, i, i, i, i, B, i, i, out, i, i, scale, i, i, types.boolean)
         return signature, codegen
 
-    def _emit_drift(builder, rows, vectors, by_lane, factor, source, target, row):
-        fma = _fma(builder, target)
+    @intrinsic
+    def sum_tile(typingctx, rows, vectors, onto, A, a, a_row, a_column, inner, B, b, b_row, out, o, o_row):
+        """The same sums, begun at `out` with `onto` and at zero without, into `out`."""
 
-        def emit(n_vectors):
-            lanes = [ir.Constant(row.type, v * WIDTH) for v in range(n_vectors)]
-            weights = []
-            for lane in lanes:
-                weight = cgutils.alloca_once_value(builder, _load_everywhere(builder, factor, lanes[0]))
-                with builder.if_then(by_lane):
-                    builder.store(_load(builder, factor, lane), weight)
-                weights.append(builder.load(weight))
-            with cgutils.for_range(builder, rows) as loop:
-                start = builder.mul(loop.index, row)
-                for lane, weight in zip(lanes, weights, strict=True):
-                    at = builder.add(start, lane)
-                    moved, old = _load(builder, source, at), _load(builder, target, at)
-                    _store(builder, builder.call(fma, [weight, moved, old]), target, at)
+        def codegen(context, builder, signature, arguments):
+            rows, vectors, onto, _, _, a_row, a_column, inner, _, _, b_row, _, _, o_row = arguments
+            a, b, o = (_data(context, builder, signature, arguments, place) for place in (3, 8, 11))
+            mode = builder.select(onto, rows.type(ONTO), rows.type(FRESH))
+            _call_shared(
+                builder, "tile", [rows, vectors, mode, a, a_row, a_column, inner, b, b_row, o, o_row, o, o_row]
+            )
+            return context.get_dummy_value()
 
-        with builder.if_else(builder.icmp_signed("==", vectors, ir.Constant(vectors.type, 2))) as (yes, no):
-            with yes:
-                emit(2)
-            with no:
-                emit(1)
+        i = types.intp
+        return types.void(i, i, types.boolean, A, i, i, i, i, B, i, i, out, i, i), codegen
+
+    @intrinsic
+    def outer_tile(typingctx, rows, columns, G, g, g_step, Y, y, y_step, steps, vectors, row, out, o, o_row):
+        """out[o + r·o_row + 8c + ℓ] += Σ_tv G[g + t·g_step + r·row + 8v + ℓ] Y[y + t·y_step + c·row + 8v + ℓ].
+
+        For t < steps and v < vectors, in this order; r < rows ≤ TILE.outer_rows, c < columns ≤
+        TILE.outer_columns, and ℓ < TILE.width.
+        """
+
+        def codegen(context, builder, signature, arguments):
+            rows, columns, _, _, g_step, _, _, y_step, steps, vectors, row, _, _, o_row = arguments
+            g, y, o = (_data(context, builder, signature, arguments, place) for place in (2, 5, 11))
+            _call_shared(
+                builder, "outer", [rows, columns, g, g_step, y, y_step, steps, vectors, row, o, o_row]
+            )
+            return context.get_dummy_value()
+
+        i = types.intp
+        return types.void(i, i, G, i, i, Y, i, i, i, i, i, out, i, i), codegen
 
     @intrinsic
     def drift_tile(typingctx, rows, vectors, factor, f, by_lane, source, target, at, row):
-        """target[at + r·row + v] += factor · source[at + r·row + v] for r < rows and v < 8·vectors ≤ 16.
+        """target[at + r·row + v] += factor · source[at + r·row + v] for r < rows and v < width·vectors.
 
         All arrays flat. The factor is ``factor[f + v]`` with by_lane, else ``factor[f]``.
         """
@@ -222,30 +441,14 @@ else:
         i = types.intp
         return types.void(i, i, factor, i, types.boolean, source, target, i, i), codegen
 
-    def _emit_copy(builder, rows, width, source, s_row, target, t_row):
-        size = ir.Constant(width.type, WIDTH)
-        whole = builder.udiv(width, size)
-        with cgutils.for_range(builder, rows) as row:
-            s, t = builder.mul(row.index, s_row), builder.mul(row.index, t_row)
-            with cgutils.for_range(builder, whole) as vector:
-                at = builder.mul(vector.index, size)
-                moved = _load(builder, source, builder.add(s, at))
-                _store(builder, moved, target, builder.add(t, at))
-            with cgutils.for_range_slice(builder, builder.mul(whole, size), width, size.type(1)) as (lane, _):
-                number = builder.load(builder.gep(source, [builder.add(s, lane)]))
-                builder.store(number, builder.gep(target, [builder.add(t, lane)]))
-
     @intrinsic
     def copy_strip(typingctx, rows, width, source, s, s_row, target, t, t_row):
         """target[t + r·t_row + v] = source[s + r·s_row + v] for r < rows and v < width, all arrays flat."""
 
         def codegen(context, builder, signature, arguments):
-            rows, width, source, s, s_row, target, t, t_row = arguments
-            data_s, data_t = (
-                builder.gep(context.make_array(signature.args[i])(context, builder, array).data, [start])
-                for i, array, start in ((2, source, s), (5, target, t))
-            )
-            _call_shared(builder, "copy", [rows, width, data_s, s_row, data_t, t_row])
+            rows, width, _, _, s_row, _, _, t_row = arguments
+            s, t = (_data(context, builder, signature, arguments, place) for place in (2, 5))
+            _call_shared(builder, "copy", [rows, width, s, s_row, t, t_row])
             return context.get_dummy_value()
 
         i = types.intp
@@ -253,28 +456,11 @@ else:
 
     @intrinsic
     def define_tiles(typingctx, array):
-        """Define the functions that `product_tile` and `drift_tile` call, for arrays of this type."""
+        """Define the functions that the tiles call, for arrays of this type."""
 
         def codegen(context, builder, signature, arguments):
-            data, number, yes = (
-                context.make_array(array)(context, builder).data.type,
-                ir.IntType(64),
-                ir.IntType(1),
-            )
-            tile = [number, number, yes, data, number, number, number, data, number, data, number]
-            tile += [data, number]
-            drift = [number, number, yes, data, data, data, number]
-            copy = [number, number, data, number, data, number]
-            for name, kinds, emit in (
-                ("tile", tile, _emit_tiles),
-                ("drift", drift, _emit_drift),
-                ("copy", copy, _emit_copy),
-            ):
-                kind = ir.FunctionType(ir.VoidType(), kinds)
-                function = ir.Function(builder.module, kind, f"leapgrad.{name}.{data.pointee}")
-                inner = ir.IRBuilder(function.append_basic_block("entry"))
-                emit(inner, *function.args)
-                inner.ret_void()
+            number = context.make_array(array)(context, builder).data.type.pointee
+            emit_tiles(builder.module, number, TILE)
             return context.get_dummy_value()
 
         return types.void(array), codegen
