@@ -33,11 +33,11 @@ class Registers(NamedTuple):
     ----------
     width : int
         Numbers of float64 in one.
-    count : int
+    number : int
     """
 
     width: int
-    count: int
+    number: int
 
 
 _PROBE = """

@@ -123,8 +123,8 @@ def push_columns(A, start, row, column, rows, inner, B, out, n, m, scale, by_lan
                     scales[i * register + f] = scale[i * m + q] if by_lane else scale[i]
             for i in range(rows):
                 product_tile(
-                    1, 1, A, start + i * row, row, column, inner, packed, 0, register, sums, i * register, register,
-                    scales, i * register, register, True,
+                    1, 1, A, start + i * row, row, column, inner, packed, 0, register, sums, i * register,
+                    register, scales, i * register, register, True,
                 )  # fmt: skip
             copy_strip(rows, width, sums, 0, register, out, done, n)
             if drift.size > 0:

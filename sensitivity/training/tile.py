@@ -1,7 +1,7 @@
 """The two matrix products of training, for flat arrays whose rows are batch members.
 
-``multiply``, ``add_multiplied``: out = A B, out += A B for one step, as `integrators.codegen.product.add_product`,
-without its scale.
+``multiply``, ``add_multiplied``: out = A B, out += A B for one step, as `add_product` of
+`integrators.codegen.product` without its scale.
 
 ``add_outer``: out += G Yᵀ, contracted over batch members and time. Its sums stay eight parts, in registers
 within a call and in memory between calls; the parts are added when a gradient is complete.
@@ -42,8 +42,8 @@ def _product(A, start, row, column, rows, inner, B, b, b_row, out, lanes, onto):
 def multiply(A, start, row, column, rows, inner, B, b, b_row, out, lanes):
     """out = A B for one step.
 
-    Entry (i, j) of A, (rows, inner), is ``A[start + i·row + j·column]``; row j of B starts at ``b + j·b_row``;
-    out is (rows, lanes), lanes a multiple of eight. All arrays are flat.
+    Entry (i, j) of A, (rows, inner), is ``A[start + i·row + j·column]``; row j of B starts at
+    ``b + j·b_row``; out is (rows, lanes), lanes a multiple of eight. All arrays are flat.
     """
     _product(A, start, row, column, rows, inner, B, b, b_row, out, lanes, False)
 
