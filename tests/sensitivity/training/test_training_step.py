@@ -74,7 +74,7 @@ def test_antisymmetric_network(scheme):
     ("d", "n", "n_steps"), [(1, 1, 1), (9, 24, 17), (10, 40, 33), (6, 17, 16), (13, 100, 2)]
 )
 def test_every_shape_of_tile(d, n, n_steps):
-    """Tiles of all rows and of fewer, registers likewise; held kicks whole and cut. Along a random direction."""
+    """Whole tiles and smaller ones; held kicks whole and cut. Along a random direction."""
     network = OdeNetwork(d, n_steps, 0.2, n_inputs=1 + d % 3, threads=2)
     theta, inputs, labels = batch(network, n)
     direction = np.random.default_rng(1).normal(size=theta.size)
