@@ -55,8 +55,8 @@ class TileShape(NamedTuple):
 
 
 # Beside the sums a product needs one register for each vector of columns and one for a number of A. Measured
-# on one core of a processor with AVX-512 (it can do 134 GF/s), and with its code restricted to AVX2 (67 GF/s),
-# a product with d rows, terms and columns:
+# on one core of a processor with AVX-512 (at most 134 GF/s), and restricted to AVX2 (at most 67 GF/s), a
+# product with d rows, terms and columns:
 #
 #   d =                      10    32    64   100   256
 #   AVX-512  12 x 2        20.2   112   126   124   127
