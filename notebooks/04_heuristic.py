@@ -25,11 +25,11 @@ import os
 
 from sensitivity.papers.hamiltonian.heuristic.experiment import run_experiment
 from sensitivity.papers.hamiltonian.heuristic.figure import figure_4
-from sensitivity.papers.hamiltonian.heuristic.plan import Plan
-from sensitivity.papers.hamiltonian.heuristic.report import sentences
+from sensitivity.papers.hamiltonian.heuristic.plan import ScanPlan
+from sensitivity.papers.hamiltonian.heuristic.report import findings
 
 FAST = os.environ.get("LEAPGRAD_FAST") == "1"
-small = Plan(
+small = ScanPlan(
     lengths=(10, 20, 40),
     control_lengths=(20, 40),
     seeds=2,
@@ -38,9 +38,9 @@ small = Plan(
     epochs=4,
     scales=(1 / 4, 1.0, 4.0),
     collapse_length=20,
-    story_length=20,
+    trace_length=20,
 )
-usual = Plan(
+usual = ScanPlan(
     lengths=(10, 20, 40, 80),
     control_lengths=(20, 80),
     seeds=2,
@@ -49,22 +49,22 @@ usual = Plan(
     epochs=8,
     scales=(1 / 16, 1.0, 16.0),
     collapse_length=20,
-    story_length=40,
+    trace_length=40,
 )
 found = run_experiment("gaussian_mean", small if FAST else usual, progress=False)
 
 # %% [markdown]
 # ## What came out
 #
-# The sentences are made from the numbers of this run. A class-room run is small: look at the intervals
+# A class-room run is small: look at the intervals
 # before you believe an exponent. `leapgrad heuristic --full` is the real thing.
 
 # %%
-for sentence in sentences(found):
-    print("•", sentence)
+for label, value in findings(found).items():
+    print(f"{label}: {value}")
 
 # %%
-figure_4(found, "A small run; see the sentences above for its numbers.")
+figure_4(found, "A small run; see above for its numbers.")
 
 # %% [markdown]
 # ## What theory says

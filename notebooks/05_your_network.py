@@ -30,7 +30,7 @@ import numpy as np
 from sensitivity import gradient_profile, growth_exponents, jacobian_norm, log_jacobian_norm, singular_values
 from sensitivity.analysis.approximate import agreement, truncated_gradient
 from sensitivity.figures.funnel_figure import plot_curves
-from sensitivity.papers.hamiltonian.heuristic.scan import Setting
+from sensitivity.papers.hamiltonian.heuristic.plan import TaskSetting
 from sensitivity.recurrences.cell import unroll
 from sensitivity.recurrences.cells.gated import lstm
 from sensitivity.training.models import Shape, make_network
@@ -45,7 +45,7 @@ folder = tempfile.TemporaryDirectory()
 path = Path(folder.name) / "lstm.npz"
 
 # %%
-setting = Setting("gaussian_mean", train=400 if FAST else 1000, test=500)
+setting = TaskSetting("gaussian_mean", train=400 if FAST else 1000, test=500)
 data = setting.split(N, seed=0)
 network = make_network("lstm", Shape(d=12, n_steps=N))
 recipe = Recipe(rate=0.01, epochs=3 if FAST else 15, clip=None)

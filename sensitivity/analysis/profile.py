@@ -20,6 +20,7 @@ from integrators.validation import as_vector
 from integrators.values import ByValue
 from sensitivity.bounds import Bound, applicable, log_majorant
 from sensitivity.recurrences.arguments import as_recurrence
+from sensitivity.text import from_log
 
 from .norms import spectral_norms
 from .singular import block_of
@@ -113,25 +114,17 @@ class GradientProfile(ByValue):
         if logs.size == 0:
             return "no values"
         if self.step.ndim:
-            low, high = power_of_ten(np.nanmin(logs)), power_of_ten(np.nanmax(logs))
+            low, high = from_log(np.nanmin(logs)), from_log(np.nanmax(logs))
             text = f"{self.step.size} step sizes, from {low} to {high}"
         else:
             first, peak = self.index[0], int(np.argmax(logs))
-            text = f"{power_of_ten(logs[0])} at i = {first}, {power_of_ten(logs[-1])} at i = {self.n_steps}"
+            text = f"{from_log(logs[0])} at i = {first}, {from_log(logs[-1])} at i = {self.n_steps}"
             if logs[peak] > max(logs[0], logs[-1]):
-                text += f", largest {power_of_ten(logs[peak])} at i = {self.index[peak]}"
+                text += f", largest {from_log(logs[peak])} at i = {self.index[peak]}"
         if self.bound is None:
             return text
-        limit = power_of_ten(self.log_bounds([0]).max())
+        limit = from_log(self.log_bounds([0]).max())
         return f"{text}; theorem {self.bound.theorem}: at most {limit} at i = 0"
-
-
-def power_of_ten(log_value: float) -> str:
-    """A number given by its natural logarithm, also where it lies outside float64."""
-    if not math.isfinite(log_value) or abs(log_value) < 700.0:
-        return f"{math.exp(log_value):.6g}"
-    tens = log_value / math.log(10.0)
-    return f"{10.0 ** (tens % 1.0):.5f}e{math.floor(tens):+d}"
 
 
 def gradient_profile(

@@ -21,10 +21,11 @@ from integrators.values import ByValue, equal
 from sensitivity import bounds
 from sensitivity.analysis.jacobians import Block, scaled_jacobian
 from sensitivity.recurrences.arguments import needs_field
+from sensitivity.text import from_log
 
 from .checked import CheckedBound, Side, checked
 from .dump import dumped, loaded
-from .outward import log_interval, lower, number, up, upper
+from .outward import log_interval, lower, up, upper
 
 if TYPE_CHECKING:
     from flint import arb, arb_mat
@@ -131,7 +132,7 @@ class Certificate(ByValue):
 
     def __repr__(self) -> str:
         within = "within" if self.float64_within_stated_error else "OUTSIDE"
-        made, stated = number(self.log_error[1]), number(self.log_stated_error)
+        made, stated = from_log(self.log_error[1]), from_log(self.log_stated_error)
         float64 = f"off by at most {made}, {within} its stated error of {stated}"
         if self.log_error[1] == math.inf:
             float64 = "none, since the trajectory leaves the range of float64"

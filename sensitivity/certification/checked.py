@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from integrators.values import ByValue
+from sensitivity.text import from_log
 
-from .outward import down, number, up
+from .outward import down, up
 
 __all__ = ["CheckedBound", "Side", "checked"]
 
@@ -48,14 +49,14 @@ class CheckedBound(ByValue):
 
     def __repr__(self) -> str:
         sign, of = ("≤", "norm") if self.side == "upper" else ("≥", "smallest singular value")
-        return f"<{self.verdict}: {of} {sign} {self.name} = {number(self.log_value)}; {self._ratio}>"
+        return f"<{self.verdict}: {of} {sign} {self.name} = {from_log(self.log_value)}; {self._ratio}>"
 
     @property
     def _ratio(self) -> str:
         """By which factor the bound is kept, or crossed."""
         if math.isinf(self.log_margin[0]):
             return "nothing to prove" if self.holds else "not positive"
-        least, most = (number(abs(margin)) for margin in self.log_margin)
+        least, most = (from_log(abs(margin)) for margin in self.log_margin)
         if self.verdict == "UNDECIDED":
             return "the enclosure is too wide"
         return (

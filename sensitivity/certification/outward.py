@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from flint import arb
 
-__all__ = ["down", "log_interval", "lower", "number", "up", "upper"]
+__all__ = ["down", "log_interval", "lower", "up", "upper"]
 
 
 def down(value: float) -> float:
@@ -44,13 +44,3 @@ def log_interval(ball: arb) -> tuple[float, float]:
         lower(low.log()) if low > 0 else -math.inf,
         upper(high.log()) if high > 0 else -math.inf,
     )
-
-
-def number(log_value: float) -> str:
-    """A positive number from its logarithm, also beyond float64."""
-    if math.isinf(log_value):
-        return "0" if log_value < 0 else "inf"
-    if abs(log_value) < 700.0:
-        return f"{math.exp(log_value):.6g}"
-    exponent = math.floor(log_value / math.log(10.0))
-    return f"{math.exp(log_value - exponent * math.log(10.0)):.4f}e{exponent:+d}"

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sensitivity.files import check_writable, replacing
+from sensitivity.text import csv_text, from_log, json_text, number
 
 __all__ = [
     "check_picture",
@@ -25,7 +22,6 @@ __all__ = [
     "write_csv",
 ]
 
-LOG_10 = math.log(10.0)
 PICTURES = (".png", ".pdf", ".svg")
 
 
@@ -54,22 +50,6 @@ def notice(text: str) -> None:
         print(f"leapgrad: {text}", file=sys.stderr, flush=True)
 
 
-def number(value: float, digits: int = 6) -> str:
-    """A number for a table."""
-    return f"{value:.{digits}g}"
-
-
-def from_log(log_value: float, digits: int = 6) -> str:
-    """A number given by its natural logarithm, also where it lies outside float64."""
-    if not math.isfinite(log_value) or abs(log_value) < 700.0:
-        return number(math.exp(log_value), digits)
-    exponent = math.floor(log_value / LOG_10)
-    mantissa = f"{math.exp(log_value - exponent * LOG_10):.{digits - 1}f}"
-    if mantissa.startswith("10."):
-        mantissa, exponent = f"{1.0:.{digits - 1}f}", exponent + 1
-    return f"{mantissa}e{exponent:+d}"
-
-
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], left: int = 0) -> None:
     """Columns of text, right-aligned but for the first `left` ones, under a rule."""
     cells = [list(headers), *(list(row) for row in rows)]
@@ -86,27 +66,14 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], left: int
 
 def write_csv(path: Path, columns: Mapping[str, Any]) -> None:
     """Columns of words, and of numbers in full precision; the file appears when it is complete."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in zip(*columns.values(), strict=True):
-        writer.writerow([value if isinstance(value, str) else repr(float(value)) for value in row])
+    rows = [
+        [value if isinstance(value, str) else float(value) for value in row]
+        for row in zip(*columns.values(), strict=True)
+    ]
     with replacing(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
+        temporary.write_text(csv_text(columns, rows), encoding="utf-8", newline="")
 
 
 def print_json(result: Mapping[str, Any]) -> None:
     """JSON on standard output. Numbers that are not finite are null, since JSON has no name for them."""
-    print(json.dumps(_plain(result), indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):  # NumPy arrays and scalars
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    print(json_text(result, indent=2))

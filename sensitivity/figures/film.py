@@ -6,9 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from integrators.values import ByValue
 from sensitivity.files import replacing
 
@@ -16,9 +13,6 @@ from .drawing import Figure, FigureCanvasAgg
 from .plots import house
 
 __all__ = ["Film"]
-
-COLOURS = 48
-"""Of a .gif: enough for the house style with its antialiasing, and a third of the size of 256."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,30 +41,19 @@ class Film(ByValue):
         ValueError
             For another suffix.
         """
+        from matplotlib.animation import FuncAnimation, HTMLWriter, PillowWriter
+
         target = Path(path)
-        writers = {".gif": self._write_gif, ".html": self._write_html}
+        writers = {
+            ".gif": lambda: PillowWriter(fps=self.per_second),
+            ".html": lambda: HTMLWriter(fps=self.per_second, embed_frames=True, default_mode="loop"),
+        }
         if target.suffix not in writers:
             raise ValueError(f"{target.name!r} must end in {' or '.join(writers)}.")
         with house(), replacing(target) as temporary:
-            writers[target.suffix](temporary)
-
-    def _write_gif(self, path: Path) -> None:
-        canvas, pictures = FigureCanvasAgg(self.figure), []
-        for frame in range(self.frames):
-            self.draw(frame)
-            canvas.draw()
-            whole = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-            pictures.append(whole.quantize(COLOURS, dither=Image.Dither.NONE))
-        duration = round(1000 / self.per_second)
-        pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=duration, loop=0)
-
-    def _write_html(self, path: Path) -> None:
-        from matplotlib.animation import FuncAnimation, HTMLWriter
-
-        FigureCanvasAgg(self.figure)
-        film = FuncAnimation(self.figure, self._drawn, frames=self.frames, init_func=tuple)
-        writer = HTMLWriter(fps=self.per_second, embed_frames=True, default_mode="loop")
-        film.save(str(path), writer=writer, dpi=self.figure.dpi)
+            FigureCanvasAgg(self.figure)
+            film = FuncAnimation(self.figure, self._drawn, frames=self.frames, init_func=tuple)
+            film.save(str(temporary), writer=writers[target.suffix](), dpi=self.figure.dpi)
 
     def _drawn(self, frame: int) -> tuple[()]:
         self.draw(frame)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sensitivity.analysis.convergence import Convergence
-from sensitivity.papers.hamiltonian.funnel import Funnel
-
 from .drawing import Axes, Figure, NullFormatter
 from .plots import GREY, STEP, styled
+
+if TYPE_CHECKING:
+    from sensitivity.analysis.convergence import Convergence
+    from sensitivity.papers.hamiltonian.funnel import Funnel
 
 __all__ = ["plot_convergence", "plot_curves", "plot_funnel"]
 

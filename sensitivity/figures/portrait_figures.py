@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-
-from sensitivity.papers.hamiltonian.portraits import PhaseArea, SensitivityEllipses
 
 from .drawing import Axes, Figure
 from .film import Film
 from .plots import GREY, house, styled
+
+if TYPE_CHECKING:
+    from sensitivity.papers.hamiltonian.portraits import PhaseArea, SensitivityEllipses
 
 __all__ = ["ellipse_film", "plot_areas", "plot_ellipses"]
 

@@ -5,10 +5,10 @@
 >>> results.to_xarray()
 """
 
-from .execution.runner import RunReport
+from .execution.grid import RunReport
 from .execution.workers import WorkersLost
-from .results import Results, open_results
+from .results import Results
 from .storage.verify import Verification, verify
-from .study import Study
+from .study import Study, open_results
 
 __all__ = ["Results", "RunReport", "Study", "Verification", "WorkersLost", "open_results", "verify"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,45 +19,17 @@ from sensitivity.manifest import versions
 from .axes import AXES, NONE
 from .execution.memory import gibibytes, machine_bytes
 from .quantities import Variable, checked
-from .storage.cell import Cell, UnusableCell
+from .storage.job import UnusableFile
 from .storage.store import Store
-from .study import Study
 
 if TYPE_CHECKING:
-    from .execution.runner import RunReport
+    from .cell import GridCell
+    from .execution.grid import RunReport
+    from .study import Study
 
-__all__ = ["Results", "open_results", "require_xarray"]
+__all__ = ["Results", "require_xarray"]
 
 Float = NDArray[np.float64]
-
-
-def open_results(folder: str | Path) -> Results:
-    """The results in a folder that `Study.run` or ``leapgrad sweep`` has written, or is still writing.
-
-    Parameters
-    ----------
-    folder : str or Path
-        The folder that the study was run into.
-
-    Returns
-    -------
-    Results
-
-    Raises
-    ------
-    OSError, ValueError
-        If the folder holds no study.
-
-    Examples
-    --------
-    >>> import leapgrad as lg
-    >>> study = lg.Study({"d": 2, "n_steps": 20, "step": [0.01, 0.1]}, ["norm"])
-    >>> _ = study.run("small", progress=False)
-    >>> lg.open_results("small").study == study
-    True
-    """
-    store = Store(folder)
-    return Results(store.study(), store)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -89,7 +61,7 @@ class Results(ByValue):
         """The variables of all quantities."""
         return tuple(v for quantity in checked(self.study.quantities) for v in quantity.variables)
 
-    def read(self, cell: Cell) -> dict[str, Float]:
+    def read(self, cell: GridCell) -> Mapping[str, Float]:
         """The arrays of a cell.
 
         Raises
@@ -99,7 +71,7 @@ class Results(ByValue):
         """
         try:
             arrays = self.store.read(cell)
-        except UnusableCell as error:
+        except UnusableFile as error:
             raise ValueError(f"{self.store.path(cell.address)} is {error}; run the sweep again.") from None
         if arrays is None:
             raise ValueError(f"{self.store.folder} lacks the cell {cell}; run the sweep again.")

@@ -7,10 +7,10 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 
-from .execution.compute import LOST_LANES, arrays_of
+from .cell import GridCell, arrays_of
+from .execution.compute import LOST_LANES
 from .execution.cost import cost_of
 from .execution.memory import machine_bytes
-from .storage.cell import Cell
 from .study import Study
 
 __all__ = ["measured_seconds"]
@@ -50,7 +50,7 @@ def measured_seconds(study: Study, seconds: float = SAMPLE_SECONDS) -> float:
     return pace * total * study.n_cells / max(1, sum(copies for _, copies in _some(study)))
 
 
-def _some(study: Study) -> list[tuple[Cell, int]]:
+def _some(study: Study) -> list[tuple[GridCell, int]]:
     found = []
     for cell, copies in study.kinds():
         found.append((cell, copies))
@@ -59,7 +59,7 @@ def _some(study: Study) -> list[tuple[Cell, int]]:
     return found
 
 
-def _seconds(cell: Cell) -> float | None:
+def _seconds(cell: GridCell) -> float | None:
     """The time of a cell, from runs with fewer steps; None if even those would take long, or fail."""
     n_steps = cell.parameters["n_steps"]
     short = min(n_steps, 8)
@@ -82,12 +82,12 @@ def _seconds(cell: Cell) -> float | None:
     return spent + slope * (n_steps - short)
 
 
-def _shortened(cell: Cell, n_steps: int) -> Cell:
+def _shortened(cell: GridCell, n_steps: int) -> GridCell:
     parameters: Mapping[str, object] = {**cell.parameters, "n_steps": n_steps}
     return replace(cell, parameters=parameters)
 
 
-def _timed(cell: Cell, n_steps: int) -> float:
+def _timed(cell: GridCell, n_steps: int) -> float:
     began = time.perf_counter()
     arrays_of(_shortened(cell, n_steps))
     return time.perf_counter() - began

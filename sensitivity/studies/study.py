@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import math
 import reprlib
@@ -9,23 +10,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from integrators.naming import nearest
 from integrators.validation import as_count
 from integrators.values import ByValue
 from sensitivity.files import read_toml, user_path
+from sensitivity.manifest import versions
 from sensitivity.recurrences.registry import canonical
 
 from .axes import AXES, STEP, expanded
+from .cell import GridCell
 from .models import MODELS, Model
 from .quantities import QUANTITIES, checked
-from .storage.cell import Cell
+from .results import Results
+from .storage.store import Store
 
-if TYPE_CHECKING:
-    from .results import Results
-
-__all__ = ["Study"]
+__all__ = ["Study", "open_results", "study_in"]
 
 STEPS_PER_CELL = 128
 MOST_CELLS = 10**8
@@ -207,14 +208,14 @@ class Study(ByValue):
         count, size = len(self.values(STEP)), self.steps_per_cell
         return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
-    def cells(self) -> Iterator[Cell]:
+    def cells(self) -> Iterator[GridCell]:
         """Every cell once."""
         for name in self.values("model"):
             axes = _networks_axes(MODELS[name])
             for chosen in itertools.product(*(self.values(axis) for axis in axes)):
                 yield from self._cells_of(name, dict(zip(axes, chosen, strict=True)))
 
-    def kinds(self) -> Iterator[tuple[Cell, int]]:
+    def kinds(self) -> Iterator[tuple[GridCell, int]]:
         """One cell for all that cost the same and have arrays of the same shape, and how many they are."""
         for name in self.values("model"):
             axes = _networks_axes(MODELS[name])
@@ -224,7 +225,7 @@ class Study(ByValue):
                 for cell in self._cells_of(name, dict(zip(axes, chosen, strict=True))):
                     yield cell, copies
 
-    def points(self) -> Iterator[tuple[tuple[int, ...], list[Cell]]]:
+    def points(self) -> Iterator[tuple[tuple[int, ...], list[GridCell]]]:
         """Every point along `axes` but the last, as indices, with the cells of its network."""
         names = self.axes[:-1]
         for place in itertools.product(*(range(n) for n in self.shape[:-1])):
@@ -233,12 +234,34 @@ class Study(ByValue):
             parameters = {axis: chosen.get(axis, AXES[axis].default) for axis in _networks_axes(model)}
             yield place, list(self._cells_of(model.name, parameters))
 
-    def _cells_of(self, model: str, parameters: Mapping[str, Any]) -> Iterator[Cell]:
+    def _cells_of(self, model: str, parameters: Mapping[str, Any]) -> Iterator[GridCell]:
         steps = self.values(STEP)
         for part in self.steps_of_cells():
-            yield Cell(model, parameters, steps[part], self.quantities)
+            yield GridCell(model, parameters, steps[part], self.quantities)
 
     # ---------------------------------------------------------------------------------------------- run
+
+    def describe_in(self, store: Store) -> None:
+        """Write this study into its folder, unless that holds it already.
+
+        Raises
+        ------
+        ValueError
+            If it holds another study, not a smaller or larger version of this one; the message says what
+            differs.
+        """
+        try:
+            there = study_in(store)
+        except (FileNotFoundError, ValueError):  # none, or damaged: written again
+            there = None
+        if there == self:
+            return
+        if there is not None and (difference := self.difference(there)):
+            raise ValueError(
+                f"{store.folder} holds another study, {there.name!r}: {difference}; name another folder for "
+                "this one."
+            )
+        store.describe({"study": self.to_dict(), "begun_with": versions()})
 
     def run(
         self,
@@ -285,6 +308,56 @@ class Study(ByValue):
         from .execution.runner import run
 
         return run(self, user_path(folder, "folder"), executor, workers, memory_limit, progress)
+
+
+def study_in(store: Store) -> Study:
+    """The study that a folder was made for.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is none, or if its file cannot be read.
+    """
+    try:
+        return Study.from_dict(store.described()["study"])
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(
+            errno.ENOENT, "this folder holds no study (no study.json)", str(store.folder)
+        ) from None
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+        reason = f"no entry {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
+        raise ValueError(
+            f"{store.description} is damaged ({reason}); run the study again into this folder."
+        ) from None
+
+
+def open_results(folder: str | Path) -> Results:
+    """The results in a folder that `Study.run` or ``leapgrad sweep`` has written, or is still writing.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder that the study was run into.
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    OSError, ValueError
+        If the folder holds no study.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> study = lg.Study({"d": 2, "n_steps": 20, "step": [0.01, 0.1]}, ["norm"])
+    >>> _ = study.run("small", progress=False)
+    >>> lg.open_results("small").study == study
+    True
+    """
+    store = Store(folder)
+    return Results(study_in(store), store)
 
 
 def _networks_axes(model: Model) -> tuple[str, ...]:

@@ -20,7 +20,10 @@ OURS = {*ARROWS, "tests"}
 # The command line is the edge of the program: the one place where calculations and proofs meet.
 EDGE = {"sensitivity/cli/": {"proofs"}}
 # Modules that hold no numerics, and the libraries they therefore have no use for.
-WITHOUT = {"sensitivity/figures/plots.py": {"numba", "scipy"}}
+WITHOUT = {
+    "sensitivity/figures/plots.py": {"numba", "scipy"},
+    "sensitivity/papers/hamiltonian/figures.py": {"numba", "scipy"},
+}
 
 
 def imported(source: str) -> set[str]:

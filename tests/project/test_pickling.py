@@ -45,7 +45,7 @@ from sensitivity import (
     recommend_step,
     unroll,
 )
-from sensitivity.papers.hamiltonian.claims.ledger import LEDGER
+from sensitivity.papers.hamiltonian.claims import LEDGER
 from sensitivity.recurrences.registry import MODELS, make
 
 A, B, X = sympy.symbols("a b x")

@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
         ],
     )
     print()
-    for sentence in data["sentences"]:
-        print(sentence)
+    for label, value in data["findings"].items():
+        print(f"{label}: {value}")
     print(f"\nFigure 4 and all numbers are in {args.out} ({seconds:.0f} s)")
     return 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import print_json
@@ -32,13 +31,14 @@ def run(args: argparse.Namespace) -> int:
     from sensitivity.files import replacing_folder
     from sensitivity.papers.hamiltonian.claims import (
         LEDGER,
-        Verdict,
         chosen,
         evaluate,
         summary,
         to_json,
         to_markdown,
     )
+    from sensitivity.papers.ledger import ClaimVerdict
+    from sensitivity.text import write_json
 
     if args.list:
         listed = {claim.name: claim.text for claim in chosen(args.names)}
@@ -57,8 +57,7 @@ def run(args: argparse.Namespace) -> int:
             judged = evaluate(check, args.names, tick=tick)
         data = to_json(judged)
         if folder is not None:
-            text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-            (folder / "claims.json").write_text(text, encoding="utf-8")
+            write_json(folder / "claims.json", data)
             (folder / "claims.md").write_text(to_markdown(judged), encoding="utf-8")
     if args.json:
         print_json(data)
@@ -70,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         print(summary(judged))
         if args.out:
             print(f"claims.md and claims.json are in {args.out}")
-    return CHECK_FAILED if any(one.finding.verdict is Verdict.UNDECIDED for one in judged) else 0
+    return CHECK_FAILED if any(one.finding.verdict is ClaimVerdict.UNDECIDED for one in judged) else 0
 
 
 COMMAND = Command("claims", "the paper's claims with their verdicts", add_arguments, run, examples=EXAMPLES)

@@ -87,20 +87,21 @@ def _curve(scheme: str, theorem: str) -> Curve:
 
 def sentences(leapfrog: Curve, euler: Curve) -> str:
     """What the table shows, from its numbers."""
-    from sensitivity.figures import captions
+    from sensitivity.papers.hamiltonian.curves import end_behaviour, linear_from
+    from sensitivity.text import two_digits
 
     norms = (leapfrog.norms[0], euler.norms[0])
     near = [curve.bounds[0, 0] / norm[0] for curve, norm in zip((leapfrog, euler), norms, strict=True)]
-    last = [captions.number(norm[-1]) for norm in norms]
+    last = [two_digits(norm[-1]) for norm in norms]
     first = (
         f"At ε = {leapfrog.step[0]:g} the gradients are {norms[0][0]:.2f} (leapfrog) and {norms[1][0]:.2f} "
         f"(Euler), and the proved bounds exceed them by factors of {near[0]:.3f} and {near[1]:.3f}."
     )
-    since = captions.linear_from(leapfrog)
+    since = linear_from(leapfrog)
     grows = "does not end in linear growth" if since is None else f"grows linearly from ε = {since:.2g} on"
     second = (
         f"Up to ε = {leapfrog.step[-1]:g} the leapfrog gradient {grows}, to {last[0]}; the Euler gradient "
-        f"{VERBS[captions.end_behaviour(euler)]} {last[1]}."
+        f"{VERBS[end_behaviour(euler)]} {last[1]}."
     )
     above = leapfrog.violations + euler.violations
     third = f"{above} norms exceed their bounds: a check failed." if above else "No norm exceeds its bound."

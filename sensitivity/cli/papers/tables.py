@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
 
     from integrators.naming import nearest
     from integrators.validation import as_count
-    from sensitivity.papers.hamiltonian.heuristic.contest_plans import FULL, QUICK, TABLES
+    from sensitivity.papers.hamiltonian.heuristic.contest_plan import FULL, QUICK, TABLES
     from sensitivity.papers.hamiltonian.heuristic.contest_report import of_task, shown, write_tables
 
     plan, command = QUICK if args.quick else FULL, "leapgrad reproduce tables"

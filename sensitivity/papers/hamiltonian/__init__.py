@@ -1,1 +1,7 @@
 """Rusch, Pearson, Zygalakis (2019): its figures, its claims and the experiments on its step size."""
+
+RULE, RULE_FREE = "Hamiltonian, ε = 1/N", "Hamiltonian with thresholds, ε = 1/N"
+"""The columns of the tables that are the paper's network: W begins of order one, or of order 1/ε²."""
+
+MNIST = {"hamiltonian": 0.94, "antisymmetric": 0.87, "lstm": 0.66}
+"""Model → test accuracy on sequential MNIST that the paper prints."""

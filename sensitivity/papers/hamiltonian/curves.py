@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,9 +12,15 @@ from numpy.typing import NDArray
 
 from integrators.values import ByValue
 
-__all__ = ["Band", "Curve"]
+__all__ = ["Band", "Curve", "below_from", "decade_before_end", "end_behaviour", "linear_from",
+           "near_one_until"]  # fmt: skip
 
 Float = NDArray[np.float64]
+
+# A local slope within 1 ± this counts as linear.
+LINEAR = 0.1
+# Norms that change by less than this factor over the last decade of ε saturate.
+STEADY = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +101,60 @@ class Curve(ByValue):
     def violations(self) -> int:
         """Number of norms above their bound. There are none, unless something is wrong."""
         return int(np.count_nonzero(~(self.log_norms <= self.log_bounds)))
+
+
+def linear_from(curve: Curve) -> float | None:
+    """The least ε from which on the median local slope stays within 1 ± LINEAR; None if its end does not."""
+    return _from_on(curve, np.abs(curve.slope.median - 1.0) <= LINEAR)
+
+
+def below_from(curve: Curve, other: Curve) -> float | None:
+    """The least ε from which on the median norm stays below that of `other`, on the same steps."""
+    return _from_on(curve, curve.log.median < other.log.median)
+
+
+def _from_on(curve: Curve, holds: NDArray[np.bool_]) -> float | None:
+    if not holds[-1]:
+        return None
+    fails = np.flatnonzero(~holds)
+    return float(curve.step[fails[-1] + 1 if fails.size else 0])
+
+
+def near_one_until(curves: Sequence[Curve], factor: float = 2.0) -> float | None:
+    """The largest ε up to which every median norm stays within a factor of 1."""
+    reach = []
+    for curve in curves:
+        fails = np.flatnonzero(np.abs(curve.log.median) > math.log(factor))
+        if fails.size and fails[0] == 0:
+            return None
+        reach.append(float(curve.step[fails[0] - 1 if fails.size else -1]))
+    return min(reach)
+
+
+def end_behaviour(curve: Curve) -> str:
+    """How the median norm behaves over the last decade of ε: saturates, decays, power or exponential.
+
+    The latter two differ in whether log‖·‖ is closer to a line in log ε or to a line in ε.
+    """
+    first = decade_before_end(curve)
+    step, values = curve.step[first:], curve.log.median[first:]
+    change = float(values[-1] - values[0])
+    if abs(change) <= math.log(STEADY):
+        return "saturates"
+    if change < 0:
+        return "decays"
+    misfit = {"power": _misfit(np.log(step), values), "exponential": _misfit(step, values)}
+    return min(misfit, key=lambda kind: misfit[kind])
+
+
+def _misfit(x: Float, y: Float) -> float:
+    line = np.polynomial.Polynomial.fit(x, y, 1)
+    return float(np.sum((y - line(x)) ** 2))
+
+
+def decade_before_end(curve: Curve) -> int:
+    """Index of the step size nearest to a tenth of the last one."""
+    return int(np.argmin(np.abs(np.log(curve.step * 10.0 / curve.step[-1]))))
 
 
 def _exp(values: Float) -> Float:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FIGURES", "FULL", "QUICK", "FigureSpec", "Plan"]
+__all__ = ["FIGURES", "FULL", "QUICK", "FigurePlan", "FigureSpec"]
 
 Float = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ FIGURES = (
 
 
 @dataclass(frozen=True)
-class Plan:
+class FigurePlan:
     """How much to compute.
 
     Attributes
@@ -99,8 +99,8 @@ class Plan:
 # bend at ε = 0.01 of Figures 1 and 2, and more than enough where the curves of Figure 3 are nearly straight.
 _THIRDS = (*range(0, 24, 3), *range(24, 37), *range(39, 100, 3))
 _BENT = (0, 11, 22, *range(33, 66, 7), *range(66, 100, 3))
-FULL = Plan({1: 7, 10: 7, 100: 3}, every={(1, 100): _THIRDS, (2, 100): _THIRDS, (3, 100): _BENT})
+FULL = FigurePlan({1: 7, 10: 7, 100: 3}, every={(1, 100): _THIRDS, (2, 100): _THIRDS, (3, 100): _BENT})
 """The plan of `leapgrad reproduce figures`."""
 _COARSE = tuple(range(0, 31, 5))
-QUICK = Plan({1: 2, 10: 2, 100: 1}, points=31, every={(n, 100): _COARSE for n in (1, 2, 3)})
+QUICK = FigurePlan({1: 2, 10: 2, 100: 1}, points=31, every={(n, 100): _COARSE for n in (1, 2, 3)})
 """A look at all three figures in a few seconds."""

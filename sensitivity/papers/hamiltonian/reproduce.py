@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +15,13 @@ from integrators.engine.bars import progress_bar_on_stderr
 from integrators.fields.neural import NeuralField
 from sensitivity import bounds
 from sensitivity.analysis.jacobians import norm_and_log
-from sensitivity.figures import captions
 from sensitivity.files import replacing_folder
 from sensitivity.manifest import manifest
+from sensitivity.text import csv_text, write_json
 
+from . import captions
 from .curves import Curve
-from .plan import FIGURES, FULL, FigureSpec, Plan
+from .plan import FIGURES, FULL, FigurePlan, FigureSpec
 
 __all__ = ["COLUMNS", "Result", "compute", "reproduce", "to_csv", "total_work"]
 
@@ -58,12 +56,12 @@ class Result:
         return sum(curve.violations for curves in self.curves.values() for curve in curves)
 
 
-def compute(plan: Plan, tick: Tick | None = None) -> dict[int, list[Curve]]:
+def compute(plan: FigurePlan, tick: Tick | None = None) -> dict[int, list[Curve]]:
     """All curves of a plan, by figure number.
 
     Parameters
     ----------
-    plan : Plan
+    plan : FigurePlan
     tick : callable, optional
         Called as ``tick(label, work)`` after every part; the work of all parts is `total_work`.
     """
@@ -83,7 +81,7 @@ def compute(plan: Plan, tick: Tick | None = None) -> dict[int, list[Curve]]:
 
 
 def _one_draw(
-    field: NeuralField, spec: FigureSpec, step: Float, plan: Plan, tick: Tick | None
+    field: NeuralField, spec: FigureSpec, step: Float, plan: FigurePlan, tick: Tick | None
 ) -> tuple[Float, ...]:
     """Norms, bounds and the logarithms of each, for one field."""
     parts = []
@@ -98,7 +96,7 @@ def _one_draw(
     return norms, log_norms, limits, log_limits
 
 
-def total_work(plan: Plan) -> int:
+def total_work(plan: FigurePlan) -> int:
     """The sum of the work that `compute` reports, in arbitrary units."""
     jobs = [(plan.steps(spec.number, d).size, d) for spec, d, _ in plan.jobs()]
     return sum(plan.draws[d] * _work(size, d) for size, d in jobs)
@@ -118,7 +116,7 @@ def _parts(step: Float, d: int) -> list[Float]:
 
 
 def reproduce(
-    out: str | Path, plan: Plan = FULL, *, command: str = "", progress: bool | None = None
+    out: str | Path, plan: FigurePlan = FULL, *, command: str = "", progress: bool | None = None
 ) -> Result:
     """Compute, draw and write Figures 1 to 3.
 
@@ -127,7 +125,7 @@ def reproduce(
     out : path
         Folder, made if need be. It receives figure_1 … figure_3 as .png, .pdf and .csv, README.md with the
         captions, and manifest.json; files of these names are replaced, all at the end or none.
-    plan : Plan
+    plan : FigurePlan
     command : str
         Kept in the manifest.
     progress : bool, optional
@@ -163,8 +161,7 @@ def reproduce(
         seconds = time.perf_counter() - began
         files = {path.name: path for path in staging.iterdir()}
         record = manifest(command, plan.parameters(), seconds, files)
-        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-        (staging / "manifest.json").write_text(text, encoding="utf-8")
+        write_json(staging / "manifest.json", record)
         names = tuple(sorted([*files, "manifest.json"]))
     return Result(curves, sentences, names, time.perf_counter() - began)
 
@@ -179,10 +176,12 @@ def write_captions(curves: Mapping[int, Sequence[Curve]]) -> dict[int, str]:
 
 
 def draw(
-    folder: Path, curves: Mapping[int, Sequence[Curve]], sentences: Mapping[int, str], plan: Plan
+    folder: Path, curves: Mapping[int, Sequence[Curve]], sentences: Mapping[int, str], plan: FigurePlan
 ) -> None:
     """Write every figure as PNG and as PDF."""
-    from sensitivity.figures import plots as figures
+    from sensitivity.figures.plots import save
+
+    from . import figures
 
     setting = (
         f"σ = {plan.activation}, N = {plan.n_steps}; lines: medians over draws; bands: ranges over draws"
@@ -194,34 +193,22 @@ def draw(
     }
     for number, figure in drawn.items():
         for suffix in ("png", "pdf"):
-            figures.save(figure, folder / f"figure_{number}.{suffix}")
+            save(figure, folder / f"figure_{number}.{suffix}")
 
 
 def to_csv(number: int, curves: Sequence[Curve]) -> str:
     """The numbers of a figure, one row a draw and step size; floats in full, to read back exactly."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows: list[tuple[object, ...]] = []
     for curve in curves:
-        gamma = "" if curve.gamma is None else repr(curve.gamma)
-        table = np.stack(
-            [
-                np.broadcast_to(curve.step, curve.norms.shape),
-                curve.norms,
-                curve.log_norms,
-                curve.bounds,
-                curve.log_bounds,
-                curve.local_slope,
-            ],
-            axis=-1,
-        )
-        for seed, rows in zip(curve.seeds, table, strict=True):
-            for row in rows:
-                writer.writerow((number, curve.d, gamma, seed, *map(repr, row.tolist())))
-    return text.getvalue()
+        gamma = "" if curve.gamma is None else curve.gamma
+        columns = (curve.norms, curve.log_norms, curve.bounds, curve.log_bounds, curve.local_slope)
+        table = np.stack(np.broadcast_arrays(curve.step, *columns), axis=-1)
+        for seed, values in zip(curve.seeds, table.tolist(), strict=True):
+            rows += [(number, curve.d, gamma, seed, *row) for row in values]
+    return csv_text(COLUMNS, rows)
 
 
-def readme(sentences: Mapping[int, str], plan: Plan, command: str) -> str:
+def readme(sentences: Mapping[int, str], plan: FigurePlan, command: str) -> str:
     """What lies in the folder: captions, set-up and the columns of the CSV files."""
     draws = ", ".join(f"{n} for d = {d}" for d, n in plan.draws.items())
     lines = [

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from integrators.run.checkpoint import MEMORY_BYTES
 from sensitivity.analysis.cost import Structure, iterations_that_pay
@@ -20,10 +20,13 @@ from sensitivity.analysis.singular import FULL_COLUMNS, GROUP_BYTES, GROUP_LANES
 from sensitivity.studies.axes import AXES
 from sensitivity.studies.models import MODELS, Size
 from sensitivity.studies.quantities import checked
-from sensitivity.studies.storage.cell import Cell
-from sensitivity.studies.study import Study
+from sensitivity.studies.storage.job import HEADER_BYTES
 
-__all__ = ["Cost", "Plan", "cost_of", "plan_of", "size_of"]
+if TYPE_CHECKING:
+    from sensitivity.studies.cell import GridCell
+    from sensitivity.studies.study import Study
+
+__all__ = ["Cost", "Estimate", "cost_of", "plan_of", "size_of"]
 
 FLOAT = 8
 CELL_SECONDS = 1.2e-3
@@ -54,8 +57,6 @@ POINTWISE, UNSURE = 0.5, 2.0
 GROWTH_COPIES = 8
 # What a backward sweep holds between two calls, with the copies that its singular values take.
 KEPT_BYTES = 1 << 26
-# A header beside the description, which is in it once more escaped.
-HEADER_BYTES = 320
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ _TERMS: dict[str, Callable[[Size, int], _Terms]] = {
 }
 
 
-def size_of(cell: Cell) -> Size:
+def size_of(cell: GridCell) -> Size:
     """How large the case of a cell is."""
     costing = tuple((name, value) for name, value in cell.parameters.items() if AXES[name].costs)
     return _size(cell.model, costing)
@@ -173,7 +174,7 @@ def _size(model: str, parameters: tuple[tuple[str, Any], ...]) -> Size:
     return MODELS[model].size(dict(parameters))
 
 
-def cost_of(cell: Cell) -> Cost:
+def cost_of(cell: GridCell) -> Cost:
     """The estimates for a cell."""
     return _cost(size_of(cell), len(cell.steps), cell.quantities)
 
@@ -204,7 +205,7 @@ def _cost(size: Size, lanes: int, quantities: tuple[str, ...]) -> Cost:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Estimate:
     """Estimates for a study.
 
     Attributes
@@ -228,7 +229,7 @@ class Plan:
         return workers * (self.memory + (PROCESS_BYTES if separate else 0)) + PROCESS_BYTES
 
 
-def plan_of(study: Study) -> Plan:
+def plan_of(study: Study) -> Estimate:
     """The estimates for a study; the time this takes does not grow with the number of seeds."""
     cells, seconds, memory, stored = 0, 0.0, 0.0, 0
     for cell, copies in study.kinds():
@@ -237,4 +238,4 @@ def plan_of(study: Study) -> Plan:
         seconds += copies * cost.seconds
         memory = max(memory, cost.memory)
         stored += copies * (cost.stored + len(cell.description) + HEADER_BYTES)
-    return Plan(cells, seconds, memory, stored)
+    return Estimate(cells, seconds, memory, stored)

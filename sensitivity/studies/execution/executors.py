@@ -1,4 +1,4 @@
-"""Where cells are computed: by name, or on any executor of `concurrent.futures`.
+"""Where jobs are computed: by name, or on any executor of `concurrent.futures`.
 
 ================  =====================================================================================
 name              what it is
@@ -10,7 +10,7 @@ dask://HOST:PORT  a running Dask scheduler, through ``Client.get_executor()``
 mpi               `mpi4py.futures.MPIPoolExecutor`, under ``mpiexec … python -m mpi4py.futures``
 ================  =====================================================================================
 
-All run the same function on the same cells, and its results do not depend on where it runs, to the last bit,
+All run the same function on the same jobs, and its results do not depend on where it runs, to the last bit,
 as long as processors and libraries are the same.
 """
 
@@ -29,9 +29,9 @@ from integrators.codegen.threads import default_threads
 from integrators.engine.blocks import Ticker
 from integrators.naming import nearest
 from integrators.validation import as_count
-from sensitivity.studies.storage.cell import Cell
+from sensitivity.studies.storage.job import Job
 
-from .compute import Computed, compute_cells
+from .compute import Computed, compute_jobs
 from .workers import ProcessWorker, ThreadWorker, Worker, Workers, leave_if_imported_again, watch_parent
 
 __all__ = ["EXECUTORS", "MOST_WORKERS", "Pool", "open_executor"]
@@ -39,7 +39,7 @@ __all__ = ["EXECUTORS", "MOST_WORKERS", "Pool", "open_executor"]
 DASK = "dask://"
 DASK_SECONDS = 10
 MOST_WORKERS = 10_000
-Submit = Callable[[Sequence[Cell]], "Future[list[Computed]]"]
+Submit = Callable[[Sequence[Job]], "Future[list[Computed]]"]
 
 
 def _nothing() -> None:
@@ -48,12 +48,12 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Pool:
-    """Workers that take cells.
+    """Workers that take jobs.
 
     Attributes
     ----------
     submit : callable
-        Cells → future of what became of them.
+        Jobs → future of what became of them.
     workers : int
         Portions that they run at a time.
     separate : bool
@@ -107,19 +107,19 @@ def _given(executor: Executor, count: int) -> Pool:
     """A caller's own executor. What runs on its threads can be stopped; other workers end by themselves."""
     if isinstance(executor, ThreadPoolExecutor):
         ticker = Ticker(0, 0.0, "", False)
-        return Pool(lambda cells: executor.submit(compute_cells, cells, ticker), count, stop=ticker.cancel)
+        return Pool(lambda jobs: executor.submit(compute_jobs, jobs, ticker), count, stop=ticker.cancel)
     if isinstance(executor, ProcessPoolExecutor):
         return Pool(partial(executor.submit, compute_watching), count, separate=True)
-    return Pool(partial(executor.submit, compute_cells), count, separate=True)
+    return Pool(partial(executor.submit, compute_jobs), count, separate=True)
 
 
-def compute_watching(cells: Sequence[Cell]) -> list[Computed]:
-    """`compute_cells` in a process that ends with the one that started it."""
+def compute_watching(jobs: Sequence[Job]) -> list[Computed]:
+    """`compute_jobs` in a process that ends with the one that started it."""
     global _watching
     if not _watching:
         watch_parent()
         _watching = True
-    return compute_cells(cells)
+    return compute_jobs(jobs)
 
 
 _watching = False
@@ -143,7 +143,7 @@ def _loky(count: int) -> Iterator[Pool]:
     def opened() -> Pool:
         executor = loky.get_reusable_executor(max_workers=count, initializer=watch_parent)
         return Pool(
-            partial(executor.submit, compute_cells),
+            partial(executor.submit, compute_jobs),
             count,
             separate=True,
             stop=lambda: executor.shutdown(wait=False, kill_workers=True),
@@ -163,7 +163,7 @@ def _loky(count: int) -> Iterator[Pool]:
 def _mpi(count: int) -> Iterator[Pool]:
     with _imported("mpi4py.futures", "mpi4py").MPIPoolExecutor() as executor:
         workers = max(1, executor.num_workers)
-        yield Pool(partial(executor.submit, compute_cells), workers, remote=True)
+        yield Pool(partial(executor.submit, compute_jobs), workers, remote=True)
 
 
 @contextmanager
@@ -176,7 +176,7 @@ def _dask(address: str, workers: int | None) -> Iterator[Pool]:
     with client:
         threads = sum(client.nthreads().values())
         # One task a lost worker takes along is not to blame for it: others may take it over many times.
-        submit = partial(client.get_executor(retries=3).submit, compute_cells)
+        submit = partial(client.get_executor(retries=3).submit, compute_jobs)
         yield Pool(submit, workers or max(1, threads), remote=True)
 
 

@@ -1,4 +1,4 @@
-"""The bar of a study: cells done, cells a second, and the time that remains, by the cost of what remains."""
+"""The bar of a grid: jobs done, jobs a second, and the time that remains, by the cost of what remains."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import time
 from typing import Any
 
 from integrators.engine.bars import progress_bar_on_stderr
-from sensitivity.studies.storage.cell import Cell
-
-from .cost import Plan, cost_of
+from sensitivity.studies.storage.job import Job
 
 __all__ = ["Progress"]
 
@@ -16,16 +14,28 @@ FORMAT = "{desc}: {percentage:3.0f}%|{bar}|{postfix}, {elapsed} gone, {remaining
 
 
 class Progress:
-    """A bar of estimated seconds; used with ``with``."""
+    """A bar of estimated seconds; used with ``with``.
 
-    def __init__(self, name: str, plan: Plan, shown: bool | None) -> None:
-        self._total = plan.cells
+    Parameters
+    ----------
+    name : str
+    jobs : int
+    seconds : float
+        Estimated, of all jobs.
+    shown : bool, optional
+        Force or forbid it; by default it shows on a terminal.
+    unit : str
+        What a job is called.
+    """
+
+    def __init__(self, name: str, jobs: int, seconds: float, shown: bool | None, unit: str = "cells") -> None:
+        self._total, self._unit = jobs, unit
         self._done = self._computed = 0
         self._began = time.perf_counter()
         self._bar: Any = progress_bar_on_stderr(
             shown,
             desc=name,
-            total=plan.seconds,
+            total=seconds,
             bar_format=FORMAT,
             leave=False,
         )
@@ -36,21 +46,23 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
-    def skip(self, cell: Cell) -> None:
-        """A cell that was there already: it is no longer to be done, and says nothing about the rate."""
+    def skip(self, job: Job) -> None:
+        """A job that was there already: it is no longer to be done, and says nothing about the rate."""
         self._done += 1
         if not self._bar.disable:
-            self._bar.total -= cost_of(cell).seconds
+            self._bar.total -= job.seconds
             self._show()
 
-    def add(self, cell: Cell) -> None:
-        """A cell that was computed."""
+    def add(self, job: Job) -> None:
+        """A job that was computed."""
         self._done += 1
         self._computed += 1
         if not self._bar.disable:
-            self._bar.update(cost_of(cell).seconds)
+            self._bar.update(job.seconds)
             self._show()
 
     def _show(self) -> None:
         rate = self._computed / max(time.perf_counter() - self._began, 1e-9)
-        self._bar.set_postfix_str(f"{self._done}/{self._total} cells, {rate:.3g} cells/s", refresh=False)
+        self._bar.set_postfix_str(
+            f"{self._done}/{self._total} {self._unit}, {rate:.3g} {self._unit}/s", refresh=False
+        )

@@ -1,7 +1,7 @@
-"""Workers of this machine: threads, or processes with a thread each that hands them cells.
+"""Workers of this machine: threads, or processes with a thread each that hands them jobs.
 
-A process sends every cell as soon as it is done, so that when it dies (killed for want of memory, say) the
-cell it was at is known and the others go on. It ends with the process that started it, whatever ends that.
+A process sends every job as soon as it is done, so that when it dies (killed for want of memory, say) the
+job it was at is known and the others go on. It ends with the process that started it, whatever ends that.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 
 from integrators.engine.blocks import Ticker
-from sensitivity.studies.storage.cell import Cell
+from sensitivity.studies.storage.job import Job
 
-from .compute import Computed, compute_cells, compute_one
+from .compute import Computed, compute_jobs, compute_one
 
 __all__ = [
     "NO_GUARD",
@@ -51,7 +51,7 @@ class WorkersLost(RuntimeError):
 
 
 class WorkerDied(RuntimeError):
-    """A process ended in the middle of its cells.
+    """A process ended in the middle of its jobs.
 
     Attributes
     ----------
@@ -65,9 +65,9 @@ class WorkerDied(RuntimeError):
 
 
 class Worker(Protocol):
-    """Computes cells; `stop` comes from another thread and makes `compute` return or raise soon."""
+    """Computes jobs; `stop` comes from another thread and makes `compute` return or raise soon."""
 
-    def compute(self, cells: Sequence[Cell]) -> list[Computed]: ...
+    def compute(self, jobs: Sequence[Job]) -> list[Computed]: ...
 
     def stop(self) -> None: ...
 
@@ -80,8 +80,8 @@ class ThreadWorker:
     def __init__(self) -> None:
         self._ticker = Ticker(0, 0.0, "", False)
 
-    def compute(self, cells: Sequence[Cell]) -> list[Computed]:
-        return compute_cells(cells, self._ticker)
+    def compute(self, jobs: Sequence[Job]) -> list[Computed]:
+        return compute_jobs(jobs, self._ticker)
 
     def stop(self) -> None:
         self._ticker.cancel()
@@ -91,7 +91,7 @@ class ThreadWorker:
 
 
 class ProcessWorker:
-    """A process of its own, started with the first cells, and anew after it has died."""
+    """A process of its own, started with the first jobs, and anew after it has died."""
 
     # Starting processes from several threads at once is not safe.
     _starting = threading.Lock()
@@ -101,13 +101,13 @@ class ProcessWorker:
         self._pipe: Any = None
         self._stopped = False
 
-    def compute(self, cells: Sequence[Cell]) -> list[Computed]:
+    def compute(self, jobs: Sequence[Job]) -> list[Computed]:
         if self._process is None:
             self._start()
         done: list[Computed] = []
         try:
-            self._pipe.send(list(cells))
-            for _ in cells:
+            self._pipe.send(list(jobs))
+            for _ in jobs:
                 done.append(self._pipe.recv())
         except (EOFError, OSError):
             raise WorkerDied(done, how_it_ended(self._end())) from None
@@ -175,13 +175,13 @@ class Workers:
     """
 
     def __init__(self, count: int, make: Callable[[], Worker]) -> None:
-        self._queue: SimpleQueue[tuple[Future[list[Computed]], Sequence[Cell]] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Future[list[Computed]], Sequence[Job]] | None] = SimpleQueue()
         self._workers = [make() for _ in range(count)]
         self._threads: list[threading.Thread] = []
 
-    def submit(self, cells: Sequence[Cell]) -> Future[list[Computed]]:
+    def submit(self, jobs: Sequence[Job]) -> Future[list[Computed]]:
         future: Future[list[Computed]] = Future()
-        self._queue.put((future, cells))
+        self._queue.put((future, jobs))
         if len(self._threads) < len(self._workers):
             worker = self._workers[len(self._threads)]
             thread = threading.Thread(target=self._serve, args=(worker,), name="leapgrad-cell", daemon=True)
@@ -191,11 +191,11 @@ class Workers:
 
     def _serve(self, worker: Worker) -> None:
         while (item := self._queue.get()) is not None:
-            future, cells = item
+            future, jobs = item
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                result = worker.compute(cells)
+                result = worker.compute(jobs)
             except BaseException as error:
                 future.set_exception(error)
             else:
@@ -221,19 +221,19 @@ class Workers:
 
 
 def _serve(pipe: Any) -> None:
-    """What a process does: cells in, results out, until the other end is closed."""
+    """What a process does: jobs in, results out, until the other end is closed."""
     # Ctrl-C goes to all processes of a terminal; the one that runs the study decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch_parent()
     with suppress(EOFError, OSError):
         pipe.send(READY)
         while True:
-            for cell in pipe.recv():
-                pipe.send(compute_one(cell))
+            for job in pipe.recv():
+                pipe.send(compute_one(job))
 
 
 def watch_parent() -> None:
-    """End this process as soon as the one that started it has ended, also in the middle of a cell."""
+    """End this process as soon as the one that started it has ended, also in the middle of a job."""
     parent = multiprocessing.parent_process()
     first = os.getppid() if parent is None or parent.pid is None else parent.pid
     sentinel = getattr(parent, "sentinel", None)  # loky has none

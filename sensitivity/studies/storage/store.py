@@ -1,11 +1,11 @@
-"""The folder of a study: its description, its cells, and what was set aside.
+"""The folder of a grid: its description, the files of its jobs, and what was set aside.
 
-``study.json``            the study, written out, with the versions that it was begun with
-``cells/ab/abcd….cell``   one file a cell, named by its address
-``set-aside/``            files that were no usable cells, moved out of the way, never deleted
+``study.json``            the grid, written out, with the versions that it was begun with
+``cells/ab/abcd….cell``   one file a job, named by its address
+``set-aside/``            files that were not those of their jobs, moved out of the way, never deleted
 ``unfinished/``           where files are written before they take their place
 
-Only the process that runs the study writes, one at a time (a lock on the folder sees to that); cells appear
+Only the process that runs the grid writes, one at a time (a lock on the folder sees to that); files appear
 whole or not at all. A power cut may still leave a file without its content: its checksum tells.
 """
 
@@ -19,17 +19,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from integrators.values import ByValue
 from sensitivity.files import replacing, user_path
-from sensitivity.manifest import versions
-from sensitivity.studies.study import Study
 
-from .cell import Cell, UnusableCell, decode
-from .contents import check_contents, most_bytes
+from .job import Arrays, Job, UnusableFile, check_shapes, decode
 from .lock import only_run
 
 __all__ = ["Store"]
@@ -39,7 +34,7 @@ MOST_DESCRIPTION_BYTES = 1 << 28
 
 
 class Store(ByValue):
-    """A folder of cells.
+    """A folder with a file for each job.
 
     Parameters
     ----------
@@ -55,84 +50,56 @@ class Store(ByValue):
         self._unfinished = self.folder / "unfinished"
         self._made: set[str] = set()
 
-    # --------------------------------------------------------------------------------------- the study
+    # ---------------------------------------------------------------------------------- its description
 
-    def study(self) -> Study:
-        """The study that this folder was made for.
+    @property
+    def description(self) -> Path:
+        """Where the description lies."""
+        return self.folder / "study.json"
 
-        Raises
-        ------
-        OSError, ValueError
-            If there is none, or if its file cannot be read.
-        """
-        path = self.folder / "study.json"
-        try:
-            text = _content(path, MOST_DESCRIPTION_BYTES)
-        except (FileNotFoundError, NotADirectoryError):
-            raise FileNotFoundError(
-                errno.ENOENT, "this folder holds no study (no study.json)", str(self.folder)
-            ) from None
-        try:
-            return Study.from_dict(json.loads(text)["study"])
-        except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
-            reason = f"no entry {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
-            raise ValueError(f"{path} is damaged ({reason}); run the study again into this folder.") from None
-
-    def describe(self, study: Study) -> None:
-        """Write study.json, unless it holds this study already.
+    def described(self) -> Any:
+        """What the description says.
 
         Raises
         ------
-        ValueError
-            If it holds another study, not a smaller or larger version of this one; the message says what
-            differs.
+        OSError, ValueError, RecursionError
+            If there is none, or if it cannot be read.
         """
-        try:
-            there = self.study()
-        except FileNotFoundError:
-            there = None
-        except ValueError:  # damaged: written again
-            there = None
-        if there == study:
-            return
-        if there is not None and (difference := study.difference(there)):
-            raise ValueError(
-                f"{self.folder} holds another study, {there.name!r}: {difference}; name another folder for "
-                "this one."
-            )
-        record = {"study": study.to_dict(), "begun_with": versions()}
-        text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-        with replacing(self.folder / "study.json") as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        return json.loads(_content(self.description, MOST_DESCRIPTION_BYTES))
 
-    # ------------------------------------------------------------------------------------------- cells
+    def describe(self, record: Any) -> None:
+        """Write the description, whole."""
+        with replacing(self.description) as temporary:
+            temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    # -------------------------------------------------------------------------------------------- jobs
 
     def path(self, address: str) -> Path:
-        """Where the cell of an address lies."""
+        """Where the file of an address lies."""
         return self.cells / address[:2] / f"{address}{SUFFIX}"
 
-    def read(self, cell: Cell) -> dict[str, NDArray[np.float64]] | None:
-        """The arrays of a cell; None if its file is not there.
+    def read(self, job: Job) -> Arrays | None:
+        """The arrays of a job; None if its file is not there.
 
         Raises
         ------
-        UnusableCell
-            If the file is not that cell.
+        UnusableFile
+            If the file is not the one of that job.
         """
         try:
-            content = _content(self.path(cell.address), most_bytes(cell))
+            content = _content(self.path(job.address), job.most_bytes())
         except FileNotFoundError:
             return None
         except OSError as error:  # a folder of that name, a pipe, an unreadable sector
-            raise UnusableCell("corrupt", error.strerror or str(error)) from None
+            raise UnusableFile("corrupt", error.strerror or str(error)) from None
         except ValueError as error:
-            raise UnusableCell("corrupt", str(error)) from None
-        arrays = decode(cell, content)
-        check_contents(cell, arrays)
+            raise UnusableFile("corrupt", str(error)) from None
+        arrays = decode(job, content)
+        check_shapes(job, arrays)
         return arrays
 
     def write(self, address: str, content: bytes) -> None:
-        """Put the file of a cell into its place, whole."""
+        """Put the file of a job into its place, whole."""
         path, temporary = self.path(address), self._unfinished / address
         if address[:2] not in self._made:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,20 +110,20 @@ class Store(ByValue):
             raise OSError(error.errno, f"{error.strerror} while a cell was written", str(path)) from None
         os.replace(temporary, path)
 
-    def set_aside(self, cell: Cell, reason: str) -> Path:
-        """Move the file of a cell out of the way; return where it lies now."""
+    def set_aside(self, job: Job, reason: str) -> Path:
+        """Move the file of a job out of the way; return where it lies now."""
         self.aside.mkdir(exist_ok=True)
-        path = self.path(cell.address)
-        if not path.parent.is_dir():  # a file where the folder of the cell should be
+        path = self.path(job.address)
+        if not path.parent.is_dir():  # a file where its folder should be
             path = path.parent
-        stem, number = f"{cell.address}.{reason.replace(' ', '-')}", 1
+        stem, number = f"{job.address}.{reason.replace(' ', '-')}", 1
         while os.path.lexists(target := self.aside / f"{stem}-{number}"):
             number += 1
         os.rename(path, target)
         return target
 
     def addresses(self) -> Iterator[str]:
-        """Addresses of all files that are named like cells."""
+        """Addresses of all files that are named like those of jobs."""
         for path in self.cells.glob(f"??/*{SUFFIX}"):
             yield path.name.removesuffix(SUFFIX)
 

@@ -11,10 +11,12 @@ import numpy as np
 
 from integrators.engine.blocks import one_blas_thread, progress_bar
 from integrators.validation import as_count
-from sensitivity.studies.execution.compute import case_of, compute_one
+from sensitivity.studies.cell import GridCell, case_of
+from sensitivity.studies.execution.compute import compute_one
 from sensitivity.studies.quantities import checked
+from sensitivity.studies.study import study_in
 
-from .cell import Cell, UnusableCell
+from .job import Arrays, UnusableFile
 from .store import Store
 
 __all__ = ["Verification", "verify"]
@@ -85,7 +87,7 @@ def verify(folder: str | Path, *, recompute: int = 0, progress: bool | None = No
         If the folder holds no study.
     """
     store = Store(folder)
-    study, found = store.study(), Verification()
+    study, found = study_in(store), Verification()
     again = _drawn(study.n_cells, as_count(recompute, "recompute"))
     known: set[str] = set()
     with progress_bar(study.n_cells, "verify", "cell", progress) as tick:
@@ -102,13 +104,13 @@ def _drawn(cells: int, count: int) -> set[int]:
     return set(np.random.default_rng(0).choice(cells, min(count, cells), replace=False).tolist())
 
 
-def _sound(cell: Cell, store: Store, found: Verification, again: bool) -> bool:
+def _sound(cell: GridCell, store: Store, found: Verification, again: bool) -> bool:
     """Whether a cell passes; what does not is noted."""
     path = store.path(cell.address)
     name = path.relative_to(store.folder).as_posix()
     try:
         arrays = store.read(cell)
-    except UnusableCell as error:
+    except UnusableFile as error:
         found.damaged.append((name, str(error)))
         return False
     if arrays is None:
@@ -131,7 +133,7 @@ def _sound(cell: Cell, store: Store, found: Verification, again: bool) -> bool:
     return not broken
 
 
-def _violations(cell: Cell, arrays: dict[str, Any]) -> Iterator[str]:
+def _violations(cell: GridCell, arrays: Arrays) -> Iterator[str]:
     with one_blas_thread():
         case = case_of(cell)
         for quantity in checked(cell.quantities):

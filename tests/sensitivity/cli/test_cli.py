@@ -464,7 +464,7 @@ def test_demo_is_a_table_a_picture_and_what_they_show(leapgrad, tmp_path):
 
 
 def test_reproduce_figures_writes_and_tells(leapgrad, tmp_path, monkeypatch):
-    monkeypatch.setattr(plan, "QUICK", plan.Plan({1: 1, 2: 1}, points=4, n_steps=20))
+    monkeypatch.setattr(plan, "QUICK", plan.FigurePlan({1: 1, 2: 1}, points=4, n_steps=20))
     result = leapgrad("reproduce", "figures", "--quick", "--draws", 2, "--out", "f")
     assert result.status == 0 and result.err == ""
     assert all(f"Figure {number}. " in result.out for number in (1, 2, 3)) and "11 files in f" in result.out
@@ -477,7 +477,7 @@ def test_reproduce_figures_writes_and_tells(leapgrad, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("crossed", [False, True])
 def test_reproduce_fails_if_a_bound_is_crossed(crossed, leapgrad, monkeypatch):
-    monkeypatch.setattr(plan, "QUICK", plan.Plan({1: 1}, points=4, n_steps=20))
+    monkeypatch.setattr(plan, "QUICK", plan.FigurePlan({1: 1}, points=4, n_steps=20))
     monkeypatch.setattr("sensitivity.papers.hamiltonian.reproduce.draw", lambda *_: None)
     if crossed:
         monkeypatch.setattr("sensitivity.bounds.log_majorant", lambda *case: np.full(case[2].shape, -99.0))

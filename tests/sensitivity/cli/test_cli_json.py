@@ -11,8 +11,8 @@ from sensitivity.cli.command import leaves
 from sensitivity.cli.parser import build_parser
 from sensitivity.cli.registry import COMMANDS
 from sensitivity.papers.hamiltonian import plan
-from sensitivity.papers.hamiltonian.heuristic import contest_plans, entrants
-from sensitivity.papers.hamiltonian.heuristic import experiment as heuristic
+from sensitivity.papers.hamiltonian.heuristic import contest_plan
+from sensitivity.papers.hamiltonian.heuristic import plan as heuristic
 
 TINY = ("--d", "2", "--step", "0.1", "--n-steps", "10")
 STUDY = 'quantities = ["log_norm"]\n[grid]\nd = 2\nn_steps = 10\nstep = [0.1, 0.2]\n'
@@ -50,15 +50,15 @@ def test_every_command_has_a_row():
 def short(tmp_path, monkeypatch):
     """An empty folder with a study in it, and small plans for the long experiments."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(plan, "QUICK", plan.Plan({1: 1}, points=3, n_steps=10))
-    small = heuristic.Plan((10, 20), (10, 20), 2, 2, (0.5, 5.0), 1, (0.25, 1.0), 10, story_length=10)
+    monkeypatch.setattr(plan, "QUICK", plan.FigurePlan({1: 1}, points=3, n_steps=10))
+    small = heuristic.ScanPlan((10, 20), (10, 20), 2, 2, (0.5, 5.0), 1, (0.25, 1.0), 10, trace_length=10)
     monkeypatch.setattr(heuristic, "QUICK", small)
-    settings = (entrants.Setting("hamiltonian", 3, 1e-2, 10.0),)
-    contest_plan = entrants.Plan(
-        {"xor": (4,)}, (entrants.Entrant("mine", settings),), seeds=1, search_seeds=1, iterations=4,
+    settings = (contest_plan.Candidate("hamiltonian", 3, 1e-2, 10.0),)
+    small_contest = contest_plan.ContestPlan(
+        {"xor": (4,)}, (contest_plan.Entrant("mine", settings),), seeds=1, search_seeds=1, iterations=4,
         search_iterations=4, train=100, test=50, every=2,
     )  # fmt: skip
-    monkeypatch.setattr(contest_plans, "QUICK", contest_plan)
+    monkeypatch.setattr(contest_plan, "QUICK", small_contest)
     (tmp_path / "study.toml").write_text(STUDY)
 
 

@@ -14,11 +14,10 @@ from sensitivity.cli.analysis import certify, falsify, recommend
 from sensitivity.cli.papers import claims, prove
 from sensitivity.cli.parser import build_parser
 from sensitivity.cli.registry import COMMANDS
-from sensitivity.papers.hamiltonian import results
+from sensitivity.papers import kept as results
 from sensitivity.papers.hamiltonian.claims import (
     LEDGER,
     Tools,
-    Verdict,
     evaluate,
     summary,
     tables,
@@ -28,14 +27,14 @@ from sensitivity.papers.hamiltonian.claims import (
 )
 from sensitivity.papers.hamiltonian.claims.ledger import PLAN
 from sensitivity.papers.hamiltonian.claims.pictures import DIMENSIONS, GAMMAS
-from sensitivity.papers.hamiltonian.claims.row import MEANING
 from sensitivity.papers.hamiltonian.curves import Curve
-from sensitivity.papers.hamiltonian.plan import Plan
+from sensitivity.papers.hamiltonian.plan import FigurePlan
+from sensitivity.papers.ledger import MEANING, ClaimVerdict
 
 OURS = (certify.COMMAND, claims.COMMAND, falsify.COMMAND, prove.COMMAND, recommend.COMMAND)
 ALL = (*(c for c in COMMANDS if c.name not in {own.name for own in OURS}), *OURS)
 # Short sequences, few steps: every row runs, though a figure may come out unlike at the N of the paper.
-SMALL = Plan({1: 1, 10: 1, 100: 1}, points=7, n_steps=60)
+SMALL = FigurePlan({1: 1, 10: 1, 100: 1}, points=7, n_steps=60)
 
 
 @pytest.fixture(scope="module")
@@ -58,35 +57,35 @@ def run(capsys, *arguments):
 
 
 def test_nothing_is_left_undecided(judged):
-    assert [one.claim.name for one in judged if one.finding.verdict is Verdict.UNDECIDED] == []
+    assert [one.claim.name for one in judged if one.finding.verdict is ClaimVerdict.UNDECIDED] == []
     assert all(one.finding.evidence for one in judged)
     assert len(judged) == len(LEDGER) >= 35
 
 
 def test_what_does_not_depend_on_a_figure_comes_out_as_proved(verdicts):
     expected = {
-        "hamiltonian": Verdict.REFUTED,
-        "hamiltonian_condition": Verdict.HOLDS_ONLY_IF,
-        "lemma_3_1": Verdict.PROVED,
-        "lemma_3_1_hypothesis": Verdict.REFUTED,
-        "theorem_3_2": Verdict.HOLDS_ONLY_IF,
-        "theorem_3_2_energy": Verdict.PROVED,
-        "theorem_3_2_equation_9": Verdict.PROVED,
-        "theorem_3_2_solution": Verdict.PROVED,
-        "theorem_3_2_integral": Verdict.PROVED,
-        "theorem_3_2_bound": Verdict.PROVED,
-        "theorem_3_2_order": Verdict.REFUTED,
-        "theorem_3_2_covers_the_network": Verdict.REFUTED,
-        "linear_growth": Verdict.REFUTED,
-        "parameter_free": Verdict.REFUTED,
-        "no_rule_for_gamma": Verdict.REFUTED,
-        "energy": Verdict.HOLDS_ONLY_IF,
-        "step_rule": Verdict.HOLDS_ONLY_IF,
-        "table_1_counts": Verdict.CONFIRMED,
-        "table_2_counts": Verdict.CONFIRMED,
-        "antisymmetric_count": Verdict.REFUTED,
-        "xor_lengths": Verdict.REFUTED,
-        "shock_threshold": Verdict.CONFIRMED,
+        "hamiltonian": ClaimVerdict.REFUTED,
+        "hamiltonian_condition": ClaimVerdict.HOLDS_ONLY_IF,
+        "lemma_3_1": ClaimVerdict.PROVED,
+        "lemma_3_1_hypothesis": ClaimVerdict.REFUTED,
+        "theorem_3_2": ClaimVerdict.HOLDS_ONLY_IF,
+        "theorem_3_2_energy": ClaimVerdict.PROVED,
+        "theorem_3_2_equation_9": ClaimVerdict.PROVED,
+        "theorem_3_2_solution": ClaimVerdict.PROVED,
+        "theorem_3_2_integral": ClaimVerdict.PROVED,
+        "theorem_3_2_bound": ClaimVerdict.PROVED,
+        "theorem_3_2_order": ClaimVerdict.REFUTED,
+        "theorem_3_2_covers_the_network": ClaimVerdict.REFUTED,
+        "linear_growth": ClaimVerdict.REFUTED,
+        "parameter_free": ClaimVerdict.REFUTED,
+        "no_rule_for_gamma": ClaimVerdict.REFUTED,
+        "energy": ClaimVerdict.HOLDS_ONLY_IF,
+        "step_rule": ClaimVerdict.HOLDS_ONLY_IF,
+        "table_1_counts": ClaimVerdict.CONFIRMED,
+        "table_2_counts": ClaimVerdict.CONFIRMED,
+        "antisymmetric_count": ClaimVerdict.REFUTED,
+        "xor_lengths": ClaimVerdict.REFUTED,
+        "shock_threshold": ClaimVerdict.CONFIRMED,
     }
     assert {name: verdicts[name] for name in expected} == expected
 
@@ -127,17 +126,19 @@ def cell(task, n, entrant, median):
 
 def test_what_needs_training_says_so_where_no_result_is_kept(kept):
     for claim in trained.ROWS:
-        assert decided(claim.name).verdict is Verdict.NOT_MEASURED
+        assert decided(claim.name).verdict is ClaimVerdict.NOT_MEASURED
 
 
 @pytest.mark.parametrize(
-    ("interval", "verdict"), [((-1.1, -0.9), Verdict.CONFIRMED), ((-0.9, -0.7), Verdict.NOT_REPRODUCED)]
+    ("interval", "verdict"),
+    [((-1.1, -0.9), ClaimVerdict.CONFIRMED), ((-0.9, -0.7), ClaimVerdict.NOT_REPRODUCED)],
 )
 def test_figure_4_follows_the_interval(kept, interval, verdict):
-    said = {"main": {"law": {"interval": interval}}, "sentences": ["one", "two"]}
+    said = {"main": {"law": {"exponent": -0.95, "interval": interval}}}
     path = kept("heuristic", "heuristic.json", said)
     found = decided("figure_4")
-    assert found.verdict is verdict and "one" in found.evidence and "leapgrad made" in found.evidence[-1]
+    assert found.verdict is verdict and "leapgrad made" in found.evidence[-1]
+    assert f"α = -0.95, 95 % interval [{interval[0]:.2f}, {interval[1]:.2f}]" in found.evidence[0]
     path.write_text(path.read_text() + " ")
     assert "not what its manifest was written for" in decided("figure_4").evidence[0]
 
@@ -157,24 +158,24 @@ def test_tables_follow_the_kept_cells(kept):
               for name, found in xor.items() for i, n in enumerate((50, 100, 200, 500))]  # fmt: skip
     names = ("table_1_training", "figure_6", "table_2_training", "figure_7")
     kept("tables", "tables.json", {"cells": cells})
-    assert {decided(name).verdict for name in names} == {Verdict.CONFIRMED}
+    assert {decided(name).verdict for name in names} == {ClaimVerdict.CONFIRMED}
     freed = [{**one, "entrant": trained.RULE_FREE} for one in cells if one["entrant"] == own]
     for one in cells:
         if one["entrant"] == own:
             one.update(median=None, span=None)
     kept("tables", "tables.json", {"cells": cells})
-    assert {decided(name).verdict for name in names} == {Verdict.NOT_REPRODUCED}
+    assert {decided(name).verdict for name in names} == {ClaimVerdict.NOT_REPRODUCED}
     assert "at most 500 iterations" in decided("figure_6").evidence[-1]
     kept("tables", "tables.json", {"cells": cells + freed})
-    assert {decided(name).verdict for name in names} == {Verdict.HOLDS_ONLY_IF}
+    assert {decided(name).verdict for name in names} == {ClaimVerdict.HOLDS_ONLY_IF}
     found = decided("table_1_training")
     assert found.condition == trained.LARGE and any(trained.RULE_FREE in text for text in found.evidence)
     plain = [one for one in cells if one["entrant"] != own or one["n_steps"] < 5000]
     kept("tables", "tables.json", {"cells": plain + freed})
-    assert decided("figure_6").verdict is Verdict.HOLDS_ONLY_IF
+    assert decided("figure_6").verdict is ClaimVerdict.HOLDS_ONLY_IF
     short = [one for one in cells if one["n_steps"] < 200]
     kept("tables", "tables.json", {"cells": short})
-    assert decided("figure_7").verdict is decided("table_1_training").verdict is Verdict.NOT_MEASURED
+    assert decided("figure_7").verdict is decided("table_1_training").verdict is ClaimVerdict.NOT_MEASURED
 
 
 def test_mnist_follows_the_last_accuracy(kept):
@@ -182,24 +183,25 @@ def test_mnist_follows_the_last_accuracy(kept):
     kept("mnist-hamiltonian", "run.json", run)
     found = decided("sequential_mnist_hamiltonian")
     assert (
-        found.verdict is Verdict.NOT_REPRODUCED and "93.00 % at the end, 95.00 % at best" in found.evidence[0]
+        found.verdict is ClaimVerdict.NOT_REPRODUCED
+        and "93.00 % at the end, 95.00 % at best" in found.evidence[0]
     )
     kept("mnist-hamiltonian", "run.json", {**run, "accuracy": [0.1, 0.94, 0.941]})
-    assert decided("sequential_mnist_hamiltonian").verdict is Verdict.CONFIRMED
+    assert decided("sequential_mnist_hamiltonian").verdict is ClaimVerdict.CONFIRMED
 
 
 def test_the_order_on_mnist_is_that_after_as_many_iterations(kept):
     """The Hamiltonian run here is longer, and ahead at its end alone."""
     runs = {"hamiltonian": (0.1, 0.5, 0.9), "antisymmetric": (0.1, 0.6), "lstm": (0.1, 0.3)}
     for model, accuracy in runs.items():
-        assert decided("sequential_mnist_order").verdict is Verdict.NOT_MEASURED
+        assert decided("sequential_mnist_order").verdict is ClaimVerdict.NOT_MEASURED
         run = {"accuracy": accuracy, "iteration": list(range(len(accuracy))), "hidden_parameters": 4}
         kept(f"mnist-{model}", "run.json", run)
     found = decided("sequential_mnist_order")
-    assert found.verdict is Verdict.NOT_REPRODUCED
+    assert found.verdict is ClaimVerdict.NOT_REPRODUCED
     assert "50.00 % after 1 iterations, 90.00 % at its end after 2" in found.evidence[0]
     kept("mnist-antisymmetric", "run.json", {**run, "accuracy": [0.1, 0.4]})
-    assert decided("sequential_mnist_order").verdict is Verdict.CONFIRMED
+    assert decided("sequential_mnist_order").verdict is ClaimVerdict.CONFIRMED
 
 
 # ------------------------------------------------------------------------ verdicts follow from what is found
@@ -238,7 +240,7 @@ def doctored(name):
 )
 def test_a_proof_that_fails_decides_nothing(claim, proposition):
     (one,) = evaluate(doctored(proposition), [claim], plan=SMALL)
-    assert one.finding.verdict is Verdict.UNDECIDED
+    assert one.finding.verdict is ClaimVerdict.UNDECIDED
 
 
 def curve(d, log_norm, gamma=None):
@@ -259,9 +261,12 @@ def on_curves(name, curves):
 
 def test_figure_1_is_confirmed_conditional_or_not_reproduced():
     shapes = {
-        "linear": (np.log, Verdict.CONFIRMED),
-        "late": (lambda e: np.maximum(np.log(e), 4 * np.log(e) + 8), Verdict.NOT_REPRODUCED),
-        "kink": (lambda e: np.where(e < 0.1, 2 * np.log(e), np.log(e) + np.log(0.1)), Verdict.HOLDS_ONLY_IF),
+        "linear": (np.log, ClaimVerdict.CONFIRMED),
+        "late": (lambda e: np.maximum(np.log(e), 4 * np.log(e) + 8), ClaimVerdict.NOT_REPRODUCED),
+        "kink": (
+            lambda e: np.where(e < 0.1, 2 * np.log(e), np.log(e) + np.log(0.1)),
+            ClaimVerdict.HOLDS_ONLY_IF,
+        ),
     }
     for shape, expected in shapes.values():
         found = on_curves("figure_1_d10", {1: [curve(10, shape)]})
@@ -273,9 +278,9 @@ def test_figure_1_is_confirmed_conditional_or_not_reproduced():
 def test_figure_2_would_be_confirmed_by_an_exponential():
     hamiltonian = curve(10, lambda e: np.log(1 + 100 * e))
     for shape, expected in (
-        (lambda e: 30 * e, Verdict.CONFIRMED),
-        (lambda e: 3 * np.log(e), Verdict.NOT_REPRODUCED),
-        (lambda e: np.tanh(10 * e), Verdict.NOT_REPRODUCED),
+        (lambda e: 30 * e, ClaimVerdict.CONFIRMED),
+        (lambda e: 3 * np.log(e), ClaimVerdict.NOT_REPRODUCED),
+        (lambda e: np.tanh(10 * e), ClaimVerdict.NOT_REPRODUCED),
     ):
         found = on_curves("figure_2_d10", {1: [hamiltonian], 2: [curve(10, shape)]})
         assert found.verdict is expected
@@ -285,9 +290,9 @@ def test_figure_3_follows_the_reach():
     def found(shape):
         return on_curves("figure_3_gamma_0_01", {3: [curve(10, shape, 0.01), curve(10, np.log, 0.1)]})
 
-    assert found(lambda e: 0.3 * np.sin(e)).verdict is Verdict.CONFIRMED
+    assert found(lambda e: 0.3 * np.sin(e)).verdict is ClaimVerdict.CONFIRMED
     assert found(lambda e: 20 * e).condition.startswith("ε ≤ 0.032")
-    assert found(lambda e: np.log(e)).verdict is Verdict.NOT_REPRODUCED
+    assert found(lambda e: np.log(e)).verdict is ClaimVerdict.NOT_REPRODUCED
 
 
 def test_tables_are_arithmetic(monkeypatch):
@@ -296,10 +301,10 @@ def test_tables_are_arithmetic(monkeypatch):
         maps = [unit - unit.T for unit in np.eye(d * d).reshape(d * d, d, d)]
         assert tables.antisymmetric_dimension(d) == np.linalg.matrix_rank(np.reshape(maps, (d * d, -1)))
     wrong = {100: (10000, 211, 100)}
-    assert tables._counts(wrong)(Tools(check, PLAN)).verdict is Verdict.REFUTED
+    assert tables._counts(wrong)(Tools(check, PLAN)).verdict is ClaimVerdict.REFUTED
     rows = {length: row for length, row in zip(tables.XOR_LENGTHS, tables.TABLE_2.values(), strict=True)}
     monkeypatch.setattr(tables, "TABLE_2", rows)
-    assert LEDGER["xor_lengths"].decide(Tools(check, PLAN)).verdict is Verdict.CONFIRMED
+    assert LEDGER["xor_lengths"].decide(Tools(check, PLAN)).verdict is ClaimVerdict.CONFIRMED
 
 
 def test_the_best_accuracy_of_the_shock_task_by_simulation(judged):
@@ -320,7 +325,7 @@ def test_a_row_that_breaks_down_does_not_hide_the_others():
         raise RuntimeError("no proofs today")
 
     found = evaluate(broken, ["lemma_3_1", "xor_lengths"], plan=SMALL)
-    assert [one.finding.verdict for one in found] == [Verdict.UNDECIDED, Verdict.REFUTED]
+    assert [one.finding.verdict for one in found] == [ClaimVerdict.UNDECIDED, ClaimVerdict.REFUTED]
     assert "no proofs today" in found[0].finding.evidence[0]
 
 

@@ -16,15 +16,16 @@ from matplotlib.image import imread
 
 from integrators import NeuralField
 from sensitivity import bounds, jacobian_norm
-from sensitivity.figures import captions
-from sensitivity.figures import plots as figures
+from sensitivity.figures import plots
 from sensitivity.files import check_writable, replacing, replacing_folder
-from sensitivity.papers.hamiltonian import reproduce
-from sensitivity.papers.hamiltonian.curves import Curve
-from sensitivity.papers.hamiltonian.plan import FIGURES, FULL, QUICK, Plan
+from sensitivity.papers.hamiltonian import captions, figures, reproduce
+from sensitivity.papers.hamiltonian.curves import Curve, end_behaviour, linear_from, near_one_until
+from sensitivity.papers.hamiltonian.plan import FIGURES, FULL, QUICK, FigurePlan
+from sensitivity.papers.ledger import ClaimVerdict
+from sensitivity.text import from_log, two_digits
 
 STEP = np.geomspace(1e-3, 1.0, 100)
-TINY = Plan({1: 2, 3: 3}, points=7, n_steps=40)
+TINY = FigurePlan({1: 2, 3: 3}, points=7, n_steps=40)
 
 
 def curve(norm, d=1, gamma=None, spread=(0.5, 1.0, 2.0), bound=1e30, theorem="B"):
@@ -75,57 +76,69 @@ def test_bands_hold_median_and_range_over_draws():
     ],
 )
 def test_end_behaviour_tells_exponential_power_and_saturation_apart(norm, kind):
-    assert captions.end_behaviour(curve(norm)) == kind
+    assert end_behaviour(curve(norm)) == kind
 
 
-def test_figure_1_says_linear_where_the_data_are():
+CONFIRMED, ONLY_IF, NOT_REPRODUCED = (
+    ClaimVerdict.CONFIRMED,
+    ClaimVerdict.HOLDS_ONLY_IF,
+    ClaimVerdict.NOT_REPRODUCED,
+)
+
+
+def test_figure_1_is_confirmed_where_the_data_are_linear():
     def power(step):
         return 50.0 * step
 
+    assert captions.linear_growth(curve(power)) == (CONFIRMED, "")
     text = captions.figure_1([curve(power), curve(power, 10)])
-    assert "grows linearly in ε over the whole range, as the paper says" in text
-    assert "d = 1 and 10" in text and "ends at 1.00" in text
+    for d in (1, 10):
+        assert f"d = {d}: CONFIRMED, local slope 1.00 … 1.00" in text
+    assert "1.00 at ε = 1" in text
 
 
 def test_figure_1_says_from_where_on_it_is_linear():
     # Slope 3 up to ε = 0.02, slope 1 from there on.
     made = curve(lambda step: np.where(step < 0.02, (step / 0.02) ** 3, step / 0.02))
-    since = captions.linear_from(made)
+    since = linear_from(made)
     assert 0.02 < since < 0.024
+    verdict, condition = captions.linear_growth(made)
+    assert verdict is ONLY_IF and condition.startswith(f"ε ≥ {since:.2g}")
     text = captions.figure_1([made])
-    assert f"holds only from ε = {since:.2g} on" in text
-    assert "local slope is 1.00 … 3.00" in text and "all 300 values lie below bound B" in text
+    assert f"HOLDS ONLY IF {condition}" in text
+    assert "local slope 1.00 … 3.00" in text and "0 of 300 values lie above bound B" in text
 
 
-def test_figure_1_says_that_a_square_is_not_linear():
+def test_figure_1_is_not_reproduced_by_a_square():
     text = captions.figure_1([curve(lambda step: step), curve(np.square, 10)])
-    assert "does not reproduce for d = 10" in text and "ends at 1.00 and 2.00" in text
-    assert captions.linear_from(curve(np.square)) is None
+    assert "d = 1: CONFIRMED" in text and "d = 10: NOT REPRODUCED, local slope 2.00 … 2.00" in text
+    assert linear_from(curve(np.square)) is None
 
 
-def test_figure_2_says_that_the_blow_up_does_not_reproduce():
+def test_figure_2_is_not_reproduced_by_what_saturates():
+    assert captions.blow_up(curve(saturating)) == (NOT_REPRODUCED, "")
     text = captions.figure_2([curve(saturating, theorem="D")], [curve(lambda step: 1.0 + 500.0 * step)])
-    assert "the exponential blow-up that the paper reports does not reproduce" in text
-    assert "saturates at 20, changing by a factor of 1" in text
-    assert "smaller than the Hamiltonian norm for d = 1, by a factor of 25 at ε = 1" in text
-    assert "below bound D" in text
+    assert "d = 1: NOT REPRODUCED, saturates" in text
+    assert "norm × 1 over the last decade of ε to 20" in text
+    assert "× 0.04 that of (11) at ε = 1, below it from ε = " in text and "above bound D" in text
 
 
-def test_figure_2_says_that_it_does_where_it_does():
+def test_figure_2_is_confirmed_by_an_exponential():
     def explodes(step):
         return np.exp(12.0 * step)
 
+    assert captions.blow_up(curve(explodes)) == (CONFIRMED, "")
     text = captions.figure_2([curve(explodes, theorem="D")], [curve(linear)])
-    assert "blows up exponentially, as the paper says" in text and "does not reproduce" not in text
-    assert "larger than the Hamiltonian norm for d = 1" in text
+    assert "d = 1: CONFIRMED, exponential in ε" in text
+    assert "× 160 that of (11)" in text and "below it" not in text
 
 
 def test_figure_2_tells_the_dimensions_apart():
     euler = [curve(saturating, 1), curve(lambda step: np.exp(12.0 * step), 10)]
     text = captions.figure_2(euler, [curve(linear, 1), curve(linear, 10)])
-    assert "reproduces for d = 10 only" in text
-    assert "for d = 1 the norm saturates" in text and "for d = 10 the norm grows exponentially" in text
-    assert "smaller than the Hamiltonian norm for d = 1," in text and "larger than the Hamiltonian" in text
+    first, second = text.split("; d = 10")
+    assert "d = 1: NOT REPRODUCED, saturates" in first and "below it from" in first
+    assert ": CONFIRMED, exponential" in second and "below it" not in second
 
 
 def test_figure_3_describes_every_gamma():
@@ -136,12 +149,14 @@ def test_figure_3_describes_every_gamma():
         curve(lambda step: np.exp(-50.0 * step), 10, 0.1, spread=(1.0, 1.0, 1.0)),
     ]
     text = captions.figure_3(made)
-    assert "at ε = 1 the norm is 1 for γ = 0; 3.7·10⁻⁴⁴ and 1.9·10⁻²² for γ = 0.1" in text
-    assert "within a factor of 2 of 1 over the whole range for γ = 0" in text
-    reach = captions.near_one_until(made[2:])
+    assert "γ = 0: CONFIRMED, norm at ε = 1: 1, 1" in text
+    reach = near_one_until(made[2:])
     assert 0.9 * math.log(2) / 100 < reach <= math.log(2) / 100
-    assert f"up to ε = {captions.number(reach)} (γ = 0.1)" in text
-    assert captions.near_one_until([curve(lambda step: 5.0 + step)]) is None
+    verdict, condition = captions.order_one(made[2:])
+    assert verdict is ONLY_IF and condition.startswith(f"ε ≤ {reach:.2g}")
+    assert f"γ = 0.1: HOLDS ONLY IF {condition}, norm at ε = 1: 3.7·10⁻⁴⁴, 1.9·10⁻²²" in text
+    assert near_one_until([curve(lambda step: 5.0 + step)]) is None
+    assert captions.order_one([curve(lambda step: 5.0 + step)]) == (NOT_REPRODUCED, "")
 
 
 def test_captions_report_a_crossed_bound():
@@ -155,7 +170,16 @@ def test_captions_report_a_crossed_bound():
     [(0.0, "0"), (1.04, "1"), (583.2, "580"), (0.0533, "0.053"), (13811.0, "1.4·10⁴"), (2e-36, "2.0·10⁻³⁶")],
 )
 def test_numbers_are_written_with_two_digits(value, text):
-    assert captions.number(value) == text
+    assert two_digits(value) == text
+
+
+@pytest.mark.parametrize(
+    ("log_value", "text"),
+    [(math.log(583.2), "583"), (-math.inf, "0"), (math.inf, "inf"), (1000 * math.log(10.0), "1.00e+1000"),
+     (math.log(2.5) - 900 * math.log(10.0), "2.50e-900"), (701.0 * math.log(10.0) - 1e-9, "1.00e+701")],
+)  # fmt: skip
+def test_numbers_outside_float64_are_written_by_their_logarithm(log_value, text):
+    assert from_log(log_value, 3) == text
 
 
 # --------------------------------------------------------------------------------------------- the numbers
@@ -363,7 +387,7 @@ def test_panels_are_logarithmic_labelled_and_share_their_axes(drawn):
 
 def test_no_text_is_cut_or_runs_into_another_panel(drawn):
     for figure in drawn.values():
-        with figures.house():
+        with plots.house():
             figure.canvas.draw()
             frame = figure.bbox
             panels = [axes.get_window_extent() for axes in figure.axes]
@@ -397,7 +421,7 @@ def test_pictures_are_pictures(made):
 
 
 def test_house_colours_differ_in_grey():
-    with figures.house():
+    with plots.house():
         cycle = list(matplotlib.rcParams["axes.prop_cycle"])
     grey = sorted(np.dot((0.2126, 0.7152, 0.0722), to_rgb(entry["color"])) for entry in cycle)
     assert np.diff(grey).min() > 0.1
@@ -407,8 +431,8 @@ def test_house_colours_differ_in_grey():
 def test_norms_show_the_norms_though_the_bound_explodes():
     step, norm = np.geomspace(1e-3, 1, 20), np.geomspace(1, 1e4, 20)
     lines = [("norm", norm, "bound", np.where(step > 0.1, np.inf, norm * 2))]
-    axes = figures.norms(step, lines, title="t").axes[0]
+    axes = plots.norms(step, lines, title="t").axes[0]
     assert axes.get_ylim()[0] < 1.0 and 1e4 < axes.get_ylim()[1] < 1e6
     lines = [("norm", np.log(norm), "bound", np.log(norm) + 1)]
-    axes = figures.norms(step, lines, title="t", logarithmic=True, gradient="∂(y_N, p_N)/∂(y_0, p_0)").axes[0]
+    axes = plots.norms(step, lines, title="t", logarithmic=True, gradient="∂(y_N, p_N)/∂(y_0, p_0)").axes[0]
     assert axes.get_yscale() == "linear" and "ln" in axes.get_ylabel() and "p_N" in axes.get_ylabel()

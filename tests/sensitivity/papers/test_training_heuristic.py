@@ -13,11 +13,11 @@ from sensitivity.cli import main
 from sensitivity.papers.hamiltonian.heuristic.experiment import Scan, run_experiment
 from sensitivity.papers.hamiltonian.heuristic.optimum import fit_power_law, optimum
 from sensitivity.papers.hamiltonian.heuristic.plan import DAMPING, FULL, QUICK
-from sensitivity.papers.hamiltonian.heuristic.report import sentences, write_experiment
+from sensitivity.papers.hamiltonian.heuristic.report import findings, write_experiment
 
 TINY = replace(
     QUICK, lengths=(10, 20), control_lengths=(10, 20), seeds=2, a_decade=1, epochs=1, collapse_length=10,
-    scales=(0.25, 4.0), story_length=10,
+    scales=(0.25, 4.0), trace_length=10,
 )  # fmt: skip
 
 
@@ -93,13 +93,13 @@ def test_same_seeds_same_numbers_on_any_number_of_threads(experiment):
     again = run_experiment("gaussian_mean", TINY, threads=3, progress=False)
     for first, second in zip(experiment.main.accuracy, again.main.accuracy, strict=True):
         assert np.array_equal(first, second)
-    assert experiment.stories == again.stories
+    assert experiment.traces == again.traces
 
 
 def test_the_gradient_is_followed_below_its_bound(experiment):
-    for story in experiment.stories:
-        assert len(story.norm) == TINY.epochs + 1 == len(story.accuracy)
-        assert all(norm <= bound for norm, bound in zip(story.norm, story.bound, strict=True))
+    for trace in experiment.traces:
+        assert len(trace.norm) == TINY.epochs + 1 == len(trace.accuracy)
+        assert all(norm <= bound for norm, bound in zip(trace.norm, trace.bound, strict=True))
 
 
 def test_collapse_spread_sees_a_collapse(experiment):
@@ -116,7 +116,7 @@ def test_collapse_spread_sees_a_collapse(experiment):
     assert made.collapse["made"].law.exponent == pytest.approx(-0.5, abs=0.02)
 
 
-def test_files_agree_with_the_manifest_and_with_the_sentences(tmp_path, capsys):
+def test_files_agree_with_the_manifest_and_with_the_findings(tmp_path, capsys):
     found, data, _ = write_experiment(tmp_path, plan=TINY, command="leapgrad heuristic", progress=False)
     record = json.loads((tmp_path / "manifest.json").read_text())
     names = {"README.md", "accuracy.csv", "figure_4.pdf", "figure_4.png", "heuristic.json"}
@@ -127,7 +127,13 @@ def test_files_agree_with_the_manifest_and_with_the_sentences(tmp_path, capsys):
     scans = [found.main, found.control, *found.collapse.values()]
     assert len(rows) == 1 + sum(one.size for scan in scans for one in scan.accuracy)
     page = (tmp_path / "README.md").read_text()
-    assert all(sentence in page for sentence in sentences(found)) and data["sentences"] == sentences(found)
+    assert all(f"- {label}: {value}\n" in page for label, value in findings(found).items())
+    assert data["findings"] == findings(found) and "theorem G: -0.5" in page
+    law = found.main.law
+    interval = f"{law.exponent:.2f} [{law.interval[0]:.2f}, {law.interval[1]:.2f}]"
+    inside = law.interval[0] <= -1.0 <= law.interval[1]
+    said = findings(found)["α of ε* = c N^α on gaussian_mean"]
+    assert said == f"{interval}; −1 is {'inside' if inside else 'outside'}"
 
 
 def test_the_command_refuses_what_it_does_not_know(capsys):

@@ -4,40 +4,50 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from sensitivity.cli import main
+from sensitivity.papers.hamiltonian import RULE, RULE_FREE
 from sensitivity.papers.hamiltonian.heuristic import contest
-from sensitivity.papers.hamiltonian.heuristic.contest import Cell, Outcome, median, run_contest
-from sensitivity.papers.hamiltonian.heuristic.contest_plans import FULL, QUICK, TABLES, measured_c
+from sensitivity.papers.hamiltonian.heuristic.contest import RunOutcome, TableEntry, median, run_contest
+from sensitivity.papers.hamiltonian.heuristic.contest_plan import (
+    FULL,
+    QUICK,
+    TABLES,
+    Candidate,
+    ContestPlan,
+    Entrant,
+    measured_c,
+)
 from sensitivity.papers.hamiltonian.heuristic.contest_report import (
-    UNFINISHED,
-    meaning,
+    equal_pairs,
+    page,
+    reached,
     shown,
     table,
     write_tables,
 )
-from sensitivity.papers.hamiltonian.heuristic.entrants import Entrant, Plan, Setting
-from sensitivity.papers.hamiltonian.heuristic.kept import Kept
-from sensitivity.papers.hamiltonian.results import RULE, RULE_FREE
+from sensitivity.papers.runs import UNFINISHED, TrainingRuns
+from sensitivity.studies.storage.job import Job
 from sensitivity.training.data.tasks import get_task
 from sensitivity.training.models import Shape, make_network
 from sensitivity.training.start import Start
 from sensitivity.training.trainer import Recipe, Split, train
 from sensitivity.training.units import InUnits
 
-ONE, OTHER = (Setting("hamiltonian", 3, rate, 10.0) for rate in (1e-2, 1e-3))
-TINY = Plan(
-    {"xor": (4, 6)}, (Entrant("mine", (ONE, OTHER)), Entrant("short", (Setting("lstm", 2, 1e-2),), 4)),
+ONE, OTHER = (Candidate("hamiltonian", 3, rate, 10.0) for rate in (1e-2, 1e-3))
+TINY = ContestPlan(
+    {"xor": (4, 6)}, (Entrant("mine", (ONE, OTHER)), Entrant("short", (Candidate("lstm", 2, 1e-2),), 4)),
     seeds=2, search_seeds=1, iterations=4, search_iterations=4, train=200, test=50, every=2,
 )  # fmt: skip
 
 
 def outcomes(*reached):
-    return tuple(Outcome(one, 0.5 if one is None else 0.9, 9) for one in reached)
+    return tuple(RunOutcome(one, 0.5 if one is None else 0.9, 9) for one in reached)
 
 
 def test_median_counts_failures_as_infinity():
@@ -47,7 +57,7 @@ def test_median_counts_failures_as_infinity():
 
 
 def test_entries_of_the_tables():
-    cell = Cell("xor", 4, "mine", ONE, outcomes(100, 300, None))
+    cell = TableEntry("xor", 4, "mine", ONE, outcomes(100, 300, None))
     assert shown(cell) == "9 in 300 (100–300, 2 of 3)"
     assert shown(replace(cell, outcomes=outcomes(40, 60))) == "9 in 50 (40–60)"
     assert shown(replace(cell, outcomes=outcomes(None, None, 80))) == "/ (1 of 3, best 90 %)"
@@ -121,7 +131,7 @@ def test_the_search_has_its_own_budget():
     assert plan.recipe(1e-2, 0).clip == plan.clip and plan.recipe(1e-2, 2).rate == 1e-2
 
 
-FREE = Setting("hamiltonian", 4, 1e-2, 1.0, growth=0.3, bias=1.0)
+FREE = Candidate("hamiltonian", 4, 1e-2, 1.0, growth=0.3, bias=1.0)
 
 
 def trained(setting, n_steps=16):
@@ -171,16 +181,18 @@ def test_the_page_counts_the_pairs_that_theorem_g_makes_one_network():
         (6, "one"): (FREE, outcomes(20, 20)), (6, "five"): (replace(moved, bias=2.0), outcomes(20, 20)),
         (4, "plain"): (ONE, outcomes(None)), (6, "plain"): (ONE, outcomes(70)),
     }  # fmt: skip
-    cells = [Cell("xor", n, name, setting, found) for (n, name), (setting, found) in runs.items()]
-    said = " ".join(meaning(cells, plan))
-    assert "2 of 3 pairs of runs" in said and "here 0.091 by task" in said
-    assert "plain: 1 of 2 rows reach 90 %, in 70 to 70 iterations" in said
-    assert "one: 2 of 2 rows" in said and "pairs" not in " ".join(meaning(cells, TINY))
+    cells = [TableEntry("xor", n, name, setting, found) for (n, name), (setting, found) in runs.items()]
+    equal, pairs, values = equal_pairs(cells, plan)
+    assert (equal, pairs) == (2, 3) and values == pytest.approx([4 * np.sinh(0.15) ** 2])
+    assert reached(cells, "plain") == "1 of 2 rows, medians 70 to 70"
+    assert reached(cells, "one").startswith("2 of 2 rows") and equal_pairs(cells, TINY) is None
+    said = page(cells, replace(plan, tasks={"xor": (4, 6)}), "leapgrad made")
+    assert "2 of 3 pairs of runs" in said and "wε² = 0.091" in said and reached(cells, "plain") in said
 
 
 def test_what_the_settings_are():
     assert FREE.text() == "d = 4, rate 0.01, ε = 1/N, growth 0.3, b on ±1"
-    assert ONE.epsilon(20) == 0.5 and Setting("lstm", 2, 1e-2).epsilon(5) is None
+    assert ONE.epsilon(20) == 0.5 and Candidate("lstm", 2, 1e-2).epsilon(5) is None
     network = FREE.network(16)
     first = network.named(FREE.first(network, 3) * network.units)
     assert np.diag(first["W"]) / 16**2 == pytest.approx(4 * np.sinh(0.15) ** 2 * np.ones(4), rel=0.3)
@@ -188,25 +200,59 @@ def test_what_the_settings_are():
     assert not isinstance(ONE.network(4), InUnits)
 
 
-def test_what_is_kept_survives_a_torn_line(tmp_path):
-    path = tmp_path / "kept.jsonl"
-    Kept(path).add("a", 0.1)
-    path.write_text(path.read_text() + '["torn')
-    kept = Kept(path)
-    assert kept["a"] == 0.1 and "b" not in kept
-    kept.add("b", 2)
-    again = Kept(path)
-    assert again["a"] == 0.1 and again["b"] == 2
+@dataclass(frozen=True)
+class Half(Job):
+    """Half of a number, as a job that can be told to fail."""
+
+    number: float
+    seconds = 1.0
+    computed: ClassVar[list[float]] = []
+
+    def facts(self):
+        return {"half": self.number}
+
+    def shapes(self):
+        return {"half": ()}
+
+    def compute(self):
+        if self.number < 0:
+            raise ArithmeticError("too small")
+        Half.computed.append(self.number)
+        return {"half": np.array(0.5 * self.number)}
+
+
+def halves(runs, *numbers):
+    Half.computed.clear()
+    return [float(arrays["half"]) for arrays in runs([Half(number) for number in numbers], "halves")]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_is_kept_is_not_computed_again_unless_its_file_is_torn(tmp_path, threads):
+    folder, options = tmp_path / "kept", {"threads": threads, "progress": False}
+    assert halves(TrainingRuns(folder, **options), 1.0, 0.2, 3.0, 0.2) == [0.5, 0.1, 1.5, 0.1]
+    assert sorted(Half.computed) == [0.2, 1.0, 3.0]
+    (torn,) = folder.rglob(f"{Half(0.2).address}.cell")
+    torn.write_bytes(torn.read_bytes()[:-3])
+    runs = TrainingRuns(folder, **options)
+    assert halves(runs, 1.0, 0.2, 4.0) == [0.5, 0.1, 2.0] and sorted(Half.computed) == [0.2, 4.0]
+    runs.remove()
+    assert not folder.exists() and halves(TrainingRuns(**options), 1.0) == [0.5]
+
+
+def test_a_run_that_fails_is_named_and_the_others_are_kept(tmp_path):
+    with pytest.raises(RuntimeError, match=r"1 of 3 runs failed.*number=-1.*too small"):
+        halves(TrainingRuns(tmp_path / "kept", progress=False), 1.0, -1.0, 2.0)
+    halves(TrainingRuns(tmp_path / "kept", progress=False), 1.0, 2.0)
+    assert Half.computed == []
 
 
 def test_seconds_go_on_where_the_last_process_stopped(tmp_path):
-    path = tmp_path / "kept.jsonl"
-    Kept(path).add("a", 0.1)
-    key, value, seconds = json.loads(path.read_text())
-    assert 0.0 < seconds < 60.0
-    path.write_text(json.dumps([key, value, 1000.0]) + "\n")
-    kept = Kept(path)
-    assert 1000.0 < kept.seconds < 1060.0 and kept["a"] == 0.1
+    folder = tmp_path / "kept"
+    halves(TrainingRuns(folder, progress=False), 1.0)
+    assert 0.0 < float((folder / "seconds").read_text()) < 60.0
+    (folder / "seconds").write_text("1000.0")
+    runs = TrainingRuns(folder, progress=False)
+    assert 1000.0 < runs.seconds < 1060.0 and halves(runs, 1.0) == [0.5]
 
 
 def test_plans_have_the_lengths_of_the_paper():

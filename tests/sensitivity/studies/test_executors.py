@@ -13,9 +13,10 @@ from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 import pytest
 
 from sensitivity.studies import Study, WorkersLost, verify
-from sensitivity.studies.execution import executors, runner
+from sensitivity.studies.execution import executors
+from sensitivity.studies.execution import grid as runner
 from sensitivity.studies.execution.executors import open_executor
-from sensitivity.studies.storage import cell
+from sensitivity.studies.storage import job
 
 QUANTITIES = ["norm", "log_norm", "bounds"]
 GRID = {
@@ -105,7 +106,7 @@ class Lost(ThreadPoolExecutor):
 
 
 def test_a_lost_worker_is_said_and_what_was_finished_is_kept(tmp_path, reference, monkeypatch):
-    monkeypatch.setattr(runner, "MOST_CELLS", 5)
+    monkeypatch.setattr(runner, "MOST_JOBS", 5)
     study = Study(GRID, QUANTITIES)
     with pytest.raises(WorkersLost, match="finished cells are kept"):
         study.run(tmp_path, Lost(2), workers=1, progress=False)
@@ -115,9 +116,9 @@ def test_a_lost_worker_is_said_and_what_was_finished_is_kept(tmp_path, reference
 
 
 def test_a_worker_of_another_version_is_refused(tmp_path, monkeypatch):
-    now = cell.version()
+    now = job.version()
     versions = iter([f"0{now}"])  # what is encoded first comes from a worker behind the times
-    monkeypatch.setattr(cell, "version", lambda: next(versions, now))
+    monkeypatch.setattr(job, "version", lambda: next(versions, now))
     with pytest.raises(WorkersLost, match="not the one asked for"):
         Study({"d": 1, "n_steps": 3}, "log_norm").run(tmp_path, workers=1, progress=False)
 

@@ -25,11 +25,11 @@ from sensitivity import (
 from sensitivity.bounds import log_majorant, no_vanishing
 from sensitivity.cli import main
 from sensitivity.studies import Study, open_results, verify
-from sensitivity.studies.execution.compute import arrays_of
+from sensitivity.studies.cell import GridCell, arrays_of
 from sensitivity.studies.execution.cost import cost_of, plan_of
 from sensitivity.studies.execution.memory import gibibytes
 from sensitivity.studies.quantities import QUANTITIES
-from sensitivity.studies.storage.cell import Cell, UnusableCell, decode, encode
+from sensitivity.studies.storage.job import UnusableFile, decode, encode
 from sensitivity.studies.storage.store import Store
 
 STEPS = (0.01, 0.1, 0.7)
@@ -253,7 +253,7 @@ def test_every_kind_of_damage_is_told_apart():
     decode(cell, content)
     for reason, contents in damaged(content).items():
         for spoiled in contents:
-            with pytest.raises(UnusableCell) as caught:
+            with pytest.raises(UnusableFile) as caught:
                 decode(cell, spoiled)
             assert caught.value.reason == reason, spoiled[:90]
 
@@ -264,7 +264,7 @@ def test_every_single_byte_matters():
     for place in range(0, len(content), 7):
         spoiled = bytearray(content)
         spoiled[place] ^= 0x20
-        with pytest.raises(UnusableCell):
+        with pytest.raises(UnusableFile):
             decode(cell, bytes(spoiled))
 
 
@@ -569,7 +569,7 @@ def test_verify_of_no_study_is_a_mistake(leapgrad):
 def test_cells_are_hashable_descriptions_only():
     """A cell is pickled to workers: its parameters are plain values."""
     cell = cell_of(inputs=2)
-    assert isinstance(cell, Cell) and pickle.loads(pickle.dumps(cell)).address == cell.address
+    assert isinstance(cell, GridCell) and pickle.loads(pickle.dumps(cell)).address == cell.address
 
 
 def test_the_plan_of_the_documentation_is_the_one_that_is_computed(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from sensitivity.cli import main
 from sensitivity.studies import Study, open_results, verify
 from sensitivity.studies.storage import lock as locks
-from sensitivity.studies.storage.cell import canonical, version
+from sensitivity.studies.storage.job import canonical, version
 from sensitivity.studies.storage.store import Store
 
 GRID = {"d": [1, 2], "seed": [0, 1], "n_steps": 8, "step": [0.01, 0.1]}

@@ -10,8 +10,8 @@ import pytest
 
 from sensitivity.analysis.factoring import PANEL
 from sensitivity.studies import Study, sample
+from sensitivity.studies.cell import arrays_of
 from sensitivity.studies.execution import cost
-from sensitivity.studies.execution.compute import arrays_of
 from sensitivity.studies.execution.cost import PROCESS_BYTES, cost_of, plan_of
 from sensitivity.studies.execution.memory import control_group_bytes, machine_bytes
 from sensitivity.studies.models import MODELS, Size
@@ -80,7 +80,7 @@ def test_a_long_run_that_is_not_stored_is_not_counted():
 MEASURE = """
 import re
 from sensitivity.studies import Study, sample
-from sensitivity.studies.execution.compute import arrays_of
+from sensitivity.studies.cell import arrays_of
 def peak():
     with open("/proc/self/status") as file:
         return re.search(r"VmHWM:\\s*(\\d+)", file.read())[1]

@@ -14,7 +14,8 @@ import pytest
 
 from sensitivity.cli import main
 from sensitivity.studies import Study, WorkersLost, quantities, verify
-from sensitivity.studies.execution import executors, runner
+from sensitivity.studies.execution import executors
+from sensitivity.studies.execution import grid as runner
 from sensitivity.studies.execution.workers import ThreadWorker, WorkerDied
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")

@@ -5,20 +5,13 @@ Networks Using Hamiltonian Dynamics* (2019). A claim is a row of a table: a sent
 a function that decides it, and the command that shows it. To add one, add a row to one of the modules here.
 """
 
-from .ledger import LEDGER, chosen, evaluate
-from .row import Claim, Finding, Judged, Tools, Verdict
-from .writing import summary, to_json, to_markdown
+from sensitivity.papers.paper import summary
 
-__all__ = [
-    "LEDGER",
-    "Claim",
-    "Finding",
-    "Judged",
-    "Tools",
-    "Verdict",
-    "chosen",
-    "evaluate",
-    "summary",
-    "to_json",
-    "to_markdown",
-]
+from .ledger import PAPER, Tools
+
+LEDGER = PAPER.claims
+"""Name → claim, in the order of the paper."""
+chosen, evaluate = PAPER.chosen, PAPER.evaluate
+to_json, to_markdown = PAPER.to_json, PAPER.to_markdown
+
+__all__ = ["LEDGER", "PAPER", "Tools", "chosen", "evaluate", "summary", "to_json", "to_markdown"]

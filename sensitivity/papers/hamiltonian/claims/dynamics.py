@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .row import Claim, Finding, Tools, Verdict, proof_evidence
+from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, ProofTools, proof_evidence
 
 __all__ = ["ROWS"]
 
@@ -28,7 +28,7 @@ def _energy_errors(scheme: str, step: float) -> tuple[float, float]:
     return float(error[:half].max()), float(error[half:].max())
 
 
-def _energy(tools: Tools) -> Finding:
+def _energy(tools: ProofTools) -> Finding:
     """Bounded energy error of second order for a Hamiltonian case; and the condition for being one."""
     names = ("hamiltonian", "scheme_symplecticity", "leapfrog_modified_hamiltonian")
     reports = [tools.report(name) for name in names]
@@ -48,11 +48,11 @@ def _energy(tools: Tools) -> Finding:
     numbers = {"first_half": first, "second_half": second, "ratio_at_half_step": first / finer}
     kept = second <= 1.05 * first and abs(first / finer - 4.0) < 0.4 and later > 10 * first
     if not (kept and all(report.ok for report in reports)):
-        return Finding(Verdict.UNDECIDED, said, numbers=numbers)
-    return Finding(Verdict.HOLDS_ONLY_IF, said, reports[0].condition, numbers)
+        return Finding(ClaimVerdict.UNDECIDED, said, numbers=numbers)
+    return Finding(ClaimVerdict.HOLDS_ONLY_IF, said, reports[0].condition, numbers)
 
 
-def _heuristic(tools: Tools) -> Finding:
+def _heuristic(tools: ProofTools) -> Finding:
     """Theorem C, and the singular values at ε = 1/N for four lengths."""
     from integrators.fields.neural import NeuralField
     from sensitivity import bounds
@@ -80,7 +80,7 @@ def _heuristic(tools: Tools) -> Finding:
     )
     inside = inside and vanishing[-1] < 1e-6
     return Finding(
-        Verdict.HOLDS_ONLY_IF if inside else Verdict.UNDECIDED,
+        ClaimVerdict.HOLDS_ONLY_IF if inside else ClaimVerdict.UNDECIDED,
         said,
         f"Nε√(L‖W‖), L = sup|σ'|, stays below a constant: {math.acosh(2.0):.3f} is enough, π/2 is too much",
         {"band": [low, high], "vanishing": vanishing},

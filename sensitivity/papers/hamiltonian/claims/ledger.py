@@ -1,77 +1,61 @@
-"""The ledger itself: all rows, and their evaluation."""
+"""The ledger of this paper: all rows, and what they compute with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 
-from integrators.naming import nearest
-from sensitivity.papers.hamiltonian.plan import Plan
+from sensitivity.papers.hamiltonian.curves import Curve
+from sensitivity.papers.hamiltonian.plan import FigurePlan
+from sensitivity.papers.hamiltonian.reproduce import compute
+from sensitivity.papers.ledger import ProofTools
+from sensitivity.papers.paper import Paper
 
 from . import dynamics, pictures, tables, theory, trained
-from .row import Claim, Finding, Judged, ReportLike, Tools, Verdict
 
-__all__ = ["LEDGER", "PLAN", "chosen", "evaluate"]
-
-LEDGER: dict[str, Claim] = {
-    claim.name: claim for claim in (*theory.ROWS, *pictures.ROWS, *dynamics.ROWS, *tables.ROWS, *trained.ROWS)
-}
-"""Name → claim, in the order of the paper."""
+__all__ = ["PAPER", "PLAN", "Tools"]
 
 # Ten step sizes a decade, where d = 1 and 10; fewer where one step size costs as much as all of these.
 _HALF, _FIFTH = tuple(range(0, 31, 2)), tuple(range(0, 31, 5))
-PLAN = Plan({1: 7, 10: 7, 100: 1}, points=31, every={(1, 100): _HALF, (2, 100): _HALF, (3, 100): _FIFTH})
+PLAN = FigurePlan(
+    {1: 7, 10: 7, 100: 1}, points=31, every={(1, 100): _HALF, (2, 100): _HALF, (3, 100): _FIFTH}
+)
 """How much of Figures 1 to 3 the ledger runs: enough for every verdict, a fraction of `reproduce figures`."""
 
 
-def chosen(names: Iterable[str] = ()) -> list[Claim]:
-    """The claims of these names, or all of them; a ValueError names the nearest to one that is not known."""
-    if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
-        known = next(iter(LEDGER))
-        raise TypeError(f"names must be several names of claims, as in [{known!r}], got {names!r}.")
-    found = []
-    for name in names or LEDGER:
-        if name not in LEDGER:
-            raise ValueError(str(nearest("claim", name, LEDGER)))
-        found.append(LEDGER[name])
-    return found
+@dataclass
+class Tools(ProofTools):
+    """Propositions, and the curves of Figures 1 to 3; each is computed once.
 
-
-def evaluate(
-    check: Callable[[str], ReportLike],
-    names: Iterable[str] = (),
-    plan: Plan = PLAN,
-    tick: Callable[[str], None] | None = None,
-) -> list[Judged]:
-    """Decide claims now.
-
-    Parameters
+    Attributes
     ----------
-    check : callable
-        Name of a proposition → its report (``proofs.check``).
-    names : iterable of str
-        Claims to decide; all of them if there are none.
-    plan : Plan
-        How much of Figures 1 to 3 to run.
-    tick : callable, optional
-        Called with the name of each claim before it is decided.
-
-    Raises
-    ------
-    ValueError
-        If a name is not in the ledger; the message says the nearest one.
+    plan : FigurePlan
+        How much of the figures to run.
     """
-    claims, tools = chosen(names), Tools(check, plan)
-    found = []
-    for claim in claims:
-        if tick is not None:
-            tick(claim.name)
-        found.append(Judged(claim, _decided(claim, tools)))
-    return found
+
+    plan: FigurePlan = PLAN
+    _curves: dict[int, dict[int, list[Curve]]] = field(default_factory=dict)
+
+    def curve(self, figure: int, d: int, gamma: float | None = None) -> Curve:
+        """A curve of Figure 1, 2 or 3; those of one d are computed together, when first asked for."""
+        if d not in self._curves:
+            self._curves[d] = compute(replace(self.plan, draws={d: self.plan.draws[d]}))
+        return next(curve for curve in self._curves[d][figure] if curve.gamma == gamma)
 
 
-def _decided(claim: Claim, tools: Tools) -> Finding:
-    """The finding; a check that breaks down decides nothing, and must not hide the other rows."""
-    try:
-        return claim.decide(tools)
-    except Exception as error:
-        return Finding(Verdict.UNDECIDED, (f"{type(error).__name__}: {error}",))
+PAPER = Paper(
+    "K. Rusch, J. W. Pearson, K. C. Zygalakis, *Constructing Gradient Controllable Recurrent Neural Networks "
+    "Using Hamiltonian Dynamics* (November 2019)",
+    (
+        "`leapgrad reproduce figures` draws the curves of Figures 1 to 3 on a finer grid of steps.",
+        "y is the hidden state, W the recurrent matrix, b the bias, σ the activation (tanh where the paper "
+        "prints none), ε the step, N the sequence length, T = Nε the final time, d the hidden dimension; ‖·‖ "
+        "is the spectral norm. Further u = Wy + b, D(u) = diag(σ'(u)), F(y) = σ(u) with derivative "
+        "DF = D(u)W, S(t) = ∂y(t)/∂y(0), L = sup|σ'|, C_N the Chebyshev polynomial of the first kind, and "
+        "σ_0 the value of σ(u) at the start.",
+    ),
+    {
+        claim.name: claim
+        for claim in (*theory.ROWS, *pictures.ROWS, *dynamics.ROWS, *tables.ROWS, *trained.ROWS)
+    },
+    Tools,
+)

@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensitivity.figures.captions import below_from, end_behaviour, linear_from, near_one_until
-
-from .row import Claim, Finding, Tools, Verdict, proof_evidence
+from sensitivity.papers.hamiltonian.captions import KINDS, blow_up, linear_growth, order_one
+from sensitivity.papers.hamiltonian.curves import (
+    Curve,
+    below_from,
+    decade_before_end,
+    end_behaviour,
+    linear_from,
+    near_one_until,
+)
+from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, proof_evidence
+from sensitivity.text import from_log, plain
 
 if TYPE_CHECKING:
-    from sensitivity.papers.hamiltonian.curves import Curve
+    from .ledger import Tools
 
 __all__ = ["DIMENSIONS", "GAMMAS", "ROWS"]
 
@@ -32,20 +40,14 @@ def _figure_1(d: int) -> Callable[[Tools], Finding]:
 
     def decide(tools: Tools) -> Finding:
         curve = tools.curve(1, d)
-        slope, start = curve.slope.median, linear_from(curve)
+        slope, (verdict, condition) = curve.slope.median, linear_growth(curve)
         said = (
-            f"{_setting(tools, d)}: the median local slope d log‖∂y_N/∂y_0‖/d log ε runs from "
-            f"{slope.min():.2f} to {slope.max():.2f} (at ε = {curve.step[np.argmax(slope)]:.2g}) and ends at "
-            f"{slope[-1]:.2f}",
-            f"the median norm is {curve.norm.median[0]:.3g} at ε = 0.001 and "
-            f"{curve.norm.median[-1]:.3g} at ε = 1",
+            f"{_setting(tools, d)}: median local slope d log‖∂y_N/∂y_0‖/d log ε {slope.min():.2f} … "
+            f"{slope.max():.2f} (largest at ε = {curve.step[np.argmax(slope)]:.2g}), last {slope[-1]:.2f}",
+            f"median norm {curve.norm.median[0]:.3g} at ε = 0.001, {curve.norm.median[-1]:.3g} at ε = 1",
         )
-        numbers = {"step": curve.step.tolist(), "local_slope": slope.tolist(), "linear_from": start}
-        if start is None:
-            return Finding(Verdict.NOT_REPRODUCED, said, numbers=numbers)
-        if start == curve.step[0]:
-            return Finding(Verdict.CONFIRMED, said, numbers=numbers)
-        return Finding(Verdict.HOLDS_ONLY_IF, said, f"ε ≥ {start:.2g} (local slope within 0.1 of 1)", numbers)
+        numbers = {"step": curve.step, "local_slope": slope, "linear_from": linear_from(curve)}
+        return Finding(verdict, said, condition, plain(numbers))
 
     return decide
 
@@ -55,34 +57,24 @@ def _figure_2(d: int) -> Callable[[Tools], Finding]:
 
     def decide(tools: Tools) -> Finding:
         euler, hamiltonian = tools.curve(2, d), tools.curve(1, d)
-        kind, log = end_behaviour(euler), euler.log.median
-        decade = int(np.argmin(np.abs(np.log(euler.step * 10.0 / euler.step[-1]))))
-        ratio = math.exp(log[-1] - hamiltonian.log.median[-1])
+        (verdict, _), kind, log = blow_up(euler), end_behaviour(euler), euler.log.median
+        start = below_from(euler, hamiltonian)
+        below = "nowhere below it" if start is None else f"below it from ε = {start:.2g} on"
         said = [
-            f"{_setting(tools, d)}: the median norm is {euler.norm.median[decade]:.3g} at ε = 0.1 and "
-            f"{euler.norm.median[-1]:.3g} at ε = 1; over this decade it {_KINDS[kind]}",
-            f"at ε = 1 it is {ratio:.2g} times the norm of the Hamiltonian network, and "
-            + ("stays below it from ε = " + f"{below_from(euler, hamiltonian):.2g} on"
-               if below_from(euler, hamiltonian) is not None else "not below it"),
-        ]  # fmt: skip
+            f"{_setting(tools, d)}: median norm {from_log(log[decade_before_end(euler)], 3)} at ε = 0.1, "
+            f"{from_log(log[-1], 3)} at ε = 1, behaviour over this decade: {KINDS[kind]}",
+            f"{from_log(log[-1] - hamiltonian.log.median[-1], 2)} times that of the Hamiltonian network at "
+            f"ε = 1, {below}",
+        ]
         if d == 1:
             report = tools.report("claim_figure_2")
             said += proof_evidence(report)
             if not report.ok:
-                return Finding(Verdict.UNDECIDED, tuple(said))
-        verdict = Verdict.CONFIRMED if kind == "exponential" else Verdict.NOT_REPRODUCED
-        numbers = {"step": euler.step.tolist(), "log_norm": log.tolist(), "behaviour": kind}
-        return Finding(verdict, tuple(said), numbers=numbers)
+                return Finding(ClaimVerdict.UNDECIDED, tuple(said))
+        numbers = {"step": euler.step, "log_norm": log, "behaviour": kind}
+        return Finding(verdict, tuple(said), numbers=plain(numbers))
 
     return decide
-
-
-_KINDS = {
-    "saturates": "saturates (it changes by less than a factor of 2)",
-    "decays": "decays",
-    "power": "grows like a power of ε",
-    "exponential": "grows exponentially in ε",
-}
 
 
 def _figure_3(gamma: float) -> Callable[[Tools], Finding]:
@@ -90,37 +82,22 @@ def _figure_3(gamma: float) -> Callable[[Tools], Finding]:
 
     def decide(tools: Tools) -> Finding:
         curves = [tools.curve(3, d, gamma) for d in DIMENSIONS]
-        reach = near_one_until(curves)
+        verdict, condition = order_one(curves)
         said = tuple(f"{_setting(tools, curve.d)}: {_near_one(curve)}" for curve in curves)
-        numbers = {"near_one_until": reach, "log_norm_at_1": {c.d: float(c.log.median[-1]) for c in curves}}
-        if reach is None:
-            return Finding(Verdict.NOT_REPRODUCED, said, numbers=numbers)
-        if reach == curves[0].step[-1]:
-            return Finding(Verdict.CONFIRMED, said, numbers=numbers)
-        return Finding(
-            Verdict.HOLDS_ONLY_IF,
-            said,
-            f"ε ≤ {reach:.2g} (largest tried with a norm between ½ and 2 for every d)",
-            numbers,
-        )
+        last = {curve.d: float(curve.log.median[-1]) for curve in curves}
+        numbers = {"near_one_until": near_one_until(curves), "log_norm_at_1": last}
+        return Finding(verdict, said, condition, numbers)
 
     return decide
 
 
 def _near_one(curve: Curve) -> str:
-    """Up to which ε the median norm is between ½ and 2, and what it is at the next one and at the end."""
+    """Up to which ε the median norm is between ½ and 2, what it is at the next one, and at the end."""
     reach, step, log = near_one_until([curve]), curve.step, curve.log.median
-    end = f"{_power(log[-1])} at ε = {step[-1]:g}"
-    if reach == step[-1]:
-        return f"the median norm stays between ½ and 2; it is {end}"
-    place = 0 if reach is None else int(np.flatnonzero(step == reach)[0]) + 1
+    place = 0 if reach is None else min(int(np.flatnonzero(step == reach)[0]) + 1, step.size - 1)
     until = "nowhere" if reach is None else f"up to ε = {reach:.2g}"
-    outside = f"{_power(log[place])} at ε = {step[place]:.2g}"
-    return f"the median norm is between ½ and 2 {until}; it is {outside}, {end}"
-
-
-def _power(log: float) -> str:
-    return f"{math.exp(log):.2g}" if abs(log) < 600 else f"10^{log / math.log(10):.0f}"
+    seen = ", ".join(f"{from_log(log[i], 2)} at ε = {step[i]:.2g}" for i in sorted({place, step.size - 1}))
+    return f"median norm between ½ and 2 {until}; {seen}"
 
 
 def _gamma_rule(tools: Tools) -> Finding:
@@ -150,7 +127,7 @@ def _gamma_rule(tools: Tools) -> Finding:
             f"it) and {network:.3g} for tanh"
         )
         numbers.append({"d": d, "step": step, "omega": omega, "gamma": least, "norm": kept, "tanh": network})
-    verdict = Verdict.REFUTED if right else Verdict.UNDECIDED
+    verdict = ClaimVerdict.REFUTED if right else ClaimVerdict.UNDECIDED
     return Finding(verdict, tuple(said), numbers={"cases": numbers})
 
 

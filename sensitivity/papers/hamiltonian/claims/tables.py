@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from .row import Claim, Finding, Tools, Verdict
+from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, ProofTools
 
 __all__ = ["ROWS"]
 
@@ -49,10 +49,10 @@ def antisymmetric_dimension(d: int) -> int:
     return len(kept - {()})
 
 
-def _counts(table: Mapping[int, tuple[int | None, ...]]) -> Callable[[Tools], Finding]:
+def _counts(table: Mapping[int, tuple[int | None, ...]]) -> Callable[[ProofTools], Finding]:
     """Do the printed counts belong to whole hidden sizes under the printed formulas?"""
 
-    def decide(tools: Tools) -> Finding:
+    def decide(tools: ProofTools) -> Finding:
         said, sizes, whole = [], {}, True
         for column, (name, text, formula) in enumerate(FORMULAS):
             counts = sorted({row[column] for row in table.values()} - {None}, key=lambda c: c or 0)
@@ -61,13 +61,13 @@ def _counts(table: Mapping[int, tuple[int | None, ...]]) -> Callable[[Tools], Fi
             sizes[name] = found
             pairs = ", ".join(f"{count} → d = {d}" for count, d in found.items())
             said.append(f"{name}, {text}: {pairs}")
-        verdict = Verdict.CONFIRMED if whole else Verdict.REFUTED
+        verdict = ClaimVerdict.CONFIRMED if whole else ClaimVerdict.REFUTED
         return Finding(verdict, tuple(said), numbers={"hidden_sizes": sizes})
 
     return decide
 
 
-def _antisymmetric(tools: Tools) -> Finding:
+def _antisymmetric(tools: ProofTools) -> Finding:
     """Count the free parameters of W − Wᵀ."""
     printed = {d: FORMULAS[1][2](d) for d in (2, 20, 21)}
     counted = {d: antisymmetric_dimension(d) for d in printed}
@@ -81,28 +81,28 @@ def _antisymmetric(tools: Tools) -> Finding:
     )
     same = all(printed[d] == counted[d] for d in printed)
     right = all(counted[d] == d * (d - 1) // 2 for d in printed)
-    verdict = Verdict.CONFIRMED if same else Verdict.REFUTED if right else Verdict.UNDECIDED
+    verdict = ClaimVerdict.CONFIRMED if same else ClaimVerdict.REFUTED if right else ClaimVerdict.UNDECIDED
     return Finding(verdict, tuple(said), numbers={"printed": printed, "counted": counted})
 
 
-def _xor_lengths(tools: Tools) -> Finding:
+def _xor_lengths(tools: ProofTools) -> Finding:
     """Table 2's row headings against the lengths of the text and of Figure 7."""
     table, text, first = sorted(TABLE_2), sorted(XOR_LENGTHS), sorted(TABLE_1)
     said = [f"Table 2 is headed {_list(table)}; the text and Figure 7 have {_list(text)}"]
     if table == first != text:
         said.append("the headings of Table 2 are those of Table 1; read its rows as the lengths of the text")
-    verdict = Verdict.CONFIRMED if table == text else Verdict.REFUTED
+    verdict = ClaimVerdict.CONFIRMED if table == text else ClaimVerdict.REFUTED
     return Finding(verdict, tuple(said), numbers={"table": table, "text": text})
 
 
-def _shock_threshold(tools: Tools) -> Finding:
+def _shock_threshold(tools: ProofTools) -> Finding:
     """Accuracy of the likelihood-ratio test on the five shocked entries, the best there can be."""
     from sensitivity.training.data.tasks import shock_accuracy
 
     found = {"variance": shock_accuracy(10.0), "standard deviation": shock_accuracy(100.0)}
     said = tuple(f"best accuracy possible if 10 is the {name}: {100 * p:.2f} %" for name, p in found.items())
     reachable = all(p > 0.9 for p in found.values())
-    return Finding(Verdict.CONFIRMED if reachable else Verdict.REFUTED, said, numbers=found)
+    return Finding(ClaimVerdict.CONFIRMED if reachable else ClaimVerdict.REFUTED, said, numbers=found)
 
 
 def _list(values: Sequence[int]) -> str:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 
-from .row import Claim, Finding, Tools, Verdict, by_proposition, by_steps, proof_evidence
+from sensitivity.papers.ledger import (
+    Claim,
+    ClaimVerdict,
+    Finding,
+    ProofTools,
+    by_proposition,
+    by_steps,
+    proof_evidence,
+)
 
 __all__ = ["ROWS"]
 
 
-def _covers_the_network(tools: Tools) -> Finding:
+def _covers_the_network(tools: ProofTools) -> Finding:
     """Theorem 3.2's own hypothesis, held against the network of Examples 1 and 2."""
     from integrators.fields.neural import NeuralField
     from sensitivity import bounds
@@ -17,12 +25,14 @@ def _covers_the_network(tools: Tools) -> Finding:
     network = NeuralField.random(1, 0)
     reason = bounds.inapplicable(network, "leapfrog", 1e-3, 1000).get("theorem_3_2", "")
     proved = by_steps("theorem_3_2", "excludes_rest", "cannot_be_dropped")(tools)
-    if not reason or proved.verdict is not Verdict.PROVED:
-        return Finding(Verdict.UNDECIDED, (*proved.evidence, reason))
-    return Finding(Verdict.REFUTED, (f"d = 1, ε = 0.001, N = 1000, from rest: {reason}", *proved.evidence))
+    if not reason or proved.verdict is not ClaimVerdict.PROVED:
+        return Finding(ClaimVerdict.UNDECIDED, (*proved.evidence, reason))
+    return Finding(
+        ClaimVerdict.REFUTED, (f"d = 1, ε = 0.001, N = 1000, from rest: {reason}", *proved.evidence)
+    )
 
 
-def _linear_growth(tools: Tools) -> Finding:
+def _linear_growth(tools: ProofTools) -> Finding:
     """The proposition, and the number it predicts."""
     from integrators.fields.neural import NeuralField
     from sensitivity.analysis.jacobians import log_jacobian_norm
@@ -33,13 +43,13 @@ def _linear_growth(tools: Tools) -> Finding:
     said = f"tanh, d = 1, W = 1, b = 0, from rest, ε = 1: Nε = 1000, and the computed norm is 10^{digits:.1f}"
     grown = report.ok and digits > 400
     return Finding(
-        Verdict(str(report.verdict)) if grown else Verdict.UNDECIDED,
+        ClaimVerdict(str(report.verdict)) if grown else ClaimVerdict.UNDECIDED,
         (*proof_evidence(report), said),
         numbers={"log10_norm": digits},
     )
 
 
-def _parameter_free(tools: Tools) -> Finding:
+def _parameter_free(tools: ProofTools) -> Finding:
     """The proposition, and the paper's own network with W scaled."""
     from integrators.fields.neural import NeuralField
     from sensitivity.analysis.jacobians import jacobian_norm
@@ -50,7 +60,7 @@ def _parameter_free(tools: Tools) -> Finding:
     pairs = ", ".join(f"{norm:.3g} for {scale} W" for scale, norm in zip(scales, norms, strict=True))
     moved = report.ok and norms[-1] > 10 * norms[0]
     return Finding(
-        Verdict(str(report.verdict)) if moved else Verdict.UNDECIDED,
+        ClaimVerdict(str(report.verdict)) if moved else ClaimVerdict.UNDECIDED,
         (*proof_evidence(report), f"d = 10, seed 0, ε = 1/N, N = {n}: the computed norm is {pairs}"),
         numbers={"scales": scales, "norms": norms},
     )
@@ -91,7 +101,7 @@ ROWS = (
           by_steps("theorem_3_2", "denominator", "final_bound", "printed_form"), _PROVE),
     Claim("theorem_3_2_order", "Theorem 3.2, the order O(t)",
           "The theorem limits the growth of the gradient as t becomes large, to O(t).",
-          by_steps("theorem_3_2", "free_of_length", "finite_horizon", verdict=Verdict.REFUTED), _PROVE),
+          by_steps("theorem_3_2", "free_of_length", "finite_horizon", verdict=ClaimVerdict.REFUTED), _PROVE),
     Claim("theorem_3_2_covers_the_network", "Theorem 3.2, its hypothesis, and Examples 1 and 2",
           "The theorem applies to the networks of the examples, which start from ẏ(0) = 0.",
           _covers_the_network, "leapgrad bound --d 1 --step 1e-3 --n-steps 1000"),

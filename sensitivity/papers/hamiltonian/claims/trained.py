@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from sensitivity.papers.hamiltonian.results import MNIST, RULE, RULE_FREE, committed
-
-from .row import Claim, Finding, Tools, Verdict
+from sensitivity.papers.hamiltonian import MNIST, RULE, RULE_FREE
+from sensitivity.papers.kept import committed
+from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, ProofTools
 
 __all__ = ["ROWS"]
 
@@ -27,31 +27,37 @@ NAMES = {"hamiltonian": "Hamiltonian", "antisymmetric": "antisymmetric", "lstm":
 
 
 def _missing(command: str) -> Finding:
-    return Finding(Verdict.NOT_MEASURED, (f"no result of `{command}` is kept with this version",))
+    return Finding(ClaimVerdict.NOT_MEASURED, (f"no result of `{command}` is kept with this version",))
 
 
-def _verdict(holds: bool) -> Verdict:
-    return Verdict.CONFIRMED if holds else Verdict.NOT_REPRODUCED
+def _verdict(holds: bool) -> ClaimVerdict:
+    return ClaimVerdict.CONFIRMED if holds else ClaimVerdict.NOT_REPRODUCED
 
 
 def _source(kept: Mapping[str, Any]) -> str:
     return f"kept result of `{kept['manifest']['command']}`"
 
 
-def _figure_4(tools: Tools) -> Finding:
+def _figure_4(tools: ProofTools) -> Finding:
     """Is α = −1 in the interval, and is the interval narrow enough to say so?"""
     kept = committed("heuristic", "heuristic.json")
     if kept is None:
         return _missing("leapgrad heuristic --full")
+    laws = {"ε* = c N^α": kept["main"]["law"]}
+    if "control" in kept:
+        laws["the control, in which no N appears"] = kept["control"]["law"]
+    said = [
+        "{}: α = {:.2f}, 95 % interval [{:.2f}, {:.2f}]".format(name, law["exponent"], *law["interval"])
+        for name, law in laws.items()
+    ]
     low, high = kept["main"]["law"]["interval"]
-    said = [*kept["sentences"][:5], _source(kept)]
-    return Finding(_verdict(low <= -1.0 <= high), tuple(said), numbers=kept["main"]["law"])
+    return Finding(_verdict(low <= -1.0 <= high), (*said, _source(kept)), numbers=kept["main"]["law"])
 
 
-def _by_table(task: str, needs: Sequence[Place], judge: Judge) -> Callable[[Tools], Finding]:
+def _by_table(task: str, needs: Sequence[Place], judge: Judge) -> Callable[[ProofTools], Finding]:
     """The paper's network is the column ε = 1/N; where it fails, the one whose W begins larger."""
 
-    def decide(tools: Tools) -> Finding:
+    def decide(tools: ProofTools) -> Finding:
         kept = committed("tables", "tables.json")
         command = "leapgrad reproduce tables"
         if kept is None:
@@ -62,7 +68,7 @@ def _by_table(task: str, needs: Sequence[Place], judge: Judge) -> Callable[[Tool
         most = kept["manifest"]["parameters"]["iterations"]
         source = f"{_source(kept)}, at most {most} iterations a run"
         absent, judged = [], []
-        readings = ((run, Verdict.CONFIRMED, ""), (freed, Verdict.HOLDS_ONLY_IF, LARGE))
+        readings = ((run, ClaimVerdict.CONFIRMED, ""), (freed, ClaimVerdict.HOLDS_ONLY_IF, LARGE))
         for having, verdict, condition in readings:
             absent = [f"{name} at N = {n}" for n, name in needs if (n, name) not in having]
             if absent:
@@ -72,10 +78,10 @@ def _by_table(task: str, needs: Sequence[Place], judge: Judge) -> Callable[[Tool
             if holds:
                 return Finding(verdict, (*dict.fromkeys(judged), source), condition)
         if judged:
-            return Finding(Verdict.NOT_REPRODUCED, (*dict.fromkeys(judged), source))
+            return Finding(ClaimVerdict.NOT_REPRODUCED, (*dict.fromkeys(judged), source))
         lacks = f"the kept result does not have {', '.join(absent)}; what it has:"
         had = [_told(cell) for _, cell in sorted(run.items())]
-        return Finding(Verdict.NOT_MEASURED, (lacks, *had, source))
+        return Finding(ClaimVerdict.NOT_MEASURED, (lacks, *had, source))
 
     return decide
 
@@ -135,8 +141,8 @@ def _mnist_run(model: str) -> tuple[Mapping[str, Any] | None, str]:
     return kept if seen else None, f"leapgrad train mnist --recipe {recipe} --watch test"
 
 
-def _mnist(model: str) -> Callable[[Tools], Finding]:
-    def decide(tools: Tools) -> Finding:
+def _mnist(model: str) -> Callable[[ProofTools], Finding]:
+    def decide(tools: ProofTools) -> Finding:
         kept, command = _mnist_run(model)
         if kept is None:
             return _missing(command)
@@ -152,7 +158,7 @@ def _mnist(model: str) -> Callable[[Tools], Finding]:
     return decide
 
 
-def _mnist_order(tools: Tools) -> Finding:
+def _mnist_order(tools: ProofTools) -> Finding:
     """Who is ahead of whom after as many iterations as the shortest of the three runs has."""
     runs = {model: _mnist_run(model) for model in NAMES}
     absent = next((command for kept, command in runs.values() if kept is None), None)
@@ -175,7 +181,7 @@ def _places(names: Sequence[str], *lengths: int) -> list[Place]:
     return [(n, name) for n in lengths for name in names]
 
 
-def _claim(name: str, place: str, text: str, decide: Callable[[Tools], Finding]) -> Claim:
+def _claim(name: str, place: str, text: str, decide: Callable[[ProofTools], Finding]) -> Claim:
     return Claim(name, place, text, decide, f"leapgrad claims {name}")
 
 

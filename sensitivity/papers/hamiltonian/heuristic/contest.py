@@ -2,7 +2,7 @@
 
 Tables 1 and 2, Figures 6 and 7 of Rusch, Pearson, Zygalakis (2019). As in the paper, training stops at 90 %
 test accuracy, and a network is shown at the setting that gets there first. The paper does not print its sizes
-of data sets, its grids or its budget: ours are in `Plan`.
+of data sets, its grids or its budget: ours are in `ContestPlan`.
 """
 
 from __future__ import annotations
@@ -12,19 +12,22 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sensitivity.papers.runs import TrainingRuns
+from sensitivity.studies.storage.job import Job
 from sensitivity.training.data.tasks import get_task
 from sensitivity.training.trainer import Diverged, Recipe, Split, train
 
-from .entrants import Entrant, Plan, Setting
-from .kept import Kept
-from .scan import run_all
+from .contest_plan import Candidate, ContestPlan, Entrant
 
-__all__ = ["Cell", "Outcome", "median", "run_contest"]
+__all__ = ["ContestRun", "RunOutcome", "TableEntry", "median", "run_contest"]
+
+Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """One run.
 
     Attributes
@@ -41,9 +44,15 @@ class Outcome:
     best: float
     hidden: int
 
+    @classmethod
+    def of(cls, numbers: Float) -> RunOutcome:
+        """From (reached or NaN, best, hidden)."""
+        reached, best, hidden = numbers.tolist()
+        return cls(None if np.isnan(reached) else int(reached), best, int(hidden))
+
 
 @dataclass(frozen=True)
-class Cell:
+class TableEntry:
     """An entrant on a task at a length: its chosen setting, and fresh runs with it.
 
     Attributes
@@ -51,9 +60,9 @@ class Cell:
     task : str
     n_steps : int
     entrant : str
-    setting : Setting or None
+    setting : Candidate or None
         None where it was not run.
-    outcomes : tuple of Outcome
+    outcomes : tuple of RunOutcome
     searched : tuple
         (setting, outcomes of the search) for the whole grid.
     """
@@ -61,9 +70,9 @@ class Cell:
     task: str
     n_steps: int
     entrant: str
-    setting: Setting | None
-    outcomes: tuple[Outcome, ...] = ()
-    searched: tuple[tuple[Setting, tuple[Outcome, ...]], ...] = ()
+    setting: Candidate | None
+    outcomes: tuple[RunOutcome, ...] = ()
+    searched: tuple[tuple[Candidate, tuple[RunOutcome, ...]], ...] = ()
 
     @property
     def successes(self) -> int:
@@ -80,7 +89,7 @@ class Cell:
         found = [one.reached for one in self.outcomes if one.reached is not None]
         return (min(found), max(found)) if found else None
 
-    def same_but_for_epsilon(self, other: Cell) -> bool:
+    def same_but_for_epsilon(self, other: TableEntry) -> bool:
         """Whether the settings differ in c alone."""
         mine, yours = self.setting, other.setting
         place = (self.task, self.n_steps) == (other.task, other.n_steps)
@@ -91,33 +100,48 @@ class Cell:
         return {**asdict(self), "median": self.median, "span": self.span}
 
 
-def median(outcomes: Sequence[Outcome]) -> float | None:
+def median(outcomes: Sequence[RunOutcome]) -> float | None:
     """Median of the iterations with "not reached" as infinity; None where that is the median."""
     found = [np.inf if one.reached is None else float(one.reached) for one in outcomes]
     middle = float(np.median(found)) if found else np.inf
     return middle if np.isfinite(middle) else None
 
 
-def _rank(outcomes: Sequence[Outcome]) -> tuple[float, float]:
+def _rank(outcomes: Sequence[RunOutcome]) -> tuple[float, float]:
     """Smaller is better: fewest iterations, or else the highest accuracy."""
     middle = median(outcomes)
     return (np.inf if middle is None else middle, -float(np.median([one.best for one in outcomes])))
 
 
 @dataclass(frozen=True)
-class _Job:
+class ContestRun(Job):
     """One run, with all that its result depends on."""
 
     task: str
     n_steps: int
-    setting: Setting
+    setting: Candidate
     seed: int
     train: int
     test: int
     recipe: Recipe
 
+    def facts(self) -> dict[str, Any]:
+        return {"experiment": "contest", **asdict(self)}
 
-def _run(job: _Job) -> list[Any]:
+    def compute(self) -> dict[str, Float]:
+        reached, best, hidden = _run(self)
+        return {"outcome": np.array([np.nan if reached is None else reached, best, hidden])}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"outcome": (3,)}
+
+    @property
+    def seconds(self) -> float:
+        width = self.setting.d**2 * (4 if self.setting.model == "lstm" else 1)
+        return 1e-6 * self.n_steps * (width + 100.0)
+
+
+def _run(job: ContestRun) -> list[Any]:
     task, setting = get_task(job.task), job.setting
     rng = np.random.default_rng((job.seed, job.n_steps))
     data = Split(task.sample(job.train, job.n_steps, rng), task.sample(job.test, job.n_steps, rng))
@@ -129,8 +153,8 @@ def _run(job: _Job) -> list[Any]:
     return [run.reached, run.best_accuracy, network.recurrent_parameters]
 
 
-Asked = tuple[str, int, Entrant, Setting]
-Key = tuple[str, int, str, Setting]
+Asked = tuple[str, int, Entrant, Candidate]
+Key = tuple[str, int, str, Candidate]
 
 
 def _key(asked: Asked) -> Key:
@@ -138,26 +162,28 @@ def _key(asked: Asked) -> Key:
     return task, n, entrant.name, setting
 
 
-def run_contest(plan: Plan, *, kept: Kept | None = None, **options: Any) -> list[Cell]:
+def run_contest(plan: ContestPlan, runs: TrainingRuns | None = None, **options: Any) -> list[TableEntry]:
     """All cells of the tables.
 
     Parameters
     ----------
-    plan : Plan
-    kept : Kept, optional
+    plan : ContestPlan
+    runs : TrainingRuns, optional
+        What computes them; made from the options where it is not given.
     **options
-        `threads` and `progress` of `run_all`.
+        `threads` and `progress` of `TrainingRuns`.
     """
+    runs = runs or TrainingRuns(**options)
     places = [(task, n, entrant) for task, lengths in plan.tasks.items() for n in lengths
               for entrant in plan.entrants]  # fmt: skip
     run = [(task, n, entrant) for task, n, entrant in places if n <= entrant.longest]
     searched = _outcomes(
         plan, [(*place, setting) for place in run if place[1] in plan.searched(place[0])
                for setting in place[2].grid],
-        range(plan.seeds, plan.seeds + plan.search_seeds), "search", kept, **options,
+        range(plan.seeds, plan.seeds + plan.search_seeds), "search", runs,
     )  # fmt: skip
 
-    def rank(task: str, entrant: Entrant, setting: Setting) -> tuple[float, float]:
+    def rank(task: str, entrant: Entrant, setting: Candidate) -> tuple[float, float]:
         found = (searched.get((task, n, entrant.name, setting), ()) for n in plan.searched(task))
         return _rank([one for outcomes in found for one in outcomes])
 
@@ -166,35 +192,29 @@ def run_contest(plan: Plan, *, kept: Kept | None = None, **options: Any) -> list
         for task, n, entrant in run
     }
     best = [(*place, chosen[place[0], place[1], place[2].name]) for place in run]
-    final = _outcomes(plan, best, range(plan.majority), "fresh seeds", kept, **options)
+    final = _outcomes(plan, best, range(plan.majority), "fresh seeds", runs)
     open_ = [one for one in best if any(o.reached is not None for o in final[_key(one)])]
-    more = _outcomes(plan, open_, range(plan.majority, plan.seeds), "more seeds", kept, **options)
+    more = _outcomes(plan, open_, range(plan.majority, plan.seeds), "more seeds", runs)
     cells = []
     for task, n, entrant in places:
         key = task, n, entrant.name
         if key not in chosen:
-            cells.append(Cell(*key, None))
+            cells.append(TableEntry(*key, None))
             continue
         tried = tuple((s, searched[(*key, s)]) for s in entrant.grid if (*key, s) in searched)
         mine = *key, chosen[key]
-        cells.append(Cell(*mine, final[mine] + more.get(mine, ()), tried))
+        cells.append(TableEntry(*mine, final[mine] + more.get(mine, ()), tried))
     return cells
 
 
 def _outcomes(
-    plan: Plan, asked: Sequence[Asked], seeds: range, label: str, kept: Kept | None, **options: Any
-) -> dict[Key, tuple[Outcome, ...]]:
+    plan: ContestPlan, asked: Sequence[Asked], seeds: range, label: str, runs: TrainingRuns
+) -> dict[Key, tuple[RunOutcome, ...]]:
     """Runs of these settings for all seeds."""
     jobs = [
-        _Job(task, n, setting, seed, plan.train, plan.test, plan.recipe(setting.rate, seed))
+        ContestRun(task, n, setting, seed, plan.train, plan.test, plan.recipe(setting.rate, seed))
         for task, n, _, setting in asked
         for seed in seeds
     ]
-
-    def cost(job: _Job) -> float:
-        width = job.setting.d**2 * (4 if job.setting.model == "lstm" else 1)
-        return job.n_steps * (width + 100.0)
-
-    found = run_all(jobs, _run, label=label, cost=cost, kept=kept, **options)
-    runs = [Outcome(*one) for one in found]
-    return {_key(one): tuple(runs[i * len(seeds) : (i + 1) * len(seeds)]) for i, one in enumerate(asked)}
+    found = [RunOutcome.of(arrays["outcome"]) for arrays in runs(jobs, label)]
+    return {_key(one): tuple(found[i * len(seeds) : (i + 1) * len(seeds)]) for i, one in enumerate(asked)}

@@ -8,14 +8,14 @@ from sensitivity.figures.drawing import Figure, LogFormatter, NullFormatter
 from sensitivity.figures.plots import GREY, styled, wrapped
 from sensitivity.training.data.tasks import get_task
 
-from .contest import Cell
-from .entrants import Plan
+from .contest import TableEntry
+from .contest_plan import ContestPlan
 
 __all__ = ["iterations_figure"]
 
 
 @styled
-def iterations_figure(cells: Sequence[Cell], plan: Plan, number: int) -> Figure:
+def iterations_figure(cells: Sequence[TableEntry], plan: ContestPlan, number: int) -> Figure:
     """Median and range over seeds for each network; what did not get there stands above the budget."""
     figure = Figure(figsize=(7.5, 5.8))
     axes = figure.add_axes((0.11, 0.34, 0.86, 0.59))

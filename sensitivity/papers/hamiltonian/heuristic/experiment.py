@@ -13,22 +13,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sensitivity.analysis.jacobians import jacobian_norm
+from sensitivity.papers.runs import TrainingRuns
+from sensitivity.studies.storage.job import Arrays, Job
 from sensitivity.training.ode_network import OdeNetwork
 from sensitivity.training.start import Start
-from sensitivity.training.trainer import Diverged, train
+from sensitivity.training.trainer import Diverged, accuracy, train
 
 from .optimum import Optimum, PowerLaw, fit_power_law, optimum
-from .plan import QUICK, Plan
-from .scan import Setting, final_accuracy, run_all
+from .plan import QUICK, ScanPlan, TaskSetting
 
-__all__ = ["Experiment", "Scan", "Story", "run_experiment"]
+__all__ = ["AccuracyRun", "Experiment", "GradientTrace", "Scan", "TraceRun", "run_experiment"]
 
 Float = NDArray[np.float64]
 
@@ -66,7 +67,7 @@ class Scan:
 
 
 @dataclass(frozen=True)
-class Story:
+class GradientTrace:
     """One run, followed: gradient norm, ‖W‖ and its bound at each epoch.
 
     Attributes
@@ -79,13 +80,14 @@ class Story:
     bound : list of float
         cosh(Nε√‖W‖) of theorem B.
     accuracy : list of float
+        NaN if the run diverged.
     """
 
     step: float
-    norm: list[float] = field(default_factory=list)
-    weight: list[float] = field(default_factory=list)
-    bound: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
+    norm: list[float]
+    weight: list[float]
+    bound: list[float]
+    accuracy: list[float]
 
 
 @dataclass(frozen=True)
@@ -95,24 +97,24 @@ class Experiment:
     Attributes
     ----------
     task : str
-    plan : Plan
+    plan : ScanPlan
     main, control : Scan
         Over N, for the task and for the control.
     collapse : dict
         "W scaled", "W and readout scaled" → a scan over the scale s of W.
     collapse_weight : float
         Mean of ‖W‖₂ at s = 1.
-    stories : list of Story
+    traces : list of GradientTrace
         At ε = 1/N, and at the best ε that was found.
     """
 
     task: str
-    plan: Plan
+    plan: ScanPlan
     main: Scan
     control: Scan
     collapse: dict[str, Scan]
     collapse_weight: float
-    stories: list[Story]
+    traces: list[GradientTrace]
 
     def spread(self, name: str) -> tuple[float, float]:
         """How far the curves of a collapse lie apart: over ε, and over Nε√‖W‖.
@@ -136,82 +138,140 @@ def _spread(axes: list[Float], accuracy: list[Float]) -> float:
 
 
 @dataclass(frozen=True)
-class _Job:
-    setting: Setting
+class AccuracyRun(Job):
+    """A network trained at one ε; data, first weights and order of the batches depend on the seed alone."""
+
+    setting: TaskSetting
     n_steps: int
     step: float
     seed: int
 
+    def facts(self) -> dict[str, Any]:
+        return {"experiment": "accuracy", **asdict(self)}
 
-def _scan(
-    label: str,
-    settings: Sequence[Setting],
-    lengths: Sequence[int],
-    grids: list[Float],
-    seeds: int,
-    **options: Any,
-) -> list[Float]:
-    """Accuracies (points, seeds) for each pair of a setting and a length with its grid."""
-    jobs = [
-        _Job(setting, n, step, seed)
-        for setting, n, grid in zip(settings, lengths, grids, strict=True)
-        for step in grid.tolist()
-        for seed in range(seeds)
-    ]
-    splits = {
-        (s.task, n, seed): s.split(n, seed)
-        for s, n in zip(settings, lengths, strict=True)
-        for seed in range(seeds)
-    }
+    def compute(self) -> dict[str, Float]:
+        data = self.setting.split(self.n_steps, self.seed)
+        network = self.setting.network(self.n_steps, self.step)
+        recipe = replace(self.setting.recipe, seed=self.seed, check_every=10**9)
+        theta = self.setting.start.draw(network, self.seed)
+        try:
+            theta = train(network, data, recipe, theta).theta
+        except Diverged as stopped:  # the accuracy is that of the last good parameters
+            theta = stopped.theta
+        return {"accuracy": np.array(accuracy(network, theta, data.test))}
 
-    def work(job: _Job) -> float:
-        network = job.setting.network(job.n_steps, job.step)
-        return final_accuracy(job.setting, network, splits[job.setting.task, job.n_steps, job.seed], job.seed)
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"accuracy": ()}
 
-    found = np.array(run_all(jobs, work, label=label, cost=lambda job: job.n_steps + 50.0, **options))
-    ends = np.cumsum([grid.size * seeds for grid in grids])
-    return [part.reshape(-1, seeds) for part in np.split(found, ends[:-1])]
+    @property
+    def seconds(self) -> float:
+        return 1e-2 * (self.n_steps + 50.0)
 
 
-def run_experiment(task: str = "gaussian_mean", plan: Plan = QUICK, **options: Any) -> Experiment:
+@dataclass(frozen=True)
+class TraceRun(Job):
+    """The gradient along one run of seed 0: norm, weight, bound and accuracy at each look; then NaN."""
+
+    setting: TaskSetting
+    n_steps: int
+    step: float
+
+    def facts(self) -> dict[str, Any]:
+        return {"experiment": "trace", **asdict(self)}
+
+    def compute(self) -> dict[str, Float]:
+        n, looks = self.n_steps, []
+        data, network = self.setting.split(n, 0), self.setting.network(n, self.step)
+
+        def watch(theta: Float) -> dict[str, Any]:
+            field, weight = network.field(theta), float(np.linalg.norm(network.weights(theta), 2))
+            norms = [_norm(network, field, data.test.values[:, :, q]) for q in range(SEQUENCES)]
+            exponent = n * self.step * math.sqrt(weight)
+            bound = math.cosh(exponent) if exponent < 700.0 else math.inf
+            looks.append((float(np.median(norms)), weight, bound))
+            return {}
+
+        found = np.full(self.shapes()["trace"], np.nan)
+        try:
+            run = train(network, data, self.setting.recipe, self.setting.start.draw(network, 0), watch=watch)
+            found[3, : len(looks)] = run.trace.accuracy
+        except Diverged:
+            pass
+        found[:3, : len(looks)] = np.reshape(looks, (-1, 3)).T
+        return {"trace": found}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"trace": (4, self.setting.recipe.epochs + 1)}
+
+    @property
+    def seconds(self) -> float:
+        return 3e-2 * (self.n_steps + 50.0)
+
+    def trace(self, arrays: Arrays) -> GradientTrace:
+        """What was found, up to the last look."""
+        found = arrays["trace"]
+        return GradientTrace(self.step, *found[:, ~np.isnan(found[1])].tolist())
+
+
+def _norm(network: OdeNetwork, field: Any, inputs: Float) -> float:
+    scheme, n = network.scheme, network.n_steps
+    return float(jacobian_norm(field, scheme, network.step, n, inputs=inputs, threads=1, progress=False))
+
+
+def run_experiment(
+    task: str = "gaussian_mean", plan: ScanPlan = QUICK, runs: TrainingRuns | None = None, **options: Any
+) -> Experiment:
     """Run it all.
 
     Parameters
     ----------
     task : str
         A name of `TASKS`.
-    plan : Plan
+    plan : ScanPlan
+    runs : TrainingRuns, optional
+        What computes it; made from the options where it is not given.
     **options
-        `threads`, `progress` and `kept` of `run_all`.
+        `threads` and `progress` of `TrainingRuns`.
     """
-    setting = plan.setting(task)
-    main = _over_lengths(setting, plan.lengths, [plan.grid(n) for n in plan.lengths], plan, **options)
-    same = [plan.control_grid()] * len(plan.control_lengths)
-    control = _over_lengths(plan.control_setting(), plan.control_lengths, same, plan, **options)
+    runs = runs or TrainingRuns(**options)
+    setting, same = plan.setting(task), [plan.control_grid()] * len(plan.control_lengths)
+    main = _over_lengths(setting, plan.lengths, [plan.grid(n) for n in plan.lengths], plan, runs)
+    control = _over_lengths(plan.control_setting(), plan.control_lengths, same, plan, runs)
     collapse = {
-        "W scaled": _collapse(setting, plan, False, **options),
-        "W and readout scaled": _collapse(setting, plan, True, **options),
+        "W scaled": _collapse(setting, plan, False, runs),
+        "W and readout scaled": _collapse(setting, plan, True, runs),
     }
     network = setting.network(plan.collapse_length, 1.0)
     norms = [
         np.linalg.norm(network.weights(setting.start.draw(network, seed)), 2) for seed in range(plan.seeds)
     ]
-    best = _best_step(main, plan.story_length)
-    options.pop("kept", None)
-    stories = run_all(
-        [1.0 / plan.story_length, best],
-        lambda step: tell(setting, plan, step),
-        label="gradient along training",
-        **options,
-    )
-    return Experiment(task, plan, main, control, collapse, float(np.mean(norms)), stories)
+    steps = (1.0 / plan.trace_length, _best_step(main, plan.trace_length))
+    jobs = [TraceRun(setting, plan.trace_length, step) for step in steps]
+    found = runs(jobs, "gradient along training")
+    traces = [job.trace(arrays) for job, arrays in zip(jobs, found, strict=True)]
+    return Experiment(task, plan, main, control, collapse, float(np.mean(norms)), traces)
+
+
+def _scan(
+    label: str, where: Sequence[tuple[TaskSetting, int, Float]], seeds: int, runs: TrainingRuns
+) -> list[Float]:
+    """Accuracies (points, seeds) for each setting and length, with its grid of ε."""
+    jobs = [
+        AccuracyRun(setting, n, step, seed)
+        for setting, n, grid in where
+        for step in grid.tolist()
+        for seed in range(seeds)
+    ]
+    found = np.array([arrays["accuracy"] for arrays in runs(jobs, label)])
+    ends = np.cumsum([grid.size * seeds for _, _, grid in where])
+    return [part.reshape(-1, seeds) for part in np.split(found, ends[:-1])]
 
 
 def _over_lengths(
-    setting: Setting, lengths: tuple[int, ...], grids: list[Float], plan: Plan, **options: Any
+    setting: TaskSetting, lengths: tuple[int, ...], grids: list[Float], plan: ScanPlan, runs: TrainingRuns
 ) -> Scan:
-    found = _scan(setting.task, [setting] * len(lengths), lengths, grids, plan.seeds, **options)
-    return Scan.of(lengths, grids, found)
+    where = [(setting, n, grid) for n, grid in zip(lengths, grids, strict=True)]
+    return Scan.of(lengths, grids, _scan(setting.task, where, plan.seeds, runs))
 
 
 def _best_step(scan: Scan, n: int) -> float:
@@ -220,7 +280,7 @@ def _best_step(scan: Scan, n: int) -> float:
     return scan.optima[at].centre * scan.variable[at] / n
 
 
-def _collapse(setting: Setting, plan: Plan, readout: bool, **options: Any) -> Scan:
+def _collapse(setting: TaskSetting, plan: ScanPlan, readout: bool, runs: TrainingRuns) -> Scan:
     """The scan over ε for W scaled by s; with `readout`, R too, as theorem G has it."""
     n = plan.collapse_length
     settings = [
@@ -232,33 +292,5 @@ def _collapse(setting: Setting, plan: Plan, readout: bool, **options: Any) -> Sc
         sorted((plan.grid(n), plan.grid(n, math.sqrt(s))), key=lambda grid: grid[0]) for s in plan.scales
     ]
     grids = [np.unique(np.concatenate([low, high]).round(12)) for low, high in edges]
-    found = _scan("collapse", settings, [n] * len(settings), grids, plan.seeds, **options)
-    return Scan.of(plan.scales, grids, found)
-
-
-def tell(setting: Setting, plan: Plan, step: float) -> Story:
-    """Follow the gradient along one run of seed 0."""
-    n = plan.story_length
-    data, network, story = setting.split(n, 0), setting.network(n, step), Story(step)
-    recipe = setting.recipe
-
-    def watch(theta: Float) -> dict[str, Any]:
-        field_, weight = network.field(theta), float(np.linalg.norm(network.weights(theta), 2))
-        norms = [_norm(network, field_, data.test.values[:, :, q]) for q in range(SEQUENCES)]
-        story.norm.append(float(np.median(norms)))
-        story.weight.append(weight)
-        exponent = n * step * math.sqrt(weight)
-        story.bound.append(math.cosh(exponent) if exponent < 700.0 else math.inf)
-        return {}
-
-    try:
-        run = train(network, data, recipe, setting.start.draw(network, 0), watch=watch)
-        story.accuracy.extend(run.trace.accuracy)
-    except Diverged:
-        story.accuracy.extend([math.nan] * len(story.norm))
-    return story
-
-
-def _norm(network: OdeNetwork, field_: Any, inputs: Float) -> float:
-    scheme, n = network.scheme, network.n_steps
-    return float(jacobian_norm(field_, scheme, network.step, n, inputs=inputs, threads=1, progress=False))
+    where = [(one, n, grid) for one, grid in zip(settings, grids, strict=True)]
+    return Scan.of(plan.scales, grids, _scan("collapse", where, plan.seeds, runs))

@@ -10,7 +10,7 @@ import numpy as np
 from sensitivity.figures.drawing import Axes, Figure
 from sensitivity.figures.plots import GREY, NORM, STEP, styled, wrapped
 
-from .experiment import Experiment, Scan, Story
+from .experiment import Experiment, GradientTrace, Scan
 from .plan import CONTROL
 
 __all__ = ["figure_4"]
@@ -36,9 +36,9 @@ def figure_4(found: Experiment, caption: str) -> Figure:
     collapsed.set_title("the same on the variable of theorem G")
     _legend_below(over_step, title="s", ncols=3)
     collapsed.set_ylim(over_step.get_ylim())
-    for number, story in enumerate(found.stories):
-        _along(along, story, found.plan.story_length, number)
-    along.set(xlabel="epoch", yscale="log", title=f"along training, N = {found.plan.story_length}")
+    for number, trace in enumerate(found.traces):
+        _along(along, trace, found.plan.trace_length, number)
+    along.set(xlabel="epoch", yscale="log", title=f"along training, N = {found.plan.trace_length}")
     _legend_below(along, ncols=2)
     figure.text(0.02, 0.085, wrapped(caption, 185), fontsize=9, va="top", linespacing=1.25)
     return figure
@@ -102,10 +102,10 @@ def _collapse(axes: Axes, scan: Scan, variable, label: str) -> None:
     axes.set(xscale="log", xlabel=label, ylabel="test accuracy")
 
 
-def _along(axes: Axes, story: Story, n: int, number: int) -> None:
-    epochs, line = range(len(story.norm)), ("-", "--")[number % 2]
-    label = rf"$\varepsilon$ = {n * story.step:.2g}/N"
-    axes.plot(epochs, story.norm, color="C1", linestyle=line, label=f"{NORM}, {label}")
-    axes.plot(epochs, story.weight, color="C2", linestyle=line, label=rf"$\Vert W\Vert$, {label}")
-    bound = np.minimum(story.bound, 1e3 * max(story.norm))
+def _along(axes: Axes, trace: GradientTrace, n: int, number: int) -> None:
+    epochs, line = range(len(trace.norm)), ("-", "--")[number % 2]
+    label = rf"$\varepsilon$ = {n * trace.step:.2g}/N"
+    axes.plot(epochs, trace.norm, color="C1", linestyle=line, label=f"{NORM}, {label}")
+    axes.plot(epochs, trace.weight, color="C2", linestyle=line, label=rf"$\Vert W\Vert$, {label}")
+    bound = np.minimum(trace.bound, 1e3 * max(trace.norm))
     axes.plot(epochs, bound, color=GREY, linestyle=line, linewidth=1.0, label=f"bound B, {label}")

@@ -1,6 +1,6 @@
-"""A cell: the smallest piece of a study that is computed and stored by itself, and its form on disk.
+"""A job: the smallest piece of a grid that is computed and stored by itself, and its form on disk.
 
-A cell is known by its *description*, a canonical line of JSON with everything that its numbers depend on
+A job is known by its *description*, a canonical line of JSON with everything that its numbers depend on
 but the version of the program; the SHA-256 of that line is its address, and names its file. The file is
 
 ``leapgrad-cell BYTES SHA256``
@@ -10,7 +10,7 @@ but the version of the program; the SHA-256 of that line is its address, and nam
 the numbers
     little-endian float64, one array after the other.
 
-No time, no machine, no path is in it: the same cell gives the same bytes. Nothing in it is ever executed.
+No time, no machine, no path is in it: the same job gives the same bytes. Nothing in it is ever executed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -28,14 +28,18 @@ from numpy.typing import NDArray
 
 from sensitivity.manifest import leapgrad_version
 
-__all__ = ["Cell", "UnusableCell", "canonical", "decode", "encode", "version"]
+__all__ = ["HEADER_BYTES", "Arrays", "Job", "UnusableFile", "canonical", "check_shapes", "decode", "encode",
+           "version"]  # fmt: skip
 
 Float = NDArray[np.float64]
+Arrays = Mapping[str, Float]
 MAGIC = "leapgrad-cell"
 # Of the first line, and of an array.
 MOST_HEAD, MOST_DIMENSIONS = 200, 8
 # To be raised by one whenever a change of the code changes a number or this format.
 NUMBERS = 1
+# A header beside the description, which is in it once more escaped.
+HEADER_BYTES = 320
 
 
 def version() -> str:
@@ -48,49 +52,48 @@ def canonical(data: Any) -> str:
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-@dataclass(frozen=True)
-class Cell:
-    """What to compute: a model with its parameters, step sizes and quantities.
+class Job(ABC):
+    """What to compute and store under one address. A frozen dataclass, so that it can be sent to workers."""
 
-    Attributes
-    ----------
-    model : str
-    parameters : mapping
-        A value for every axis of the model but the step.
-    steps : tuple of float
-        The lanes.
-    quantities : tuple of str
-    """
+    @abstractmethod
+    def facts(self) -> Mapping[str, Any]:
+        """Everything that the numbers depend on but the version of the program, for JSON."""
 
-    model: str
-    parameters: Mapping[str, Any]
-    steps: tuple[float, ...]
-    quantities: tuple[str, ...]
+    @abstractmethod
+    def compute(self) -> Arrays:
+        """The arrays by name; the same bits wherever and beside whatever it runs."""
+
+    @abstractmethod
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The names and shapes of these arrays, known before they are computed."""
+
+    @property
+    @abstractmethod
+    def seconds(self) -> float:
+        """How long it takes, roughly: jobs are weighed against each other by it."""
+
+    def lost(self, arrays: Arrays) -> int:
+        """How many trajectories among the arrays left float64."""
+        return 0
 
     @cached_property
     def description(self) -> str:
         """The canonical line."""
-        return canonical(
-            {
-                "model": self.model,
-                "parameters": dict(self.parameters),
-                "quantities": sorted(self.quantities),
-                "steps": self.steps,
-            }
-        )
+        return canonical(self.facts())
 
     @cached_property
     def address(self) -> str:
         """SHA-256 of the description, in hexadecimal."""
         return hashlib.sha256(self.description.encode()).hexdigest()
 
-    def __str__(self) -> str:
-        values = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
-        return f"{self.model}({values}; {len(self.steps)} steps from {self.steps[0]:g})"
+    def most_bytes(self) -> int:
+        """More than its file can have: what is larger is not read."""
+        numbers = sum(math.prod(shape) for shape in self.shapes().values())
+        return 16 * numbers + 4 * len(self.description) + 100 * HEADER_BYTES
 
 
-class UnusableCell(ValueError):
-    """A file that is not the cell it should be.
+class UnusableFile(ValueError):
+    """A file that is not the one of its job.
 
     Attributes
     ----------
@@ -103,45 +106,45 @@ class UnusableCell(ValueError):
         self.reason = reason
 
 
-def encode(cell: Cell, arrays: Mapping[str, Float]) -> bytes:
-    """The file of a cell."""
-    stored = {name: np.ascontiguousarray(array, dtype="<f8") for name, array in arrays.items()}
+def encode(job: Job, arrays: Arrays) -> bytes:
+    """The file of a job."""
+    stored = {name: np.asarray(array, dtype="<f8", order="C") for name, array in arrays.items()}
     header = {
         "arrays": [[name, list(array.shape)] for name, array in stored.items()],
-        "description": cell.description,
+        "description": job.description,
         "version": version(),
     }
     body = canonical(header).encode() + b"\n" + b"".join(array.tobytes() for array in stored.values())
     return f"{MAGIC} {len(body)} {hashlib.sha256(body).hexdigest()}\n".encode() + body
 
 
-def decode(cell: Cell, content: bytes) -> dict[str, Float]:
-    """The arrays in the file of a cell, read-only.
+def decode(job: Job, content: bytes) -> dict[str, Float]:
+    """The arrays in the file of a job, read-only.
 
     Raises
     ------
-    UnusableCell
-        If the bytes are not those of this cell, whole, unchanged and of this version.
+    UnusableFile
+        If the bytes are not those of this job, whole, unchanged and of this version.
     """
     if not content:
-        raise UnusableCell("empty", "the file holds nothing")
+        raise UnusableFile("empty", "the file holds nothing")
     head, _, body = content.partition(b"\n")
     words = head[:MOST_HEAD].decode("ascii", "replace").split(" ")
     if len(words) != 3 or words[0] != MAGIC or not (words[1].isdigit() and len(words[1]) < 19):
         short = len(content) < len(MAGIC) + 70 and content.startswith(MAGIC.encode()[: len(content)])
-        raise UnusableCell("truncated" if short else "corrupt", f"it does not begin with '{MAGIC} …'")
+        raise UnusableFile("truncated" if short else "corrupt", f"it does not begin with '{MAGIC} …'")
     if len(body) < int(words[1]):
-        raise UnusableCell("truncated", f"{len(body)} of {words[1]} bytes are there")
+        raise UnusableFile("truncated", f"{len(body)} of {words[1]} bytes are there")
     if hashlib.sha256(body).hexdigest() != words[2] or len(body) != int(words[1]):
-        raise UnusableCell("corrupt", "the checksum does not fit")
+        raise UnusableFile("corrupt", "the checksum does not fit")
     line, _, numbers = body.partition(b"\n")
     header = _header(line)
     if header["version"] != version():
-        raise UnusableCell("other version", f"made by {header['version']}, this is {version()}")
-    if header["description"] != cell.description:
-        raise UnusableCell("another cell", "its description is not the one that its name stands for")
+        raise UnusableFile("other version", f"made by {header['version']}, this is {version()}")
+    if header["description"] != job.description:
+        raise UnusableFile("another cell", "its description is not the one that its name stands for")
     if sum(8 * math.prod(shape) for _, shape in header["arrays"]) != len(numbers):
-        raise UnusableCell("corrupt", "its numbers are not as many as its header says")
+        raise UnusableFile("corrupt", "its numbers are not as many as its header says")
     arrays, start = {}, 0
     for name, shape in header["arrays"]:
         count = math.prod(shape)
@@ -150,12 +153,28 @@ def decode(cell: Cell, content: bytes) -> dict[str, Float]:
     return arrays
 
 
+def check_shapes(job: Job, arrays: Arrays) -> None:
+    """Compare names and shapes with what the job asks for.
+
+    Raises
+    ------
+    UnusableFile
+        Naming the first that differs.
+    """
+    wanted = job.shapes()
+    if set(arrays) != set(wanted):
+        raise UnusableFile("corrupt", f"it holds {', '.join(arrays) or 'nothing'}, not {', '.join(wanted)}")
+    for name, shape in wanted.items():
+        if arrays[name].shape != shape:
+            raise UnusableFile("corrupt", f"{name} has the shape {arrays[name].shape}, not {shape}")
+
+
 def _header(line: bytes) -> dict[str, Any]:
     """The second line of a file, of which a checksum says only that it is unchanged.
 
     Raises
     ------
-    UnusableCell
+    UnusableFile
         If it is not what `encode` writes.
     """
     try:
@@ -163,12 +182,12 @@ def _header(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict) or set(header) != {"arrays", "description", "version"}:
-        raise UnusableCell("corrupt", "its header is not the one of a cell")
+        raise UnusableFile("corrupt", "its header is not the one of a cell")
     arrays, words = header["arrays"], (header["description"], header["version"])
     if not (all(isinstance(word, str) for word in words) and isinstance(arrays, list)):
-        raise UnusableCell("corrupt", "its header is not the one of a cell")
+        raise UnusableFile("corrupt", "its header is not the one of a cell")
     if not all(_is_array(entry) for entry in arrays) or len({name for name, _ in arrays}) < len(arrays):
-        raise UnusableCell("corrupt", "the list of arrays in its header makes no sense")
+        raise UnusableFile("corrupt", "the list of arrays in its header makes no sense")
     return header
 
 

@@ -1,22 +1,28 @@
-"""What a row of the ledger is, and the tools that decide it."""
+"""The ledger of a paper: what a row is, which verdicts there are, and how a proposition decides one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from integrators.values import ByValue
 
-if TYPE_CHECKING:
-    from sensitivity.papers.hamiltonian.curves import Curve
-    from sensitivity.papers.hamiltonian.plan import Plan
+__all__ = [
+    "MEANING",
+    "Claim",
+    "ClaimVerdict",
+    "Finding",
+    "Judged",
+    "ProofTools",
+    "by_proposition",
+    "by_steps",
+    "proof_evidence",
+]
 
-__all__ = ["Claim", "Finding", "Judged", "Tools", "Verdict", "by_proposition", "by_steps"]
 
-
-class Verdict(Enum):
+class ClaimVerdict(Enum):
     """What became of a claim."""
 
     PROVED = "PROVED"
@@ -31,24 +37,24 @@ class Verdict(Enum):
         return self.value
 
 
-MEANING: Mapping[Verdict, str] = {
-    Verdict.PROVED: "every step of a proof was decided by machine",
-    Verdict.CONFIRMED: "computed or counted, and found as claimed",
-    Verdict.HOLDS_ONLY_IF: "true under the condition that follows, which cannot be dropped",
-    Verdict.REFUTED: "a counterexample, or arithmetic, contradicts it",
-    Verdict.NOT_REPRODUCED: "the stated set-up was run and gave something else",
-    Verdict.NOT_MEASURED: "it needs a training run that this version does not have",
-    Verdict.UNDECIDED: "a check that should decide it failed: please report this",
+MEANING: Mapping[ClaimVerdict, str] = {
+    ClaimVerdict.PROVED: "every step of a proof was decided by machine",
+    ClaimVerdict.CONFIRMED: "computed or counted, and found as claimed",
+    ClaimVerdict.HOLDS_ONLY_IF: "true under the condition that follows, which cannot be dropped",
+    ClaimVerdict.REFUTED: "a counterexample, or arithmetic, contradicts it",
+    ClaimVerdict.NOT_REPRODUCED: "the stated set-up was run and gave something else",
+    ClaimVerdict.NOT_MEASURED: "it needs a training run that this version does not have",
+    ClaimVerdict.UNDECIDED: "a check that should decide it failed: please report this",
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Finding(ByValue):
-    """Verdict, condition and evidence.
+    """ClaimVerdict, condition and evidence.
 
     Attributes
     ----------
-    verdict : Verdict
+    verdict : ClaimVerdict
     evidence : tuple of str
         Sentences made from what was computed.
     condition : str
@@ -57,7 +63,7 @@ class Finding(ByValue):
         What was computed, for JSON.
     """
 
-    verdict: Verdict
+    verdict: ClaimVerdict
     evidence: tuple[str, ...]
     condition: str = ""
     numbers: Mapping[str, Any] = field(default_factory=dict)
@@ -100,21 +106,17 @@ class ReportLike(Protocol):
 
 
 @dataclass
-class Tools:
-    """What the rows compute with; shared results are computed once.
+class ProofTools:
+    """What rows compute with; a proposition is checked once.
 
     Attributes
     ----------
     check : callable
         Name of a proposition → its report. Handed in, because this package does not import the proofs.
-    plan : Plan
-        How much of Figures 1 to 3 to run.
     """
 
     check: Callable[[str], ReportLike]
-    plan: Plan
-    _reports: dict[str, ReportLike] = field(default_factory=dict)
-    _curves: dict[int, dict[int, list[Curve]]] = field(default_factory=dict)
+    _reports: dict[str, ReportLike] = field(default_factory=dict, kw_only=True)
 
     def report(self, name: str) -> ReportLike:
         """The report on a proposition."""
@@ -122,18 +124,10 @@ class Tools:
             self._reports[name] = self.check(name)
         return self._reports[name]
 
-    def curve(self, figure: int, d: int, gamma: float | None = None) -> Curve:
-        """A curve of Figure 1, 2 or 3; those of one d are computed together, when first asked for."""
-        from sensitivity.papers.hamiltonian.reproduce import compute
-
-        if d not in self._curves:
-            self._curves[d] = compute(replace(self.plan, draws={d: self.plan.draws[d]}))
-        return next(curve for curve in self._curves[d][figure] if curve.gamma == gamma)
-
 
 @dataclass(frozen=True, eq=False)
 class Claim(ByValue):
-    """A claim of the paper.
+    """A claim of a paper.
 
     Attributes
     ----------
@@ -143,7 +137,7 @@ class Claim(ByValue):
     text : str
         The claim in our own words.
     decide : callable
-        `Tools` → `Finding`; runs when the ledger is evaluated.
+        The paper's tools → `Finding`; runs when the ledger is evaluated.
     command : str
         Shows the evidence.
     """
@@ -151,7 +145,7 @@ class Claim(ByValue):
     name: str
     place: str
     text: str
-    decide: Callable[[Tools], Finding]
+    decide: Callable[[Any], Finding]
     command: str
 
 
@@ -163,10 +157,10 @@ class Judged(ByValue):
     finding: Finding
 
 
-def by_proposition(name: str) -> Callable[[Tools], Finding]:
+def by_proposition(name: str) -> Callable[[ProofTools], Finding]:
     """A row decided by a proposition alone: its verdict, its condition, its counterexample."""
 
-    def decide(tools: Tools) -> Finding:
+    def decide(tools: ProofTools) -> Finding:
         report = tools.report(name)
         return Finding(_verdict(report), proof_evidence(report), report.condition)
 
@@ -174,23 +168,23 @@ def by_proposition(name: str) -> Callable[[Tools], Finding]:
 
 
 def by_steps(
-    name: str, *steps: str, verdict: Verdict = Verdict.PROVED, condition: str = ""
-) -> Callable[[Tools], Finding]:
+    name: str, *steps: str, verdict: ClaimVerdict = ClaimVerdict.PROVED, condition: str = ""
+) -> Callable[[ProofTools], Finding]:
     """A row decided by some steps of a proposition: `verdict` if all of them are proved."""
 
-    def decide(tools: Tools) -> Finding:
+    def decide(tools: ProofTools) -> Finding:
         report = tools.report(name)
         chosen = [step for step in report.steps if step.step.name in steps]
         evidence = tuple(f"{name}, step {s.step.name}: {s.step.claim} ({s.decision.outcome})" for s in chosen)
         if len(chosen) != len(steps) or not all(step.decision.proved for step in chosen):
-            return Finding(Verdict.UNDECIDED, evidence)
+            return Finding(ClaimVerdict.UNDECIDED, evidence)
         return Finding(verdict, evidence, condition)
 
     return decide
 
 
-def _verdict(report: ReportLike) -> Verdict:
-    return Verdict(str(report.verdict)) if report.ok else Verdict.UNDECIDED
+def _verdict(report: ReportLike) -> ClaimVerdict:
+    return ClaimVerdict(str(report.verdict)) if report.ok else ClaimVerdict.UNDECIDED
 
 
 def proof_evidence(report: ReportLike) -> tuple[str, ...]:

@@ -7,16 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["MNIST", "RULE", "RULE_FREE", "committed"]
+__all__ = ["committed"]
 
-RULE, RULE_FREE = "Hamiltonian, ε = 1/N", "Hamiltonian with thresholds, ε = 1/N"
-"""The columns of the tables that are the paper's network: W begins of order one, or of order 1/ε². Here, so
-that the ledger need not import training."""
-
-MNIST = {"hamiltonian": 0.94, "antisymmetric": 0.87, "lstm": 0.66}
-"""Model → test accuracy on sequential MNIST that the paper prints."""
-
-_PACKAGE = Path(__file__).resolve().parents[2]
+_PACKAGE = Path(__file__).resolve().parents[1]
 PLACES = (_PACKAGE / "results_kept", _PACKAGE.parent / "docs" / "results")
 """Inside an installed package, and in the repository."""
 

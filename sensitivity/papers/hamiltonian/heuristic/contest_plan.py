@@ -1,20 +1,25 @@
-"""What a contest runs: settings, the grids of its entrants, and how much of everything."""
+"""The tables of the paper as plans: tasks, lengths, and the settings that each network may choose from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sensitivity.papers.hamiltonian import RULE, RULE_FREE
+from sensitivity.papers.kept import committed
 from sensitivity.training.models import Shape, make_network
 from sensitivity.training.network import Network
 from sensitivity.training.start import Start
 from sensitivity.training.trainer import Recipe
 from sensitivity.training.units import InUnits, first_parameters, step_units
 
-__all__ = ["THRESHOLDS", "Entrant", "Plan", "Setting"]
+__all__ = [
+    "FIGURES", "FULL", "QUICK", "TABLES", "THRESHOLDS", "Candidate", "ContestPlan", "Entrant", "measured_c",
+]  # fmt: skip
 
 Float = NDArray[np.float64]
 
@@ -22,7 +27,7 @@ THRESHOLDS = Start("thresholds", input_scale=1.2, coupling=0.5)
 
 
 @dataclass(frozen=True)
-class Setting:
+class Candidate:
     """One point of an entrant's grid.
 
     Attributes
@@ -80,18 +85,18 @@ class Entrant:
     Attributes
     ----------
     name : str
-    grid : tuple of Setting
+    grid : tuple of Candidate
     longest : int
         Not run on longer sequences; the table says so.
     """
 
     name: str
-    grid: tuple[Setting, ...]
+    grid: tuple[Candidate, ...]
     longest: int = 10**9
 
 
 @dataclass(frozen=True)
-class Plan:
+class ContestPlan:
     """How much to run.
 
     Attributes
@@ -141,3 +146,66 @@ class Plan:
         iterations = self.iterations if seed < self.seeds else self.search_iterations
         epochs = -(-iterations // (self.train // self.batch))
         return Recipe(rate, self.batch, epochs, seed, self.clip, self.threshold, self.every)
+
+
+SHOCK, XOR = (100, 500, 2000, 5000), (50, 100, 200, 500)
+TABLES = {"shock": "Table 1", "shock_std": "Table 1, 10 as standard deviation", "xor": "Table 2"}
+FIGURES = {"shock": 6, "xor": 7}
+
+
+def measured_c() -> float:
+    """c of ε = c/N on the Gaussian-mean task, from the kept result of `leapgrad heuristic`; 5 without one."""
+    kept = committed("heuristic", "heuristic.json")
+    return 5.0 if kept is None else float(kept["main"]["law"]["factor"])
+
+
+def _hamiltonian(
+    rates: tuple[float, ...], growth: tuple[float, ...], bias: tuple[float, ...], rate: float
+) -> tuple[Entrant, ...]:
+    """ε = 1/N and c/N, each with W of the size of one and with W that begins with thresholds."""
+    columns = []
+    for c, name, freed in (
+        (1.0, RULE, RULE_FREE),
+        (measured_c(), "Hamiltonian, ε = c/N", "Hamiltonian with thresholds, ε = c/N"),
+    ):
+        plain = tuple(Candidate("hamiltonian", 10, one, c) for one in rates)
+        free = tuple(
+            Candidate("hamiltonian", 10, rate, c, growth=g, bias=b) for g, b in product(growth, bias)
+        )
+        # What does not learn at all costs most: it is left out where the sequences are longest.
+        columns += [Entrant(name, plain, SHOCK[2] if c == 1.0 else SHOCK[1]), Entrant(freed, free)]
+    return tuple(columns)
+
+
+def _antisymmetric(
+    c: tuple[float, ...], gamma: tuple[float, ...], rates: tuple[float, ...], longest: int
+) -> Entrant:
+    grid = product(c, gamma, rates)
+    return Entrant(
+        "antisymmetric",
+        tuple(Candidate("antisymmetric", 20, rate, one, damping) for one, damping, rate in grid), longest,
+    )  # fmt: skip
+
+
+def _lstm(sizes: tuple[int, ...], rates: tuple[float, ...], longest: int) -> Entrant:
+    return Entrant("LSTM", tuple(Candidate("lstm", d, rate) for d, rate in product(sizes, rates)), longest)
+
+
+FULL = ContestPlan(
+    {"shock": SHOCK, "shock_std": SHOCK[:1], "xor": XOR},
+    (
+        *_hamiltonian((1e-2, 3e-2, 1e-1), (0.2, 1.0), (1.0, 3.0), 1e-2),
+        _antisymmetric((10.0, 50.0), (0.0, 0.01), (1e-2,), 2000),
+        _lstm((20,), (1e-2,), 100),
+    ),
+    seeds=5, search_seeds=2, iterations=400, search_iterations=160,
+)  # fmt: skip
+QUICK = ContestPlan(
+    {"shock": SHOCK[:2], "xor": XOR},
+    (
+        *_hamiltonian((1e-2, 3e-2), (0.2, 1.0), (1.0, 3.0), 1e-2),
+        _antisymmetric((10.0,), (0.0, 0.01), (1e-2,), 500),
+        _lstm((20,), (1e-2,), 100),
+    ),
+    seeds=3, search_seeds=1, iterations=400, search_iterations=160,
+)  # fmt: skip

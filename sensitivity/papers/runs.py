@@ -1,0 +1,122 @@
+"""Training runs of an experiment: independent jobs on threads, resumed where an interrupted one stopped."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sensitivity.files import replacing, replacing_folder
+from sensitivity.manifest import manifest
+from sensitivity.studies.execution.executors import open_executor
+from sensitivity.studies.execution.grid import RunReport, run_jobs
+from sensitivity.studies.execution.progress import Progress
+from sensitivity.studies.storage.job import Arrays, Job
+from sensitivity.studies.storage.store import Store
+from sensitivity.text import write_json
+
+__all__ = ["UNFINISHED", "TrainingRuns", "written_experiment"]
+
+UNFINISHED = "unfinished"
+"""The folder of the runs that are done, as long as others are not."""
+
+
+class TrainingRuns:
+    """Computes jobs, each once: what is done is kept in a folder until the whole experiment is.
+
+    Parameters
+    ----------
+    folder : path, optional
+        Without one, nothing is kept.
+    threads : int, optional
+        No result depends on it.
+    progress : bool, optional
+        Force or forbid the progress bar; by default it shows on a terminal.
+    """
+
+    def __init__(
+        self, folder: Path | None = None, threads: int | None = None, progress: bool | None = None
+    ) -> None:
+        self.folder, self._threads, self._progress = folder, threads, progress
+        before = 0.0
+        if folder is not None:
+            with suppress(OSError, ValueError):
+                before = float((folder / "seconds").read_text(encoding="utf-8"))
+        self._began = time.perf_counter() - before
+
+    @property
+    def seconds(self) -> float:
+        """Spent on the experiment so far, by this process and those before it."""
+        return time.perf_counter() - self._began
+
+    def __call__(self, jobs: Sequence[Job], label: str) -> list[Arrays]:
+        """The arrays of all jobs, in their order; the costliest begin first.
+
+        Raises
+        ------
+        RuntimeError
+            If one of them fails; the others are kept.
+        KeyboardInterrupt
+            After Ctrl-C, with what is finished kept.
+        """
+        with self._place() as folder, open_executor("threads", self._threads) as pool:
+            store, report = Store(folder), RunReport()
+            order = sorted({job.address: job for job in jobs}.values(), key=lambda job: -job.seconds)
+            total = sum(job.seconds for job in order)
+            with store.writing(), Progress(label, len(order), total, self._progress, "runs") as bar:
+                run_jobs(order, store, pool, bar, report, most=1, stored=self._note_seconds)
+            if report.failed:
+                (job, reason), count = report.failed[0], len(report.failed)
+                raise RuntimeError(f"{count} of {len(order)} runs failed, the first is {job}: {reason}")
+            found = {job.address: store.read(job) for job in order}
+        return [arrays for job in jobs if (arrays := found[job.address]) is not None]
+
+    @contextmanager
+    def _place(self) -> Iterator[Path]:
+        if self.folder is not None:
+            yield self.folder
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+
+    def _note_seconds(self) -> None:
+        """Beside the runs, since they do not begin anew with a process."""
+        if self.folder is not None:
+            with replacing(self.folder / "seconds") as temporary:
+                temporary.write_text(repr(self.seconds), encoding="utf-8")
+
+    def remove(self) -> None:
+        """Remove the folder: the experiment is complete."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def written_experiment(
+    out: str | Path, command: str, parameters: Mapping[str, Any], **options: Any
+) -> Iterator[tuple[Path, TrainingRuns]]:
+    """A folder to fill with what an experiment found, and its runs.
+
+    At the end the manifest is added, and all files appear at once; after an error none do, and the runs that
+    are done stay for the next call.
+
+    Parameters
+    ----------
+    out : path
+    command : str
+        What to type to have the same again.
+    parameters : mapping
+        Everything the numbers depend on.
+    **options
+        Of `TrainingRuns`.
+    """
+    with replacing_folder(out) as folder:
+        runs = TrainingRuns(Path(out) / UNFINISHED, **options)
+        yield folder, runs
+        files = {path.name: path for path in folder.iterdir()}
+        write_json(folder / "manifest.json", manifest(command, parameters, runs.seconds, files))
+    runs.remove()

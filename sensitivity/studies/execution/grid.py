@@ -1,0 +1,302 @@
+"""Running a grid of jobs: what is stored is checked, the rest goes to the workers and comes back as files."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from integrators.codegen.threads import InterruptLater
+from sensitivity.studies.storage.job import Arrays, Job, UnusableFile, check_shapes, decode
+from sensitivity.studies.storage.store import Store
+
+from .compute import Computed
+from .executors import Pool
+from .progress import Progress
+from .workers import NO_GUARD_SENTENCE, WorkerDied, WorkersLost
+
+if TYPE_CHECKING:
+    Task = Future[list[Computed]]
+
+__all__ = ["RunReport", "run_jobs"]
+
+# A task should be long against its way to a worker and back, and short against the run.
+TASK_SECONDS, MOST_JOBS = 0.1, 32
+# Tasks waiting for every worker, so that none is ever idle.
+AHEAD = 2
+# What a new measurement counts for in the running mean of the pace.
+PACE_SHARE = 0.3
+# After Ctrl-C, workers get this long to hand over what they have finished.
+PATIENCE = 0.5
+
+
+@dataclass
+class RunReport:
+    """What a run did.
+
+    Attributes
+    ----------
+    cells : int
+        In the study.
+    kept : int
+        Found in the folder, whole and of this version.
+    computed : int
+    set_aside : list of (str, str)
+        Files that were no usable cells: where they lie now, and what was wrong.
+    lost_lanes : int
+        Trajectories that left float64, among the cells computed; their values are NaN.
+    failed : list of (str, str)
+        Cells that could not be computed, and why. The next run tries them again.
+    """
+
+    cells: int = 0
+    kept: int = 0
+    computed: int = 0
+    set_aside: list[tuple[str, str]] = field(default_factory=list)
+    lost_lanes: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        text = f"{self.cells} cells: {self.kept} kept, {self.computed} computed"
+        if self.set_aside:
+            text += f", {len(self.set_aside)} set aside and computed again"
+        if self.lost_lanes:
+            text += f"; {self.lost_lanes} trajectories left float64 (NaN)"
+        if self.failed:
+            text += f"; {len(self.failed)} failed"
+        return text
+
+
+def run_jobs(
+    jobs: Iterable[Job],
+    store: Store,
+    pool: Pool,
+    bar: Progress,
+    report: RunReport,
+    *,
+    most: int | None = None,
+    stored: Callable[[], object] = lambda: None,
+) -> None:
+    """Compute and store every job that the store lacks; what is in its place is set aside.
+
+    The files do not depend on the pool. After Ctrl-C, or a kill, the next call goes on from what is stored.
+
+    Parameters
+    ----------
+    jobs : iterable of Job
+    store : Store
+        Open for writing.
+    pool : Pool
+    bar : Progress
+    report : RunReport
+        Filled on the way; a job that fails is noted there, and does not end the others.
+    most : int, optional
+        Jobs that a worker is handed at a time.
+    stored : callable
+        Called after every job that was stored.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Saying how many were computed.
+    WorkersLost
+        If the pool breaks down; what was finished is kept.
+    """
+    try:
+        missing = _missing(jobs, store, report, bar)
+        _Grid(missing, pool, store, report, bar, most or MOST_JOBS, stored).all()
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"cells computed and stored: {report.computed}; the same command goes on from there"
+        ) from None
+
+
+def _missing(jobs: Iterable[Job], store: Store, report: RunReport, bar: Progress) -> Iterator[Job]:
+    """The jobs to compute; what is in their place is set aside."""
+    for job in jobs:
+        report.cells += 1
+        try:
+            found = store.read(job)
+        except UnusableFile as error:
+            place = store.set_aside(job, error.reason)
+            report.set_aside.append((str(place.relative_to(store.folder)), str(error)))
+            found = None
+        if found is None:
+            yield job
+        else:
+            report.kept += 1
+            bar.skip(job)
+
+
+class _Grid:
+    """The jobs on their way: to the workers in portions, and back into files.
+
+    A job at which a worker died is tried once more, alone, after all others; what else its portion held goes
+    on at once. Where only the whole pool is known to have broken, all that was under way is tried alone.
+    """
+
+    def __init__(
+        self,
+        jobs: Iterator[Job],
+        pool: Pool,
+        store: Store,
+        report: RunReport,
+        bar: Progress,
+        most: int,
+        stored: Callable[[], object],
+    ) -> None:
+        self._jobs, self._most, self._stored = jobs, most, stored
+        self._pool, self._store, self._report, self._bar = pool, store, report, bar
+        self._again: deque[list[Job]] = deque()
+        self._alone: deque[Job] = deque()
+        self._last_try: set[str] = set()
+        self._running: dict[Task, list[Job]] = {}
+        # Measured seconds for one estimated, once there is a measurement.
+        self._pace: float | None = None
+
+    def all(self) -> None:
+        """Compute and store every job."""
+        try:
+            self._many_at_a_time()
+            while self._alone:
+                job = self._alone.popleft()
+                self._last_try.add(job.address)
+                self._again.append([job])
+                self._many_at_a_time()
+        except BaseException:
+            self._stop()
+            raise
+
+    def _many_at_a_time(self) -> None:
+        """Keep AHEAD tasks waiting for every worker until none are left."""
+        while True:
+            while len(self._running) < self._pool.workers * (1 + AHEAD) and (portion := self._portion()):
+                self._running[self._submitted(portion)] = portion
+            if not self._running:
+                return
+            done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+            for future in done:
+                # What is finished is stored, whatever key is pressed in the meantime.
+                with InterruptLater():
+                    if portion := self._running.pop(future, None):  # None: it broke, and is queued again
+                        self._take(future, portion)
+
+    def _submitted(self, portion: list[Job]) -> Task:
+        try:
+            return self._pool.submit(portion)
+        except RuntimeError as error:  # it broke after the last answer, or somebody has shut it down
+            future: Task = Future()
+            future.set_exception(BrokenExecutor(str(error)))
+            return future
+
+    def _portion(self) -> list[Job]:
+        """Jobs for about TASK_SECONDS; one alone as long as nothing was measured."""
+        if self._again:
+            return self._again.popleft()
+        portion: list[Job] = []
+        seconds = 0.0
+        for job in self._jobs:
+            portion.append(job)
+            seconds += job.seconds * (self._pace or math.inf)
+            if seconds >= TASK_SECONDS or len(portion) >= self._most:
+                break
+        return portion
+
+    def _take(self, future: Task, portion: list[Job]) -> None:
+        try:
+            done, reason = future.result(), ""
+        except WorkerDied as error:
+            done, reason = error.done, f"its worker died: {error}"
+        except (BrokenExecutor, CancelledError) as error:
+            self._broken(portion, error)
+            return
+        except Exception as error:
+            if type(error).__name__ != "KilledWorker":  # Dask's, which is no BrokenExecutor
+                raise
+            done, reason = [], f"its workers died: {error}"
+        self._store_all(portion, done)
+        if reason:
+            self._once_more(portion[len(done)], reason)
+            if rest := portion[len(done) + 1 :]:
+                self._again.append(rest)
+
+    def _once_more(self, job: Job, reason: str) -> None:
+        if job.address in self._last_try:
+            self._fail(job, reason)
+        else:
+            self._alone.append(job)
+
+    def _broken(self, portion: list[Job], error: BaseException) -> None:
+        """Open the pool anew if that can be done; whichever job broke it is found by trying them alone."""
+        if "EXIT(113)" in str(error):
+            raise WorkersLost(NO_GUARD_SENTENCE) from error
+        if self._pool.reopened is None:
+            raise WorkersLost(
+                f"a worker was lost ({error or type(error).__name__}); finished cells are kept, the same "
+                "command goes on from there, with fewer --workers if memory ran out"
+                f"{self._perhaps_no_guard()}"
+            ) from error
+        suspects = [portion, *self._running.values()]
+        for future, its in self._running.items():
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self._store_all(its, future.result())
+                suspects.remove(its)
+        self._running.clear()
+        for job in itertools.chain.from_iterable(suspects):
+            self._once_more(job, f"its worker died ({' '.join(str(error).split())[:200]})")
+        self._pool = self._pool.reopened()
+
+    def _perhaps_no_guard(self) -> str:
+        if self._report.computed:
+            return ""
+        return (
+            ". Nothing was computed: if workers import the main script again, its calls must stand under "
+            '`if __name__ == "__main__":`'
+        )
+
+    def _store_all(self, portion: list[Job], done: Sequence[Computed]) -> None:
+        """Write what came back; it may be less than the portion."""
+        for job, computed in zip(portion, done, strict=False):
+            if computed.content is None:
+                self._fail(job, computed.failure)
+                continue
+            self._report.lost_lanes += job.lost(_decoded(job, computed.content))
+            self._store.write(job.address, computed.content)
+            self._report.computed += 1
+            self._bar.add(job)
+            self._stored()
+            pace = computed.seconds / job.seconds
+            self._pace = pace if self._pace is None else self._pace + PACE_SHARE * (pace - self._pace)
+
+    def _fail(self, job: Job, reason: str) -> None:
+        self._report.failed.append((str(job), reason))
+        self._bar.skip(job)
+
+    def _stop(self) -> None:
+        """End the workers, and keep what they had finished."""
+        if self._pool.reopened is None:  # a pool that ends its processes ends its futures too
+            for future in self._running:
+                future.cancel()
+        self._pool.stop()
+        wait(self._running, timeout=PATIENCE)
+        for future, portion in self._running.items():
+            if future.done() and not future.cancelled():
+                error = future.exception()
+                with suppress(WorkersLost, OSError):
+                    self._store_all(portion, error.done if isinstance(error, WorkerDied) else [])
+                    if error is None:
+                        self._store_all(portion, future.result())
+
+
+def _decoded(job: Job, content: bytes) -> Arrays:
+    try:
+        arrays = decode(job, content)
+        check_shapes(job, arrays)
+        return arrays
+    except UnusableFile as error:
+        raise WorkersLost(f"a worker sent back a cell that is not the one asked for ({error})") from None

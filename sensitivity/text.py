@@ -1,0 +1,72 @@
+"""Results as text: numbers in and beyond the range of float64, JSON, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["csv_text", "from_log", "json_text", "number", "plain", "two_digits", "write_json"]
+
+LOG_10 = math.log(10.0)
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: float, digits: int = 6) -> str:
+    """A number with so many significant digits."""
+    return f"{value:.{digits}g}"
+
+
+def from_log(log_value: float, digits: int = 6) -> str:
+    """A number given by its natural logarithm, also where it lies outside float64."""
+    if not math.isfinite(log_value) or abs(log_value) < 700.0:
+        return number(math.exp(log_value), digits)
+    exponent = math.floor(log_value / LOG_10)
+    mantissa = f"{math.exp(log_value - exponent * LOG_10):.{digits - 1}f}"
+    if mantissa.startswith("10."):
+        mantissa, exponent = f"{1.0:.{digits - 1}f}", exponent + 1
+    return f"{mantissa}e{exponent:+d}"
+
+
+def two_digits(value: float | None) -> str:
+    """Two significant digits, as one writes them under a figure."""
+    if value is None:
+        return "none"
+    if value == 0.0 or not math.isfinite(value) or 1e-3 <= abs(value) < 1e4:
+        return f"{float(f'{value:.2g}'):g}"
+    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    return f"{mantissa}·10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+
+
+def plain(value: Any) -> Any:
+    """Data for JSON: arrays and tuples as lists, numbers that are not finite as None, for want of a name."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):  # NumPy arrays and scalars
+        return plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def json_text(data: Any, indent: int = 1) -> str:
+    """Readable, the same data as the same text."""
+    return json.dumps(plain(data), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """`json_text` as a file."""
+    path.write_text(json_text(data) + "\n", encoding="utf-8")
+
+
+def csv_text(header: Iterable[Any], rows: Iterable[Sequence[Any]]) -> str:
+    """Rows under a header; floats in full, to be read back exactly."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([repr(item) if isinstance(item, float) else item for item in row] for row in rows)
+    return text.getvalue()
