@@ -63,12 +63,17 @@ def test_there_are_pages_with_examples():
 @pytest.mark.parametrize("page", CASES)
 def test_code_blocks_run_in_order(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    printed = None
     for number, (language, code) in enumerate(blocks(page), start=1):
         where = f"{page.name}, block {number}"
         assert language in RUN, f"{where}: a test runs {', '.join(RUN)}, not {language}"
+        capsys.readouterr()
         RUN[language](code, where)
         if language == "python":
-            assert capsys.readouterr().out.strip(), f"{where} prints nothing"
+            printed = capsys.readouterr().out
+            assert printed.strip(), f"{where} prints nothing"
+        elif language == "text":  # what the block of Python before it prints
+            assert printed == code, f"{where}: it prints {printed!r}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
