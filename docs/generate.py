@@ -19,7 +19,7 @@ ROOT = HERE.parent
 # The script runs by its path, so that its own package is not found without this; hence the late imports.
 sys.path.insert(0, str(ROOT))
 
-from docs import api, gallery, theory  # noqa: E402
+from docs import api, gallery, map, theory  # noqa: E402
 from sensitivity.cli import main as leapgrad  # noqa: E402
 from sensitivity.cli.command import leaves  # noqa: E402
 from sensitivity.cli.registry import COMMANDS  # noqa: E402
@@ -103,6 +103,7 @@ def main() -> int:
     once("theory", sources, lambda: theory.pages(write))
     api.pages(write)
     write("gallery/index.md", gallery.page())
+    write("map.md", "# Every file\n" + map.page())
     commands()
     performance()
     notebooks()

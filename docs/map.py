@@ -1,4 +1,4 @@
-"""The map of the files: every folder and every file of the packages, each with the first sentence it says of itself."""
+"""The map: every file of the packages with the first sentence of its docstring, folder by folder."""
 
 from __future__ import annotations
 

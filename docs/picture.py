@@ -1,4 +1,7 @@
-"""The picture of the architecture page: the data through one norm, hop by hop. ``python docs/picture.py`` draws it."""
+"""The picture of the architecture page: the data through one norm, hop by hop.
+
+``python docs/picture.py`` draws it.
+"""
 
 from __future__ import annotations
 

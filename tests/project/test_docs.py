@@ -150,6 +150,28 @@ def test_the_glossary_explains_the_words_of_the_table():
         assert term in terms, f"{term} is not explained"
 
 
+def test_the_map_has_every_folder_and_every_file():
+    from docs.map import FOLDERS, entries, page
+
+    table = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## Rooms")[2]
+    rooms = re.findall(r"^\| `([\w/]+)` \| \S", table, re.MULTILINE)
+    text, folders = page(), set()
+    for top in FOLDERS:
+        for path, sentence in entries(top):
+            assert 10 < len(sentence) < 200, f"{path} should say in a sentence what it holds"
+            assert f"| `{path.name}` | " in text
+            folders.add(path.parent.as_posix())
+    assert len(rooms) == len(set(rooms)) and set(rooms) == folders
+
+
+def test_the_picture_of_a_norm_names_files_that_there_are():
+    from docs.picture import HOPS
+
+    for file, _, _ in HOPS:
+        assert (ROOT / file).is_file(), file
+    assert (ROOT / "docs" / "images" / "norm.svg").is_file()
+
+
 def test_the_hooks_before_a_commit_use_the_environment_of_the_project():
     text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     assert re.findall(r"- repo: (.*)", text) == ["local"]
