@@ -19,9 +19,10 @@ from integrators.validation import as_array, as_count, as_generator
 
 from .activations import ACTIVATIONS, TANH, activate, tanh
 from .field import Field
+from .named import named
 from .stage import BACKWARD, FORWARD, KICK, KICK_ADJOINT, drift, halves, spare_rows
 
-__all__ = ["NeuralField"]
+__all__ = ["NeuralField", "hamiltonian"]
 
 Float = NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
@@ -466,3 +467,42 @@ class NeuralField(Field):
     def __repr__(self) -> str:
         driven = f", n_inputs={self.n_inputs}" if self.n_inputs else ""
         return f"NeuralField(d={self.dim}{driven}, {self.activation.name}, sup‖DF‖≤{self.lipschitz:.4g})"
+
+
+def _from_weights(
+    W: ArrayLike,
+    b: ArrayLike,
+    V: ArrayLike | None = None,
+    activation: str = "tanh",
+    weight_scale: float = 1.0,
+    gamma: float | None = None,
+) -> NeuralField:
+    """The field with weights W, b and V, after W is scaled and, where γ is given, made antisymmetric."""
+    scaled = float(as_array(weight_scale, "weight_scale", 0)) * as_array(W, "W", 2)
+    if gamma is None:
+        return NeuralField(scaled, b, V, activation)
+    return NeuralField.antisymmetric(scaled, b, gamma, V, activation)
+
+
+@named("Rusch, Pearson, Zygalakis (2019)", _from_weights)
+def hamiltonian(
+    d: int,
+    n_inputs: int = 0,
+    rng: int | np.random.Generator = 0,
+    activation: str = "tanh",
+    weight_scale: float = 1.0,
+    gamma: float | None = None,
+) -> NeuralField:
+    """The field σ(W y + V x + b) of the Hamiltonian network, with all weights uniform on (0, 1/d).
+
+    Parameters
+    ----------
+    d, n_inputs, rng, activation
+        As for `NeuralField.random`.
+    weight_scale : float
+        A factor on W.
+    gamma : float, optional
+        γ: with it the field is the antisymmetric one, with W − Wᵀ − γ I in place of W.
+    """
+    drawn = NeuralField.random(d, rng, n_inputs)
+    return _from_weights(drawn.W, drawn.b, drawn.V if n_inputs else None, activation, weight_scale, gamma)

@@ -10,10 +10,11 @@ from integrators.codegen.compiled import kernel
 from integrators.codegen.product import add_outer, add_product
 
 from .field import Field
+from .named import named
 from .neural import NeuralField, linearise, workspace
 from .stage import KICK, KICK_ADJOINT
 
-__all__ = ["PotentialField"]
+__all__ = ["PotentialField", "hamiltonian_potential"]
 
 
 @kernel(KICK)
@@ -110,3 +111,11 @@ class PotentialField(Field):
         """The paper's random set-up, see `NeuralField.random`."""
         field = NeuralField.random(d, rng, inputs, activation)
         return cls(field.W, field.b, field.V, activation)
+
+
+@named("Rusch, Pearson, Zygalakis (2019)", PotentialField)
+def hamiltonian_potential(
+    d: int, n_inputs: int = 0, rng: int | np.random.Generator = 0, activation: str = "tanh"
+) -> PotentialField:
+    """The field −Wᵀ σ(W y + V x + b), with all weights uniform on (0, 1/d); see `PotentialField.random`."""
+    return PotentialField.random(d, rng, n_inputs, activation)

@@ -19,6 +19,7 @@ from integrators.codegen.compiled import Kernel, helper
 from integrators.validation import as_array
 
 from .field import Field, Float
+from .named import named
 from .stage import KICK, KICK_ADJOINT
 
 __all__ = ["ConservativeField", "harmonic", "henon_heiles", "kepler", "leaves", "pendulum"]
@@ -228,6 +229,7 @@ henon_heiles_kick, henon_heiles_kick_adjoint = leaves(
 kepler_kick, kepler_kick_adjoint = leaves(_linearise_kepler, _kepler_by_theta, "kepler")
 
 
+@named("textbook")
 def harmonic(omega: float = 1.0) -> ConservativeField:
     """The harmonic oscillator ÿ = −ω² y, with y(t) = y_0 cos ωt + (p_0/ω) sin ωt; U = ω² y²/2.
 
@@ -257,6 +259,7 @@ def harmonic(omega: float = 1.0) -> ConservativeField:
     return field
 
 
+@named("textbook")
 def pendulum(omega: float = 1.0) -> ConservativeField:
     """The pendulum ÿ = −ω² sin y; U = ω² (1 − cos y).
 
@@ -282,6 +285,7 @@ def pendulum(omega: float = 1.0) -> ConservativeField:
     )
 
 
+@named("M. Hénon, C. Heiles, Astron. J. 69 (1964) 73–79")
 def henon_heiles(coupling: float = 1.0) -> ConservativeField:
     """The Hénon–Heiles field, −∇U with U = (u² + v²)/2 + λ (u² v − v³/3) [1]_.
 
@@ -310,6 +314,7 @@ def henon_heiles(coupling: float = 1.0) -> ConservativeField:
     )
 
 
+@named("textbook")
 def kepler(mu: float = 1.0) -> ConservativeField:
     """Kepler's problem in the plane, ÿ = −μ y/|y|³; U = −μ/|y|. The origin is singular.
 

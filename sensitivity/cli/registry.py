@@ -1,33 +1,27 @@
-"""Every command, in the order of the help. One file, one command, one line here."""
+"""Every command: each file of the rooms `analysis`, `experiments` and `papers` that holds a ``COMMAND``."""
 
 from __future__ import annotations
 
-from . import completion
-from .analysis import bound, certify, compare, falsify, growth, norm, profile, recommend, schemes
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from types import ModuleType
+
+from . import analysis, completion, experiments, papers
 from .command import Command
-from .experiments import heuristic, sweep, train, verify
-from .papers import claims, demo, notebooks, prove, reproduce
 
 __all__ = ["COMMANDS"]
 
+
+def _commands(room: ModuleType) -> Iterator[Command]:
+    """The commands of a room, by the names of their files."""
+    for entry in pkgutil.iter_modules(room.__path__):
+        module = importlib.import_module(f"{room.__name__}.{entry.name}")
+        if isinstance(command := getattr(module, "COMMAND", None), Command):
+            yield command
+
+
 COMMANDS: tuple[Command, ...] = (
-    demo.COMMAND,
-    norm.COMMAND,
-    profile.COMMAND,
-    growth.COMMAND,
-    compare.COMMAND,
-    bound.COMMAND,
-    recommend.COMMAND,
-    certify.COMMAND,
-    falsify.COMMAND,
-    prove.COMMAND,
-    claims.COMMAND,
-    train.COMMAND,
-    heuristic.COMMAND,
-    reproduce.COMMAND,
-    sweep.COMMAND,
-    verify.COMMAND,
-    notebooks.COMMAND,
-    schemes.COMMAND,
+    *(command for room in (analysis, experiments, papers) for command in _commands(room)),
     completion.COMMAND,
 )

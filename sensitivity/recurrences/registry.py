@@ -1,91 +1,74 @@
-"""Name → cell, one line each: a new model is a file with its kind and start, and a line here."""
+"""Every model by name: fields that a scheme makes recurrent, cells, and functions of the user's own modules.
+
+Nothing is listed here. A field is every function of `integrators.fields` that `named` marks, and a cell is
+every function of the folder ``cells`` that `published_start` decorates.
+"""
 
 from __future__ import annotations
 
 import functools
 import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+import integrators.fields
 from integrators.cells.cell import Cell
+from integrators.fields.field import Field
 from integrators.naming import nearest, shown
-from integrators.run.recurrence import OdeRecurrence, Recurrence
 from integrators.validation import as_count
 
-from .cell import unroll
+from . import cells
 
 __all__ = [
-    "HAMILTONIAN",
+    "FIELDS",
     "MODELS",
     "builder",
     "canonical",
     "drawn_inputs",
     "hyperparameters",
     "make",
-    "make_recurrence",
     "names",
     "reference",
 ]
 
-MODELS = {
-    "vanilla": "vanilla:vanilla",
-    "irnn": "vanilla:irnn",
-    "euler": "residual:euler",
-    "residual": "residual:residual",
-    "antisymmetric": "residual:antisymmetric",
-    "gated_antisymmetric": "residual:gated_antisymmetric",
-    "leaky": "residual:leaky",
-    "lstm": "gated:lstm",
-    "gru": "gated:gru",
-    "gru_before": "gated:gru_before",
-    "cornn": "oscillators:cornn",
-    "cornn_imex": "oscillators:cornn_imex",
-    "unicornn": "oscillators:unicornn",
-    "lem": "oscillators:lem",
-    "staggered": "staggered:staggered",
-    "scornn": "orthogonal:scornn",
-    "exprnn": "orthogonal:exprnn",
-    "enrnn": "orthogonal:enrnn",
-    "urnn": "orthogonal:urnn",
-    "scurnn": "orthogonal:scurnn",
-    "momentum_rnn": "momentum:momentum_rnn",
-    "nesterov_rnn": "momentum:nesterov_rnn",
-    "restart_rnn": "momentum:restart_rnn",
-    "nesterov_preactivation_rnn": "momentum:nesterov_preactivation_rnn",
-    "adam_rnn": "momentum:adam_rnn",
-    "rmsprop_rnn": "momentum:rmsprop_rnn",
-    "momentum_lstm": "momentum:momentum_lstm",
-    "nesterov_lstm": "momentum:nesterov_lstm",
-    "sbo": "descent:sbo",
-    "sbo_heavy_ball": "descent:sbo_heavy_ball",
-    "sbo_nesterov": "descent:sbo_nesterov",
-}
-"""Every cell by name: ``module:function`` in the folder ``cells``; the function has the published start."""
+Builder = Callable[..., "Cell | Field"]
+OF_EVERY_MODEL = ("d", "n_inputs", "rng")
 
-REFERENCES = {
-    "irnn": "Q. V. Le, N. Jaitly, G. E. Hinton, arXiv:1504.00941 (2015)",
-    "residual": "B. Yue, J. Fu, J. Liang, Information 9 (2018) 56",
-    "antisymmetric": "B. Chang, M. Chen, E. Haber, E. H. Chi, ICLR 2019",
-}
-"""Where a model comes from that shares its kind with one of another paper."""
 
-ALSO_CALLED = {"rnn": "vanilla"}
-"""What other libraries call a model."""
+def _marked(package: ModuleType) -> dict[str, Builder]:
+    """The functions with a `reference` in the files of a folder, under their own names."""
+    found: dict[str, Builder] = {}
+    for entry in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{entry.name}")
+        for name, value in vars(module).items():
+            own = inspect.isfunction(value) and value.__module__ == module.__name__
+            if own and hasattr(value, "reference"):
+                found[name] = value
+    return found
 
-HAMILTONIAN = {"hamiltonian": "neural:NeuralField", "hamiltonian_potential": "potential:PotentialField"}
-"""Second-order systems by name: ``module:field`` in `integrators`, for any scheme."""
+
+FIELDS = _marked(integrators.fields)
+"""Right-hand sides by name, for any scheme: name → constructor."""
+
+MODELS = _marked(cells)
+"""Cells by name: name → constructor of a cell at its published start."""
+
+ALSO_CALLED = {"rnn": "vanilla", "neural": "hamiltonian", "hamiltonian": "neural"}
+"""What other libraries, and studies, call a model."""
 
 
 def names() -> tuple[str, ...]:
-    """Everything that `make_recurrence` knows."""
-    return (*HAMILTONIAN, *MODELS)
+    """Every model that has a name: fields, then cells."""
+    return (*FIELDS, *MODELS)
 
 
-def canonical(name: Any, known: Iterable[str] = MODELS, *, own: bool = True) -> str:
+def canonical(name: Any, known: Iterable[str] | None = None, *, own: bool = True) -> str:
     """The name of a model as its table has it: "LSTM" is "lstm", and PyTorch's "RNN" is "vanilla".
 
     A ``module:function`` is what it is, unless the table takes no models of your `own`.
@@ -93,27 +76,29 @@ def canonical(name: Any, known: Iterable[str] = MODELS, *, own: bool = True) -> 
     Raises
     ------
     UnknownNameError
-        With the nearest of the `known` names.
+        With the nearest of the `known` names, by default those of all models.
     """
-    known = tuple(known)
+    known = names() if known is None else tuple(known)
     if isinstance(name, str):
         if name in known or (own and ":" in name):
             return name
         lower = name.strip().lower()
-        lower = ALSO_CALLED.get(lower, lower)
-        if lower in known:
-            return lower
+        for word in (lower, ALSO_CALLED.get(lower)):
+            if word in known:
+                return word
     raise nearest("model", name, known)
 
 
 def reference(name: str) -> str:
     """Where a model comes from."""
-    name = canonical(name)
-    return REFERENCES.get(name) or make(name, 2).kind.reference
+    build = builder(name)
+    return build.__dict__.get("reference") or make(name, 2).kind.reference
 
 
-def builder(name: str) -> Callable[..., Cell]:
-    """The function ``(d, n_inputs=0, rng=0, **hyperparameters)`` that makes the cell of that name.
+def builder(name: str) -> Builder:
+    """The function that makes the cell or the field of that name.
+
+    That of a cell is ``(d, n_inputs=0, rng=0, **settings)``; a field that draws no weights has settings only.
 
     Raises
     ------
@@ -127,13 +112,12 @@ def builder(name: str) -> Callable[..., Cell]:
     A model of your own goes by ``module:function``, and must be importable.
     """
     name = canonical(name)
-    if name not in MODELS:
-        return _own_builder(name)
-    module, function = MODELS[name].split(":")
-    return getattr(importlib.import_module(f"{__package__}.cells.{module}"), function)
+    if name in FIELDS:
+        return FIELDS[name]
+    return MODELS[name] if name in MODELS else _own_builder(name)
 
 
-def _own_builder(name: str) -> Callable[..., Cell]:
+def _own_builder(name: str) -> Builder:
     """The function of a user's module, so wrapped that whatever goes wrong in it is told in one sentence."""
     module, name_there = name.split(":", 1)
     try:
@@ -141,7 +125,7 @@ def _own_builder(name: str) -> Callable[..., Cell]:
     except (Exception, SystemExit) as error:  # a module may do anything while it is imported
         said = str(error).rstrip(".") or type(error).__name__
         raise ValueError(f"model {name!r} cannot be had: {said}; write MODULE:FUNCTION.") from None
-    wanted = "it must be a function (d, n_inputs, rng, **settings) that returns a Cell"
+    wanted = "it must be a function (d, n_inputs, rng, **settings) that returns a Cell or a Field"
     try:
         signature = inspect.signature(function)
         signature.bind(1, 0, None)
@@ -149,13 +133,13 @@ def _own_builder(name: str) -> Callable[..., Cell]:
         raise ValueError(f"model {name!r} is {shown(function)}; {wanted}.") from None
 
     @functools.wraps(function)
-    def build(*args: Any, **settings: Any) -> Cell:
+    def build(*args: Any, **settings: Any) -> Cell | Field:
         try:
             made = function(*args, **settings)
         except (Exception, SystemExit) as error:
             said = " ".join(str(error).split()).rstrip(".")
             raise ValueError(f"model {name!r} cannot be made: {type(error).__name__}: {said}.") from error
-        if not isinstance(made, Cell):
+        if not isinstance(made, (Cell, Field)):
             raise ValueError(f"model {name!r} returned {shown(made)}; {wanted}.")
         return made
 
@@ -168,36 +152,38 @@ def hyperparameters(name: str) -> dict[str, Any]:
     return {
         parameter.name: parameter.default
         for parameter in inspect.signature(builder(name)).parameters.values()
-        if parameter.name not in ("d", "n_inputs", "rng")
+        if parameter.name not in OF_EVERY_MODEL
     }
 
 
-def make(name: str, d: int, n_inputs: int = 0, rng: Any = 0, **details: Any) -> Cell:
-    """The recurrent cell of a given name with d neurons, with parameters drawn as in its publication.
+def make(name: str, d: int | None = None, n_inputs: int = 0, rng: Any = 0, **details: Any) -> Any:
+    """The cell or the field of a given name, with parameters drawn as in its publication.
 
     Parameters
     ----------
     name : str
-        A name of the table of models, such as "lstm", "gru", "cornn" or "exprnn" (``leapgrad compare --list``
-        shows all), or ``module:function`` for a function of your own that returns a `Cell`. Upper and lower
-        case are the same, and "RNN" is another name for "vanilla".
+        A name of the table of models, such as "lstm", "cornn", "hamiltonian" or "kepler" (``leapgrad compare
+        --list`` shows all), or ``module:function`` for a function of your own that returns a `Cell` or a
+        `Field`. Upper and lower case are the same, and "RNN" is another name for "vanilla".
     d : int
-        Number of neurons.
+        Number of neurons. A textbook field such as "kepler" has a dimension of its own, and needs none.
     n_inputs : int
         Length of each input; 0 for a network without inputs.
     rng : int or numpy.random.Generator
         Seed of the random parameters.
     **details
-        Settings of this model, such as ``step`` and ``gamma`` of "cornn" or ``activation`` of "vanilla".
+        Settings of this model, such as ``step`` and ``gamma`` of "cornn" or ``activation`` of "hamiltonian".
 
     Returns
     -------
-    Cell
+    Cell or Field
+        Both become recurrences by `unroll`, a field with a scheme and a step.
 
     Raises
     ------
-    ValueError
-        If the name or a setting is not known; the message suggests the nearest name or lists the settings.
+    ValueError, TypeError
+        If the name or a setting is not known or makes no sense; the message suggests the nearest name or
+        lists the settings.
 
     Examples
     --------
@@ -208,52 +194,29 @@ def make(name: str, d: int, n_inputs: int = 0, rng: Any = 0, **details: Any) -> 
     Cell(cornn, d=16, n_inputs=2)
     >>> lg.cell("RNN", 8, activation="relu")
     Cell(vanilla, d=8)
+    >>> lg.cell("pendulum", omega=2.0)
+    ConservativeField(pendulum, d=1)
     """
     name = canonical(name)
-    known = hyperparameters(name)
+    build, known = builder(name), hyperparameters(name)
     unknown = sorted(set(details) - set(known))
     if unknown:
         listed = ", ".join(known) or "none"
         raise ValueError(f"{name} has no hyperparameter {unknown[0]!r}; it has {listed}.")
-    return builder(name)(d, n_inputs, rng, **details)
+    if draws_weights(name):
+        return build(d, n_inputs, rng, **details)
+    made = build(**details)
+    for argument, given, own in (("d", d, made.dim), ("n_inputs", n_inputs, made.n_inputs)):
+        if given is not None and as_count(given, argument) != own:
+            raise ValueError(f"{name} has {argument} = {own}, got {given}; leave {argument} out.")
+    return made
+
+
+def draws_weights(name: str) -> bool:
+    """Whether a model has weights of any dimension, which are drawn; textbook fields have none."""
+    return "d" in inspect.signature(builder(name)).parameters or canonical(name) not in FIELDS
 
 
 def drawn_inputs(n_steps: int, n_inputs: int, seed: int) -> NDArray[np.float64]:
     """Inputs N(0, 1), shape (n_steps, n_inputs), from a stream of their own: the same for every model."""
     return np.random.default_rng([seed, 1]).standard_normal((n_steps, n_inputs))
-
-
-def make_recurrence(
-    name: str,
-    d: int,
-    n_steps: int,
-    seed: int = 0,
-    inputs: NDArray[np.float64] | None = None,
-    scheme: str = "leapfrog",
-    **options: Any,
-) -> Recurrence:
-    """Any model by name at its published start, unrolled over N steps from the zero state.
-
-    Parameters
-    ----------
-    name : str
-        Of `MODELS`, or of `HAMILTONIAN` for ÿ = F(y, x) with `scheme` and the step 1/N of equation (14).
-    d, n_steps, seed : int
-    inputs : ndarray, shape (n_steps, n_inputs), optional
-        The autonomous model by default.
-    **options
-        ``threads``, ``progress``.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name, with the nearest known one.
-    """
-    n_steps, n_inputs = as_count(n_steps, "n_steps"), 0 if inputs is None else inputs.shape[-1]
-    name = canonical(name, names())
-    if name in HAMILTONIAN:
-        module, field = HAMILTONIAN[name].split(":")
-        kind = getattr(importlib.import_module(f"integrators.fields.{module}"), field)
-        step = 1.0 / max(n_steps, 1)
-        return OdeRecurrence(kind.random(d, seed, n_inputs), scheme, step, n_steps, inputs=inputs, **options)
-    return unroll(make(name, as_count(d, "d", least=1), n_inputs, seed), n_steps, inputs=inputs, **options)

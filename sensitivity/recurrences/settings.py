@@ -20,7 +20,7 @@ from integrators.fields.activations import ACTIVATIONS
 from integrators.naming import shown
 from integrators.validation import as_count, as_generator
 
-__all__ = ["SETTINGS", "as_grid", "check_setting", "published_start"]
+__all__ = ["SETTINGS", "as_grid", "check_setting", "cites", "published_start"]
 
 P = ParamSpec("P")
 Check = Callable[[Any, str, int], Any]
@@ -138,10 +138,11 @@ def check_setting(name: str, value: Any, d: int) -> Any:
 
 
 def published_start(build: Callable[P, Cell]) -> Callable[P, Cell]:
-    """Check all arguments of a constructor ``(d, n_inputs=0, rng=0, **settings)`` before it runs.
+    """Make a constructor ``(d, n_inputs=0, rng=0, **settings)`` a model by name, and check what it is given.
 
-    The constructor then has plain values: counts as int, numbers as float, activations by their name, and
-    `rng` as a generator.
+    The registry of models finds every decorated function of the folder ``cells`` under its own name. The
+    constructor then has plain values: counts as int, numbers as float, activations by their name, and `rng`
+    as a generator.
     """
     signature = inspect.signature(build)
     unknown = set(signature.parameters) - set(SETTINGS)
@@ -160,4 +161,15 @@ def published_start(build: Callable[P, Cell]) -> Callable[P, Cell]:
         given.arguments |= {name: check_setting(name, value, d) for name, value in given.arguments.items()}
         return build(*given.args, **given.kwargs)
 
+    checked.__dict__["reference"] = ""
     return checked
+
+
+def cites(reference: str) -> Callable[[Callable[P, Cell]], Callable[P, Cell]]:
+    """Say where a model comes from that shares its kind with a model of another paper."""
+
+    def mark(build: Callable[P, Cell]) -> Callable[P, Cell]:
+        build.__dict__["reference"] = reference
+        return build
+
+    return mark

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.blocks import one_blas_thread
+from sensitivity.recurrences.case import ModelCase
 
 from .execution.cost import cost_of, size_of
-from .models import MODELS, Case
+from .models import build
 from .quantities import checked
 from .storage.job import Arrays, Job
 
@@ -76,9 +77,9 @@ class GridCell(Job):
         return f"{self.model}({values}; {len(self.steps)} steps from {self.steps[0]:g})"
 
 
-def case_of(cell: GridCell) -> Case:
+def case_of(cell: GridCell) -> ModelCase:
     """The network that a cell describes."""
-    return MODELS[cell.model].build(cell.parameters, cell.steps)
+    return build(cell.model, cell.parameters, cell.steps)
 
 
 def arrays_of(cell: GridCell) -> dict[str, NDArray[np.float64]]:

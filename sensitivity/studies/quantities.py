@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .models import Case
+from sensitivity.recurrences.case import ModelCase
 
 __all__ = ["QUANTITIES", "Arrays", "Float", "Quantity", "Variable", "checked"]
 
@@ -46,7 +46,7 @@ class Quantity:
     name : str
     variables : tuple of Variable
     compute : callable
-        Case → one array for each variable.
+        ModelCase → one array for each variable.
     violations : callable
         ``violations(case, arrays)`` yields a sentence for every number that breaks a proved bound.
     least_steps : int
@@ -55,36 +55,36 @@ class Quantity:
 
     name: str
     variables: tuple[Variable, ...]
-    compute: Callable[[Case], tuple[Float, ...]]
-    violations: Callable[[Case, Arrays], Iterator[str]]
+    compute: Callable[[ModelCase], tuple[Float, ...]]
+    violations: Callable[[ModelCase, Arrays], Iterator[str]]
     least_steps: int = 0
 
 
-def _norm(case: Case) -> tuple[Float, ...]:
+def _norm(case: ModelCase) -> tuple[Float, ...]:
     norm, exponent = case.norm()
     with np.errstate(over="ignore", under="ignore"):
         return (np.ldexp(norm, exponent),)
 
 
-def _log_norm(case: Case) -> tuple[Float, ...]:
+def _log_norm(case: ModelCase) -> tuple[Float, ...]:
     norm, exponent = case.norm()
     with np.errstate(divide="ignore"):
         return (np.asarray(np.log(norm) + math.log(2.0) * exponent, dtype=np.float64),)
 
 
-def _exponents(case: Case) -> tuple[Float, ...]:
+def _exponents(case: ModelCase) -> tuple[Float, ...]:
     found = case.exponents()
     return found.exponents, found.standard_error
 
 
-def _bounds(case: Case) -> tuple[Float, ...]:
+def _bounds(case: ModelCase) -> tuple[Float, ...]:
     return case.log_bound(), case.least_singular_value()
 
 
 # ------------------------------------------------------------------------------------------------- checks
 
 
-def _none(case: Case, arrays: Arrays) -> Iterator[str]:
+def _none(case: ModelCase, arrays: Arrays) -> Iterator[str]:
     """Nothing is proved of it."""
     yield from ()
 
@@ -95,16 +95,16 @@ def _above(values: Float, limit: Float, what: str) -> Iterator[str]:
         yield f"{what}: {float(values[lane])!r} > {float(limit[lane])!r} in lane {lane}"
 
 
-def _norm_kept(case: Case, arrays: Arrays) -> Iterator[str]:
+def _norm_kept(case: ModelCase, arrays: Arrays) -> Iterator[str]:
     with np.errstate(over="ignore"):
         yield from _above(arrays["norm"], np.exp(case.log_bound()), "norm above its bound")
 
 
-def _log_norm_kept(case: Case, arrays: Arrays) -> Iterator[str]:
+def _log_norm_kept(case: ModelCase, arrays: Arrays) -> Iterator[str]:
     yield from _above(arrays["log_norm"], case.log_bound(), "log_norm above its bound")
 
 
-def _singular_values_kept(case: Case, arrays: Arrays) -> Iterator[str]:
+def _singular_values_kept(case: ModelCase, arrays: Arrays) -> Iterator[str]:
     values, lower = arrays["log_singular_value"], case.least_singular_value()
     yield from _above(values[:, 0], case.log_bound(), "largest log singular value above its bound")
     positive = lower > 0.0  # elsewhere the theorem says nothing
@@ -112,14 +112,14 @@ def _singular_values_kept(case: Case, arrays: Arrays) -> Iterator[str]:
     yield from _above(floor, values[:, -1], "lower bound above the smallest log singular value")
 
 
-def _profile_kept(case: Case, arrays: Arrays) -> Iterator[str]:
+def _profile_kept(case: ModelCase, arrays: Arrays) -> Iterator[str]:
     values = arrays["log_profile"]
     for i in range(values.shape[1]):
         limit = case.log_bound(values.shape[1] - 1 - i)
         yield from _above(values[:, i], limit, f"log_profile at i = {i} above its bound")
 
 
-def _bounds_kept(case: Case, arrays: Arrays) -> Iterator[str]:
+def _bounds_kept(case: ModelCase, arrays: Arrays) -> Iterator[str]:
     """The stored bounds are the ones that hold now."""
     again = dict(zip(("log_bound", "least_singular_value"), _bounds(case), strict=True))
     for name, values in again.items():

@@ -6,7 +6,7 @@ import errno
 import itertools
 import math
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from sensitivity.recurrences.registry import canonical
 
 from .axes import AXES, STEP, expanded
 from .cell import GridCell
-from .models import MODELS, Model
+from .models import MODELS, axes_of
 from .quantities import QUANTITIES, checked
 from .results import Results
 from .storage.store import Store
@@ -198,7 +198,7 @@ class Study(ByValue):
     def n_cells(self) -> int:
         """Cells; several points share one where they differ in an axis that their model does not take."""
         networks = sum(
-            math.prod(len(self.values(axis)) for axis in _networks_axes(MODELS[model]))
+            math.prod(len(self.values(axis)) for axis in _networks_axes(model))
             for model in self.values("model")
         )
         return networks * len(self.steps_of_cells())
@@ -211,14 +211,14 @@ class Study(ByValue):
     def cells(self) -> Iterator[GridCell]:
         """Every cell once."""
         for name in self.values("model"):
-            axes = _networks_axes(MODELS[name])
+            axes = _networks_axes(name)
             for chosen in itertools.product(*(self.values(axis) for axis in axes)):
                 yield from self._cells_of(name, dict(zip(axes, chosen, strict=True)))
 
     def kinds(self) -> Iterator[tuple[GridCell, int]]:
         """One cell for all that cost the same and have arrays of the same shape, and how many they are."""
         for name in self.values("model"):
-            axes = _networks_axes(MODELS[name])
+            axes = _networks_axes(name)
             choices = [self.values(axis)[: None if AXES[axis].costs else 1] for axis in axes]
             copies = math.prod(len(self.values(axis)) for axis in axes if not AXES[axis].costs)
             for chosen in itertools.product(*choices):
@@ -230,9 +230,9 @@ class Study(ByValue):
         names = self.axes[:-1]
         for place in itertools.product(*(range(n) for n in self.shape[:-1])):
             chosen = {name: self.values(name)[i] for name, i in zip(names, place, strict=True)}
-            model = MODELS[chosen.get("model", self.values("model")[0])]
+            model = chosen.get("model", self.values("model")[0])
             parameters = {axis: chosen.get(axis, AXES[axis].default) for axis in _networks_axes(model)}
-            yield place, list(self._cells_of(model.name, parameters))
+            yield place, list(self._cells_of(model, parameters))
 
     def _cells_of(self, model: str, parameters: Mapping[str, Any]) -> Iterator[GridCell]:
         steps = self.values(STEP)
@@ -360,9 +360,9 @@ def open_results(folder: str | Path) -> Results:
     return Results(study_in(store), store)
 
 
-def _networks_axes(model: Model) -> tuple[str, ...]:
+def _networks_axes(model: str) -> tuple[str, ...]:
     """The axes that tell the networks of a model apart: all but the step."""
-    return tuple(axis for axis in model.axes if axis != STEP)
+    return tuple(axis for axis in axes_of(model) if axis != STEP)
 
 
 def _listed(values: Sequence[Any]) -> str:
@@ -371,7 +371,7 @@ def _listed(values: Sequence[Any]) -> str:
     return ", ".join(words if len(words) <= 4 else [*words[:2], "…", words[-1]])
 
 
-def _names(argument: str, kind: str, given: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
+def _names(argument: str, kind: str, given: Any, known: Collection[str]) -> tuple[str, ...]:
     """One name or several, each of them known."""
     if isinstance(given, str):
         given = (given,)
@@ -400,7 +400,7 @@ def _expanded(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
         if name not in known:
             raise nearest("axis", name, known)
     models = _names("model", "model", grid.get("model", "neural"), MODELS)
-    taken = {axis for model in models for axis in MODELS[model].axes}
+    taken = {axis for model in models for axis in axes_of(model)}
     for name in grid:
         if name != "model" and name not in taken:
             raise ValueError(

@@ -203,7 +203,7 @@ def from_own_names(model: str, arrays: Mapping[str, Any], details: Mapping[str, 
     ValueError, TypeError
         Naming what is missing, unknown, or contradicts `details`.
     """
-    model, given = canonical(model), {name: as_numpy(value, name) for name, value in arrays.items()}
+    model, given = canonical(model, MODELS), {name: as_numpy(value, name) for name, value in arrays.items()}
     d = _neurons(model, given)
     V = given.get("V", np.zeros((0, 0)))
     cell = make(model, d, V.shape[-1] if V.ndim == 2 else 0, **details)
@@ -310,7 +310,10 @@ def check_asked(model: str | None, details: Mapping[str, Any], cell: Cell, sourc
     ValueError, TypeError
         Naming the first contradiction, or a setting that acts on the start of a cell only.
     """
-    any_of_its_kind, model = model is None, _of_kind(cell, details) if model is None else canonical(model)
+    any_of_its_kind, model = (
+        model is None,
+        _of_kind(cell, details) if model is None else canonical(model, MODELS),
+    )
     settable, neurons = hyperparameters(model), {"split", "negative"} & set(details)
     made = make(model, cell.d if neurons else 2, cell.n_inputs, **details)
     if not same_kind(made.kind, cell.kind):

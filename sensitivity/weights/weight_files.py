@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from integrators.cells.cell import Cell
 from integrators.naming import shown
 from sensitivity.files import check_writable, read_bytes, replacing, user_path
-from sensitivity.recurrences.registry import canonical, hyperparameters, make
+from sensitivity.recurrences.registry import MODELS, canonical, hyperparameters, make
 from sensitivity.recurrences.settings import check_setting
 
 from .array_files import arrays_in
@@ -112,7 +112,7 @@ def _own(arrays: Mapping[str, Any], model: str, details: dict[str, Any]) -> Cell
     cell = from_own_names(model, arrays, details)
     if step is not None and check_setting("step", step, cell.d) != cell.step_size:
         raise ValueError(
-            f"{canonical(model)} has no setting 'step' of its own; its step size is {cell.step_size}."
+            f"{canonical(model, MODELS)} has no setting 'step' of its own; its step size is {cell.step_size}."
         )
     return cell
 
@@ -198,7 +198,7 @@ def _need_step(name: str, arrays: Mapping[str, Any], model: str) -> None:
     """Files without a header, by our own names, do not say the step size."""
     if groups_of(entries_of(arrays)):
         return
-    model = canonical(model)
+    model = canonical(model, MODELS)
     setting = next((setting for setting in OF_STEP if setting in hyperparameters(model)), None)
     if setting is not None and make(model, 2).kind.step is not None:
         raise ValueError(f"{name} does not say the step size of {model}; give {setting}=….")

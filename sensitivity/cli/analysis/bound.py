@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sensitivity.cli import problem
+from sensitivity.cli import network
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import from_log, number, print_json, print_table
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sensitivity.bounds import Bound
+    from sensitivity.recurrences.case import ModelCase
 
     Float = NDArray[np.float64]
 
@@ -24,11 +25,12 @@ CHECK_FAILED = 1
 EXAMPLES = """\
   leapgrad bound --d 10 --step 1e-3,1e-2,1e-1 --n-steps 1000
   leapgrad bound --d 1 --p0 2 --step 1e-3 --n-steps 1000
+  leapgrad bound --model unicornn --d 16 --n-steps 500
   leapgrad bound --weights net.npz --scheme euler --inputs x.npy --step 0.01 --n-steps 784"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    problem.add_arguments(parser, steps="1e-3,1e-2,1e-1,1")
+    network.add_arguments(parser, steps="1e-3,1e-2,1e-1,1")
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,10 @@ class _Computed:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sensitivity.bounds import applicable, inapplicable
-
-    asked = problem.build(args)
-    case = (asked.field, asked.scheme, asked.steps, asked.n_steps, asked.y0, asked.p0)
-    found, reasons = applicable(*case, asked.inputs), inapplicable(*case)
-    computed = _computed(*case, asked.inputs)
+    asked = network.build(args)
+    case = asked.case
+    found, reasons = _bounds(case)
+    computed = _computed(case)
     violations = sum(int(computed.crosses(bound).sum()) for bound in found if bound.of != "flow")
     if args.json:
         print_json(
@@ -75,29 +75,69 @@ def run(args: argparse.Namespace) -> int:
         )
     else:
         print(asked.describe())
-        _show(asked.steps, computed, found, reasons)
+        _show(asked, computed, found, reasons)
     if violations:
         print(f"{violations} computed values cross a proved bound: something is wrong.")
     return CHECK_FAILED if violations else 0
 
 
-def _computed(*case: Any) -> _Computed:
+def _bounds(case: ModelCase) -> tuple[list[Bound], dict[str, str]]:
+    """The bounds that hold, and of a field the others with the hypothesis that fails."""
+    import numpy as np
+
+    from sensitivity.bounds import Bound, applicable, inapplicable
+
+    if case.is_field:
+        arguments = case.batch.arguments
+        return applicable(*arguments), inapplicable(*arguments[:-1])
+    log_value = case.log_bound()
+    if np.isnan(log_value).all():
+        return [], {case.name: f"no bound is proved of this cell; {_proved()}"}
+    with np.errstate(over="ignore"):
+        value = np.exp(log_value)
+    name = case.recurrence.default_block.replace("state", "s")
+    statement = f"‖∂{name}_N/∂{name}_0‖ ≤ the bound of {case.name}"
+    return [Bound(case.name, "cell", value, log_value, statement, "upper", "recursion", ())], {}
+
+
+def _proved() -> str:
+    """The models of which a bound is proved, for a sentence."""
+    from sensitivity.recurrences.registry import MODELS, make
+
+    cells = [name for name in MODELS if make(name, 2).kind.bound is not None]
+    return f"leapgrad bound has one for {', '.join(cells)}, and for fields whose sup‖DF‖ is known"
+
+
+def _computed(case: ModelCase) -> _Computed:
     import numpy as np
 
     from sensitivity.analysis.jacobians import singular_values
 
-    values = singular_values(*case, method="full").log
-    noise = np.log(4.0 * np.finfo(np.float64).eps * case[0].dim) + values[:, 0]
+    values = singular_values(*case.batch.arguments, method="full").log
+    noise = np.log(4.0 * np.finfo(np.float64).eps * values.shape[-1]) + values[:, 0]
     return _Computed(values[:, 0], values[:, -1], noise)
 
 
-def _show(steps: Float, computed: _Computed, found: list[Bound], reasons: dict[str, str]) -> None:
+def _show(asked: network.AskedCase, computed: _Computed, found: list[Bound], reasons: dict[str, str]) -> None:
+    steps, block = asked.steps, asked.case.recurrence.default_block
+    h = "y" if asked.case.is_field else "s" if block == "state" else block
     rows = zip(steps, computed.norm, computed.smallest, strict=True)
     print_table(
-        ("step ε", "‖∂y_N/∂y_0‖", "smallest singular value"),
+        ("step ε", f"‖∂{h}_N/∂{h}_0‖", "smallest singular value"),
         [(number(step), from_log(float(norm)), from_log(float(least))) for step, norm, least in rows],
     )
-    print("\nBounds, with λ ≥ sup‖DF‖; tightness is bound ÷ norm, or smallest singular value ÷ bound:")
+    if found:
+        _show_bounds(asked, computed, found)
+    if reasons:
+        print("\nThese do not hold here:")
+        for name, reason in reasons.items():
+            print(f"  {name}: {reason}")
+
+
+def _show_bounds(asked: network.AskedCase, computed: _Computed, found: list[Bound]) -> None:
+    steps = asked.steps
+    slope = ", with λ ≥ sup‖DF‖" if asked.case.is_field else ""
+    print(f"\nBounds{slope}; tightness is bound ÷ norm, or smallest singular value ÷ bound:")
     tight = [bound.log_tightness(computed.of(bound)) for bound in found]
     print_table(
         ("theorem", "bound", "of the", "step ε", "value", "tightness"),
@@ -114,10 +154,6 @@ def _show(steps: Float, computed: _Computed, found: list[Bound], reasons: dict[s
         [(bound.name, bound.statement, ", ".join(bound.hypotheses)) for bound in found],
         left=3,
     )
-    if reasons:
-        print("\nThese do not hold here:")
-        for name, reason in reasons.items():
-            print(f"  {name}: {reason}")
 
 
 def _value(bound: Bound, index: int) -> str:

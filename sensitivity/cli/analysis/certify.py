@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from sensitivity.cli import problem
+from sensitivity.cli import network
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import from_log, number, print_json, print_table
 
@@ -21,7 +21,7 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    problem.add_arguments(parser, steps="1e-3,1e-2,1e-1,1")
+    network.add_arguments(parser, steps="1e-3,1e-2,1e-1,1")
     group = parser.add_argument_group("certificate")
     group.add_argument("--block", default="position", metavar="B", help="position (default) or phase")
     group.add_argument(
@@ -30,24 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from integrators import NeuralField
     from sensitivity.certification import certify
 
-    asked = problem.build(args)
+    asked = network.build(args)
+    field, scheme, _, *rest = network.of_fields(asked, "certify", NeuralField)
     options: dict[str, Any] = {"block": args.block, "width": args.width}
     try:
-        found = [
-            certify(
-                asked.field,
-                asked.scheme,
-                float(step),
-                asked.n_steps,
-                asked.y0,
-                asked.p0,
-                asked.inputs,
-                **options,
-            )
-            for step in asked.steps
-        ]
+        found = [certify(field, scheme, float(step), *rest, **options) for step in asked.steps]
     except (ImportError, ArithmeticError) as error:  # the extra is missing, or the bits do not suffice
         raise ValueError(str(error)) from error
     if args.json:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from sensitivity.cli import models, problem
+from sensitivity.cli import network
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import check_picture, from_log, number, print_json, print_table, write_csv
 
 if TYPE_CHECKING:
-    from integrators.run.recurrence import Recurrence
     from sensitivity.analysis.comparison import Comparison
+    from sensitivity.recurrences.case import ModelCase
 
 __all__ = ["COMMAND"]
 
@@ -30,34 +30,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "models",
         nargs="*",
         metavar="MODEL",
-        help="names, or NAME=FILE with weights (.npz, .safetensors); all models by default",
+        help="NAME, or NAME=FILE with weights (.npz, .safetensors); by default all that draw weights",
+    )
+    parser.add_argument(
+        "--model", action="append", default=[], metavar="NAME[=FILE]", help="the same as MODEL; repeatable"
     )
     parser.add_argument("--list", action="store_true", help="list the models instead")
-    parser.add_argument(
-        "--d",
-        type=int,
-        metavar="D",
-        help=f"hidden dimension of models without a file (default {DEFAULT_D})",
-    )
     parser.add_argument(
         "--set",
         action="append",
         metavar="[MODEL.]KEY=VALUE",
-        help="a setting of one model, or of all that have it; for files also activation, prefix; repeatable",
+        help="a setting of one model, or of all cells that have it; for files also activation, prefix; "
+        "repeatable",
     )
-    parser.add_argument("--n-steps", type=int, default=1000, metavar="N", help="length N (default 1000)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of weights and inputs (default 0)")
-    parser.add_argument(
-        "--n-inputs",
-        type=int,
-        default=1,
-        metavar="M",
-        help="input components, drawn as N(0, 1) (default 1; 0: autonomous)",
-    )
-    parser.add_argument("--inputs", metavar="FILE.npy", help="x of shape (N, inputs) instead")
-    parser.add_argument(
-        "--scheme", default="leapfrog", metavar="NAME", help="of the Hamiltonian models (default leapfrog)"
-    )
+    network.add_weights(parser, f"of models without a file; default {DEFAULT_D}")
+    network.add_run(parser, "of models that have one; default 1/N for fields", n_inputs=1)
+    parser.set_defaults(default_steps=None)
     parser.add_argument("--out", metavar="FILE.csv", help="also write every number")
     parser.add_argument("--plot", metavar="FILE.png", help="also draw them (.png, .pdf or .svg)")
 
@@ -69,25 +57,26 @@ def run(args: argparse.Namespace) -> int:
     from integrators.validation import as_count
     from sensitivity.analysis.comparison import compare
     from sensitivity.files import check_writable
-    from sensitivity.recurrences.registry import drawn_inputs, names
+    from sensitivity.recurrences.registry import drawn_inputs, draws_weights, names
 
     out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
+    args.scheme, args.seed = args.scheme or "leapfrog", args.seed or 0
     get_scheme(args.scheme)  # a wrong name is wrong also where no model has a scheme
     as_count(args.n_steps, "--n-steps", least=1)
     as_count(args.seed, "--seed", most=None)
-    inputs = problem.load_inputs(args)
+    inputs = network.inputs_of(args)
     if inputs is None and as_count(args.n_inputs, "--n-inputs"):
         inputs = drawn_inputs(args.n_steps, args.n_inputs, args.seed)
-    words = args.models or list(names())
+    words = args.models + args.model or [name for name in names() if draws_weights(name)]
     twice = next((word for word in words if words.count(word) > 1), None)
     if twice is not None:
         raise ValueError(f"{twice} is named twice; name every model once.")
     if args.d is not None and all("=" in word for word in words):
         raise ValueError("--d says nothing where every model comes with the weights of a file; leave it out.")
-    settings = _settings(models.hyperparameters(args.set), words)
-    runs = {word: _recurrence(word, inputs, settings[word], args) for word in words}
-    found = compare(runs)
-    widths = {word: run.system.neurons for word, run in runs.items()}
+    settings = _settings(network.settings_of(args.set), words)
+    cases = {word: _case(word, inputs, settings[word], args) for word in words}
+    found = compare({word: case.recurrence for word, case in cases.items()})
+    widths = {word: case.d for word, case in cases.items()}
     heading = f"{_widths(widths)}, N = {args.n_steps}, seed {args.seed}"
     if out is not None:
         write_csv(out, found.columns())
@@ -116,45 +105,39 @@ def _widths(widths: dict[str, int]) -> str:
 
 
 def _settings(given: dict[str, Any], words: list[str]) -> dict[str, dict[str, Any]]:
-    """The settings of each model: KEY of all that have it, MODEL.KEY of one."""
-    from sensitivity.recurrences.registry import HAMILTONIAN, canonical, hyperparameters, names
+    """The settings of each model: MODEL.KEY of one, KEY of all cells that have it, or else of all fields."""
+    from sensitivity.recurrences.registry import FIELDS, canonical
 
     found: dict[str, dict[str, Any]] = {word: {} for word in words}
     for key, value in given.items():
         model, dot, setting = key.rpartition(".")
-        taken = False
-        for word in words:
-            name, equals, _ = word.partition("=")
-            name = canonical(name, names())
-            known = () if name in HAMILTONIAN else hyperparameters(name)
-            of_files = ("activation", "prefix", "reset_after", "cudnn") if equals else ()
-            if dot and model not in (word, name) and canonical(model, names()) != name:
-                continue
-            if setting in known or setting in of_files:
-                found[word][setting] = value
-                taken = True
-        if not taken:
+        bare = {word: canonical(word.partition("=")[0]) for word in words}
+        meant = [word for word in words if not dot or model == word or canonical(model) == bare[word]]
+        able = [word for word in meant if setting in _known(word)]
+        cells = [word for word in able if bare[word] not in FIELDS]
+        if not able:
             whose = model if dot else "any of " + ", ".join(words)
             raise ValueError(f"--set {key}={value}: {setting} is no setting of {whose}.")
+        for word in cells or able:
+            found[word][setting] = value
     return found
 
 
-def _recurrence(word: str, inputs: Any, settings: dict[str, Any], args: argparse.Namespace) -> Recurrence:
-    """NAME at its published start, or NAME=FILE."""
-    from sensitivity.recurrences.cell import unroll
-    from sensitivity.recurrences.registry import HAMILTONIAN, canonical, make, make_recurrence, names
-    from sensitivity.weights.weight_files import load_weights
+def _known(word: str) -> set[str]:
+    """The settings that NAME has, or NAME=FILE."""
+    from sensitivity.recurrences.registry import FIELDS, canonical, hyperparameters
 
-    name, equals, path = word.partition("=")
-    d = DEFAULT_D if args.d is None else args.d
-    if equals:
-        cell = load_weights(path, canonical(name), **settings)
-        drive = models.inputs_for(cell, args.n_steps, args.seed) if args.inputs is None else inputs
-    elif canonical(name, names()) in HAMILTONIAN or not settings:
-        return make_recurrence(name, d, args.n_steps, args.seed, inputs, scheme=args.scheme, progress=False)
-    else:
-        cell, drive = make(name, d, 0 if inputs is None else inputs.shape[-1], args.seed, **settings), inputs
-    return unroll(cell, args.n_steps, inputs=drive if cell.n_inputs else None, progress=False)
+    name, equals, _ = word.partition("=")
+    of_files = {"activation", "prefix", "reset_after", "cudnn"}
+    return set(hyperparameters(name)) | (of_files if equals and canonical(name) not in FIELDS else set())
+
+
+def _case(word: str, inputs: Any, settings: dict[str, Any], args: argparse.Namespace) -> ModelCase:
+    """NAME at its published start, or NAME=FILE."""
+    name, file, option = network.named(word)
+    drive = None if file is not None and args.inputs is None else inputs
+    options = {"progress": False}
+    return network.asked_case(args, name, file, settings, DEFAULT_D, drive, option, options=options).case
 
 
 def _show(found: Comparison) -> None:
@@ -209,13 +192,27 @@ def _json(
 
 
 def _list(args: argparse.Namespace) -> int:
-    rows = models.table()
+    rows = _table()
     if args.json:
         header = ("name", "state", "settings", "reference")
         print_json({"models": [dict(zip(header, row, strict=True)) for row in rows]})
     else:
         print_table(("model", "state", "settings (--set)", "reference"), rows, left=4)
     return 0
+
+
+def _table() -> list[tuple[str, str, str, str]]:
+    """Every model: name, state, settings with their defaults, reference."""
+    from sensitivity.recurrences.registry import FIELDS, hyperparameters, make, names, reference
+
+    rows = []
+    for name in names():
+        state = ("y", "p") if name in FIELDS else make(name, 2).kind.state
+        settings = [f"{key}={value}" for key, value in hyperparameters(name).items()]
+        settings += ["any scheme"] if name in FIELDS else []
+        shown = ", ".join(state) if len(state) <= 3 else f"{state[0]}, {state[1]}, …"
+        rows.append((name, shown, ", ".join(settings), reference(name)))
+    return rows
 
 
 COMMAND = Command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from sensitivity.cli import problem
+from sensitivity.cli import network
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import check_picture, number, print_json, print_table, write_csv
 
@@ -21,11 +21,12 @@ CHECK_FAILED = 1
 EXAMPLES = """\
   leapgrad growth --d 10 --step 0.1 --n-steps 10000
   leapgrad growth --scheme euler --gamma 0.01 --step 0.01,0.1 --k 3 --plot growth.png
+  leapgrad growth --model lstm --d 32 --n-steps 10000 --k 5
   leapgrad growth --weights mine.npz --step 0.1 --n-steps 100000 --burn-in 20000 --json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    problem.add_arguments(parser, steps="1e-1")
+    network.add_arguments(parser, steps="1e-1")
     result = parser.add_argument_group("result")
     result.add_argument("--k", type=int, metavar="K", help="the K largest exponents (default all)")
     result.add_argument(
@@ -48,18 +49,9 @@ def run(args: argparse.Namespace) -> int:
     from sensitivity.files import check_writable
 
     out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
-    asked = problem.build(args)
+    asked = network.build(args)
     found = growth_exponents(
-        asked.field,
-        asked.scheme,
-        asked.steps,
-        asked.n_steps,
-        asked.y0,
-        asked.p0,
-        asked.inputs,
-        k=args.k,
-        burn_in=args.burn_in,
-        qr_every=args.qr_every,
+        *asked.case.batch.arguments, k=args.k, burn_in=args.burn_in, qr_every=args.qr_every
     )
     bound = _bound(asked, found)
     columns = _columns(asked.steps, found, bound)
@@ -88,13 +80,16 @@ def run(args: argparse.Namespace) -> int:
         print_json({"parameters": parameters, "results": results, "violations": violations})
     else:
         print(f"{asked.describe()}, burn-in {found.burn_in}")
-        print_table(
-            ("step ε", "i", "λ_i per step", "± standard error", "λ_i/ε", "bound E"),
-            [
-                (number(h), str(int(i)), number(value, 8), number(error, 2), number(rate), number(limit))
-                for h, i, value, error, rate, limit in zip(*columns.values(), strict=True)
-            ],
-        )
+        header = ["step ε", "i", "λ_i per step", "± standard error", "λ_i/ε"]
+        rows = [
+            [number(h), str(int(i)), number(value, 8), number(error, 2), number(rate), number(limit)]
+            for h, i, value, error, rate, limit in zip(*columns.values(), strict=True)
+        ]
+        if np.isnan(bound).all():  # nothing is proved of this model
+            rows = [row[:-1] for row in rows]
+        else:
+            header.append("bound E" if asked.case.is_field else "proved bound")
+        print_table(header, rows)
         if found.exponents.shape[-1] > 1:
             totals = ", ".join(number(float(v), 3) for v in found.exponents.sum(axis=-1))
             print(f"sum of the exponents shown, for every ε: {totals}")
@@ -111,15 +106,10 @@ def run(args: argparse.Namespace) -> int:
     return CHECK_FAILED if violations else 0
 
 
-def _bound(asked: problem.Problem, found: GrowthExponents) -> NDArray[np.float64]:
-    """Theorem E for the steps that were counted: every λ_i is at most ln ‖J‖ of these, over their number."""
-    import numpy as np
-
-    from sensitivity.bounds import log_majorant
-
-    counted = asked.n_steps - found.burn_in
-    block = "position" if asked.scheme.form == "first_order" else "phase"
-    return np.atleast_1d(log_majorant(asked.field, asked.scheme, asked.steps, counted, block=block)) / counted
+def _bound(asked: network.AskedCase, found: GrowthExponents) -> NDArray[np.float64]:
+    """The bound of the steps that were counted: every λ_i is at most ln ‖J‖ of these, over their number."""
+    counted = asked.case.n_steps - found.burn_in
+    return asked.case.log_bound(counted, "state") / counted
 
 
 def _columns(

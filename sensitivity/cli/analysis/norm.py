@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sensitivity.cli import models, problem
+from sensitivity.cli import network
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import check_picture, from_log, number, print_json, print_table, write_csv
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from sensitivity.recurrences.case import ModelCase
+
+    Float = NDArray[np.float64]
 
 __all__ = ["COMMAND"]
 
@@ -24,17 +29,17 @@ EXAMPLES = """\
   leapgrad norm --d 10 --step 0.1 --k 3 --smallest
   leapgrad norm --d 100 --dtype float32
   leapgrad norm --model lstm --d 64 --n-steps 1000
+  leapgrad norm --model kepler --scheme yoshida4 --y0 1,0 --p0 0,1 --step 0.01
   leapgrad norm --model cornn --set gamma=2 --step 1e-2:1:20 --block state
-  leapgrad norm --model gru --weights trained.safetensors --inputs x.npy --n-steps 500"""
+  leapgrad norm --model gru=trained.safetensors --inputs x.npy --n-steps 500"""
 # The theorem that bounds ∂y_N/∂y_0 for a scheme; E holds for all.
 THEOREMS = {"leapfrog": "B", "euler": "D"}
-STEPS, SCHEME, ACTIVATION = "1e-3:1:13", "leapfrog", "tanh"
 
 
 class Found(NamedTuple):
     """Norms, one for every step size, and what they are of."""
 
-    columns: dict[str, NDArray[np.float64]]
+    columns: dict[str, Float]
     heading: str
     gradient: str  # as text
     theorem: str
@@ -43,16 +48,7 @@ class Found(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    problem.add_arguments(parser, steps=STEPS)
-    parser.set_defaults(step=None, scheme=None, activation=None)  # cells have their own, or none
-    cell = parser.add_argument_group("recurrent cell instead")
-    cell.add_argument("--model", metavar="NAME", help="lstm, gru, cornn, …; see leapgrad compare --list")
-    cell.add_argument(
-        "--set", action="append", metavar="KEY=VALUE", help="a setting of the model; repeatable"
-    )
-    cell.add_argument(
-        "--n-inputs", type=int, default=0, metavar="M", help="input components, drawn as N(0, 1) (default 0)"
-    )
+    network.add_arguments(parser, steps="1e-3:1:13")
     result = parser.add_argument_group("result")
     result.add_argument(
         "--block",
@@ -80,11 +76,7 @@ def run(args: argparse.Namespace) -> int:
     out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
     if args.smallest and args.k is None:
         raise ValueError("--smallest needs --k, the number of singular values.")
-    if args.model is None and args.weights is not None:
-        from sensitivity.weights.weight_files import saved_model
-
-        args.model = saved_model(args.weights)  # a file of a cell says what it is
-    found = _of_field(args) if args.model is None else _of_cell(args)
+    found = _found(args)
     columns = found.columns
     if out is not None:
         write_csv(out, columns)
@@ -101,80 +93,52 @@ def run(args: argparse.Namespace) -> int:
     return CHECK_FAILED if violations else 0
 
 
-def _of_field(args: argparse.Namespace) -> Found:
-    """ÿ = σ(W y + V x + b) under a scheme."""
+def _found(args: argparse.Namespace) -> Found:
+    """Norms of the model that is asked for, and their bound: of a cell, for its default block."""
     import numpy as np
 
     from sensitivity.analysis.jacobians import norm_and_log
-    from sensitivity.bounds import log_majorant
 
-    for option in ("set", "n_inputs"):
-        if getattr(args, option):
-            raise ValueError(f"--{option.replace('_', '-')} belongs to a cell; name one with --model.")
-    args.step, args.scheme = args.step or STEPS, args.scheme or SCHEME
-    args.activation = args.activation or ACTIVATION
-    block = args.block or "position"
-    if block not in ("position", "phase"):
+    asked = network.build(args)
+    case, run = asked.case, asked.case.recurrence
+    if args.dtype != "float64" and not case.is_field:
+        raise ValueError(f"--dtype {args.dtype} is for fields; cells run in float64.")
+    if args.plot is not None and len(asked.steps) < 2 and not case.is_field:
+        raise ValueError(
+            f"--plot draws against several --step; leapgrad compare {case.name} draws against n."
+        )
+    block: Any = run.default_block if args.block is None else args.block
+    if case.is_field and block not in ("position", "phase"):
         raise ValueError(f"--block {block!r} is not known; use position or phase.")
-    asked = problem.build(args)
-    case = {"y0": asked.y0, "p0": asked.p0, "inputs": asked.inputs, "block": block}
-    arguments = (asked.field, asked.scheme, asked.step, asked.n_steps)
-    norm, log_norm = norm_and_log(*arguments, **case, dtype=args.dtype)
-    log_bound = log_majorant(asked.field, asked.scheme, asked.steps, asked.n_steps, block=block)
-    columns = _columns(asked.steps, norm, log_norm, log_bound)
+    computed = replace(case, options={"dtype": args.dtype}).recurrence if case.is_field else run
+    norm, log_norm = norm_and_log(computed, block=block)
+    columns = _columns(asked.steps, norm, log_norm, case.log_bound(block=block))
     slack = 0.0
     if args.dtype == "float32":
         from sensitivity.analysis.jacobians import float32_error
 
-        error = np.atleast_1d(float32_error(*arguments, **case))
+        error = np.atleast_1d(float32_error(*case.arguments, block=block))
         columns["float32_error"] = error
-        slack = np.log1p(error * np.sqrt(2.0 * asked.field.dim))  # the bound is one of the exact map
+        slack = np.log1p(error * np.sqrt(2.0 * case.d))  # the bound is one of the exact map
     if args.k is not None:
-        columns.update(_singular_values(arguments, case, args))
-    theorem = THEOREMS.get(asked.scheme.name, "E") if block == "position" else "E"
+        columns.update(_singular_values(case, block, args))
+    parameters = {**asked.parameters, "block": block, "dtype": args.dtype}
+    if not case.is_field:
+        name = "s" if block == "state" else block
+        return Found(columns, asked.describe(), f"∂{name}_N/∂{name}_0", "proved bound", parameters)
+    theorem = THEOREMS.get(asked.parameters["scheme"], "E") if block == "position" else "E"
     gradient = "∂y_N/∂y_0" if block == "position" else "∂(y_N, p_N)/∂(y_0, p_0)"
-    parameters = {**asked.parameters, "block": block, "theorem": theorem, "dtype": args.dtype}
+    parameters["theorem"] = theorem
     return Found(columns, asked.describe(), gradient, f"bound {theorem}", parameters, slack)
 
 
-def _of_cell(args: argparse.Namespace) -> Found:
-    """A recurrent cell; its own bound holds for its default block."""
-    import numpy as np
-
-    from sensitivity.analysis.jacobians import jacobian_norm, log_jacobian_norm
-
-    if args.dtype != "float64":
-        raise ValueError(f"--dtype {args.dtype} is for fields; cells run in float64.")
-    asked = models.named_cell(args)
-    run, cell = asked.recurrence, asked.recurrence.cell
-    if args.plot is not None and len(asked.steps) < 2:
-        raise ValueError(
-            f"--plot draws against several --step; leapgrad compare {args.model} draws against n."
-        )
-    block = run.default_block if args.block is None else args.block
-    norm, log_norm = (np.atleast_1d(f(run, block=block)) for f in (jacobian_norm, log_jacobian_norm))
-    none = np.full(len(asked.steps), np.nan)
-    log_bound = cell.log_bound(asked.steps, run.n_steps) if block == run.default_block else none
-    columns = _columns(asked.steps, norm, log_norm, np.atleast_1d(log_bound))
-    if args.k is not None:
-        columns.update(_singular_values((run,), {"block": block}, args))
-    name = "s" if block == "state" else block
-    parameters = {**asked.parameters, "block": block, "dtype": args.dtype}
-    return Found(columns, asked.describe(), f"∂{name}_N/∂{name}_0", "proved bound", parameters)
-
-
-def _columns(
-    steps: NDArray[np.float64],
-    norm: NDArray[np.float64],
-    log_norm: NDArray[np.float64],
-    log_bound: NDArray[np.float64],
-) -> dict[str, NDArray[np.float64]]:
+def _columns(step: Float, norm: Float, log_norm: Float, log_bound: Float) -> dict[str, Float]:
     import numpy as np
 
     with np.errstate(over="ignore"):
         bound, tightness = np.exp(log_bound), np.exp(log_bound - log_norm)
     return {
-        "step": steps,
+        "step": step,
         "norm": norm,
         "log_norm": log_norm,
         "bound": bound,
@@ -183,9 +147,7 @@ def _columns(
     }
 
 
-def _singular_values(
-    arguments: tuple[Any, ...], case: dict[str, Any], args: argparse.Namespace
-) -> dict[str, NDArray[np.float64]]:
+def _singular_values(case: ModelCase, block: str, args: argparse.Namespace) -> dict[str, Float]:
     """Logarithms of the K largest or smallest singular values, a column each."""
     import numpy as np
 
@@ -193,12 +155,12 @@ def _singular_values(
     from sensitivity.analysis.jacobians import singular_values
 
     dtype = {} if args.dtype == "float64" else {"dtype": args.dtype}
-    first = singular_values(*arguments, **case, k=args.k, **dtype) if not args.smallest else None
+    first = singular_values(*case.arguments, block=block, k=args.k, **dtype) if not args.smallest else None
     if first is not None:
         logs, numbers = np.atleast_2d(first.log), range(1, args.k + 1)
     else:
         # Only these have the small ones, which drown in the rounding errors of the matrix itself.
-        every = np.atleast_2d(log_singular_values(*arguments, **case))
+        every = np.atleast_2d(log_singular_values(*case.arguments, block=block))
         width = every.shape[-1]
         if not 1 <= args.k <= width:
             raise ValueError(f"--k must lie between 1 and {width}, the size of the block; got {args.k}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from sensitivity.cli import problem
+from sensitivity.cli import network
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import check_picture, from_log, number, print_json, print_table, write_csv
 
@@ -18,13 +18,14 @@ CHECK_FAILED = 1
 EXAMPLES = """\
   leapgrad profile --d 10 --step 1e-2 --n-steps 1000 --plot profile.png
   leapgrad profile --scheme euler --step 1e-3,1e-2 --n-steps 500
+  leapgrad profile --model lstm --d 32 --n-steps 500
   leapgrad profile --weights mine.npz --inputs x.npy --n-steps 500 --of inputs --out profile.csv"""
 
 MOST_ROWS = 10_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    problem.add_arguments(parser, steps="1e-2")
+    network.add_arguments(parser, steps="1e-2")
     result = parser.add_argument_group("result")
     result.add_argument(
         "--of",
@@ -50,17 +51,8 @@ def run(args: argparse.Namespace) -> int:
     out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
     if not 2 <= args.rows <= MOST_ROWS:
         raise ValueError(f"--rows must be from 2 to {MOST_ROWS}, got {args.rows}.")
-    asked = problem.build(args)
-    profile = gradient_profile(
-        asked.field,
-        asked.scheme,
-        asked.steps,
-        asked.n_steps,
-        asked.y0,
-        asked.p0,
-        asked.inputs,
-        of=args.of,
-    )
+    asked = network.build(args)
+    profile = gradient_profile(*asked.case.batch.arguments, of=args.of)
     if out is not None:
         write_csv(out, _columns(profile))
     if plot is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from sensitivity.cli import problem
+from sensitivity.cli import network
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import number, print_json, print_table
 
@@ -16,7 +16,7 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    problem.add_arguments(parser, steps="1")
+    network.add_arguments(parser, steps="1")
     band = parser.add_argument_group("band of the singular values of ∂y_N/∂y_0 (--step is not used)")
     band.add_argument("--lo", type=float, default=0.5, metavar="S", help="smallest allowed (default 0.5)")
     band.add_argument("--hi", type=float, default=2.0, metavar="S", help="largest allowed (default 2)")
@@ -25,10 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from sensitivity.analysis.recommend import recommend_step
 
-    asked = problem.build(args)
-    found = recommend_step(
-        asked.field, asked.n_steps, args.lo, args.hi, asked.scheme, asked.y0, asked.p0, asked.inputs
-    )
+    asked = network.build(args)
+    field, scheme, _, n_steps, *rest = network.of_fields(asked, "recommend")
+    found = recommend_step(field, n_steps, args.lo, args.hi, scheme, *rest)
     if args.json:
         print_json({"parameters": asked.parameters, **found.to_dict()})
         return 0

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sensitivity.cli import network
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import number, print_json
 
@@ -23,6 +24,7 @@ GIB = 1 << 30
 EXAMPLES = """\
   leapgrad sweep study.toml --out widths
   leapgrad sweep study.toml --out widths --dry-run
+  leapgrad sweep --model lstm --model gru --d 16 --n-steps 500 --out gated
   leapgrad sweep study.toml --out widths --executor dask://10.0.0.5:8786 --netcdf widths.nc
 
   # study.toml
@@ -36,7 +38,7 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", metavar="STUDY.toml", help="grid and quantities")
+    parser.add_argument("study", nargs="?", metavar="STUDY.toml", help="grid and quantities")
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="folder of the cells; what it holds is checked and kept"
     )
@@ -58,20 +60,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="only say what it would take; runs a sample of some seconds"
     )
+    axes = parser.add_argument_group(
+        "grid", "Each option is the one value, --step and --model also several, of an axis of the study."
+    )
+    axes.add_argument(
+        "--model", action="append", metavar="NAME", help="see leapgrad compare --list; repeatable"
+    )
+    axes.add_argument("--set", action="append", metavar="KEY=VALUE", help="any other axis, such as gamma=0.1")
+    network.add_weights(axes, "default 10")
+    network.add_run(axes, "default 0.01")
+    parser.set_defaults(n_steps=None, n_inputs=None)
     parser.add_argument("--csv", metavar="FILE.csv", help="also write one row for every network and step")
     parser.add_argument("--netcdf", metavar="FILE.nc", help="also write labelled arrays (xarray, h5netcdf)")
 
 
 def run(args: argparse.Namespace) -> int:
     from sensitivity.files import check_writable
-    from sensitivity.studies import Study, WorkersLost
+    from sensitivity.studies import WorkersLost
 
-    study = Study.from_toml(args.study)
+    study = _study(args)
     if args.dry_run:
         return _plan(study, args)
     if args.memory_limit is not None and not args.memory_limit > 0.0:
         raise ValueError(f"--memory-limit must be positive, got {args.memory_limit:g}.")
-    own = [("the study", args.study), ("the study's folder", Path(args.out) / "study.json")]
+    own = [("the study", args.study or args.out), ("the study's folder", Path(args.out) / "study.json")]
     for option, path in (("--csv", args.csv), ("--netcdf", args.netcdf)):
         if path is not None:
             _check_apart(option, check_writable(path), own)
@@ -92,6 +104,36 @@ def run(args: argparse.Namespace) -> int:
         results.to_netcdf(args.netcdf)
     _show(results, args)
     return 0 if whole else CHECK_FAILED
+
+
+def _study(args: argparse.Namespace) -> Study:
+    """The study of the file, with the axes that are options in place of those in it."""
+    import numpy as np
+
+    from sensitivity.studies import Study
+
+    if args.study is None and args.model is None:
+        raise ValueError("give a file STUDY.toml, or a model by --model.")
+    for word in args.model or []:
+        if "=" in word or ":" in word:
+            raise ValueError(
+                f"--model {word}: a study draws its networks by name and seed; it takes every model of "
+                "leapgrad compare --list."
+            )
+    if args.inputs is not None:
+        raise ValueError("--inputs is for single runs; a study draws its inputs: take --n-inputs.")
+    given = {"model": args.model, "d": args.d, "seed": args.seed, "n_steps": args.n_steps}
+    given |= {"scheme": args.scheme, "y0": args.y0, "p0": args.p0, "inputs": args.n_inputs}
+    for axis in ("y0", "p0"):
+        given[axis] = network.number(given[axis], f"--{axis}")
+    given["step"] = None if args.step is None else np.atleast_1d(network.parse_steps(args.step))
+    given = {axis: value for axis, value in given.items() if value is not None}
+    given |= network.settings_of(args.set)
+    if args.study is None:
+        return Study(given)
+    study = Study.from_toml(args.study)
+    details = {"name": study.name, "steps_per_cell": study.steps_per_cell}
+    return Study({**study.grid, **given}, study.quantities, **details)
 
 
 def _check_apart(option: str, path: Path, others: list[tuple[str, Any]]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sensitivity.cli import network as grammar
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import number, print_json, print_table
 
@@ -65,8 +66,19 @@ def _add_data(data: argparse._ArgumentGroup) -> None:
 
 
 def _add_network(network: argparse._ArgumentGroup) -> None:
-    network.add_argument("--model", metavar="NAME",
-                         help="hamiltonian (default), euler, antisymmetric, lstm, gru, …")  # fmt: skip
+    network.add_argument(
+        "--model",
+        metavar="NAME[=FILE]",
+        help="hamiltonian (default), euler, antisymmetric, or a cell of leapgrad compare --list; of a cell, "
+        "FILE holds the weights to start from",
+    )
+    network.add_argument("--weights", metavar="FILE.npz", help="the same as NAME=FILE")
+    network.add_argument(
+        "--set",
+        action="append",
+        metavar="KEY=VALUE",
+        help="a setting of the model, such as tau=5; repeatable",
+    )
     network.add_argument("--d", type=int, metavar="D", help="hidden dimension (default 10)")
     network.add_argument("--step", metavar="E", help="ε: a number, or c/N (default 10/N)")
     network.add_argument("--scheme", metavar="NAME", help="see leapgrad schemes (default: the model's own)")
@@ -123,8 +135,6 @@ def _add_training(recipe: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from sensitivity.files import check_writable
-    from sensitivity.recurrences.registry import canonical
-    from sensitivity.training.models import MODELS
     from sensitivity.training.recipes import filled, recipe_of
     from sensitivity.training.trainer import Diverged, train
     from sensitivity.training.units import first_parameters
@@ -134,16 +144,19 @@ def run(args: argparse.Namespace) -> int:
     if args.checkpoint:
         check_writable(args.checkpoint)
     _check_start_options(args)
-    if args.model is not None:
-        args.model = canonical(args.model, MODELS, own=False)
+    if args.model is not None or args.weights is not None:
+        args.model, args.weights = _model(args)
+    if args.weights is not None:
+        args.recipe = "none"  # which says nothing of a start
     if args.recipe is None:
         args.recipe = recipe_of(args.task, vars(args))
     for name, value in filled(vars(args), args.recipe).items():
         setattr(args, name, value)
     data, best = load(args)
-    network, start, recipe = _network(args, data), _start(args), _recipe(args, data)
+    network = _from_file(args, data) if args.weights else _network(args, data)
+    start, recipe = _start(args), _recipe(args, data)
     theta = first_parameters(network, start, args.seed)
-    about = {"task": task_name(args), "model": args.model, "start": asdict(start)}
+    about = {"task": task_name(args), "model": _model_name(args), "start": asdict(start)}
     try:
         result = train(network, data, recipe, theta, checkpoint=args.checkpoint, progress=None, about=about)
     except Diverged as error:
@@ -179,6 +192,44 @@ def _check_start_options(args: argparse.Namespace) -> None:
             raise ValueError(f"--{name} is for --start {' or '.join(able)}; {has} does not have it.")
 
 
+def _model(args: argparse.Namespace) -> tuple[str, str | None]:
+    """The name of a model that can be trained, and the file with the weights to start from."""
+    from sensitivity.recurrences.registry import FIELDS, canonical, names
+    from sensitivity.training.models import MODELS
+
+    name, file, _ = grammar.named(args.model, args.weights)
+    if canonical(name, (*names(), *MODELS), own=False) not in MODELS and canonical(name) in FIELDS:
+        able = ", ".join(one for one in MODELS if "scheme" in MODELS[one].options)
+        raise ValueError(f"{name} cannot be trained; leapgrad train takes {able}, and every cell.")
+    name = canonical(name, MODELS, own=False)
+    if file is not None:
+        for option in ("d", "step", "start", "recipe", "gamma", "activation", "scheme"):
+            if getattr(args, option) is not None:
+                raise ValueError(f"--{option} cannot go with weights from {file}; leave one out.")
+    return name, file
+
+
+def _model_name(args: argparse.Namespace) -> str:
+    return f"{args.model}={Path(args.weights).name}" if args.weights else args.model
+
+
+def _from_file(args: argparse.Namespace, data: Split) -> Network:
+    """A cell that starts from the weights of a file."""
+    from sensitivity.recurrences.case import model_of
+    from sensitivity.recurrences.registry import MODELS
+    from sensitivity.training.cell_network import CellNetwork
+
+    if args.model not in MODELS:
+        raise ValueError(f"{args.model} is a field; leapgrad train starts cells from the weights of a file.")
+    cell: Any = model_of(args.model, file=args.weights, settings=grammar.settings_of(args.set))
+    if cell.n_inputs != data.train.n_inputs:
+        raise ValueError(
+            f"the cell in {args.weights} takes {cell.n_inputs} inputs, but the sequences of {args.task} have "
+            f"{data.train.n_inputs}."
+        )
+    return CellNetwork(cell, data.train.n_steps, n_classes=data.train.n_classes)
+
+
 def _network(args: argparse.Namespace, data: Split) -> Network:
     from sensitivity.training.models import MODELS, Shape, make_network, parse_step
     from sensitivity.training.units import InUnits, step_units
@@ -188,9 +239,8 @@ def _network(args: argparse.Namespace, data: Split) -> Network:
     text = args.step or ("10/N" if needs_step else None)
     step = None if text is None else parse_step(text, part.n_steps)
     shape = Shape(args.d, part.n_steps, part.n_inputs, part.n_classes)
-    network = make_network(
-        args.model, shape, step=step, scheme=args.scheme, gamma=args.gamma, activation=args.activation
-    )
+    given = {"step": step, "scheme": args.scheme, "gamma": args.gamma, "activation": args.activation}
+    network = make_network(args.model, shape, **(given | grammar.settings_of(args.set)))
     if not args.step_units:
         return network
     if network.step is None:
@@ -235,7 +285,7 @@ def _found(
     trace, held_out = result.trace, data.validation
     return {
         "task": args.task,
-        "model": args.model,
+        "model": _model_name(args),
         "settings": args.recipe,
         "network": network.describe(),
         "hidden_parameters": network.recurrent_parameters,
@@ -257,7 +307,19 @@ def _command(args: argparse.Namespace) -> str:
     """What to type to have the same again, without paths."""
     from sensitivity.training.recipes import filled
 
-    paths = ("task", "recipe", "run", "json", "data", "out", "checkpoint", "fetch", "test_file")
+    paths = (
+        "task",
+        "recipe",
+        "run",
+        "json",
+        "data",
+        "out",
+        "checkpoint",
+        "fetch",
+        "test_file",
+        "set",
+        "weights",
+    )
     base = filled(dict.fromkeys(vars(args)), args.recipe)
     own = {
         name: value for name, value in vars(args).items()
@@ -270,7 +332,10 @@ def _command(args: argparse.Namespace) -> str:
         for name, value in own.items()
     ]  # fmt: skip
     recipe = [f"--recipe {args.recipe}"] if args.recipe else []
-    return " ".join(["leapgrad train", Path(args.task).name, *recipe, *options])
+    settings = [f"--set {word}" for word in args.set or []]
+    if args.weights:
+        settings.append(f"--weights {Path(args.weights).name}")
+    return " ".join(["leapgrad train", Path(args.task).name, *recipe, *options, *settings])
 
 
 def _show(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import from_log, print_json, print_table
 
-from .tables import COMMAND as TABLES
+from .tables import TABLES
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,7 @@ import argparse
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import print_json, print_table
 
-__all__ = ["COMMAND"]
+__all__ = ["TABLES"]
 
 FOLDER = "leapgrad-tables"
 EXAMPLES = """\
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-COMMAND = Command(
+TABLES = Command(
     "tables",
     "Tables 1 and 2, Figures 6 and 7: iterations until a task is learned",
     add_arguments,

@@ -12,7 +12,7 @@ from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import kernel
 from integrators.fields.activations import ACTIVATIONS, LOGISTIC, TANH, activate
-from sensitivity.recurrences.settings import published_start
+from sensitivity.recurrences.settings import cites, published_start
 
 from .initial import activation_of, as_in_the_paper, spectral, uniform
 from .structures import Antisymmetric, above_diagonal
@@ -148,6 +148,7 @@ def euler(d: int, n_inputs: int = 0, rng: Rng = 0, step: float = 1.0, activation
     return EULER(d, n_inputs, step=step, W=W, activation=ACTIVATIONS[activation].code, **given)
 
 
+@cites("B. Yue, J. Fu, J. Liang, Information 9 (2018) 56")
 @published_start
 def residual(d: int, n_inputs: int = 0, rng: Rng = 0, activation: str = "tanh") -> Cell:
     """h' = h + σ(W h + V x + b): `euler` with ε = 1, uniform on ±1/√d.
@@ -159,6 +160,7 @@ def residual(d: int, n_inputs: int = 0, rng: Rng = 0, activation: str = "tanh") 
     return EULER(d, n_inputs, **uniform(EULER, d, n_inputs, rng), activation=code)
 
 
+@cites("B. Chang, M. Chen, E. Haber, E. H. Chi, ICLR 2019")
 @published_start
 def antisymmetric(
     d: int,

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from integrators.cells.structure import Structure
@@ -59,7 +58,9 @@ class Exponential(Structure):
         return read_antisymmetric(name, value, d)
 
     def assemble(self, free: Arrays) -> dict[str, Float]:
-        W = np.asarray(scipy.linalg.expm(antisymmetric(free["A"], side_of(free["A"]))), np.float64)
+        from scipy.linalg import expm  # loading it takes 0.3 s, and few cells need it
+
+        W = np.asarray(expm(antisymmetric(free["A"], side_of(free["A"]))), np.float64)
         # The squarings lose about ‖A‖ units of round-off, and a step of Newton and Schulz finds them again.
         gram = W.T @ W
         if np.abs(gram - np.eye(len(W))).max() > DRIFT:
@@ -84,7 +85,9 @@ class Exponential(Structure):
         """The principal logarithm: rotations by angles in [−π, π]."""
         W = made["W"]
         check_orthogonal(W)
-        T, Z = scipy.linalg.schur(W, output="real")[:2]
+        from scipy.linalg import schur
+
+        T, Z = schur(W, output="real")[:2]
         L, i, reflected = np.zeros_like(W), 0, []
         while i < len(W):
             if i + 1 < len(W) and T[i + 1, i] != 0.0:
@@ -193,7 +196,9 @@ class EigenNormalised(Structure):
 
 def _radius_slope(W: Float) -> tuple[float, Float]:
     """ρ(W) and ∂ρ/∂W = Re(λ̄ v̄ uᵀ/(v*u))/|λ|, with the right and left eigenvectors u and v of λ, |λ| = ρ."""
-    found: Any = scipy.linalg.eig(W, left=True, right=True)
+    from scipy.linalg import eig
+
+    found: Any = eig(W, left=True, right=True)
     values, left, right = found
     k = int(np.abs(values).argmax())
     value, u, v = values[k], right[:, k], left[:, k]

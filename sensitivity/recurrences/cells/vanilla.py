@@ -10,7 +10,7 @@ from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import kernel
 from integrators.fields.activations import ACTIVATIONS, activate
-from sensitivity.recurrences.settings import published_start
+from sensitivity.recurrences.settings import cites, published_start
 
 from .initial import activation_of, spectral, uniform
 
@@ -51,6 +51,7 @@ def vanilla(d: int, n_inputs: int = 0, rng: int | np.random.Generator = 0, activ
     return VANILLA(d, n_inputs, **uniform(VANILLA, d, n_inputs, rng), activation=code)
 
 
+@cites("Q. V. Le, N. Jaitly, G. E. Hinton, arXiv:1504.00941 (2015)")
 @published_start
 def irnn(
     d: int,

@@ -18,7 +18,7 @@ from sensitivity.analysis.cost import Structure, iterations_that_pay
 from sensitivity.analysis.factoring import panel_length
 from sensitivity.analysis.singular import FULL_COLUMNS, GROUP_BYTES, GROUP_LANES, STORE_BYTES
 from sensitivity.studies.axes import AXES
-from sensitivity.studies.models import MODELS, Size
+from sensitivity.studies.models import RunSize, size_of_run
 from sensitivity.studies.quantities import checked
 from sensitivity.studies.storage.job import HEADER_BYTES
 
@@ -88,7 +88,7 @@ class _Terms:
     seconds: float = 0.0
 
 
-def _matrix(size: Size, lanes: int) -> _Terms:
+def _matrix(size: RunSize, lanes: int) -> _Terms:
     """The full product, or Lanczos sweeps along stored trajectories; memory for the larger of the two."""
     full = 10.0 * lanes * size.state * size.d * FLOAT
     if size.d < FULL_COLUMNS:
@@ -102,7 +102,7 @@ def _matrix(size: Size, lanes: int) -> _Terms:
     return _Terms(columns, full + _trajectories(size, lanes) + basis, lanes)
 
 
-def _iterations_that_pay(size: Size, lanes: int) -> float:
+def _iterations_that_pay(size: RunSize, lanes: int) -> float:
     """Lanczos iterations that take as long as the full product, as `sensitivity.analysis.cost` has them."""
     one = FLOAT * max(1, size.kicks) * size.state
     if one > STORE_BYTES or size.kicks == 0:
@@ -112,7 +112,7 @@ def _iterations_that_pay(size: Size, lanes: int) -> float:
     return iterations_that_pay(kicked, size.kicks, size.d, max(1, group))
 
 
-def _trajectories(size: Size, lanes: int) -> float:
+def _trajectories(size: RunSize, lanes: int) -> float:
     """What Lanczos stores: of a group of lanes, filled up to whole registers; nothing if one is too long."""
     one = FLOAT * max(1, size.kicks) * size.state
     if one > STORE_BYTES:
@@ -121,12 +121,12 @@ def _trajectories(size: Size, lanes: int) -> float:
     return 1.5 * min(STORE_BYTES, one * group)
 
 
-def _singular_values(size: Size, lanes: int) -> _Terms:
+def _singular_values(size: RunSize, lanes: int) -> _Terms:
     memory = 12.0 * lanes * size.state * size.d * FLOAT
     return _Terms(3.0 * size.d, memory, lanes * size.d, _factorings(size, lanes) + GRADED_SECONDS * lanes)
 
 
-def _factorings(size: Size, lanes: int) -> float:
+def _factorings(size: RunSize, lanes: int) -> float:
     """Seconds of the QR factorisations on the way, at the interval that is tried first."""
     return (
         size.n_steps
@@ -136,14 +136,14 @@ def _factorings(size: Size, lanes: int) -> float:
     )
 
 
-def _exponents(size: Size, lanes: int) -> _Terms:
+def _exponents(size: RunSize, lanes: int) -> _Terms:
     growth = GROWTH_COPIES * lanes * size.state * min(size.n_steps, MARKS) * FLOAT
     columns = 12.0 * lanes * size.state**2 * FLOAT
     kept = 2 * lanes * size.state
     return _Terms(4.0 * size.state, columns + growth, kept, _factorings(size, lanes))
 
 
-def _profile(size: Size, lanes: int) -> _Terms:
+def _profile(size: RunSize, lanes: int) -> _Terms:
     norms = 16.0 * lanes * (size.n_steps + 1) * FLOAT
     padded = lanes + -lanes % GROUP_LANES
     trajectory = min(1.5 * MEMORY_BYTES, 3.0 * FLOAT * padded * (size.kicks + 1) * size.state)
@@ -153,7 +153,7 @@ def _profile(size: Size, lanes: int) -> _Terms:
     return _Terms(4.0 * size.d, memory, entries, ENTRY_SECONDS * size.d * entries / 4)
 
 
-_TERMS: dict[str, Callable[[Size, int], _Terms]] = {
+_TERMS: dict[str, Callable[[RunSize, int], _Terms]] = {
     "norm": _matrix,
     "log_norm": _matrix,
     "singular_values": _singular_values,
@@ -163,15 +163,15 @@ _TERMS: dict[str, Callable[[Size, int], _Terms]] = {
 }
 
 
-def size_of(cell: GridCell) -> Size:
+def size_of(cell: GridCell) -> RunSize:
     """How large the case of a cell is."""
     costing = tuple((name, value) for name, value in cell.parameters.items() if AXES[name].costs)
     return _size(cell.model, costing)
 
 
 @lru_cache(maxsize=1024)
-def _size(model: str, parameters: tuple[tuple[str, Any], ...]) -> Size:
-    return MODELS[model].size(dict(parameters))
+def _size(model: str, parameters: tuple[tuple[str, Any], ...]) -> RunSize:
+    return size_of_run(model, dict(parameters))
 
 
 def cost_of(cell: GridCell) -> Cost:
@@ -180,7 +180,7 @@ def cost_of(cell: GridCell) -> Cost:
 
 
 @lru_cache(maxsize=1024)
-def _cost(size: Size, lanes: int, quantities: tuple[str, ...]) -> Cost:
+def _cost(size: RunSize, lanes: int, quantities: tuple[str, ...]) -> Cost:
     seconds, memory, kept = CELL_SECONDS + INPUT_SECONDS * size.inputs * size.n_steps, 0.0, 0.0
     if size.parameters:
         seconds += FACTOR_SECONDS * size.d**3

@@ -8,13 +8,13 @@ import pytest
 from integrators import NeuralField
 from integrators.fields.activations import ACTIVATIONS
 from sensitivity.cli import main
+from sensitivity.recurrences.case import case_of
 from sensitivity.recurrences.registry import (
     MODELS,
     builder,
     canonical,
     hyperparameters,
     make,
-    make_recurrence,
     reference,
 )
 from sensitivity.recurrences.settings import SETTINGS
@@ -97,8 +97,8 @@ def test_activations_by_the_names_of_other_libraries():
 
 def test_models_by_the_names_of_other_libraries():
     assert canonical("RNN") == canonical("rnn") == canonical("Vanilla") == "vanilla"
-    assert make("LSTM", 2).name == "lstm" and make_recurrence("GRU", 2, 3).cell.name == "gru"
-    assert make_recurrence("Hamiltonian", 2, 3).state_size == 4
+    assert make("LSTM", 2).name == "lstm" and make("GRU", 2).name == "gru"
+    assert case_of("hamiltonian", make("Hamiltonian", 2), 3).recurrence.state_size == 4
     for wrong in ("lstn", None, 3, ""):
         with pytest.raises(ValueError, match="is not known"):
             make(wrong, 2)

@@ -18,9 +18,9 @@ from sensitivity import bounds, jacobian_norm, log_jacobian_norm
 from sensitivity.bounds import applicability
 from sensitivity.cli import main
 from sensitivity.cli.command import Command, leaves
+from sensitivity.cli.network import parse_steps
 from sensitivity.cli.output import from_log, print_table
 from sensitivity.cli.parser import build_parser
-from sensitivity.cli.problem import parse_steps
 from sensitivity.cli.registry import COMMANDS
 from sensitivity.papers.hamiltonian import plan
 
@@ -366,7 +366,9 @@ def test_lost_lanes_are_a_warning_of_one_line(leapgrad):
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_norm_above_its_bound_is_status_1(options, leapgrad, monkeypatch):
-    monkeypatch.setattr("sensitivity.bounds.log_majorant", lambda *args, **_: np.array([0.0, 100.0]))
+    monkeypatch.setattr(
+        "sensitivity.recurrences.case.log_majorant", lambda *args, **_: np.array([0.0, 100.0])
+    )
     assert leapgrad("norm", *SMALL, "--step", "0.1,0.2", *options).status == 1
 
 

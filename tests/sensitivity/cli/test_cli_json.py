@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import pytest
+from command_runs import RUNS
 
 from sensitivity.cli import main
 from sensitivity.cli.command import leaves
@@ -14,36 +15,12 @@ from sensitivity.papers.hamiltonian import plan
 from sensitivity.papers.hamiltonian.heuristic import contest_plan
 from sensitivity.papers.hamiltonian.heuristic import plan as heuristic
 
-TINY = ("--d", "2", "--step", "0.1", "--n-steps", "10")
 STUDY = 'quantities = ["log_norm"]\n[grid]\nd = 2\nn_steps = 10\nstep = [0.1, 0.2]\n'
-CASES = {
-    ("demo",): (),
-    ("norm",): TINY,
-    ("profile",): TINY,
-    ("growth",): TINY,
-    ("bound",): TINY,
-    ("recommend",): TINY,
-    ("certify",): TINY,
-    ("falsify",): ("--cases", "3"),
-    ("prove",): ("lemma_3_1",),
-    ("claims",): ("table_1_counts",),
-    ("train",): ("xor", "--n-steps", "10", "--d", "2", "--epochs", "1", "--train", "100", "--test", "100"),
-    ("heuristic",): ("--seeds", "2"),
-    ("reproduce", "figures"): ("--quick", "--out", "figures"),
-    ("compare",): ("lstm", "hamiltonian", "--d", "4", "--n-steps", "10"),
-    ("reproduce", "tables"): ("--quick", "--task", "xor", "--out", "tables"),
-    ("reproduce", "pictures"): ("closing", "--out", "pictures"),
-    ("sweep",): ("study.toml", "--out", "widths"),
-    ("verify",): ("widths",),
-    ("notebooks",): ("course",),
-    ("schemes",): ("leapfrog",),
-    ("completion",): ("bash",),
-}
-"""Arguments that make each command short. A command without a row fails the first test."""
+CASES = {tuple(name.split()): tuple(words.split()) for name, words in RUNS.items()}
 
 
 def test_every_command_has_a_row():
-    assert set(CASES) == set(leaves(COMMANDS))
+    assert {" ".join(path) for path in leaves(COMMANDS)} == set(RUNS)
 
 
 @pytest.fixture

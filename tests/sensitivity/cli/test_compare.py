@@ -9,8 +9,9 @@ import pytest
 from sensitivity import gradient_profile, growth_exponents, jacobian, log_jacobian_norm
 from sensitivity.analysis.comparison import compare
 from sensitivity.cli import main
+from sensitivity.recurrences.case import case_of, model_of
 from sensitivity.recurrences.cell import unroll
-from sensitivity.recurrences.registry import MODELS, drawn_inputs, make, make_recurrence
+from sensitivity.recurrences.registry import MODELS, drawn_inputs, make
 from sensitivity.studies import Study
 from sensitivity.weights.weight_files import save_weights
 
@@ -78,7 +79,10 @@ def _code(name):
 
 @pytest.fixture(scope="module")
 def pair():
-    return {name: make_recurrence(name, 4, N, 0, DRIVE) for name in ("lstm", "hamiltonian")}
+    return {
+        name: case_of(name, model_of(name, 4, 1), N, inputs=DRIVE).recurrence
+        for name in ("lstm", "hamiltonian")
+    }
 
 
 def test_a_comparison_is_what_the_verbs_say(pair):

@@ -91,7 +91,7 @@ def test_norm_reads_the_model_from_the_file(folder, capsys):
         (["norm", "--weights", "x.pt"], "torch.load('x.pt'"),
         (["norm", "--weights", "x.h5", "--model", "lstm"], "h5py.File('x.h5')"),
         (["norm", "--weights", "field.npz"], "holds v beside W and b"),
-        (["growth", "--weights", "cornn.npz"], "holds a recurrent cell and no field"),
+        (["recommend", "--weights", "cornn.npz"], "cornn is a recurrent cell and no field"),
         (["compare", "cornn=cornn.npz", "--set", "gamma=30"], "gamma=30 contradicts"),
         (["compare", "cornn=cornn.npz", "--d", "3"], "--d says nothing"),
         (["compare", "leaky", "--set", "gama=3"], "gama is no setting of any of leaky"),

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_runs import LONG, RUNS
 
 from integrators.engine.bars import progress_bar_on_stderr
 from sensitivity.cli import main
-from sensitivity.cli.command import leaves
-from sensitivity.cli.registry import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[3]
 SHELL = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
@@ -24,33 +23,7 @@ d = [2, 3]
 n_steps = 5
 step = [0.1]
 """
-RUNS = {
-    "bound": "bound --d 3",
-    "certify": "certify --d 2 --n-steps 3 --step 0.1",
-    "claims": "claims hamiltonian",
-    "compare": "compare irnn gru --d 3 --n-steps 5",
-    "completion": "completion bash",
-    "demo": "demo --out demo.png",
-    "falsify": "falsify --cases 5",
-    "growth": "growth --d 3 --n-steps 20 --step 0.1",
-    "heuristic": "heuristic --help",
-    "norm": "norm --d 3 --n-steps 20 --step 0.1",
-    "notebooks": "notebooks copies",
-    "profile": "profile --d 3 --n-steps 20 --step 0.1",
-    "prove": "prove lemma_3_1",
-    "recommend": "recommend --d 3 --n-steps 5",
-    "reproduce figures": "reproduce figures --help",
-    "reproduce pictures": "reproduce pictures ellipse --out pictures",
-    "reproduce tables": "reproduce tables --help",
-    "schemes": "schemes",
-    "sweep": "sweep study.toml --out study",
-    "train": "train xor --n-steps 5 --train 8 --test 8 --d 2 --epochs 1 --batch 4",
-    "verify": "verify study",
-}
-
-
-def test_every_command_has_a_run_here():
-    assert {" ".join(path) for path in leaves(COMMANDS)} <= set(RUNS)
+LINES = {name: f"{name} {'--help' if name in LONG else words}" for name, words in RUNS.items()}
 
 
 def shell(command, folder, **environment):
@@ -75,7 +48,7 @@ def folder(tmp_path):
 
 FAST = {("sweep", "2>&-"), ("train", "2>&-"), ("demo", "0<&- 1>&- 2>&-")}
 STREAMS = ("2>&-", "1>&-", "0<&-", "0<&- 1>&- 2>&-")
-CASES = [(name, streams) for name in RUNS for streams in STREAMS]
+CASES = [(name, streams) for name in LINES for streams in STREAMS]
 
 
 # Catches: a bar, a warning or a flush that ends a command for lack of a stream.
@@ -85,7 +58,7 @@ CASES = [(name, streams) for name in RUNS for streams in STREAMS]
     [case if case in FAST else pytest.param(*case, marks=pytest.mark.slow) for case in CASES],
 )
 def test_every_command_runs_without_a_stream(name, streams, folder):
-    done = shell(f"leapgrad {RUNS[name]} {streams}", folder)
+    done = shell(f"leapgrad {LINES[name]} {streams}", folder)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     if streams == "2>&-":

@@ -14,7 +14,7 @@ from sensitivity.studies.cell import arrays_of
 from sensitivity.studies.execution import cost
 from sensitivity.studies.execution.cost import PROCESS_BYTES, cost_of, plan_of
 from sensitivity.studies.execution.memory import control_group_bytes, machine_bytes
-from sensitivity.studies.models import MODELS, Size
+from sensitivity.studies.models import MODELS, RunSize, axes_of
 
 
 def peak_of(cell):
@@ -28,7 +28,7 @@ def peak_of(cell):
 
 
 def only_cell(quantity, model="neural", **grid):
-    taken = {name: value for name, value in grid.items() if name in MODELS[model].axes}
+    taken = {name: value for name, value in grid.items() if name in axes_of(model)}
     (cell,) = Study({"model": model, "step": 0.1, **taken}, quantity).cells()
     return cell
 
@@ -42,7 +42,7 @@ def check(cell):
 @pytest.mark.parametrize("model", MODELS)
 def test_parameters_and_inputs_are_counted_for_every_model(model):
     check(only_cell("bounds", model, d=200, n_steps=1))
-    if "inputs" in MODELS[model].axes:
+    if "inputs" in axes_of(model):
         check(only_cell("bounds", model, d=40, inputs=3000, n_steps=2))
         check(only_cell("log_norm", model, d=2, inputs=400, n_steps=3000))
 
@@ -211,14 +211,14 @@ def test_the_time_of_one_lane_is_that_of_the_full_product(model, d):
 
 
 def test_the_time_of_many_lanes_is_that_of_the_way_that_is_taken():
-    size = Size(d=64, state=128, n_steps=40, kicks=41)
+    size = RunSize(d=64, state=128, n_steps=40, kicks=41)
     assert cost._matrix(size, 1).columns == 64
     assert cost._matrix(size, 16).columns < 64
     assert cost._matrix(replace(size, iterations=200), 16).columns == 64
 
 
 def test_factorisations_are_counted_at_the_interval_that_is_tried_first():
-    size = Size(d=8, state=16, n_steps=1600, kicks=1601)
+    size = RunSize(d=8, state=16, n_steps=1600, kicks=1601)
     one = cost._factorings(replace(size, n_steps=PANEL), 1)
     assert cost._factorings(size, 1) == pytest.approx(1600 / PANEL * one)
     assert one == pytest.approx(cost.QR_SECONDS + 4.0 * 16 * 64 / cost.FLOPS_PER_SECOND)

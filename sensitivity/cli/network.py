@@ -1,0 +1,397 @@
+"""The options that say which model is run, and how: one grammar for every command that runs one."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from sensitivity.recurrences.case import ModelCase
+
+    Float = NDArray[np.float64]
+
+__all__ = [
+    "AskedCase",
+    "add_arguments",
+    "add_model",
+    "add_run",
+    "add_weights",
+    "asked_case",
+    "build",
+    "inputs_of",
+    "named",
+    "number",
+    "of_fields",
+    "parse_steps",
+    "settings_of",
+]
+
+DEFAULT_D, DEFAULT_MODEL, MOST_STEP_SIZES = 10, "hamiltonian", 1_000_000
+SHORT_SETTINGS = ("activation", "gamma")
+"""Settings that have an option of their own beside --set."""
+
+
+# -------------------------------------------------------------------------------------------------- options
+
+
+def add_arguments(parser: argparse.ArgumentParser, steps: str) -> None:
+    """Add all of them; `steps` is the default of ``--step`` for a field."""
+    model = parser.add_argument_group("model")
+    add_model(model)
+    model.add_argument(
+        "--weights",
+        metavar="FILE.npz",
+        help="the same as NAME=FILE; without --model: W (d, d), b (d,) and, if driven, V (d, inputs) of the "
+        "Hamiltonian network, or a file of leapgrad.save_weights",
+    )
+    add_weights(model, f"default {DEFAULT_D}")
+    model.add_argument("--activation", metavar="NAME", help="of models that have one: σ (default tanh)")
+    model.add_argument(
+        "--gamma",
+        type=float,
+        metavar="G",
+        help="of models that have one; the Hamiltonian network then has W − Wᵀ − G·I in place of W",
+    )
+    add_run(parser.add_argument_group("run"), f"default {steps}, or the step of the cell itself")
+    parser.set_defaults(default_steps=steps)
+
+
+def add_model(group: Any) -> None:
+    """The name of a model and its settings."""
+    group.add_argument(
+        "--model",
+        metavar="NAME[=FILE]",
+        help=f"see leapgrad compare --list (default {DEFAULT_MODEL}); MODULE:FUNCTION is one of your own; "
+        "FILE (.npz, .safetensors) holds its weights",
+    )
+    group.add_argument(
+        "--set",
+        action="append",
+        metavar="KEY=VALUE",
+        help="a setting of the model, such as gamma=2; repeatable",
+    )
+
+
+def add_weights(group: Any, d: str) -> None:
+    """What is drawn, and how large it is."""
+    group.add_argument("--d", type=int, metavar="D", help=f"hidden dimension ({d})")
+    group.add_argument(
+        "--seed", type=int, metavar="S", help="of the weights and inputs that are drawn (default 0)"
+    )
+
+
+def add_run(group: Any, step: str, n_inputs: int = 0) -> None:
+    """How the model is run."""
+    group.add_argument("--scheme", metavar="NAME", help="of a field: see leapgrad schemes (default leapfrog)")
+    group.add_argument(
+        "--step",
+        metavar="E",
+        help=f"ε: a number, a comma list, or low:high:count, log-spaced ({step})",
+    )
+    group.add_argument("--n-steps", type=int, default=1000, metavar="N", help="length N (default 1000)")
+    group.add_argument(
+        "--y0",
+        metavar="Y",
+        help="initial value of a field, or initial state of a cell: one number for all components, a comma "
+        "list (--y0=-1,2), or FILE.npy (default 0)",
+    )
+    group.add_argument("--p0", metavar="P", help="of a field: initial velocity ẏ(0), likewise")
+    group.add_argument("--inputs", metavar="FILE.npy", help="x of shape (N, inputs)")
+    group.add_argument(
+        "--n-inputs",
+        type=int,
+        default=n_inputs,
+        metavar="M",
+        help=f"without --inputs: input components, drawn as N(0, 1) (default {n_inputs})",
+    )
+
+
+# --------------------------------------------------------------------------------------------------- models
+
+
+@dataclass(frozen=True)
+class AskedCase:
+    """The case that the options describe.
+
+    Attributes
+    ----------
+    case : ModelCase
+    parameters : dict
+        What was asked for, in words for JSON.
+    """
+
+    case: ModelCase
+    parameters: dict[str, Any]
+
+    @property
+    def steps(self) -> Float:
+        """Step sizes, shape (members,)."""
+        return self.case.steps
+
+    def describe(self) -> str:
+        """One line that heads a table."""
+        p, case = self.parameters, self.case
+        settings = "".join(f", {name} = {value}" for name, value in p["settings"].items())
+        if not case.is_field:
+            head = f"{p['model']} ({p['weights']}), d = {p['d']}, {p['inputs']} inputs"
+            return f"{head}{settings}, N = {p['n_steps']}"
+        if p["model"] == DEFAULT_MODEL:
+            gamma = p["gamma"]
+            kind = "" if gamma is None else f"antisymmetric with γ = {gamma:g}, "
+            head = f"{kind}{p['activation']}"
+        else:
+            head = f"{p['model']}{settings}"
+        slope = "" if p["lipschitz"] is None else f", ‖DF‖ ≤ {p['lipschitz']:.6g}"
+        return f"{head}, d = {p['d']}{slope}; {p['scheme']}, N = {p['n_steps']}"
+
+
+def build(args: argparse.Namespace) -> AskedCase:
+    """The case that the options of a command describe.
+
+    Raises
+    ------
+    ValueError, TypeError, OSError
+        With a message that names the option or the file.
+    """
+    name, file, option = named(args.model, args.weights)
+    if args.set and args.model is None and file is None:
+        raise ValueError("--set needs --model, which names the model that has the setting.")
+    if file is not None:
+        for drawn in ("d", "seed"):
+            if getattr(args, drawn) is not None:
+                raise ValueError(f"--{drawn} cannot go with {option}, which brings W and b; leave one out.")
+    settings = settings_of(args.set)
+    for short in SHORT_SETTINGS:
+        if (value := getattr(args, short, None)) is not None:
+            settings[short] = value
+    return asked_case(args, name, file, settings, DEFAULT_D, inputs_of(args), option)
+
+
+def of_fields(asked: AskedCase, command: str, kind: type | None = None) -> tuple[Any, ...]:
+    """The arguments of a case for a command that knows fields only, or one class of fields.
+
+    Raises
+    ------
+    ValueError
+        For other models; the message names those that the command takes.
+    """
+    from integrators.fields.field import Field
+    from sensitivity.recurrences.registry import FIELDS, draws_weights, make
+
+    wanted = Field if kind is None else kind
+    if not isinstance(asked.case.model, wanted):
+        made = {name: make(name, 1 if draws_weights(name) else None) for name in FIELDS}
+        able = ", ".join(
+            name for name, one in made.items() if isinstance(one, wanted) and one.lipschitz is not None
+        )
+        what = "recurrent cell and no field" if not asked.case.is_field else "field of another kind"
+        name = asked.parameters["model"]
+        raise ValueError(f"{name} is a {what}; leapgrad {command} takes {able}.")
+    return asked.case.arguments
+
+
+def named(model: str | None, weights: str | None = None) -> tuple[str, str | None, str]:
+    """The name and the file of NAME=FILE, or of ``NAME --weights FILE``, and the option with the file."""
+    name, equals, file = (model or "").partition("=")
+    if model is not None and (not name or (equals and not file)):
+        raise ValueError(f"--model {model!r} must be NAME or NAME=FILE, as in lstm=weights.npz.")
+    if file and weights is not None:
+        raise ValueError(f"--weights {weights} and --model {model} name two files; leave one out.")
+    if weights is not None and not name:
+        from sensitivity.weights.weight_files import saved_model
+
+        name = saved_model(weights) or ""  # a file of a cell says what it is
+    return name or DEFAULT_MODEL, file or weights, "--model" if file else "--weights"
+
+
+def asked_case(
+    args: argparse.Namespace,
+    name: str,
+    file: str | None,
+    settings: dict[str, Any],
+    default_d: int,
+    inputs: Float | None,
+    option: str = "--model",
+    *,
+    options: Mapping[str, Any] | None = None,
+) -> AskedCase:
+    """The case of one named model, with what the other options say of it.
+
+    Parameters
+    ----------
+    args : Namespace
+        With the options of `add_weights` and `add_run`.
+    name, file, option
+        As `named` gives them.
+    settings : dict
+    default_d : int
+    inputs : ndarray or None
+        What ``--inputs`` names.
+    options : mapping, optional
+        Of runs side by side. Then options that a model has no use for are passed over, since they are for
+        another one.
+    """
+    from integrators.cells.cell import Cell
+    from sensitivity.recurrences.case import case_of, model_of
+    from sensitivity.recurrences.registry import canonical, draws_weights
+
+    name, seed, shared = canonical(name), args.seed or 0, options is not None
+    free = draws_weights(name)
+    d = args.d if not free and not shared else (default_d if args.d is None else args.d) if free else None
+    n_inputs = args.n_inputs if inputs is None else inputs.shape[-1]
+    n_inputs = n_inputs if free or (not shared and inputs is None) else 0
+    model = model_of(
+        name, d, n_inputs, seed, settings, file, option=option, step_is_given=args.step is not None
+    )
+    is_cell, steps = isinstance(model, Cell), args.step or args.default_steps
+    if is_cell and not shared:
+        for belongs in ("scheme", "p0"):
+            if getattr(args, belongs) is not None:
+                raise ValueError(f"--{belongs} belongs to fields and schemes; leave it out with {name}.")
+    if inputs is not None and not model.n_inputs and not shared:
+        lacks = f"needs V, the input weights, but {file} holds none"
+        raise ValueError(f"--inputs {lacks if file else f'is given, but {name} takes none'}.")
+    if isinstance(model, Cell) and (args.step is None or (shared and model.kind.step is None)):
+        steps = None
+    case = case_of(
+        name,
+        model,
+        args.n_steps,
+        seed=seed,
+        scheme=None if is_cell else args.scheme,
+        step=None if steps is None else parse_steps(steps),
+        start=_vector(args.y0, "--y0", model.dim),
+        velocity=None if is_cell else _vector(args.p0, "--p0", model.dim),
+        inputs=inputs if model.n_inputs else None,
+        options=options or {},
+    )
+    _check_start(case)
+    source = f"random, seed {seed}" if file is None else Path(file).name
+    return AskedCase(case, _parameters(case, source, settings, file is not None))
+
+
+def _check_start(case: ModelCase) -> None:
+    """Raise for a field that has no value where the run starts, as Kepler's at the origin."""
+    import numpy as np
+
+    if case.is_field and case.start is None:
+        with np.errstate(all="ignore"):
+            force = case.model.force(np.zeros(case.model.dim))  # pyright: ignore[reportAttributeAccessIssue]
+        if not np.isfinite(force).all():
+            raise ValueError(
+                f"{case.name} is singular at y = 0; give --y0 and --p0, as in --y0 1,0 --p0 0,1."
+            )
+
+
+def _parameters(case: ModelCase, source: str, settings: dict[str, Any], read: bool) -> dict[str, Any]:
+    from integrators.cells.cell import Cell
+    from sensitivity.weights.saved import described
+
+    model = case.model
+    found = {
+        "model": case.name,
+        "weights": source,
+        "d": case.d,
+        "inputs": model.n_inputs,
+        "settings": settings,
+        "n_steps": case.n_steps,
+    }
+    if isinstance(model, Cell):
+        return found | {"layers": model.plan.layers, "settings": described(model) if read else settings}
+    activation = getattr(model, "activation", None)
+    return found | {
+        "activation": None if activation is None else activation.name,
+        "gamma": settings.get("gamma"),
+        "lipschitz": model.lipschitz,
+        "scheme": case.scheme.name,  # pyright: ignore[reportOptionalMemberAccess],
+    }
+
+
+# --------------------------------------------------------------------------------------------------- values
+
+
+def settings_of(given: list[str] | None) -> dict[str, Any]:
+    """``KEY=VALUE`` words as a mapping: numbers, true, false, or names.
+
+    Raises
+    ------
+    ValueError
+        For a word of another form.
+    """
+    found: dict[str, Any] = {}
+    for word in given or []:
+        name, equals, text = word.partition("=")
+        if not name or not equals or not text:
+            raise ValueError(f"--set {word!r} must have the form KEY=VALUE, for example gamma=2.")
+        found[name] = _value(text)
+    return found
+
+
+def _value(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
+def parse_steps(text: str) -> float | Float:
+    """Step sizes from "0.1", "0.1,0.2" or "1e-3:1:100", the last log-spaced with both ends."""
+    import numpy as np
+
+    try:
+        if ":" in text:
+            low, high, count = text.split(":")
+            ends, number = (float(low), float(high)), int(count)
+        else:
+            values = [float(part) for part in text.split(",")]
+            return values[0] if "," not in text else np.array(values)
+    except ValueError:
+        raise ValueError(
+            f"--step {text!r} is not a number, a comma list like 0.1,0.2, or low:high:count like 1e-3:1:100."
+        ) from None
+    if not all(0.0 < end < float("inf") for end in ends):
+        raise ValueError(f"--step {text!r} is log-spaced: low and high must be positive and finite.")
+    if not 1 <= number <= MOST_STEP_SIZES:
+        raise ValueError(f"--step {text!r} asks for {number} step sizes; take 1 to {MOST_STEP_SIZES}.")
+    return np.geomspace(*ends, number)
+
+
+def inputs_of(args: argparse.Namespace) -> Float | None:
+    """What ``--inputs`` names, shape (N, inputs)."""
+    from sensitivity.weights.field_file import read_array
+
+    inputs = None if args.inputs is None else read_array(args.inputs, "--inputs")
+    return inputs[:, None] if inputs is not None and inputs.ndim == 1 else inputs
+
+
+def number(text: str | None, option: str) -> float | None:
+    """One number of the command line."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        raise ValueError(f"{option} {text!r} is not one number.") from None
+
+
+def _vector(text: str | None, option: str, dim: int) -> Float | None:
+    """A vector from one number for all components, a comma list, or a .npy file."""
+    import numpy as np
+
+    from sensitivity.weights.field_file import read_array
+
+    if text is None:
+        return None
+    if text.endswith(".npy"):
+        return read_array(text, option)
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{option} {text!r} is not a number, a comma list, or a .npy file.") from None
+    return np.full(dim, values[0]) if "," not in text else np.array(values)
