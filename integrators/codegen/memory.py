@@ -8,7 +8,7 @@ import numpy as np
 
 from .compiled import helper, inlined
 
-__all__ = ["aligned_array", "aligned_empty", "copy_into", "input_of"]
+__all__ = ["aligned_array", "aligned_empty", "clear", "copy_into", "input_of"]
 
 # A register as wide as a cache line takes two accesses where it lies across two lines: at d = 10 a product
 # whose columns start on a line is a third faster than one whose columns do not.
@@ -50,3 +50,10 @@ def copy_into(source, target):
     """target ← source for flat arrays."""
     for f in range(source.size):
         target[f] = source[f]
+
+
+@helper
+def clear(target):
+    """target ← 0 for flat arrays."""
+    for f in range(target.size):
+        target[f] = 0

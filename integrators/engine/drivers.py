@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from integrators.codegen.access import borrowed, flat, hold, put
 from integrators.codegen.compiled import helper, inlined
-from integrators.codegen.memory import aligned_empty, copy_into, input_of
+from integrators.codegen.memory import aligned_empty, clear, copy_into, input_of
 
 from .scaling import mark_overflow, rescale
 
@@ -141,9 +141,8 @@ def weights_and_factors(run):
     """
     h, operations = run.step, run.body.shape[0]
     weights = np.zeros((operations + 2, 2))
-    weights[:operations] = run.body
-    weights[operations] = run.body[0]
-    weights[operations, 0] = run.first
+    copy_into(flat(run.body), flat(weights))
+    weights[operations, 0], weights[operations, 1] = run.first, run.body[0, 1]
     weights[operations + 1, 0] = run.closing
     n = h.size * max(1, 128 // h.size)
     factors = aligned_empty((operations + 2) * 2 * n, h.dtype).reshape((operations + 2, 2, n))
@@ -192,7 +191,7 @@ def sweep_forward(
         for j in range(operations + 1):
             closing = j == operations
             if closing and keep_nodes:
-                nodes[i + 1] = state
+                copy_into(flat(state), flat(nodes[i + 1]))
             if closing and not (last and run.closing != 0.0):
                 continue
             row = operations + 1 if closing else operations if i == 0 and j == 0 else j
@@ -283,13 +282,13 @@ def sweep_backward(
                     columns, spare = spare, columns
                     swapped = not swapped
         if asked_inputs:
-            taps.inputs[at] = by_input
-            by_input[:] = 0.0
+            copy_into(flat(by_input), flat(taps.inputs[at]))
+            clear(flat(by_input))
         if asked_nodes:
             source = node if apart and i > 0 else columns
             copy_into(flat(source[: taps.nodes.shape[1]]), flat(taps.nodes[at]))
         if taps.exponents.size > 0:
-            taps.exponents[at] = exponent
+            copy_into(exponent, taps.exponents[at])
         if gradient.size == 0 and not forced and (i % run.check_every == 0 or i == 0):
             rescale(flat(columns), exponent)
     if swapped:

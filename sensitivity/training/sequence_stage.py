@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from integrators.codegen.access import borrowed, flat, get, hold, put
 from integrators.codegen.arithmetic import fma
 from integrators.codegen.compiled import helper, inlined, kernel
-from integrators.codegen.memory import aligned_empty
+from integrators.codegen.memory import aligned_empty, clear
 from integrators.codegen.simd import WIDTH
 from integrators.engine.drivers import (
     BLOCK,
@@ -228,7 +228,7 @@ def sequences_backward(activation, theta, run, tape, columns, exponent, gradient
     d = D if run.form == FIRST_ORDER else D // 2
     size = tape.shape[1] * w
     own_sums = aligned_empty(d * (tape.shape[1] - d) * WIDTH, theta.dtype)
-    own_sums[:] = 0.0
+    clear(own_sums)
     own_group = np.array([(stop - run.base) * run.body.shape[0], 0, 0, 0])
     outer = Outer(borrowed(flat(tape)), borrowed(own_sums), borrowed(own_group))
     sweep_backward(
