@@ -46,7 +46,7 @@ class Row:
 
 def counted(cell: Cell) -> tuple[int, int, int]:
     """Products, slopes applied and activations of one step with D columns, per step."""
-    plan, d, k = cell.plan, cell.d, cell.dim
+    plan, d, k = cell.layout, cell.d, cell.dim
     weights = plan.recurrent * plan.source + plan.second * (plan.recurrent if plan.tied else plan.hidden)
     pairs = len(plan.out_pairs) + len(plan.hidden_pairs)
     return 2 * weights * d * d * (k + 1), 2 * pairs * d * k, (plan.first + plan.second) * d

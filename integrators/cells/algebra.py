@@ -7,7 +7,7 @@ One step of nearly every recurrent cell, with d neurons and B state blocks s = (
     z₂ = R u + V₂ x + b₂                  second pre-activations (two-stage cells only)
     s' = φ(z, z₂, s, e, h)                neuron by neuron; e are vectors of parameters, h the step size
 
-so a cell is a `Plan` (which rows exist and what depends on what) and one or two pointwise kernels that fill
+so a cell is a `Layout` (which rows exist and what depends on what) and one or two pointwise kernels that fill
 values and the *local* slopes ∂φ_b/∂v_l. Tangent, adjoint and every parameter gradient follow from those by
 
     dz = W ds_src,   ds'_b = Σ_l slope_{bl} ∘ dv_l,      and transposed backwards.
@@ -32,28 +32,28 @@ __all__ = ["add_gradient", "evaluate", "pull", "push"]
 
 
 @helper
-def evaluate(point, middle, plan, theta, s, x, c, out, v, u, slopes, inner, ones):
+def evaluate(point, middle, layout, theta, s, x, c, out, v, u, slopes, inner, ones):
     """out = Φ(s, x) for one layer, and the local slopes on the way."""
     m = s.shape[1]
-    d = s.shape[0] // plan.states
+    d = s.shape[0] // layout.states
     n = d * m
-    n_in = x.shape[0] - plan.clock
-    at_v, at_b, at_r, at_e, at_c, end = places(plan, d, n_in)
-    rows = plan.first + plan.second
+    n_in = x.shape[0] - layout.clock
+    at_v, at_b, at_r, at_e, at_c, end = places(layout, d, n_in)
+    rows = layout.first + layout.second
     z = flat(v)
     for g in range(rows):
-        biased = plan.bias_from <= g and g < plan.bias_to
+        biased = layout.bias_from <= g and g < layout.bias_to
         for i in range(d):
-            value = theta[at_b + (g - plan.bias_from) * d + i] if biased else 0.0
+            value = theta[at_b + (g - layout.bias_from) * d + i] if biased else 0.0
             for q in range(m):
                 put(z, (g * d + i) * m + q, value)
-    add_matrix(theta, 0, plan.recurrent * d, plan.source * d, flat(s), z, m, ones)
+    add_matrix(theta, 0, layout.recurrent * d, layout.source * d, flat(s), z, m, ones)
     if n_in > 0:
-        driven = flat(v[plan.input_from : plan.input_to])
-        add_matrix(theta, at_v, (plan.input_to - plan.input_from) * d, n_in, flat(x), driven, m, ones)
-    copy_into(flat(s), flat(v[rows : rows + plan.states]))
-    place = (rows + plan.states) * n
-    for e in range(plan.vectors):
+        driven = flat(v[layout.input_from : layout.input_to])
+        add_matrix(theta, at_v, (layout.input_to - layout.input_from) * d, n_in, flat(x), driven, m, ones)
+    copy_into(flat(s), flat(v[rows : rows + layout.states]))
+    place = (rows + layout.states) * n
+    for e in range(layout.vectors):
         for i in range(d):
             for q in range(m):
                 put(z, place + i * m + q, theta[at_e + e * d + i])
@@ -61,25 +61,25 @@ def evaluate(point, middle, plan, theta, s, x, c, out, v, u, slopes, inner, ones
     for i in range(d):
         for q in range(m):
             put(z, place + i * m + q, c[q])
-    for t in range(plan.clock):
+    for t in range(layout.clock):
         place += n
         for i in range(d):
             for q in range(m):
                 put(z, place + i * m + q, x[n_in + t, q])
     constants = theta[at_c:end]
-    if plan.second > 0:
+    if layout.second > 0:
         middle(constants, v, u, inner)
-        target = flat(v[plan.first : rows])
-        if plan.tied:
-            add_transposed(theta, 0, plan.recurrent * d, plan.source * d, flat(u), target, m, ones)
+        target = flat(v[layout.first : rows])
+        if layout.tied:
+            add_transposed(theta, 0, layout.recurrent * d, layout.source * d, flat(u), target, m, ones)
         else:
-            add_matrix(theta, at_r, plan.second * d, plan.hidden * d, flat(u), target, m, ones)
-    point(constants, v, out.reshape(plan.states, n), slopes)
+            add_matrix(theta, at_r, layout.second * d, layout.hidden * d, flat(u), target, m, ones)
+    point(constants, v, out.reshape(layout.states, n), slopes)
 
 
 @helper
 def add_scaled(slope, at, source, start, target, place, k, m):
-    """target += slope ∘ source for one neuron's k columns of m lanes; the slope has m entries."""
+    """target += slope ∘ source for one neuron's k columns of m members; the slope has m entries."""
     if m == 1:
         factor = get(slope, at)
         for f in range(k):
@@ -153,66 +153,70 @@ def pull_slopes(pairs, slopes, rows, states, d, lam, lam_z, lam_s, k, m):
 
 
 @helper
-def push(plan, theta, n_in, ds, dx, dout, slopes, inner, dz, du, ones):
+def push(layout, theta, n_in, ds, dx, dout, slopes, inner, dz, du, ones):
     """dout = ∂Φ/∂s ds + ∂Φ/∂x dx for one layer, from its slopes; dx of size 0 is none."""
     D, k, m = ds.shape
-    d = D // plan.states
+    d = D // layout.states
     n = k * m
-    at_v, _, at_r, _, _, _ = places(plan, d, n_in)
-    rows = plan.first + plan.second
+    at_v, _, at_r, _, _, _ = places(layout, d, n_in)
+    rows = layout.first + layout.second
     flat_z, flat_s = flat(dz), flat(ds)
     # Without tangents of the input, rows of the first stage that W does not fill have none.
-    still = (plan.recurrent, plan.first) if dx.size == 0 else (0, 0)
+    still = (layout.recurrent, layout.first) if dx.size == 0 else (0, 0)
     for f in range(still[0] * d * n):
         put(flat_z, f, 0.0)
     for f in range(still[1] * d * n, flat_z.size):
         put(flat_z, f, 0.0)
-    add_matrix(theta, 0, plan.recurrent * d, plan.source * d, flat_s, flat_z, n, ones)
+    add_matrix(theta, 0, layout.recurrent * d, layout.source * d, flat_s, flat_z, n, ones)
     if dx.size > 0:
-        driven = flat(dz[plan.input_from * d : plan.input_to * d])
-        add_matrix(theta, at_v, (plan.input_to - plan.input_from) * d, n_in, flat(dx), driven, n, ones)
-    if plan.second > 0:
-        apply_slopes(plan.hidden_pairs, inner, rows, plan.states, still, d, flat_z, flat_s, flat(du), k, m)
-        target = flat(dz[plan.first * d : rows * d])
-        if plan.tied:
-            add_transposed(theta, 0, plan.recurrent * d, plan.source * d, flat(du), target, n, ones)
+        driven = flat(dz[layout.input_from * d : layout.input_to * d])
+        add_matrix(theta, at_v, (layout.input_to - layout.input_from) * d, n_in, flat(dx), driven, n, ones)
+    if layout.second > 0:
+        apply_slopes(
+            layout.hidden_pairs, inner, rows, layout.states, still, d, flat_z, flat_s, flat(du), k, m
+        )
+        target = flat(dz[layout.first * d : rows * d])
+        if layout.tied:
+            add_transposed(theta, 0, layout.recurrent * d, layout.source * d, flat(du), target, n, ones)
         else:
-            add_matrix(theta, at_r, plan.second * d, plan.hidden * d, flat(du), target, n, ones)
-    apply_slopes(plan.out_pairs, slopes, rows, plan.states, still, d, flat_z, flat_s, flat(dout), k, m)
+            add_matrix(theta, at_r, layout.second * d, layout.hidden * d, flat(du), target, n, ones)
+    apply_slopes(layout.out_pairs, slopes, rows, layout.states, still, d, flat_z, flat_s, flat(dout), k, m)
 
 
 @helper
-def pull(plan, theta, n_in, lam_out, lam_in, lam_x, slopes, inner, lam_z, lam_u, ones):
+def pull(layout, theta, n_in, lam_out, lam_in, lam_x, slopes, inner, lam_z, lam_u, ones):
     """lam_in = (∂Φ/∂s)ᵀ lam_out, lam_x = (∂Φ/∂x)ᵀ lam_out (unless of size 0); leaves lam_z and lam_u filled.
 
     Rows of inputs that the pointwise rule takes (the clock) get no cotangent.
     """
     D, k, m = lam_out.shape
-    d = D // plan.states
+    d = D // layout.states
     n = k * m
-    at_v, _, at_r, _, _, _ = places(plan, d, n_in)
-    rows = plan.first + plan.second
+    at_v, _, at_r, _, _, _ = places(layout, d, n_in)
+    rows = layout.first + layout.second
     flat_out, flat_in, flat_z, flat_u = flat(lam_out), flat(lam_in), flat(lam_z), flat(lam_u)
     for f in range(flat_z.size):
         put(flat_z, f, 0.0)
     for f in range(flat_in.size):
         put(flat_in, f, 0.0)
-    pull_slopes(plan.out_pairs, slopes, rows, plan.states, d, flat_out, flat_z, flat_in, k, m)
-    if plan.second > 0:
+    pull_slopes(layout.out_pairs, slopes, rows, layout.states, d, flat_out, flat_z, flat_in, k, m)
+    if layout.second > 0:
         for f in range(flat_u.size):
             put(flat_u, f, 0.0)
-        source = flat(lam_z[plan.first * d : rows * d])
-        if plan.tied:
-            add_matrix(theta, 0, plan.recurrent * d, plan.source * d, source, flat_u, n, ones)
+        source = flat(lam_z[layout.first * d : rows * d])
+        if layout.tied:
+            add_matrix(theta, 0, layout.recurrent * d, layout.source * d, source, flat_u, n, ones)
         else:
-            add_transposed(theta, at_r, plan.second * d, plan.hidden * d, source, flat_u, n, ones)
-        pull_slopes(plan.hidden_pairs, inner, rows, plan.states, d, flat_u, flat_z, flat_in, k, m)
-    add_transposed(theta, 0, plan.recurrent * d, plan.source * d, flat_z, flat_in, n, ones)
+            add_transposed(theta, at_r, layout.second * d, layout.hidden * d, source, flat_u, n, ones)
+        pull_slopes(layout.hidden_pairs, inner, rows, layout.states, d, flat_u, flat_z, flat_in, k, m)
+    add_transposed(theta, 0, layout.recurrent * d, layout.source * d, flat_z, flat_in, n, ones)
     if lam_x.size > 0:
         for f in range(lam_x.size):
             put(flat(lam_x), f, 0.0)
-        driven = flat(lam_z[plan.input_from * d : plan.input_to * d])
-        add_transposed(theta, at_v, (plan.input_to - plan.input_from) * d, n_in, driven, flat(lam_x), n, ones)
+        driven = flat(lam_z[layout.input_from * d : layout.input_to * d])
+        add_transposed(
+            theta, at_v, (layout.input_to - layout.input_from) * d, n_in, driven, flat(lam_x), n, ones
+        )
 
 
 @helper
@@ -230,34 +234,34 @@ def over_columns(lam, k, m):
 
 
 @helper
-def add_gradient(plan, s, x, u, lam_out, lam_z, lam_u, slopes, inner, grad, ones):
-    """grad += (∂Φ/∂θ)ᵀ lam_out for one layer, summed over columns and lanes; after `pull`."""
+def add_gradient(layout, s, x, u, lam_out, lam_z, lam_u, slopes, inner, grad, ones):
+    """grad += (∂Φ/∂θ)ᵀ lam_out for one layer, summed over columns and members; after `pull`."""
     m = s.shape[1]
     k = lam_out.shape[1]
-    d = s.shape[0] // plan.states
-    n_in = x.shape[0] - plan.clock
-    at_v, at_b, at_r, at_e, _, _ = places(plan, d, n_in)
-    rows = plan.first + plan.second
+    d = s.shape[0] // layout.states
+    n_in = x.shape[0] - layout.clock
+    at_v, at_b, at_r, at_e, _, _ = places(layout, d, n_in)
+    rows = layout.first + layout.second
     zs = over_columns(lam_z, k, m)
-    add_outer(zs, plan.recurrent * d, flat(s), plan.source * d, m, grad[0:at_v], ones)
+    add_outer(zs, layout.recurrent * d, flat(s), layout.source * d, m, grad[0:at_v], ones)
     if n_in > 0:
-        driven = zs[plan.input_from * d * m : plan.input_to * d * m]
-        count = (plan.input_to - plan.input_from) * d
+        driven = zs[layout.input_from * d * m : layout.input_to * d * m]
+        count = (layout.input_to - layout.input_from) * d
         add_outer(driven, count, flat(x), n_in, m, grad[at_v:at_b], ones)
-    for i in range((plan.bias_to - plan.bias_from) * d):
+    for i in range((layout.bias_to - layout.bias_from) * d):
         total = 0.0
         for q in range(m):
-            total += zs[(plan.bias_from * d + i) * m + q]
+            total += zs[(layout.bias_from * d + i) * m + q]
         grad[at_b + i] += total
-    if plan.second > 0:
-        second = zs[plan.first * d * m : rows * d * m]
-        if plan.tied:
-            add_outer(flat(u), plan.recurrent * d, second, plan.source * d, m, grad[0:at_v], ones)
+    if layout.second > 0:
+        second = zs[layout.first * d * m : rows * d * m]
+        if layout.tied:
+            add_outer(flat(u), layout.recurrent * d, second, layout.source * d, m, grad[0:at_v], ones)
         else:
-            add_outer(second, plan.second * d, flat(u), plan.hidden * d, m, grad[at_r:at_e], ones)
-    first = rows + plan.states
+            add_outer(second, layout.second * d, flat(u), layout.hidden * d, m, grad[at_r:at_e], ones)
+    first = rows + layout.states
     for stage in range(2):
-        pairs = plan.out_pairs if stage == 0 else plan.hidden_pairs
+        pairs = layout.out_pairs if stage == 0 else layout.hidden_pairs
         lam = lam_out if stage == 0 else lam_u
         local_slopes = slopes if stage == 0 else inner
         for p in range(pairs.shape[0]):

@@ -4,16 +4,16 @@ A *kind* of cell (`Kind`) is a table of names and one pointwise kernel (two for 
 `integrators.cells.algebra` for the step they stand for. The kernel
 
 ``point(constants, v, out, slopes)``
-    fills out[b, f] = s'_b and slopes[b, l, f] = ∂s'_b/∂v_l for every neuron and lane, f < d·m, where the
+    fills out[b, f] = s'_b and slopes[b, l, f] = ∂s'_b/∂v_l for every neuron and member, f < d·m, where the
     rows of v are the *locals*: the pre-activations (first stage, then second), the state blocks, the
-    parameter vectors; and after them, without a slope, the lane's step size and the clock. Only the slopes
+    parameter vectors; and after them, without a slope, the member's step size and the clock. Only the slopes
     that the kind's table lists are read, and all of those must be filled, at every point. At the first use of
     a kind that is checked at some points, and the slopes are compared with differences. Where a rule has a
     kink, its slope there is the limit from both sides if they agree (modReLU with b = 0 at 0), else 0 for
     relu and abs, as in PyTorch.
 
 Everything else (products with the weights, tangents, adjoints, gradients by all parameters and by the
-input, layers, lanes, checkpoints) is common and compiled once. A `Cell` is a kind with numbers:
+input, layers, members, checkpoints) is common and compiled once. A `Cell` is a kind with numbers:
 
 >>> cell = ELMAN(W=W, V=V, b=b)          # parameters by name
 >>> cell.parameters["W"]                  # named views of the flat cell.theta
@@ -135,7 +135,7 @@ class Cell(ByValue):
             raise TypeError(
                 f"layers must be a list of mappings of names to arrays, one a layer; got {shown(layers)}."
             )
-        self.plan = kind.plan(len(layers))
+        self.layout = kind.layout(len(layers))
         default = 1.0 if kind.step is None else kind.step
         self.step_size = float(as_steps(default if step is None else as_array(step, "step", 0)))
         self.name = kind.name
@@ -224,7 +224,7 @@ class Cell(ByValue):
         self, flat: Float, shapes: Callable[[int, int], dict[str, tuple[int, ...]]]
     ) -> list[dict[str, Float]]:
         start, layers = 0, []
-        for layer in range(self.plan.layers):
+        for layer in range(self.layout.layers):
             parts = {}
             for name, shape in shapes(self.d, self._width(layer)).items():
                 size = int(np.prod(shape))
@@ -357,7 +357,7 @@ class Cell(ByValue):
         ValueError, TypeError
             As when a cell is made.
         """
-        if self.plan.layers > 1:
+        if self.layout.layers > 1:
             raise ValueError("with_parameters is for cells of one layer; take with_theta or with_free.")
         structure, known = self.kind.structure, dict(self.free_parameters)
         if structure is not None and any(name in given for name in structure.makes):
@@ -413,7 +413,7 @@ class Cell(ByValue):
         of round-off are added, which is what N products of D × D matrices can gain by rounding.
         """
         h = as_steps(step)
-        if self.kind.bound is None or self.plan.layers > 1:
+        if self.kind.bound is None or self.layout.layers > 1:
             return np.full(h.shape, np.nan)
         check_bound(self)
         slack = n_steps * (self.dim + 8) * self.dim * 2.0**-53
@@ -441,7 +441,7 @@ class Cell(ByValue):
     @property
     def cached_rows(self) -> int:
         """Rows of a column that one step reads and writes."""
-        return (self.plan.first + self.plan.second) * self.d + self.dim
+        return (self.layout.first + self.layout.second) * self.d + self.dim
 
     def seconds(self, k: int) -> float:
         """A rough estimate of the time of one step with k columns, for one batch member."""
@@ -449,11 +449,11 @@ class Cell(ByValue):
 
     def forward(self, theta: Float, *rest: Any) -> None:
         """`sweep_forward` with this cell's stage: run, block, tape, nodes, and steps [start, stop)."""
-        cells_forward(self.kind.point, self.kind.middle, self.plan, theta, *rest)
+        cells_forward(self.kind.point, self.kind.middle, self.layout, theta, *rest)
 
     def backward(self, theta: Float, *rest: Any) -> None:
         """`sweep_backward` with this cell's stage: run, tape, columns, exponent, gradient, taps, steps."""
-        cells_backward(self.kind.point, self.kind.middle, self.plan, theta, *rest)
+        cells_backward(self.kind.point, self.kind.middle, self.layout, theta, *rest)
 
     # ---------------------------------------------------------------------------------------- one step
 
@@ -504,5 +504,8 @@ class Cell(ByValue):
 
     def __repr__(self) -> str:
         driven = f", n_inputs={self.n_inputs}" if self.n_inputs else ""
-        layers = f", layers={self.plan.layers}" if self.plan.layers > 1 else ""
+        layers = f", layers={self.layout.layers}" if self.layout.layers > 1 else ""
         return f"Cell({self.name}, d={self.d}{driven}{layers})"
+
+
+Kind.cell_type = Cell

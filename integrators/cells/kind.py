@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,7 @@ from integrators.codegen.compiled import Kernel
 from integrators.values import ByValue
 
 from .kind_fields import check_fields
-from .layout import Plan, no_middle
+from .layout import Layout, no_middle
 from .structure import Structure
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class Kind(ByValue):
     array([0.800499, 0.173235])
     """
 
+    cell_type: ClassVar[type[Cell]]  # given by its own file, which needs this one
     name: str
     state: tuple[str, ...]
     rows: tuple[str, ...]
@@ -134,10 +135,10 @@ class Kind(ByValue):
         """Names of the locals, in the order of the rows of v."""
         return (*self.rows, *self.second, *self.state, *self.vectors)
 
-    def plan(self, layers: int = 1) -> Plan:
+    def layout(self, layers: int = 1) -> Layout:
         """What the compiled code is told."""
         rows = (0, len(self.rows) + len(self.second))
-        return Plan(
+        return Layout(
             layers,
             len(self.state),
             self.source,
@@ -175,12 +176,12 @@ class Kind(ByValue):
 
     def shapes(self, d: int, n_inputs: int) -> dict[str, tuple[int, ...]]:
         """Shapes of the parameters of one layer, in their order in theta; empty ones left out."""
-        plan = self.plan()
+        layout = self.layout()
         shapes: dict[str, tuple[int, ...]] = {
-            "W": (plan.recurrent * d, plan.source * d),
-            "V": ((plan.input_to - plan.input_from) * d, n_inputs),
-            "b": ((plan.bias_to - plan.bias_from) * d,),
-            "R": (0 if plan.tied else plan.second * d, plan.hidden * d),
+            "W": (layout.recurrent * d, layout.source * d),
+            "V": ((layout.input_to - layout.input_from) * d, n_inputs),
+            "b": ((layout.bias_to - layout.bias_from) * d,),
+            "R": (0 if layout.tied else layout.second * d, layout.hidden * d),
         }
         shapes = {name: shape for name, shape in shapes.items() if 0 not in shape}
         shapes |= {name: (d,) for name in self.vectors}
@@ -218,9 +219,7 @@ class Kind(ByValue):
         self, d: int, n_inputs: int = 0, *, step: ArrayLike | None = None, **parameters: ArrayLike
     ) -> Cell:
         """The cell with d neurons and the given parameters; others are zero, constants their default."""
-        from .cell import Cell
-
-        return Cell(self, d, n_inputs, [parameters], step=step)
+        return self.cell_type(self, d, n_inputs, [parameters], step=step)
 
     def layers(
         self,
@@ -231,9 +230,7 @@ class Kind(ByValue):
         step: ArrayLike | None = None,
     ) -> Cell:
         """Layers of d neurons each; those above the first take the first state block below as their input."""
-        from .cell import Cell
-
-        return Cell(self, d, n_inputs, parameters, step=step)
+        return self.cell_type(self, d, n_inputs, parameters, step=step)
 
     def __repr__(self) -> str:
         return f"Kind({self.name}: {', '.join(self.state)})"

@@ -94,7 +94,7 @@ def _is_right(rule: _Rule, step: float, clock: Float) -> bool:
     moved[: len(rule.kind.locals), 0] += 0.1
     alone = np.array_equal(rule(moved)[0][:, 1:], out[:, 1:], equal_nan=True)
     if not alone:
-        raise rule.refused("makes one neuron or lane depend on another; it must work entry by entry.")
+        raise rule.refused("makes one neuron or member depend on another; it must work entry by entry.")
     if not good.any():
         return False
     for number, local in enumerate(rule.kind.locals):
@@ -170,7 +170,7 @@ def check_inverse(cell: Cell) -> None:
     grid = float(cell.parameters.get("grid", np.zeros(())))
     s, x = 0.5 * rng.normal(size=cell.dim), rng.normal(size=cell.n_inputs)
     s = np.rint(s / grid) * grid if grid > 0.0 else s
-    layers = cell.plan.layers > 1  # the layer below is to be still after its step: the sweep sees to that
+    layers = cell.layout.layers > 1  # the layer below is to be still after its step: the sweep sees to that
     found = s if layers else back.stepped(cell.stepped(s, x), x)
     if np.isfinite(found).all() and not np.abs(found - s).max() <= TOLERANCE * max(1.0, np.abs(s).max()):
         worst = int(np.argmax(np.abs(found - s)))

@@ -8,15 +8,16 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from integrators.codegen.array_types import COLUMNS, MATRIX, TABLE, VECTOR
 from integrators.codegen.compiled import helper, kernel
 
 __all__ = [
     "COLUMNS",
+    "LAYOUT",
     "MATRIX",
-    "PLAN",
     "POINT",
     "VECTOR",
-    "Plan",
+    "Layout",
     "Work",
     "layer_of",
     "no_middle",
@@ -27,8 +28,6 @@ __all__ = [
 Counts = NDArray[np.int64]
 
 _I, _B = types.int64, types.boolean
-VECTOR, MATRIX, COLUMNS = (types.Array(types.float64, n, "C") for n in (1, 2, 3))
-_PAIRS = types.Array(types.int64, 2, "C")
 
 POINT = types.void(VECTOR, MATRIX, MATRIX, COLUMNS)
 """The signature of a pointwise rule, ``point(constants, v, out, slopes)``: four arrays of float64.
@@ -47,7 +46,7 @@ Examples
 """
 
 
-class Plan(NamedTuple):
+class Layout(NamedTuple):
     """What the compiled code is told about a kind of cell. Row counts are in units of d rows."""
 
     layers: int
@@ -69,7 +68,7 @@ class Plan(NamedTuple):
     hidden_pairs: Counts  # (n, 2): hidden block b depends on local l
 
 
-PLAN = types.NamedTuple((_I,) * 6 + (_B,) + (_I,) * 8 + (_PAIRS, _PAIRS), Plan)
+LAYOUT = types.NamedTuple((_I,) * 6 + (_B,) + (_I,) * 8 + (TABLE, TABLE), Layout)
 
 
 @kernel(POINT)
@@ -78,7 +77,7 @@ def no_middle(constants, v, out, slopes):
 
 
 class Work(NamedTuple):
-    """Scratch of one block of lanes; the leading axis of the first four is the layer."""
+    """Scratch of one block of members; the leading axis of the first four is the layer."""
 
     v: NDArray[np.float64]  # (layers, locals + 1 + clock, d·m)
     u: NDArray[np.float64]  # (layers, hidden, d·m)
@@ -90,36 +89,38 @@ class Work(NamedTuple):
 
 
 @helper
-def work_for(plan, d, k, m):
-    """Room for d neurons, k columns and m lanes."""
-    rows = plan.first + plan.second
-    n_locals = rows + plan.states + plan.vectors
+def work_for(layout, d, k, m):
+    """Room for d neurons, k columns and m members."""
+    rows = layout.first + layout.second
+    n_locals = rows + layout.states + layout.vectors
     n = d * m
     kind = np.float64
     return Work(
-        np.empty((plan.layers, n_locals + 1 + plan.clock, n), kind),
-        np.empty((plan.layers, plan.hidden, n), kind),
-        np.full((plan.layers, plan.states, n_locals, n), np.nan, kind),  # what no rule fills is no old memory
-        np.full((plan.layers, plan.hidden, n_locals, n), np.nan, kind),
+        np.empty((layout.layers, n_locals + 1 + layout.clock, n), kind),
+        np.empty((layout.layers, layout.hidden, n), kind),
+        np.full(
+            (layout.layers, layout.states, n_locals, n), np.nan, kind
+        ),  # what no rule fills is no old memory
+        np.full((layout.layers, layout.hidden, n_locals, n), np.nan, kind),
         np.empty((rows * d, k, m), kind),
-        np.empty((plan.hidden * d, k, m), kind),
-        np.ones((rows + plan.states + plan.hidden) * d, kind),
+        np.empty((layout.hidden * d, k, m), kind),
+        np.ones((rows + layout.states + layout.hidden) * d, kind),
     )
 
 
 @helper
-def places(plan, d, n_in):
+def places(layout, d, n_in):
     """Where b, V, R, e and the constants of a layer start, and where it ends; W starts at 0."""
-    v = plan.recurrent * plan.source * d * d
-    b = v + (plan.input_to - plan.input_from) * d * n_in
-    r = b + (plan.bias_to - plan.bias_from) * d
-    e = r + (0 if plan.tied else plan.second * plan.hidden * d * d)
-    c = e + plan.vectors * d
-    return v, b, r, e, c, c + plan.constants
+    v = layout.recurrent * layout.source * d * d
+    b = v + (layout.input_to - layout.input_from) * d * n_in
+    r = b + (layout.bias_to - layout.bias_from) * d
+    e = r + (0 if layout.tied else layout.second * layout.hidden * d * d)
+    c = e + layout.vectors * d
+    return v, b, r, e, c, c + layout.constants
 
 
 @helper
-def layer_of(plan, theta, d, n_in, layer):
+def layer_of(layout, theta, d, n_in, layer):
     """The parameters of one layer; those above the first take d inputs."""
-    start = 0 if layer == 0 else places(plan, d, n_in)[5] + (layer - 1) * places(plan, d, d)[5]
-    return theta[start : start + places(plan, d, n_in if layer == 0 else d)[5]]
+    start = 0 if layer == 0 else places(layout, d, n_in)[5] + (layer - 1) * places(layout, d, d)[5]
+    return theta[start : start + places(layout, d, n_in if layer == 0 else d)[5]]

@@ -2,7 +2,7 @@
 
 To the common algebra (`integrators.cells.algebra`) it is a cell of one neuron with D state blocks: its
 pointwise rule is the whole map, and its parameters are the cell's vectors. So it gets Jacobians, norms,
-profiles, spectra, gradients and lanes like any other, with a Jacobian of D × D entries a step.
+profiles, spectra, gradients and members like any other, with a Jacobian of D × D entries a step.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def own_cell(
     ----------
     step : callable
         ``step(theta, s, x, out, by_state)`` fills Φ, shape (D, m), and ∂Φ_i/∂s_j, shape (D, D, m), for m
-        lanes: s (D, m), x (n_inputs, m), theta (P,). Slopes come as zeros, out as NaN.
+        members: s (D, m), x (n_inputs, m), theta (P,). Slopes come as zeros, out as NaN.
     slopes : callable
         ``slopes(theta, s, x, by_theta, by_input)`` fills ∂Φ_i/∂θ_p, (D, P, m), and ∂Φ_i/∂x_j,
         (D, n_inputs, m).
@@ -191,7 +191,7 @@ def _tried(
     theta: Mapping[str, float],
     at: ArrayLike | None,
 ) -> list[Any]:
-    """The two functions of `own_cell`, called once for two lanes: they compile and fill all of Φ."""
+    """The two functions of `own_cell`, called once for two members: they compile and fill all of Φ."""
     rng = np.random.default_rng(2019)
     s = np.repeat(
         (rng.normal(size=dim) if at is None else as_vector(at, "check_at", dim))[:, None], 2, axis=1
@@ -206,7 +206,7 @@ def _tried(
         i, q = missing[0]
         raise ValueError(
             f"{name}: step gives no finite out[{i}, {q}] at s = {s[:, 0]}; it must fill out for every "
-            "component and every lane, or pass check_at=, a state of its domain."
+            "component and every member, or pass check_at=, a state of its domain."
         )
     return [step, slopes]
 

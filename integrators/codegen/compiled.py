@@ -5,8 +5,8 @@ Two kinds of function exist.
 ``@helper``
     An ordinary ``njit`` function that other compiled functions call. It is compiled into its callers.
 ``@kernel(signature)``
-    A function that Python calls, or that is handed to a kernel as an argument of type `Leaf`. It is compiled
-    (or loaded) on first use, for its one signature.
+    A function that Python calls, or that is handed to a kernel as an argument of type `Callback`. It is
+    compiled (or loaded) on first use, for its one signature.
 
 Why not ``njit(cache=True)``: Numba's own cache notices a change only in the file that holds the kernel, not
 in the helpers it calls from elsewhere, and a damaged cache file stops the program. Here the key of a cache
@@ -55,8 +55,8 @@ from .threads import interruptible
 
 __all__ = [
     "JIT_DISABLED",
+    "Callback",
     "Kernel",
-    "Leaf",
     "compiling_ours",
     "helper",
     "inlined",
@@ -74,7 +74,7 @@ _CACHE: Any = _Cache
 JIT_DISABLED: bool = bool(_CONFIG.DISABLE_JIT)
 
 # error_model: with Python's one the zero-division check keeps LLVM from vectorising (6 times on tanh).
-# nogil: blocks of lanes run in threads. fastmath stays off: it would break NaN checks and the tanh.
+# nogil: blocks of members run in threads. fastmath stays off: it would break NaN checks and the tanh.
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
 # Part of the key of every kernel that is kept; kernels from before `_own_symbols` are not loaded.
 SYMBOLS = "counted by each process for itself"
@@ -153,7 +153,7 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-class Leaf(types.FunctionType):
+class Callback(types.FunctionType):
     """Type of a compiled function as an argument, in Python the address of its code.
 
     Numba's own type calls Python back for the address in every call: that takes longer than a short run, and
@@ -161,10 +161,10 @@ class Leaf(types.FunctionType):
     """
 
 
-register_model(Leaf)(FunctionModel)
+register_model(Callback)(FunctionModel)
 
 
-@unbox(Leaf)
+@unbox(Callback)
 def _unbox_leaf(kind, address, c):
     value = cgutils.create_struct_proxy(kind)(c.context, c.builder)
     value.c_addr = c.pyapi.long_as_voidptr(address)
@@ -258,7 +258,7 @@ class Kernel:
 
     @property
     def pointer(self) -> Any:
-        """The form in which a driver takes a leaf: the address of its code."""
+        """The form in which a driver takes a callback: the address of its code."""
         if self._pointer is None:
             dispatcher = self.dispatcher
             if JIT_DISABLED:
@@ -277,7 +277,7 @@ class Kernel:
         """
         if self._called is None:
             dispatcher = self.dispatcher
-            drives = any(isinstance(kind, Leaf | types.NamedTuple) for kind in self.signature.args)
+            drives = any(isinstance(kind, Callback | types.NamedTuple) for kind in self.signature.args)
             if drives and not JIT_DISABLED:
                 self._called = dispatcher.get_compile_result(self.signature).entry_point
             else:
@@ -350,8 +350,8 @@ def _narrowed(kind: Any) -> Any:
     """A signature or type with float32 in place of the float64 of every array."""
     if isinstance(kind, Signature):
         return kind.return_type(*[_narrowed(argument) for argument in kind.args])
-    if isinstance(kind, Leaf):
-        return Leaf(_narrowed(kind.signature))
+    if isinstance(kind, Callback):
+        return Callback(_narrowed(kind.signature))
     if isinstance(kind, types.NamedUniTuple):
         return types.NamedUniTuple(_narrowed(kind.dtype), kind.count, kind.instance_class)
     if isinstance(kind, types.NamedTuple):

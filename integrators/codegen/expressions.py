@@ -270,7 +270,7 @@ def _derivatives(force: Sequence[Any], by: Sequence[Any], given: Sequence[Any]) 
 
 
 def source(function: str, symbols: Sequence[Any], d: int, entries: Mapping[str, Sequence[Any]]) -> str:
-    """Python source that fills the arrays named in `entries` for every lane, common subexpressions once."""
+    """Python source that fills the arrays named in `entries` for every member, common subexpressions once."""
     import sympy
 
     expressions = [_with_default(e) for row in entries.values() for e in row]

@@ -14,6 +14,7 @@ import math
 import numpy as np
 from numba import types
 
+from .array_types import COLUMNS, MATRIX, TABLE, VECTOR
 from .compiled import helper, kernel
 
 __all__ = ["BARRED", "DEPENDENT", "FRESH", "VANISHED", "orthogonalise"]
@@ -23,9 +24,6 @@ FRESH, VANISHED, DEPENDENT, BARRED = 0, 1, 2, 3
 DEPENDENT: it was a combination of the ones before it, and is left out. BARRED: it is to be taken for such a
 combination now, so that it has factors with the ones before it and none of its own.
 """
-
-_VECTOR, _TABLE, _STACK = (types.Array(types.float64, n, "C") for n in (1, 2, 3))
-_COUNTS = types.Array(types.int64, 2, "C")
 
 
 @helper
@@ -176,7 +174,7 @@ def error_of_diagonal(r, noise, error):
                 error[j] += noise[i] * abs(inverse[i, j])
 
 
-@kernel(types.void(_STACK, _COUNTS, _COUNTS, types.float64, _STACK, _TABLE, _VECTOR))
+@kernel(types.void(COLUMNS, TABLE, TABLE, types.float64, COLUMNS, MATRIX, VECTOR))
 def orthogonalise(columns, power, state, eps, factors, error, worst):
     """Factor the columns of every batch member in place: columns · 2^power = Q · factors · diag(2^power).
 

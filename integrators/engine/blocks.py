@@ -1,6 +1,6 @@
-"""Blocks of lanes: the unit of threading, progress and interruption.
+"""Blocks of members: the unit of threading, progress and interruption.
 
-Results never depend on how lanes fall into blocks or blocks onto threads; only time does.
+Results never depend on how members fall into blocks or blocks onto threads; only time does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ from integrators.codegen.threads import on_threads, thread_count
 
 from .bars import progress_bar_on_stderr
 
-__all__ = ["POOL_SECONDS", "Cancelled", "Ticker", "one_blas_thread", "part_of", "progress_bar", "run_blocks"]
+__all__ = [
+    "IDLE",
+    "POOL_SECONDS",
+    "Cancelled",
+    "Ticker",
+    "one_blas_thread",
+    "part_of",
+    "progress_bar",
+    "run_blocks",
+]
 
 # A compiled call cannot be interrupted, so calls are kept short: Ctrl-C acts after one of them.
 CALL_SECONDS = 0.02
@@ -74,7 +83,7 @@ class Ticker:
     Parameters
     ----------
     total : int
-        Lane-steps of the whole work.
+        Steps of members of the whole work.
     seconds : float
         Estimated time of the whole work; short work never loads the progress bar.
     label : str
@@ -112,7 +121,7 @@ class Ticker:
             self._bar.update(amount)
 
     def in_chunks(
-        self, call: Callable[[int, int], None], n_steps: int, lanes: int, step_seconds: float
+        self, call: Callable[[int, int], None], n_steps: int, members: int, step_seconds: float
     ) -> None:
         """``call(start, stop)`` over [0, n_steps) in pieces of about CALL_SECONDS each.
 
@@ -124,7 +133,7 @@ class Ticker:
             began = time.perf_counter()
             call(start, stop)
             spent = time.perf_counter() - began
-            self((stop - start) * lanes)
+            self((stop - start) * members)
             if spent < CALL_SECONDS / 4:
                 size = _within(size * 4)
             elif spent > CALL_SECONDS:
@@ -132,12 +141,16 @@ class Ticker:
             start = stop
 
 
+IDLE = Ticker(0, 0.0, "", False)
+"""For work so short that it is neither shown nor cancelled."""
+
+
 def _within(size: float) -> int:
     return max(1, min(LARGEST_CHUNK, int(size)))
 
 
 def run_blocks(
-    n_lanes: int,
+    n_members: int,
     width: int,
     work: Callable[[slice, Ticker], None],
     *,
@@ -147,7 +160,7 @@ def run_blocks(
     threads: int | None = None,
     progress: bool | None = None,
 ) -> None:
-    """Call ``work(lanes, ticker)`` for every block of at most `width` lanes, on `threads` threads.
+    """Call ``work(members, ticker)`` for every block of at most `width` members, on `threads` threads.
 
     `total`, `seconds`, `label` and `progress` are those of `Ticker`.
 
@@ -155,7 +168,7 @@ def run_blocks(
     PATIENCE at the latest: a worker in the middle of a very long call ends by itself.
     """
     threads = thread_count(threads)
-    blocks = [slice(s, min(s + width, n_lanes)) for s in range(0, n_lanes, width)]
+    blocks = [slice(s, min(s + width, n_members)) for s in range(0, n_members, width)]
     ticker = Ticker(total, seconds, label, progress)
     try:
         calls = [partial(_at_block, work, block, ticker) for block in blocks]

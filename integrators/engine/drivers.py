@@ -28,6 +28,7 @@ from numba import types
 from numpy.typing import NDArray
 
 from integrators.codegen.access import borrowed, flat, hold, put
+from integrators.codegen.array_types import COLUMNS, COUNTS, MATRIX, STACK, TABLE, VECTOR
 from integrators.codegen.compiled import helper, inlined
 from integrators.codegen.memory import aligned_empty, clear, copy_into, input_of
 
@@ -61,8 +62,6 @@ NOTHING, KEEP, CONDENSE, REPLAY = range(4)
 """What a forward sweep does with the tape: nothing; keep what each stage saw; keep what a replay or a pull
 reads there, where a stage has something cheaper; push columns alone, along what is kept."""
 
-VECTOR, MATRIX, COLUMNS, STACK = (types.Array(types.float64, n, "C") for n in (1, 2, 3, 4))
-COUNTS, TABLE = (types.Array(types.int64, n, "C") for n in (1, 2))
 _I, _F, _B = types.int64, types.float64, types.boolean
 
 

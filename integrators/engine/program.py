@@ -123,7 +123,7 @@ class Program:
         """A cell applied n_steps times."""
         return cls(MAP, np.array([[1.0, 0.0]]), 1.0, 0.0, n_steps)
 
-    @property
+    @cached_property
     def n_entries(self) -> int:
         """Tape entries of the run: one for each row of `body` in each step, and one for the closing kick.
 
@@ -131,7 +131,7 @@ class Program:
         """
         return self.n_steps * len(self.body) + (self.closing != 0)
 
-    @property
+    @cached_property
     def evaluations_per_step(self) -> int:
         """Evaluations of F (or Φ) in a step of a long run."""
         return int(np.count_nonzero(self.body[:, 0]))

@@ -21,7 +21,7 @@ GRADED, GRADED_32 = 300, 50
 
 
 @helper
-def largest_by_lane(columns, m, biggest):
+def largest_by_member(columns, m, biggest):
     """biggest[q % m] ← max(biggest[q % m], |columns|) for flat columns; biggest is a multiple of m long.
 
     A running maximum in one variable would not vectorise; one per position does.
@@ -39,8 +39,8 @@ def largest_by_lane(columns, m, biggest):
 
 
 @helper
-def scale_lane(columns, m, lane, factor):
-    for f in range(lane, columns.size, m):
+def scale_member(columns, m, member, factor):
+    for f in range(member, columns.size, m):
         columns[f] *= factor
 
 
@@ -83,7 +83,7 @@ def rescale(columns, exponent):
     repeats = max(1, 64 // m)
     large = LARGE if columns.itemsize == 8 else LARGE_32
     biggest = np.zeros(repeats * m, columns.dtype)
-    largest_by_lane(columns, m, biggest)
+    largest_by_member(columns, m, biggest)
     if outside(biggest, large) == 0:
         return
     for q in range(m):
@@ -98,7 +98,7 @@ def rescale(columns, exponent):
                 # Two factors: 2^-shift alone may not be representable.
                 half = shift // 2
                 for part in (half, shift - half):
-                    scale_lane(columns, m, q, math.ldexp(1.0, -part))
+                    scale_member(columns, m, q, math.ldexp(1.0, -part))
                 exponent[q] += shift
 
 

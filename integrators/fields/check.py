@@ -1,4 +1,4 @@
-"""One check of a new field: its leaves against finite differences of its own kick, and lane by lane."""
+"""One check of a new field: its callbacks against finite differences of its kick, and member by member."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ TOLERANCE = 1e-6
 
 
 def check_field(field: Field, at: ArrayLike | None = None) -> None:
-    """Raise ValueError, naming the wrong entry, unless the leaves do what `fields` says of them.
+    """Raise ValueError, naming the wrong entry, unless the callbacks do what `fields` says of them.
 
-    The derivatives are compared with differences of the kick; then two lanes at once, added to what was
-    there before, with each lane alone. Where no point is given, tangent and adjoint are also compared at
+    The derivatives are compared with differences of the kick; then two members at once, added to what was
+    there before, with each member alone. Where no point is given, tangent and adjoint are also compared at
     other points, as far as the force is finite and smooth there.
     """
     d = field.dim
@@ -62,12 +62,18 @@ def check_field(field: Field, at: ArrayLike | None = None) -> None:
     both = _Leaves.of(field, points, drives, weights, before=1.0)
     alone = [_Leaves.of(field, [points[i]], [drives[i]], [weights[i]]) for i in (0, 1)]
     for what in ("p", "dp", "lam_y"):
-        expected = 1.0 + np.concatenate([getattr(lane, what) for lane in alone], axis=-1)
+        expected = 1.0 + np.concatenate([getattr(member, what) for member in alone], axis=-1)
         _compare(
-            field, f"{what} after adding two lanes to ones", getattr(both, what), expected, "each lane alone"
+            field,
+            f"{what} after adding two members to ones",
+            getattr(both, what),
+            expected,
+            "each member alone",
         )
     expected = 1.0 + alone[0].grad_theta + alone[1].grad_theta
-    _compare(field, "grad_theta after adding two lanes to ones", both.grad_theta, expected, "each lane alone")
+    _compare(
+        field, "grad_theta after adding two members to ones", both.grad_theta, expected, "each member alone"
+    )
 
 
 def _check_elsewhere(field: Field, y: Float, x: Float) -> None:
@@ -84,7 +90,7 @@ def _check_elsewhere(field: Field, y: Float, x: Float) -> None:
 
 
 class _Leaves(NamedTuple):
-    """What both leaves add, for unit columns."""
+    """What both callbacks add, for unit columns."""
 
     p: Float  # (d, m)
     dp: Float  # (d, d, m)
@@ -113,7 +119,7 @@ class _Leaves(NamedTuple):
         ):
             if not np.array_equal(used, original, equal_nan=True):
                 raise ValueError(
-                    f"{field.name}: a leaf changes {name}; leaves may only add to their targets."
+                    f"{field.name}: a callback changes {name}; callbacks may only add to their targets."
                 )
         return out
 
@@ -159,5 +165,5 @@ def _compare(
         where = tuple(int(i) for i in np.unravel_index(np.argmax(error), error.shape))
         raise ValueError(
             f"{field.name}: {what} is {found[where]:.6g} at index {where} where {by} gives "
-            f"{expected[where]:.6g}; correct the leaf, or pass check_at= away from a kink of F."
+            f"{expected[where]:.6g}; correct the callback, or pass check_at= away from a kink of F."
         )

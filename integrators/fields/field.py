@@ -1,13 +1,13 @@
-"""Right-hand sides F of ÿ = F(y, x) (or ẏ = F(y, x)): a flat parameter vector and two compiled leaves.
+"""Right-hand sides F of ÿ = F(y, x) (or ẏ = F(y, x)): a flat parameter vector and two compiled callbacks.
 
 ``kick(theta, y, x, c, p, dy, dp)``
     p += c F(y, x), and for every tangent column dp += c DF(y, x) dy.
 ``kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta)``
-    lam_y += c DF(y, x)ᵀ lam_p, and grad_theta += c (∂F/∂θ)ᵀ lam_p summed over columns and lanes
+    lam_y += c DF(y, x)ᵀ lam_p, and grad_theta += c (∂F/∂θ)ᵀ lam_p summed over columns and members
     (nothing, if `grad_theta` is empty).
 
-The lane axis is last and contiguous: y, p (d, m); x (n_inputs, m); c (m,), the kick weight times each
-lane's step; dy, dp, lam_p, lam_y (d, k, m). Every field has these two signatures, so drivers are compiled
+The member axis is last and contiguous: y, p (d, m); x (n_inputs, m); c (m,), the kick weight times each
+member's step; dy, dp, lam_p, lam_y (d, k, m). Every field has these two signatures, so drivers are compiled
 once and take any field as an argument.
 """
 
@@ -37,7 +37,7 @@ SECONDS_OF_A_KICK = 5e-6
 
 
 class Field(ByValue):
-    """A right-hand side F(y, x) of dimension d, given by two compiled leaves.
+    """A right-hand side F(y, x) of dimension d, given by two compiled callbacks.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Field(ByValue):
     kick, kick_adjoint : callable
         ``@njit`` (or plain) functions with the signatures of the module's docstring.
     theta : array_like, shape (P,)
-        Parameters, handed to both leaves; new parameters need no new compilation.
+        Parameters, handed to both callbacks; new parameters need no new compilation.
     n_inputs : int
         Number of components of x; 0 for an autonomous field.
     lipschitz : float, optional
@@ -54,14 +54,14 @@ class Field(ByValue):
     name : str, optional
         Shown by ``repr`` and in messages; that of `kick` by default.
     check_at : array_like, shape (d,), optional
-        Where the leaves are compared with finite differences; a random point by default.
+        Where the callbacks are compared with finite differences; a random point by default.
 
     Raises
     ------
     ValueError
         If a tangent or an adjoint does not agree with a finite difference of the kick.
     ValueError, TypeError
-        If an argument makes no sense, or a leaf does not compile.
+        If an argument makes no sense, or a callback does not compile.
 
     Examples
     --------
@@ -92,7 +92,7 @@ class Field(ByValue):
     """
 
     vectorised = False
-    """Whether the leaves are fastest on whole registers of lanes, or of columns where there is one lane."""
+    """Whether the callbacks are fastest on whole registers: of members, or of columns of a single member."""
 
     pads_one_column = True
     """Whether a single column goes through the products of many, with columns of zeros beside it."""

@@ -67,7 +67,7 @@ def ones(array, n):
 
 @inlined
 def add_force(c, s, ds, p):
-    """p += c s and ds ← c ds for flat arrays, lanes last; c as filled by `drivers.times`."""
+    """p += c s and ds ← c ds for flat arrays, members last; c as filled by `drivers.times`."""
     width = c.size
     whole = p.size - p.size % width
     for start in range(0, whole, width):
@@ -92,7 +92,7 @@ def one_unit_kicked(w, b, c, y, p, dy, dp):
 def push_one_unit(w, b, c, e, y, p, dy, dp, in_place):
     """`push_through` for a single tanh unit and column, all arrays flat: one loop instead of six.
 
-    100 lanes, one core: a step of leapfrog took 336 ns and takes 250, one of Euler 277 and 222.
+    100 members, one core: a step of leapfrog took 336 ns and takes 250, one of Euler 277 and 222.
     """
     if in_place:
         for q in range(y.size):
@@ -140,7 +140,7 @@ def push_through(theta, x, c, e, y, p, dy, dp, work, in_place, slopes):
 
 @inlined
 def scaled_slopes(c, slopes, scale):
-    """scale ← c σ' for flat arrays, lanes last; c as filled by `drivers.times`."""
+    """scale ← c σ' for flat arrays, members last; c as filled by `drivers.times`."""
     width = c.size
     whole = slopes.size - slopes.size % width
     for start in range(0, whole, width):

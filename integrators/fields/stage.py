@@ -11,7 +11,7 @@ from numba import types
 
 from integrators.codegen.access import flat, get, put
 from integrators.codegen.arithmetic import fma
-from integrators.codegen.compiled import Leaf, helper, inlined, kernel
+from integrators.codegen.compiled import Callback, helper, inlined, kernel
 from integrators.codegen.memory import copy_into
 from integrators.engine.drivers import (
     BLOCK,
@@ -42,8 +42,10 @@ __all__ = [
 _I = types.int64
 KICK = types.void(VECTOR, MATRIX, MATRIX, VECTOR, MATRIX, COLUMNS, COLUMNS)
 KICK_ADJOINT = types.void(VECTOR, MATRIX, MATRIX, VECTOR, COLUMNS, COLUMNS, VECTOR)
-FORWARD = types.void(Leaf(KICK), VECTOR, RUN, BLOCK, COLUMNS, COLUMNS, _I, _I)
-BACKWARD = types.void(Leaf(KICK_ADJOINT), VECTOR, VECTOR, RUN, COLUMNS, COLUMNS, COUNTS, VECTOR, TAPS, _I, _I)
+FORWARD = types.void(Callback(KICK), VECTOR, RUN, BLOCK, COLUMNS, COLUMNS, _I, _I)
+BACKWARD = types.void(
+    Callback(KICK_ADJOINT), VECTOR, VECTOR, RUN, COLUMNS, COLUMNS, COUNTS, VECTOR, TAPS, _I, _I
+)
 
 
 @helper

@@ -16,7 +16,7 @@ from integrators.validation import as_name
 
 from .check import check_field
 from .field import Field
-from .textbook import leaves
+from .textbook import callbacks
 
 __all__ = ["symbolic_field"]
 
@@ -34,7 +34,7 @@ def symbolic_field(
     """The field whose force F(y, x; θ) is given by SymPy expressions.
 
     DF, its transpose and ∂F/∂θ come from SymPy's differentiation, share their common subexpressions, and are
-    compiled to the same kind of leaves as a field written by hand.
+    compiled to the same kind of callbacks as a field written by hand.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def symbolic_field(
     lipschitz : float, optional
         A bound on sup ‖DF‖₂, where one is known; see `Field`.
     check_at : array_like, shape (d,), optional
-        A point inside the domain of F, where the compiled leaves are checked; see `Field`.
+        A point inside the domain of F, where the compiled callbacks are checked; see `Field`.
 
     Returns
     -------
@@ -103,12 +103,12 @@ def symbolic_field(
 
 @lru_cache(maxsize=64)
 def _leaves(sources: tuple[str, str], name: str) -> tuple[Kernel, Kernel]:
-    """The two leaves; made once in a process, for copies and for pickled fields too."""
-    both = leaves(compiled(sources[0]), compiled(sources[1]), name)
-    for number, leaf in enumerate(both):
-        leaf.recipe = (_leaf, sources, name, number)
+    """The two callbacks; made once in a process, for copies and for pickled fields too."""
+    both = callbacks(compiled(sources[0]), compiled(sources[1]), name)
+    for number, callback in enumerate(both):
+        callback.recipe = (_callback, sources, name, number)
     return both
 
 
-def _leaf(sources: tuple[str, str], name: str, number: int) -> Kernel:
+def _callback(sources: tuple[str, str], name: str, number: int) -> Kernel:
     return _leaves(sources, name)[number]

@@ -1,7 +1,7 @@
-"""Textbook fields: harmonic oscillator, pendulum, Hénon–Heiles, Kepler; and the leaves for small fields.
+"""Textbook fields: harmonic oscillator, pendulum, Hénon–Heiles, Kepler; and the callbacks for small fields.
 
-A field of few components is written as one `@helper` that fills F and DF for all lanes, and one that fills
-∂F/∂θ; `leaves` makes the kick and its adjoint of them.
+A field of few components is written as one `@helper` that fills F and DF for all members, and one that fills
+∂F/∂θ; `callbacks` makes the kick and its adjoint of them.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from .field import Field, Float
 from .named import named
 from .stage import KICK, KICK_ADJOINT
 
-__all__ = ["ConservativeField", "harmonic", "henon_heiles", "kepler", "leaves", "pendulum"]
+__all__ = ["ConservativeField", "callbacks", "harmonic", "henon_heiles", "kepler", "pendulum"]
 
 
-def leaves(linearise: Any, by_theta: Any, name: str) -> tuple[Kernel, Kernel]:
+def callbacks(linearise: Any, by_theta: Any, name: str) -> tuple[Kernel, Kernel]:
     """The kick and the kick's adjoint of a field, from two helpers.
 
     Parameters
     ----------
     linearise : helper
         ``linearise(theta, y, x, force, jacobian)`` fills F, shape (d, m), and DF = ∂F_i/∂y_j, shape
-        (d, d, m), for m lanes.
+        (d, d, m), for m members.
     by_theta : helper
         ``by_theta(theta, y, x, slopes)`` fills ∂F_i/∂θ_j, shape (d, P, m).
     name : str
@@ -221,12 +221,12 @@ def _kepler_potential(strength, y):
 
 
 # Under the names of their functions, by which they are found again when they are unpickled.
-harmonic_kick, harmonic_kick_adjoint = leaves(_linearise_harmonic, _harmonic_by_theta, "harmonic")
-pendulum_kick, pendulum_kick_adjoint = leaves(_linearise_pendulum, _pendulum_by_theta, "pendulum")
-henon_heiles_kick, henon_heiles_kick_adjoint = leaves(
+harmonic_kick, harmonic_kick_adjoint = callbacks(_linearise_harmonic, _harmonic_by_theta, "harmonic")
+pendulum_kick, pendulum_kick_adjoint = callbacks(_linearise_pendulum, _pendulum_by_theta, "pendulum")
+henon_heiles_kick, henon_heiles_kick_adjoint = callbacks(
     _linearise_henon_heiles, _henon_heiles_by_theta, "henon_heiles"
 )
-kepler_kick, kepler_kick_adjoint = leaves(_linearise_kepler, _kepler_by_theta, "kepler")
+kepler_kick, kepler_kick_adjoint = callbacks(_linearise_kepler, _kepler_by_theta, "kepler")
 
 
 @named("textbook")

@@ -95,13 +95,10 @@ def backpropagate(
     wanted = (N + 1, D, m) if every_step else (D, m)
     if cotangents.shape != wanted:
         raise ValueError(f"cotangents have shape {cotangents.shape}; this run asks for {wanted}.")
+    width, seconds, program = _width(m), 4.0 * recurrence.system.seconds(1) * m * N, recurrence.program()
     threads = thread_count(recurrence.threads)
-    seconds = 4.0 * recurrence.system.seconds(1) * m * N
     threads = 1 if seconds < POOL_SECONDS else threads
-    width = _width(m)
-    program = recurrence.program()
-    whole = 8 * D * width * (N + 1)
-    length = N if whole * threads <= memory_bytes else max(1, math.isqrt(2 * N))
+    length = N if 8 * D * width * (N + 1) * threads <= memory_bytes else max(1, math.isqrt(2 * N))
     parts = np.zeros((-(-m // width), recurrence.theta.size))
     by_start, by_input = np.empty((m, D)), np.empty((m, N if inputs else 0, recurrence.system.n_inputs))
 
@@ -112,10 +109,8 @@ def backpropagate(
         # Members that only fill the register have cotangent zero, and add nothing to the sum.
         if not every_step:
             lam.columns[:, 0, :real] = cotangents[:, members]
-        gradient, block = (
-            parts[members.start // width],
-            recurrence.block(block_members(recurrence, members, width)),
-        )
+        gradient = parts[members.start // width]
+        block = recurrence.block(block_members(recurrence, members, width))
         most = max(1, FORCING_BYTES // (8 * D * n))
         for segment in backwards(recurrence, run, block, length, ticker):
             for b in range(segment.stop, segment.start, -most):
@@ -157,7 +152,7 @@ def _pull(
     taps: Taps,
     ticker: Ticker,
 ) -> None:
-    """`Recurrence.retreat` in pieces short enough for Ctrl-C, the last first."""
+    """`Recurrence.backward_sweep` in pieces short enough for Ctrl-C, the last first."""
     run = segment.run
 
     def call(a: int, b: int) -> None:
@@ -166,6 +161,6 @@ def _pull(
             forcing=taps.forcing[low:high] if taps.forcing.size else taps.forcing,
             inputs=taps.inputs[low:high] if taps.inputs.size else taps.inputs,
         )
-        recurrence.retreat(run, segment.tape, lam, gradient, stop - b, stop - a, piece)
+        recurrence.backward_sweep(run, segment.tape, lam, gradient, stop - b, stop - a, piece)
 
     ticker.in_chunks(call, stop - start, run.step.size, 3.0 * recurrence.system.seconds(1) * run.step.size)

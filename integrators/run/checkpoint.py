@@ -23,6 +23,7 @@ from integrators.engine.drivers import KEEP, Block, Run
 from integrators.engine.program import Program
 from integrators.validation import as_count
 
+from .forward import padded_members
 from .sizes import block_shape, column_padding
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = [
     "MEMORY_BYTES",
     "Cotangents",
-    "Layout",
     "Segment",
+    "Segmentation",
     "backwards",
     "block_members",
     "block_run",
@@ -54,7 +55,7 @@ class Segment(NamedTuple):
     tape: NDArray
 
 
-class Layout(NamedTuple):
+class Segmentation(NamedTuple):
     """How a backward sweep is cut up.
 
     Attributes
@@ -74,8 +75,8 @@ class Layout(NamedTuple):
     sweeps: int
 
     @classmethod
-    def of(cls, recurrence: Recurrence, program: Program, k: int, memory_bytes: int) -> Layout:
-        """The fastest layout for k columns whose checkpoints and tape fit into `memory_bytes`.
+    def of(cls, recurrence: Recurrence, program: Program, k: int, memory_bytes: int) -> Segmentation:
+        """The fastest segmentation for k columns whose checkpoints and tape fit into `memory_bytes`.
 
         Raises
         ------
@@ -127,10 +128,6 @@ class Layout(NamedTuple):
         )
 
 
-def _lane_padding(recurrence: Recurrence, width: int) -> int:
-    return WIDTH if recurrence.system.vectorised and width % WIDTH == 0 else 1
-
-
 def backwards(
     recurrence: Recurrence, run: Run, block: Block, length: int, ticker: Ticker
 ) -> Iterator[Segment]:
@@ -170,7 +167,7 @@ def replay(
     none = np.empty((0, recurrence.system.dim, n), recurrence.dtype)
     entries = none if tape is None else tape
     ticker.in_chunks(
-        lambda a, b: recurrence.advance(run, block, entries, none, start + a, start + b),
+        lambda a, b: recurrence.forward_sweep(run, block, entries, none, start + a, start + b),
         stop - start,
         n,
         recurrence.system.seconds(0) * max(1, np.count_nonzero(run.body[:, 0])) * n,
@@ -179,9 +176,8 @@ def replay(
 
 def block_members(recurrence: Recurrence, block: slice, width: int) -> NDArray[np.intp]:
     """The members of a block, the last of them repeated to fill registers."""
-    members = block.stop - block.start
-    n = members + -members % _lane_padding(recurrence, width)
-    return np.minimum(np.arange(block.start, block.start + n), recurrence.members - 1)
+    whole = recurrence.system.vectorised and width % WIDTH == 0
+    return padded_members(block, WIDTH if whole else 1, recurrence.members)
 
 
 def block_run(recurrence: Recurrence, block: slice, program: Program, width: int, ticker: Ticker) -> Run:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from integrators.codegen.memory import aligned_array
 from integrators.codegen.threads import thread_count
-from integrators.engine.blocks import POOL_SECONDS, Ticker, run_blocks
+from integrators.engine.blocks import IDLE, POOL_SECONDS, Ticker, run_blocks
 from integrators.engine.column_scale import Gathering, Scaled
 from integrators.engine.drivers import NOTHING, Block, Run
 
@@ -19,7 +19,7 @@ from .sizes import block_shape
 if TYPE_CHECKING:
     from .recurrence import Recurrence
 
-__all__ = ["Follow", "Keep", "forward"]
+__all__ = ["Follow", "Keep", "forward", "padded_members"]
 
 Float = NDArray[np.float64]
 
@@ -58,56 +58,90 @@ def forward(
     follow : callable, optional
         Moves every block itself, see `Follow`; must end at the last step.
     """
-    system, D, m = recurrence.system, recurrence.state_size, recurrence.members
-    program, n_steps = recurrence.program(close), recurrence.n_steps
-    start = np.zeros((D, 0)) if columns is None else columns
-    k = start.shape[1]
-    state, overflowed, gathered = np.empty((m, D)), np.full(m, -1, np.int64), Gathering(m, D, k)
-    seconds = system.seconds(k) * max(1, program.evaluations_per_step)
-    total = seconds * m * n_steps
+    sweep = _Sweep(recurrence, columns, close, keep, tape, nodes, follow)
+    system, m = recurrence.system, recurrence.members
+    seconds = sweep.seconds * m * recurrence.n_steps
     threads = thread_count(recurrence.threads)
-    threads = 1 if total < POOL_SECONDS and follow is None else threads
-    width, pad_members, pad_columns = block_shape(system, m, k, threads)
-    padded = _padded(start, pad_columns)
+    # Over before a bar or another thread could be of use, and before Ctrl-C is felt.
+    short = seconds < POOL_SECONDS and follow is None and not recurrence.progress
+    threads = 1 if short else threads
+    width, sweep.pad_members, pad_columns = block_shape(system, m, sweep.columns.shape[1], threads)
+    sweep.columns = _padded(sweep.columns, pad_columns)
+    if short:
+        for first in range(0, m, width):
+            sweep(slice(first, min(first + width, m)), None)
+    else:
+        run_blocks(
+            m,
+            width,
+            sweep,
+            total=m * recurrence.n_steps,
+            seconds=seconds,
+            label=recurrence.label,
+            threads=threads,
+            progress=recurrence.progress,
+        )
+    return sweep.state, sweep.gathered.scaled(), sweep.overflowed
 
-    def work(members: slice, ticker: Ticker) -> None:
-        real = members.stop - members.start
-        n = real + -real % pad_members
-        which = np.minimum(np.arange(members.start, members.start + n), m - 1)
-        run = recurrence.driver_run(which, program, tick=ticker)._replace(tape=tape)
-        block = recurrence.block(which, padded)
-        entries = aligned_array((program.n_entries if tape else 0, system.dim, n), recurrence.dtype)
-        states = np.empty((n_steps + 1 if nodes else 0, D, n), recurrence.dtype)
+
+class _Sweep:
+    """The work of `forward` on one block of members, and what it leaves of all."""
+
+    def __init__(
+        self,
+        recurrence: Recurrence,
+        columns: Float | None,
+        close: bool,
+        keep: Keep | None,
+        tape: int,
+        nodes: bool,
+        follow: Follow | None,
+    ) -> None:
+        m, D = recurrence.members, recurrence.state_size
+        self.recurrence, self.program, self.pad_members = recurrence, recurrence.program(close), 1
+        self.columns = np.zeros((D, 0)) if columns is None else columns
+        self.keep, self.tape, self.nodes, self.follow = keep, tape, nodes, follow
+        k = self.columns.shape[1]
+        self.seconds = recurrence.system.seconds(k) * max(1, self.program.evaluations_per_step)
+        self.state, self.overflowed = np.empty((m, D)), np.full(m, -1, np.int64)
+        self.gathered = Gathering(m, D, k)
+
+    def __call__(self, members: slice, ticker: Ticker | None) -> None:
+        """Run a block; without a ticker in one call."""
+        recurrence, program, n_steps = self.recurrence, self.program, self.recurrence.n_steps
+        tick, real = ticker or IDLE, members.stop - members.start
+        which = padded_members(members, self.pad_members, recurrence.members)
+        run = recurrence.driver_run(which, program, tick=tick)._replace(tape=self.tape)
+        block, n = recurrence.block(which, self.columns), which.size
+        shape = (program.n_entries if self.tape else 0, recurrence.system.dim, n)
+        entries = aligned_array(shape, recurrence.dtype)
+        states = np.empty((n_steps + 1 if self.nodes else 0, len(block.state), n), recurrence.dtype)
+
+        def advance(block: Block, start: int, stop: int) -> None:
+            recurrence.forward_sweep(run, block, entries, states, start, stop)
 
         def go(block: Block, start: int, stop: int) -> None:
-            ticker.in_chunks(
-                lambda a, b: recurrence.advance(run, block, entries, states, start + a, start + b),
-                stop - start,
-                real,
-                seconds * n,
+            tick.in_chunks(
+                lambda a, b: advance(block, start + a, start + b), stop - start, real, self.seconds * n
             )
 
-        if follow is None:
-            go(block, 0, n_steps)
+        if self.follow is not None:
+            self.follow(members, block, go)
+        elif ticker is None:
+            advance(block, 0, n_steps)
         else:
-            follow(members, block, go)
-        state[members] = block.state.T[:real]
-        gathered.put(members.start, members.stop, block.columns, block.exponent)
-        overflowed[members] = block.overflowed[:real]
-        if keep is not None:
-            keep(members, run, entries, states, block, ticker)
+            go(block, 0, n_steps)
+        self.state[members] = block.state.T[:real]
+        self.gathered.put(members.start, members.stop, block.columns, block.exponent)
+        self.overflowed[members] = block.overflowed[:real]
+        if self.keep is not None:
+            self.keep(members, run, entries, states, block, tick)
 
-    run_blocks(
-        m,
-        width,
-        work,
-        total=m * n_steps,
-        seconds=total,
-        label=recurrence.label,
-        threads=threads,
-        progress=recurrence.progress,
-    )
-    return state, gathered.scaled(), overflowed
+
+def padded_members(members: slice, multiple: int, total: int) -> NDArray[np.intp]:
+    """The members of a block, the last of `total` repeated up to a multiple of some number."""
+    real = members.stop - members.start
+    return np.minimum(np.arange(members.start, members.start + real + -real % multiple), total - 1)
 
 
 def _padded(array: NDArray, multiple: int) -> NDArray:

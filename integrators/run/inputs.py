@@ -19,7 +19,7 @@ Inputs = ArrayLike | Callable[[float], ArrayLike] | None
 
 
 def checked_inputs(system: Any, n_steps: int, inputs: Inputs) -> Float | Callable[[float], ArrayLike]:
-    """Inputs as (*batch, n_steps, n_inputs), zero where there are none; or the function of time.
+    """Inputs as (*batch, n_steps, n_inputs), or the function of time.
 
     Raises
     ------
@@ -27,8 +27,6 @@ def checked_inputs(system: Any, n_steps: int, inputs: Inputs) -> Float | Callabl
         If the system takes no inputs, or others.
     """
     n_inputs, is_cell = system.n_inputs, isinstance(system, Cell)
-    if inputs is None:
-        return np.zeros((n_steps, n_inputs))
     if n_inputs == 0:
         owner, mend = ("cell", "make it with n_inputs") if is_cell else ("field", "give NeuralField its V")
         raise ValueError(f"inputs were given, but the {owner} takes none; {mend}.")

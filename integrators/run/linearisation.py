@@ -117,13 +117,13 @@ class Linearisation:
         run = part.run._replace(tape=REPLAY)
         block = Block(np.zeros((D, n), recurrence.dtype), columns, exponent, np.zeros(n, np.int64))
         none = part.tape[:0]
-        return lambda start, stop: recurrence.advance(run, block, part.tape, none, start, stop)
+        return lambda start, stop: recurrence.forward_sweep(run, block, part.tape, none, start, stop)
 
     def _pull_part(
         self, part: _Part, columns: NDArray, exponent: NDArray[np.int64]
     ) -> Callable[[int, int], None]:
         recurrence, n_steps = self.recurrence, self.recurrence.n_steps
         none = np.zeros(0, recurrence.dtype)
-        return lambda start, stop: recurrence.retreat(
+        return lambda start, stop: recurrence.backward_sweep(
             part.run, part.tape, (columns, exponent), none, n_steps - stop, n_steps - start
         )

@@ -15,8 +15,8 @@ from integrators.engine.drivers import Block, Run
 from .checkpoint import (
     MEMORY_BYTES,
     Cotangents,
-    Layout,
     Segment,
+    Segmentation,
     backwards,
     block_members,
     block_run,
@@ -60,7 +60,7 @@ def pull_segment(
     """Pull cotangents in place over a segment; add to the parameter gradient, if its size is not 0."""
     first, last = segment.start, segment.stop
     ticker.in_chunks(
-        lambda a, b: recurrence.retreat(run, tape, cotangents, gradient, last - b, last - a),
+        lambda a, b: recurrence.backward_sweep(run, tape, cotangents, gradient, last - b, last - a),
         last - first,
         run.step.size,
         recurrence.system.seconds(cotangents.columns.shape[1]) * max(1, run.body.shape[0]) * run.step.size,
@@ -98,15 +98,17 @@ def checkpointed_pullback(
         If not even the checkpoints of one member fit.
     """
     program, k = recurrence.program(), lam.shape[1]
-    layout = Layout.of(recurrence, program, k, memory_bytes)
+    segmentation = Segmentation.of(recurrence, program, k, memory_bytes)
     sweep = MemberSweep(recurrence, lam, gradient)
 
     def work(members: slice, ticker: Ticker) -> None:
-        run = block_run(recurrence, members, program, layout.width, ticker)
-        block = recurrence.block(block_members(recurrence, members, layout.width))
-        sweep.over(members, run, block, backwards(recurrence, run, block, layout.length, ticker), ticker)
+        run = block_run(recurrence, members, program, segmentation.width, ticker)
+        block = recurrence.block(block_members(recurrence, members, segmentation.width))
+        sweep.over(
+            members, run, block, backwards(recurrence, run, block, segmentation.length, ticker), ticker
+        )
 
-    layout.blocks(recurrence, program, k, work, "pullback")
+    segmentation.blocks(recurrence, program, k, work, "pullback")
     return sweep.result()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any, Self
@@ -69,6 +69,28 @@ class Recurrence(ByValue):
     progress : bool, optional
         Force or forbid the progress bar; by default it shows on a terminal after two seconds.
 
+    Attributes
+    ----------
+    system : Field or Cell
+    cell : Cell or None
+        The system where it is a cell.
+    scheme : Scheme or None
+        For fields.
+    shape : tuple of int
+        Of the batch; it leads the shape of every result.
+    members : int
+        Batch members: the product of `shape`.
+    state_size : int
+        D.
+    first_order : bool
+        Whether the state is y alone: under a first-order scheme.
+    blocks : mapping
+        Named parts of the state, as slices: "position" and "momentum" under a scheme, else those of the cell.
+    default_block : str
+        The block that Jacobians show where none is named; "state" is the whole.
+    steps : ndarray, shape (members,)
+        Step sizes.
+
     Notes
     -----
     The shapes of the batch broadcast. A batch member whose trajectory overflows gives NaN and a warning, and
@@ -99,12 +121,12 @@ class Recurrence(ByValue):
         progress: bool | None = None,
     ) -> None:
         self.system: Any = system
-        if isinstance(system, Cell):
-            check_kind(system)
-        self.dtype: Any = _as_dtype(dtype, isinstance(system, Cell))
+        self.cell: Any = system if isinstance(system, Cell) else None
+        if self.cell is not None:
+            check_kind(self.cell)
+        self.dtype: Any = _as_dtype(dtype, self.cell is not None)
         self.theta = system.packed.astype(self.dtype, copy=False)
-        named: Any = scheme
-        self.scheme: Any = None if isinstance(system, Cell) else get_scheme(named)
+        self._name_parts(scheme)
         steps = None if step is None and isinstance(system, Cell) else as_steps(step)
         self.n_steps = as_count(n_steps, "n_steps")
         start = np.zeros(self.state_size) if s0 is None else as_array(s0, "s0", ANY_RANK)
@@ -112,18 +134,34 @@ class Recurrence(ByValue):
             raise ValueError(
                 f"s0 has shape {start.shape}; the state of {system!r} has {self.state_size} entries."
             )
-        drive = checked_inputs(system, self.n_steps, inputs)
+        none = np.zeros((self.n_steps, system.n_inputs))
+        drive: Any = none if inputs is None else checked_inputs(system, self.n_steps, inputs)
         if steps is None:
             steps = as_steps(self.system.step_size)
         elif isinstance(system, Cell) and system.kind.step is None:
             raise ValueError(f"step was given, but {system.name} has no step size.")
         self.shape = _common_shape(steps.shape, start.shape[:-1], drive)
-        members = int(np.prod(self.shape))
+        self.members = members = int(np.prod(self.shape))
         self.steps = np.broadcast_to(steps, self.shape).reshape(-1).copy()
         # One initial state and one sequence for all are kept once.
         self.start = start[None] if start.ndim == 1 else _flattened(start, self.shape, members)
         self.inputs = drive if callable(drive) else self._drive(drive, members)
         self.threads, self.progress = None if threads is None else thread_count(threads), progress
+
+    def _name_parts(self, scheme: Any) -> None:
+        """The scheme, the size of the state, and the names of its parts."""
+        d = self.system.dim
+        self.scheme: Any = None if self.cell is not None else get_scheme(scheme)
+        self.first_order = self.cell is None and self.scheme.form == "first_order"
+        self.state_size = d if self.cell is not None or self.first_order else 2 * d
+        if self.cell is not None:
+            self.blocks, self.default_block = self.cell.blocks, self.cell.default_block
+            self.label = f"{self.cell.name}, d={d}"
+            return
+        self.blocks, self.default_block = {"position": slice(0, d)}, "position"
+        if not self.first_order:
+            self.blocks = {"position": slice(0, d), "momentum": slice(d, 2 * d)}
+        self.label = f"{self.scheme.name}, d={d}"
 
     def _drive(self, inputs: Float, members: int) -> Float:
         """(N, rows, 1 or members): what a step reads lies together; the clock of a cell below its inputs."""
@@ -137,54 +175,15 @@ class Recurrence(ByValue):
     # ------------------------------------------------------------------------------------- what it is
 
     @property
-    def cell(self) -> Any:
-        """The cell, or None where a field is advanced by a scheme."""
-        return self.system if self.scheme is None else None
-
-    @property
-    def first_order(self) -> bool:
-        """Whether the state is y alone: under a first-order scheme."""
-        return self.scheme is not None and self.scheme.form == "first_order"
-
-    @property
-    def state_size(self) -> int:
-        """D, the length of the full state."""
-        return self.system.dim * (1 if self.scheme is None or self.first_order else 2)
-
-    @property
-    def blocks(self) -> Mapping[str, slice]:
-        """Named parts of the state: "position" and "momentum" under a scheme, those of the cell otherwise."""
-        if self.cell is not None:
-            return self.cell.blocks
-        d = self.system.dim
-        position = {"position": slice(0, d)}
-        return position if self.first_order else {**position, "momentum": slice(d, 2 * d)}
-
-    @property
-    def default_block(self) -> str:
-        """The block that Jacobians show where none is named; "state" is the whole."""
-        return "position" if self.cell is None else self.cell.default_block
-
-    @property
     def initial_value(self) -> tuple[Float, Float]:
         """y_0 and ẏ_0 of a field, shapes (d,); of the first batch member, where they differ."""
         d, start = self.system.dim, self.start[0]
         return start[:d].copy(), np.zeros(d) if self.first_order else start[d:].copy()
 
     @property
-    def members(self) -> int:
-        """Batch members."""
-        return self.steps.size
-
-    @property
     def step(self) -> Float:
         """Time that one step stands for, shape batch; 1 where steps have no size."""
         return self.steps.reshape(self.shape)
-
-    @property
-    def label(self) -> str:
-        """What a progress bar says."""
-        return f"{self.system.name if self.scheme is None else self.scheme.name}, d={self.system.dim}"
 
     def __repr__(self) -> str:
         scheme = "" if self.scheme is None else f", {self.scheme.name}"
@@ -194,7 +193,7 @@ class Recurrence(ByValue):
         """The same recurrence for some batch members, flattened; on as many threads unless told otherwise."""
         part = copy(self)
         part.steps = self.steps[members]
-        part.shape = part.steps.shape
+        part.shape, part.members = part.steps.shape, part.steps.size
         if len(self.start) > 1:
             part.start = self.start[members]
         if isinstance(self.inputs, np.ndarray) and self.inputs.shape[2] > 1:
@@ -436,11 +435,13 @@ class Recurrence(ByValue):
         copies[...] = array[..., None]
         return copies
 
-    def advance(self, run: Run, block: Block, tape: NDArray, nodes: NDArray, start: int, stop: int) -> None:
+    def forward_sweep(
+        self, run: Run, block: Block, tape: NDArray, nodes: NDArray, start: int, stop: int
+    ) -> None:
         """The compiled forward sweep over steps [start, stop) of a block, in place."""
         self.system.forward(self.theta, run, block, tape, nodes, start, stop)
 
-    def retreat(
+    def backward_sweep(
         self,
         run: Run,
         tape: NDArray,
@@ -461,8 +462,10 @@ class Recurrence(ByValue):
         """
         if self.system.constant_jacobian:
             return np.zeros(overflowed.shape, bool)
-        mark_overflowed(self, overflowed, *tangents)
-        return overflowed >= 0
+        there = overflowed >= 0
+        if there.any():
+            mark_overflowed(self, overflowed, *tangents)
+        return there
 
     def _checked(self, columns: ArrayLike, argument: str) -> Float:
         array = as_array(columns, argument, 2)

@@ -18,7 +18,7 @@ from integrators.engine.blocks import Ticker
 from integrators.engine.column_scale import Scaled, aligned
 from integrators.engine.drivers import KEEP, Block, Run
 
-from .checkpoint import MEMORY_BYTES, Layout, Segment, block_members, block_run, replay
+from .checkpoint import MEMORY_BYTES, Segment, Segmentation, block_members, block_run, replay
 from .pullback import MemberSweep, checkpointed_pullback
 from .rewind import check_reversible, reconstructed_cell
 
@@ -112,19 +112,19 @@ def reversed_pullback(
             f"{recurrence.scheme.name!r} is not symmetric: take checkpointed_pullback or 'leapfrog'."
         )
     program, k = recurrence.program(), lam.shape[1]
-    layout = Layout.of(recurrence, program, k, MEMORY_BYTES)
+    segmentation = Segmentation.of(recurrence, program, k, MEMORY_BYTES)
     sweep, start_error = MemberSweep(recurrence, lam, gradient), np.zeros(recurrence.members)
 
     def work(members: slice, ticker: Ticker) -> None:
-        run = block_run(recurrence, members, program, layout.width, ticker)
-        block = recurrence.block(block_members(recurrence, members, layout.width))
+        run = block_run(recurrence, members, program, segmentation.width, ticker)
+        block = recurrence.block(block_members(recurrence, members, segmentation.width))
         beginning = block.state.copy()
         replay(recurrence, run, block, None, 0, run.n_steps, ticker)
         sweep.over(members, run, block, way_back(recurrence, run, block, ticker), ticker)
         error = np.linalg.norm(block.state - beginning, axis=0)
         start_error[members] = error[: members.stop - members.start]
 
-    layout.blocks(recurrence, program, k, work, "reversed sweep")
+    segmentation.blocks(recurrence, program, k, work, "reversed sweep")
     found, deviation = sweep.result(), None
     if compare:
         true = checkpointed_pullback(recurrence, lam, gradient=gradient)
@@ -174,7 +174,7 @@ def _reconstructed(recurrence: Recurrence, run: Run, block: Block, ticker: Ticke
 
 
 def _deviation(found: Scaled, true: Scaled) -> Float:
-    """Relative distance of cotangents, lane by lane, in the Frobenius norm."""
+    """Relative distance of cotangents, batch member by batch member, in the Frobenius norm."""
     ((found_values,), found_exponent), ((true_values,), true_exponent) = (
         aligned((c.values,), c.exponent, c.apart) for c in (found, true)
     )

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from integrators.cells.algebra import evaluate
 from integrators.cells.kind_check import check_inverse
-from integrators.cells.layout import PLAN, POINT, layer_of, no_middle, work_for
+from integrators.cells.layout import LAYOUT, POINT, layer_of, no_middle, work_for
 from integrators.cells.stage import layer_input
 from integrators.codegen.access import flat
-from integrators.codegen.compiled import Leaf, kernel
+from integrators.codegen.compiled import Callback, kernel
 from integrators.codegen.memory import copy_into, input_of
 from integrators.engine.blocks import Ticker
 from integrators.engine.drivers import COLUMNS, KEEP, MATRIX, RUN, VECTOR, Block, Run
@@ -34,27 +34,27 @@ __all__ = ["check_reversible", "reconstructed_cell", "rewind_cell"]
 
 Float = NDArray[np.float64]
 
-_POINT, _I = Leaf(POINT), types.int64
+_POINT, _I = Callback(POINT), types.int64
 # Steps that are found again at a time: long enough to make calls cheap, short enough to be O(d).
 SEGMENT = 256
 
 
-@kernel(types.void(_POINT, _POINT, PLAN, VECTOR, RUN, MATRIX, COLUMNS, _I, _I, _I))
-def rewind_cell(inverse, middle, plan, theta, run, y, tape, first, start, stop):
+@kernel(types.void(_POINT, _POINT, LAYOUT, VECTOR, RUN, MATRIX, COLUMNS, _I, _I, _I))
+def rewind_cell(inverse, middle, layout, theta, run, y, tape, first, start, stop):
     """Undo steps [start, stop) of the run, y in place; tape[first + i − start] = s_i."""
     D, m = y.shape
-    size = D // plan.layers
-    d, n_in = size // plan.states, run.inputs.shape[1] - plan.clock
-    own_x, other, own = np.empty((run.inputs.shape[1], m)), np.empty((D, m)), np.empty((d + plan.clock, m))
-    w = work_for(plan, d, 0, m)
+    size = D // layout.layers
+    d, n_in = size // layout.states, run.inputs.shape[1] - layout.clock
+    own_x, other, own = np.empty((run.inputs.shape[1], m)), np.empty((D, m)), np.empty((d + layout.clock, m))
+    w = work_for(layout, d, 0, m)
     for i in range(stop - 1, start - 1, -1):
         x = input_of(run.inputs, run.rows, i, own_x)
-        for layer in range(plan.layers):
+        for layer in range(layout.layers):
             part = slice(layer * size, (layer + 1) * size)
             # The layer below is still after its step, as it was when this layer took its state for input.
-            drive = layer_input(layer, x, y, size, d, plan.clock, own)
-            parameters = layer_of(plan, theta, d, n_in, layer)
-            evaluate(inverse, middle, plan, parameters, y[part], drive, run.step, other[part],
+            drive = layer_input(layer, x, y, size, d, layout.clock, own)
+            parameters = layer_of(layout, theta, d, n_in, layer)
+            evaluate(inverse, middle, layout, parameters, y[part], drive, run.step, other[part],
                      w.v[layer], w.u[layer], w.slopes[layer], w.inner[layer], w.ones)  # fmt: skip
         copy_into(flat(other), flat(y))
         tape[first + i - start] = y
@@ -79,7 +79,7 @@ def reconstructed_cell(recurrence: Recurrence, run: Run, block: Block, ticker: T
     """Segments of a run with their tapes, the last first, while `block` goes back from end to start."""
     assert recurrence.system.kind.inverse is not None  # `check_reversible`
     inverse = recurrence.system.kind.inverse(recurrence.system)
-    point, plan, theta = inverse.kind.point, inverse.plan, inverse.packed
+    point, layout, theta = inverse.kind.point, inverse.layout, inverse.packed
     n = run.step.size
     tape = np.empty((SEGMENT + 1, recurrence.state_size, n))
     for start in reversed(range(0, run.n_steps, SEGMENT)):
@@ -87,7 +87,7 @@ def reconstructed_cell(recurrence: Recurrence, run: Run, block: Block, ticker: T
 
         def undo(a: int, b: int, stop: int = stop, start: int = start) -> None:
             lower, upper = stop - b, stop - a
-            rewind_cell(point, no_middle, plan, theta, run, block.state, tape, lower - start, lower, upper)
+            rewind_cell(point, no_middle, layout, theta, run, block.state, tape, lower - start, lower, upper)
 
         ticker.in_chunks(undo, stop - start, n, recurrence.system.seconds(0) * n)
         yield Segment(run._replace(base=start, tape=KEEP), start, stop, tape)

@@ -13,7 +13,7 @@ from integrators.engine.blocks import Ticker
 from integrators.engine.drivers import Taps
 from integrators.fields.neural import NeuralField
 
-from .checkpoint import MEMORY_BYTES, Cotangents, Layout, Segment, backwards, block_members, block_run
+from .checkpoint import MEMORY_BYTES, Cotangents, Segment, Segmentation, backwards, block_members, block_run
 
 if TYPE_CHECKING:
     from .recurrence import Recurrence
@@ -114,23 +114,23 @@ class _Sweep:
     def run(self, memory_bytes: int) -> NDArray[np.int64]:
         recurrence, k = self._recurrence, self._columns.shape[1]
         program = recurrence.program(close=False)  # ∂y_N does without the last half kick
-        layout = Layout.of(recurrence, program, k, memory_bytes)
+        segmentation = Segmentation.of(recurrence, program, k, memory_bytes)
         overflowed = np.full(recurrence.members, -1, np.int64)
         start = np.zeros((recurrence.state_size, k))
         start[: len(self._columns)] = self._columns
 
         def work(members: slice, ticker: Ticker) -> None:
-            run = block_run(recurrence, members, program, layout.width, ticker)
-            block = recurrence.block(block_members(recurrence, members, layout.width))
+            run = block_run(recurrence, members, program, segmentation.width, ticker)
+            block = recurrence.block(block_members(recurrence, members, segmentation.width))
             cotangents = Cotangents.start(recurrence, start, run.step.size)
             if self._nodes:
                 last = cotangents.columns[None, : self._nodes]
                 self._hand_out(members, recurrence.n_steps, last, cotangents.exponent[None])
-            for segment in backwards(recurrence, run, block, layout.length, ticker):
+            for segment in backwards(recurrence, run, block, segmentation.length, ticker):
                 self._pull(members, segment, cotangents, ticker)
             overflowed[members] = block.overflowed[: members.stop - members.start]
 
-        layout.blocks(recurrence, program, k, work, "profile")
+        segmentation.blocks(recurrence, program, k, work, "profile")
         return overflowed
 
     def _pull(self, members: slice, segment: Segment, cotangents: Cotangents, ticker: Ticker) -> None:
@@ -146,7 +146,7 @@ class _Sweep:
                 inputs=np.empty((steps if self._inputs else 0, self._inputs, k, n)),
                 exponents=np.empty((steps, cotangents.exponent.size), np.int64),
             )
-            self._recurrence.retreat(run, segment.tape, cotangents, none, start, stop, taps)
+            self._recurrence.backward_sweep(run, segment.tape, cotangents, none, start, stop, taps)
             ticker(steps * (members.stop - members.start))
             if self._nodes:
                 self._hand_out(members, start, taps.nodes, taps.exponents)

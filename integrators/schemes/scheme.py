@@ -28,6 +28,9 @@ WORKING_DIGITS = 60
 # What float64 weights without `digits` are held to: their sums are one up to round-off only.
 FLOAT_DIGITS = 15
 
+BUILT_IN: dict[str, Scheme] = {}
+"""The rows of the table, which fills it in: they are pickled by name."""
+
 FORMS = ("splitting", "first_order", "explicit")
 
 
@@ -149,10 +152,8 @@ symmetric() or composition() complete the sum.
 
     def __reduce__(self) -> tuple[Callable[..., Scheme], tuple[Any, ...]]:
         # Built-in rows hold lambdas, which cannot be pickled; their name can.
-        from .table import SCHEMES, get_scheme, is_built_in
-
-        if is_built_in(self.name) and SCHEMES[self.name] is self:
-            return get_scheme, (self.name,)
+        if BUILT_IN.get(self.name) is self:
+            return built_in, (self.name,)
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values |= {name: tuple(map(portable, values[name])) for name in ("a", "b")}
         return Scheme, tuple(values.values())
@@ -315,3 +316,8 @@ def _read_only(weights: Sequence[Decimal]) -> NDArray[np.float64]:
     array = np.array([float(weight) for weight in weights], dtype=np.float64)
     array.flags.writeable = False
     return array
+
+
+def built_in(name: str) -> Scheme:
+    """A row of the table."""
+    return BUILT_IN[name]

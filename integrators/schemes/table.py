@@ -12,7 +12,7 @@ from typing import Any
 from integrators.naming import UnknownNameError, nearest, shown
 
 from .composition import Constructor, Definition, composition, palindrome, symmetric
-from .scheme import Scheme
+from .scheme import BUILT_IN, Scheme
 
 __all__ = ["SCHEMES", "Scheme", "UnknownSchemeError", "get_scheme", "is_built_in", "register"]
 
@@ -123,8 +123,8 @@ def register(scheme: Scheme) -> Scheme:
         raise TypeError(f"register takes a Scheme, got {shown(scheme)} of type {type(scheme).__name__}.")
     for label in (scheme.name, *scheme.aliases):
         owner = SCHEMES[label].name if label in SCHEMES else None
-        if owner in _BUILT_IN or owner not in (None, scheme.name):
-            kind = "built-in" if owner in _BUILT_IN else "registered"
+        if owner in BUILT_IN or owner not in (None, scheme.name):
+            kind = "built-in" if owner in BUILT_IN else "registered"
             raise ValueError(
                 f"scheme {scheme.name!r}: {label!r} already names the {kind} scheme {owner!r}; take another."
             )
@@ -328,9 +328,9 @@ Examples
 ('leapfrog', 8)
 """
 
-_BUILT_IN = frozenset(SCHEMES)
+BUILT_IN.update(SCHEMES)
 
 
 def is_built_in(name: str) -> bool:
     """Whether `name` is a row of this file rather than a scheme that a user registered."""
-    return name in _BUILT_IN
+    return name in BUILT_IN

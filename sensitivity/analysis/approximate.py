@@ -181,7 +181,7 @@ def rflo_gradient(run: Recurrence, cotangents: ArrayLike) -> Float:
     True
     """
     given, cell = _of_every_state(run, cotangents), run.cell
-    if cell.kind.name != "leaky" or cell.plan.layers > 1:
+    if cell.kind.name != "leaky" or cell.layout.layers > 1:
         raise ValueError(f"run is of {cell!r}, and RFLO is defined for the leaky cell with one layer.")
     given = given.reshape(run.members, -1, cell.dim)
     states = run.states().reshape(given.shape)

@@ -89,12 +89,14 @@ def structure_of(recurrence: Recurrence) -> Structure | None:
     """The structure of a cell or of a network's field; None for a field of which nothing is known."""
     system = recurrence.system
     if isinstance(system, Cell):
-        plan = system.plan
-        own = plan.recurrent * plan.source + plan.second * (plan.recurrent if plan.tied else plan.hidden)
-        above = (plan.layers - 1) * (plan.input_to - plan.input_from)
-        pointwise = plan.first + plan.second + len(plan.out_pairs) + len(plan.hidden_pairs)
-        products = plan.layers * own + above
-        return Structure(system.d, products, plan.layers * pointwise, SWEEPS_OF_A_CELL)
+        layout = system.layout
+        own = layout.recurrent * layout.source + layout.second * (
+            layout.recurrent if layout.tied else layout.hidden
+        )
+        above = (layout.layers - 1) * (layout.input_to - layout.input_from)
+        pointwise = layout.first + layout.second + len(layout.out_pairs) + len(layout.hidden_pairs)
+        products = layout.layers * own + above
+        return Structure(system.d, products, layout.layers * pointwise, SWEEPS_OF_A_CELL)
     if isinstance(system, NeuralField):
         return Structure(system.dim, 1.0, 0.5, SWEEPS_OF_A_FIELD)
     return None

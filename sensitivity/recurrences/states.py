@@ -42,7 +42,7 @@ def as_state(cell: Cell, s0: Any) -> ArrayLike | None:
             )
         return _joined(cell, parts)
     flat = _numbers(s0, "s0")
-    if len(names) == 1 and cell.plan.layers > 1 and flat.ndim >= 2 and flat.shape[-1] == cell.d:
+    if len(names) == 1 and cell.layout.layers > 1 and flat.ndim >= 2 and flat.shape[-1] == cell.d:
         return _joined(cell, [flat])
     if flat.ndim and flat.shape[-1] == cell.d and len(names) > 1:
         raise ValueError(
@@ -70,7 +70,7 @@ def _numbers(value: Any, name: str) -> Any:
 
 def _joined(cell: Cell, parts: list[Any]) -> Any:
     """(*batch, D) from the blocks, each (layers, *batch, d)."""
-    layers, d, names = cell.plan.layers, cell.d, cell.kind.state
+    layers, d, names = cell.layout.layers, cell.d, cell.kind.state
     for name, part in zip(names, parts, strict=True):
         if part.shape != parts[0].shape:
             raise ValueError(

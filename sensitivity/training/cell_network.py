@@ -63,7 +63,7 @@ class CellNetwork(RecurrentNetwork):
         super().__init__(n_steps, cell.n_inputs, n_classes, threads)
         self.cell, self.d = cell, cell.d
         self.block = list(cell.blocks)[-len(cell.kind.state)] if block is None else block
-        if block is None and cell.plan.layers == 1:
+        if block is None and cell.layout.layers == 1:
             self.block = cell.kind.state[0]
         blocks = {**cell.blocks, "state": slice(0, cell.dim)}
         if self.block not in blocks:
@@ -84,7 +84,7 @@ class CellNetwork(RecurrentNetwork):
         return sum(int(np.prod(s)) for name, s in self.shapes.items() if self.plain(name) not in outside)
 
     def plain(self, name: str) -> str:
-        return name.rstrip("0123456789") if self.cell.plan.layers > 1 else name
+        return name.rstrip("0123456789") if self.cell.layout.layers > 1 else name
 
     def weights(self, theta: Float) -> Float:
         own = self.with_theta(theta).parameters
@@ -129,8 +129,8 @@ class CellNetwork(RecurrentNetwork):
         settings = {name: np.asarray(parts[name]).tolist() for name in self.cell.kind.constants or {}}
         step = {} if self.cell.step_size == 1.0 else {"step_size": self.cell.step_size}
         own = {**super().describe(), "cell": self.cell.name, **settings, **step}
-        if self.cell.plan.layers > 1:
-            own["layers"] = self.cell.plan.layers
+        if self.cell.layout.layers > 1:
+            own["layers"] = self.cell.layout.layers
         structure = self.cell.kind.structure
         if structure is not None:
             # What is fixed (γ, signs, a permutation) is no part of θ, by which checkpoints know a run.

@@ -56,7 +56,7 @@ def packed(cell: Cell) -> tuple[dict[str, NDArray[np.float64]], str]:
             "cannot "
             "hold; save cell.unstructured(), or cell.free."
         )
-    layers = cell.plan.layers
+    layers = cell.layout.layers
     header: dict[str, Any] = {
         "format": FORMAT,
         "model": cell.kind.name,
@@ -87,7 +87,7 @@ def _own_arrays(cell: Cell) -> dict[str, NDArray[np.float64]]:
     found: dict[str, NDArray[np.float64]] = {}
     parts = zip(cell.unpack(cell.theta), cell.unpack_free(cell.free), strict=True)
     for number, (own, free) in enumerate(parts):
-        end = _end(number, cell.plan.layers)
+        end = _end(number, cell.layout.layers)
         found |= {name + end: np.array(value) for name, value in {**own, **free}.items()}
     return found
 
@@ -121,7 +121,7 @@ def from_header(arrays: Mapping[str, Any], text: str, source: str) -> Cell:
         cell = from_named(arrays, kind.name, activation, layouts=("torch",))
     else:
         cell = _from_own_arrays(kind, arrays, header, source)
-    told = {"d": cell.d, "n_inputs": cell.n_inputs, "layers": cell.plan.layers}
+    told = {"d": cell.d, "n_inputs": cell.n_inputs, "layers": cell.layout.layers}
     for name, value in told.items():
         if header[name] != value:
             raise ValueError(
@@ -273,7 +273,7 @@ def lasting(cell: Cell, name: str) -> Any:
     if name == "tau":
         return 1.0 / cell.step_size
     if name == "layers":
-        return cell.plan.layers
+        return cell.layout.layers
     if name == "split":
         return cell.blocks["h1"].stop if "h1" in cell.blocks else None
     structure = cell.kind.structure

@@ -21,7 +21,7 @@ import integrators.codegen.compiled
 from integrators.codegen import kernel_cache
 from integrators.codegen.compiled import Kernel, code_digest, helper
 from integrators.codegen.kernel_cache import cache_folder
-from integrators.fields.textbook import leaves
+from integrators.fields.textbook import callbacks
 
 ROOT = Path(__file__).resolve().parents[3]
 SIGNATURE = types.void(types.float64[::1])
@@ -554,9 +554,9 @@ def test_leaves_of_different_fields_keep_their_own_files(folder):
         pass
 
     for name in ("one", "two"):
-        leaves(linear, nothing, name)[0].dispatcher  # noqa: B018
+        callbacks(linear, nothing, name)[0].dispatcher  # noqa: B018
     assert len(kernels(folder)) == 2
-    again = leaves(linear, nothing, "one")[0]
+    again = callbacks(linear, nothing, "one")[0]
     again.dispatcher  # noqa: B018
     assert sum(again.dispatcher.stats.cache_hits.values()) == 1
 

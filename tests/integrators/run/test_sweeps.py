@@ -10,7 +10,7 @@ from conftest import NOJIT
 
 from integrators import SCHEMES, NeuralField, integrate
 from integrators.run import checkpoint
-from integrators.run.checkpoint import Layout
+from integrators.run.checkpoint import Segmentation
 from integrators.run.pullback import checkpointed_pullback
 from integrators.run.reversed import reversed_pullback
 from sensitivity import OdeRecurrence
@@ -35,7 +35,7 @@ def threaded(problem, threads):
 
 
 def layout(problem, k, memory_bytes, threads=1):
-    return Layout.of(threaded(problem, threads), problem.program(), k, memory_bytes)
+    return Segmentation.of(threaded(problem, threads), problem.program(), k, memory_bytes)
 
 
 def least(problem, k, threads=1):

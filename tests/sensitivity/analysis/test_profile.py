@@ -13,7 +13,7 @@ import naive
 from integrators import SCHEMES, Field, NeuralField, integrate
 from integrators.engine.column_scale import Scaled
 from integrators.run import checkpoint, sweeps
-from integrators.run.checkpoint import Layout
+from integrators.run.checkpoint import Segmentation
 from integrators.run.overflow import TrajectoryOverflow
 from integrators.run.recurrence import OdeRecurrence
 from sensitivity import bounds, jacobian, jacobian_norm
@@ -128,7 +128,7 @@ def test_checkpoints_and_small_chunks_change_nothing(name, of, driven, monkeypat
             gradient_profile(field, name, step, n_steps, **start, of=of, memory_bytes=1)
         memory = min(8, np.size(step)) * int(re.search(r"need (\d+)", str(error.value))[1])
         problem = OdeRecurrence(field, name, step, n_steps)
-        assert Layout.of(problem, problem.program(close=False), 3, memory).length < n_steps / 10
+        assert Segmentation.of(problem, problem.program(close=False), 3, memory).length < n_steps / 10
         monkeypatch.setattr(sweeps, "KEPT_BYTES", 3000)
         found = gradient_profile(field, name, step, n_steps, **start, of=of, memory_bytes=memory, threads=1)
         monkeypatch.undo()

@@ -287,7 +287,7 @@ def test_what_is_no_cell_or_no_parameters_is_refused():
 def test_every_cell_can_be_named_for_training():
     assert set(NETWORKS) == {*MODELS, "hamiltonian"}
     network = make_network("unicornn", Shape(4, N_STEPS), layers=2, step=0.2)
-    assert network.cell.plan.layers == 2 and network.cell.step_size == 0.2
+    assert network.cell.layout.layers == 2 and network.cell.step_size == 0.2
     assert make_network("scornn", Shape(4, N_STEPS), negative=0).cell.free_parameters["D"].sum() == 4.0
     with pytest.raises(ValueError, match="model 'scornn' has no option step; it takes negative"):
         make_network("scornn", Shape(4, N_STEPS), step=0.1)

@@ -30,7 +30,7 @@ def same(found, cell):
     assert found.theta.tobytes() == cell.theta.tobytes() and found.free.tobytes() == cell.free.tobytes()
     assert found.name == cell.name and found.kind.structure == cell.kind.structure
     assert found.kind.step is None or found.step_size == cell.step_size
-    assert dict(found.blocks) == dict(cell.blocks) and found.plan.layers == cell.plan.layers
+    assert dict(found.blocks) == dict(cell.blocks) and found.layout.layers == cell.layout.layers
     assert (found.d, found.n_inputs) == (cell.d, cell.n_inputs)
 
 

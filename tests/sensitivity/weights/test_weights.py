@@ -48,7 +48,7 @@ def test_there_and_back(model, layers):
     cell = from_torch(
         {f"encoder.rnn.{k}": v for k, v in state_dict(model, 4, 3, layers).items()} | {"head": [1.0]}
     )
-    assert cell.kind.name == model and cell.plan.layers == layers
+    assert cell.kind.name == model and cell.layout.layers == layers
     again = from_torch(to_torch(cell))
     assert np.array_equal(again.theta, cell.theta)
 
