@@ -131,9 +131,9 @@ class Recurrence(ByValue):
         self.n_steps = as_count(n_steps, "n_steps")
         start = np.zeros(self.state_size) if s0 is None else as_array(s0, "s0", ANY_RANK)
         if start.shape[-1] != self.state_size:
-            raise ValueError(
-                f"s0 has shape {start.shape}; the state of {system!r} has {self.state_size} entries."
-            )
+            of = "" if self.cell is not None else " y" if self.first_order else " (y, p)"
+            given = f"{start.size} entries" if start.ndim == 1 else f"shape {start.shape}"
+            raise ValueError(f"s0 has {given}; the state{of} of {system!r} has {self.state_size} entries.")
         none = np.zeros((self.n_steps, system.n_inputs))
         drive: Any = none if inputs is None else checked_inputs(system, self.n_steps, inputs)
         if steps is None:
