@@ -132,7 +132,8 @@ class Recurrence(ByValue):
         start = np.zeros(self.state_size) if s0 is None else as_array(s0, "s0", ANY_RANK)
         if start.shape[-1] != self.state_size:
             of = "" if self.cell is not None else " y" if self.first_order else " (y, p)"
-            given = f"{start.size} entries" if start.ndim == 1 else f"shape {start.shape}"
+            flat = start.ndim == 1 and self.cell is None
+            given = f"{start.size} entries" if flat else f"shape {start.shape}"
             raise ValueError(f"s0 has {given}; the state{of} of {system!r} has {self.state_size} entries.")
         none = np.zeros((self.n_steps, system.n_inputs))
         drive: Any = none if inputs is None else checked_inputs(system, self.n_steps, inputs)
