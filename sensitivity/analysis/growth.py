@@ -268,17 +268,17 @@ class _Averaging(NamedTuple):
     ) -> _Averaging:
         """From the arguments of `growth_exponents`, checked."""
         n_steps, size = as_count(recurrence.n_steps, "n_steps", least=1), recurrence.state_size
-        k = size if k is None else as_count(k, "k", least=1)
-        if k > size:
-            raise ValueError(f"k must be at most {size}, the length of the state, got {k}.")
+        count = size if k is None else as_count(k, "k", least=1)
+        if count > size:
+            raise ValueError(f"k must be at most {size}, the length of the state, got {count}.")
         skip = n_steps // 10 if burn_in is None else as_count(burn_in, "burn_in")
         if skip >= n_steps:
             raise ValueError(f"burn_in must be less than n_steps = {n_steps}, got {skip}.")
         asked = None if qr_every is None else as_count(qr_every, "qr_every", least=1)
         # Short enough that there are marks enough for the standard error.
-        panel = panel_length(k, asked, most=max(8, (n_steps - skip) // (2 * BATCHES)))
+        panel = panel_length(count, asked, most=max(8, (n_steps - skip) // (2 * BATCHES)))
         every = panel if asked is None else asked
-        return cls(k, skip, every, panel, _marks(skip, n_steps, every), n_steps)
+        return cls(count, skip, every, panel, _marks(skip, n_steps, every), n_steps)
 
     @property
     def stops(self) -> Stops:

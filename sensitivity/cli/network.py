@@ -303,7 +303,7 @@ def _parameters(case: ModelCase, source: str, settings: dict[str, Any], read: bo
         "n_steps": case.n_steps,
     }
     if isinstance(model, Cell):
-        return found | {"layers": model.plan.layers, "settings": described(model) if read else settings}
+        return found | {"layers": model.layout.layers, "settings": described(model) if read else settings}
     activation = getattr(model, "activation", None)
     return found | {
         "activation": None if activation is None else activation.name,

@@ -113,7 +113,7 @@ def size_of_run(name: str, parameters: Mapping[str, Any]) -> RunSize:
         return RunSize(d, state, n_steps, Program.of(scheme, n_steps).n_entries, inputs, numbers)
     cell, d = make(name, 2), parameters["d"]
     states = len(cell.kind.state)
-    gates = max(1, cell.plan.recurrent * cell.plan.source + cell.plan.second)
+    gates = max(1, cell.layout.recurrent * cell.layout.source + cell.layout.second)
     return RunSize(
         states * d if cell.default_block == "state" else d,
         states * d,
