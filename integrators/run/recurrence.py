@@ -146,7 +146,7 @@ class Recurrence(ByValue):
         self.steps = np.broadcast_to(steps, self.shape).reshape(-1).copy()
         # One initial state and one sequence for all are kept once.
         self.start = start[None] if start.ndim == 1 else _flattened(start, self.shape, members)
-        self.inputs = drive if callable(drive) else self._drive(drive, members)
+        self.inputs: Any = drive if callable(drive) else self._drive(drive, members)
         self.threads, self.progress = None if threads is None else thread_count(threads), progress
 
     def _name_parts(self, scheme: Any) -> None:
