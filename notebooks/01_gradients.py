@@ -31,7 +31,7 @@ import numpy as np
 
 from integrators import NeuralField
 from sensitivity import gradient_profile, jacobian_norm, log_jacobian_norm, singular_values
-from sensitivity.figures.funnel_figure import plot_curves
+from sensitivity.figures.plots import plot_curves
 from sensitivity.recurrences.cell import unroll
 from sensitivity.recurrences.cells.gated import lstm
 from sensitivity.recurrences.cells.vanilla import VANILLA

@@ -29,8 +29,9 @@ from IPython.display import Image
 from integrators import SCHEMES, get_scheme, henon_heiles, integrate, pendulum
 from proofs import check
 from sensitivity.analysis.convergence import convergence, energy_error
-from sensitivity.figures.funnel_figure import plot_convergence, plot_curves
-from sensitivity.figures.portrait_figures import ellipse_film, plot_areas, plot_ellipses
+from sensitivity.figures.analysis import plot_convergence
+from sensitivity.figures.phase_plane import ellipse_film, plot_areas, plot_ellipses
+from sensitivity.figures.plots import plot_curves
 from sensitivity.papers.hamiltonian.portraits import phase_area, sensitivity_ellipses
 
 FAST = os.environ.get("LEAPGRAD_FAST") == "1"

@@ -29,7 +29,8 @@ from IPython.display import Math
 from integrators import NeuralField
 from proofs import CATALOGUE, check, check_mutants
 from sensitivity import bounds, jacobian_norm
-from sensitivity.figures.funnel_figure import plot_curves, plot_funnel
+from sensitivity.figures.analysis import plot_funnel
+from sensitivity.figures.plots import plot_curves
 from sensitivity.papers.hamiltonian.funnel import funnel_in_length, funnel_in_step
 
 FAST = os.environ.get("LEAPGRAD_FAST") == "1"

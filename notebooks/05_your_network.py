@@ -29,7 +29,7 @@ import numpy as np
 
 from sensitivity import gradient_profile, growth_exponents, jacobian_norm, log_jacobian_norm, singular_values
 from sensitivity.analysis.approximate import agreement, truncated_gradient
-from sensitivity.figures.funnel_figure import plot_curves
+from sensitivity.figures.plots import plot_curves
 from sensitivity.papers.hamiltonian.heuristic.plan import TaskSetting
 from sensitivity.recurrences.cell import unroll
 from sensitivity.recurrences.cells.gated import lstm

@@ -12,7 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["leapgrad_version", "machine", "manifest", "versions"]
+from sensitivity.text import write_json
+
+__all__ = ["leapgrad_version", "machine", "versions", "write_manifest"]
 
 PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "matplotlib")
 
@@ -72,28 +74,27 @@ def machine() -> dict[str, Any]:
     }
 
 
-def manifest(
-    command: str, parameters: Mapping[str, Any], seconds: float, files: Mapping[str, Path]
-) -> dict[str, Any]:
-    """The record of a run, ready for JSON.
+def write_manifest(folder: Path, command: str, parameters: Mapping[str, Any], seconds: float) -> None:
+    """Write manifest.json: how the other files of a folder came about, and their SHA-256 digests.
 
     Parameters
     ----------
+    folder : path
     command : str
         What to type to have the same again, without paths.
     parameters : mapping
         Everything the numbers depend on.
     seconds : float
         Wall time.
-    files : mapping
-        Name → path of each file written; their SHA-256 digests are kept.
     """
-    digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(files.items())}
-    return {
+    record = {
         "command": command,
-        "parameters": dict(parameters),
+        "parameters": parameters,
         "seconds": round(seconds, 2),
         "versions": versions(),
         "machine": machine(),
-        "sha256": digests,
+        "sha256": {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())
+        },
     }
+    write_json(folder / "manifest.json", record)

@@ -81,7 +81,7 @@ class Comparison(ByValue):
 
     def plot(self, title: str = "") -> Figure:
         """Norms, profiles and exponents in one figure."""
-        from sensitivity.figures.comparison_figure import plot_comparison
+        from sensitivity.figures.analysis import plot_comparison
 
         return plot_comparison(self, title)
 

@@ -97,7 +97,7 @@ class GrowthExponents(ByValue):
 
     def plot(self) -> Figure:
         """The spectrum with its standard errors, and how it converged."""
-        from sensitivity.figures.growth_figure import plot_growth
+        from sensitivity.figures.analysis import plot_growth
 
         return plot_growth(self)
 

@@ -102,7 +102,7 @@ class GradientProfile(ByValue):
 
     def plot(self) -> Figure:
         """ln of norms and bounds against i."""
-        from sensitivity.figures.profile_figure import plot_profile
+        from sensitivity.figures.analysis import plot_profile
 
         return plot_profile(self)
 

@@ -101,7 +101,7 @@ class StepRecommendation(ByValue):
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the extreme singular values against ε, the band and the two steps."""
         if ax is None:
-            from sensitivity.figures.drawing import Figure
+            from sensitivity.figures.plots import Figure
 
             ax = Figure().add_subplot()
         ax.plot(self.steps, self.largest, label="largest singular value")

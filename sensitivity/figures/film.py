@@ -9,8 +9,7 @@ from pathlib import Path
 from integrators.values import ByValue
 from sensitivity.files import replacing
 
-from .drawing import Figure, FigureCanvasAgg
-from .plots import house
+from .plots import Figure, FigureCanvasAgg, house
 
 __all__ = ["Film"]
 

@@ -1,31 +1,67 @@
-"""The house style, what every picture is saved by, and norms against the step. Nothing is computed here."""
+"""What every picture is drawn with: Matplotlib, the house style, how a picture is saved, curves and norms.
+
+``MPLBACKEND`` may name a backend that this process does not have, such as that of the notebook which started
+it, and Matplotlib then refuses to be imported. Pictures are drawn on figures without a backend and written by
+those for files, so that the caller's choice is neither needed nor changed. Nothing is computed here.
+"""
+
+# ruff: noqa: E402 - Matplotlib is imported only when the environment cannot end that
 
 from __future__ import annotations
 
+import os
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
 
-from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from sensitivity.files import replacing
 
-from .drawing import (
-    WRITERS,
-    Axes,
-    Collection,
-    Figure,
-    Line2D,
-    matplotlib,
-    to_rgba,
-)
 
-__all__ = ["norms", "save"]
+def _import_matplotlib() -> None:
+    """Import Matplotlib with the backend of the environment if there is such a one, and without otherwise."""
+    if "matplotlib" in sys.modules:
+        return
+    wish = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib
+    finally:
+        if wish is not None:
+            os.environ["MPLBACKEND"] = wish
+    if wish:
+        with suppress(ValueError):  # what Matplotlib itself does with it, but for the refusal
+            matplotlib.rcParams["backend"] = wish
+
+
+_import_matplotlib()
+
+# isort: split
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import Collection
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+# Modules that draw take Matplotlib's names from here.
+__all__ = [
+    "Axes", "Figure", "FigureCanvasAgg", "LogFormatter", "LogLocator", "MaxNLocator", "NullFormatter",
+    "NullLocator", "norms", "plot_curves", "save",
+]  # fmt: skip
+
+WRITERS = {".pdf": "pdf", ".svg": "svg", ".ps": "ps", ".eps": "ps"}
+"""Suffix → backend that writes it; Agg writes the others."""
 
 P = ParamSpec("P")
+LINES = ("-", "--", "-.", ":")
 STYLE = Path(__file__).with_name("house.mplstyle")
 NORM = r"$\|\partial y_N/\partial y_0\|_2$"
 STEP = r"step $\varepsilon$ (dimensionless)"
@@ -73,6 +109,27 @@ def save(figure: Figure, path: Path) -> None:
 
 
 @styled
+def plot_curves(
+    x: ArrayLike,
+    curves: Sequence[tuple[str, ArrayLike]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str = "",
+    xscale: str = "linear",
+    yscale: str = "linear",
+) -> Figure:
+    """Several curves over one axis, each (label, values), in the house style."""
+    figure = Figure(figsize=(7.2, 3.8), layout="constrained")
+    axes = figure.subplots()
+    for number, (label, values) in enumerate(curves):
+        axes.plot(x, values, color=f"C{number % 4}", linestyle=LINES[(number + number // 4) % 4], label=label)
+    axes.set(xscale=xscale, yscale=yscale, xlabel=xlabel, ylabel=ylabel, title=title)
+    axes.legend(loc="best")
+    return figure
+
+
+@styled
 def norms(
     step: NDArray,
     lines: Sequence[tuple[str, NDArray, str, NDArray]],
@@ -108,7 +165,7 @@ def norms(
     norm = r"$\|" + gradient.replace("∂", r"\partial ") + r"\|_2$"
     axes.set_ylabel(rf"$\ln$ {norm}" if logarithmic else norm)
     axes.set_yscale("linear" if logarithmic else "log")
-    _fit_values(axes, [values for _, values, _, _ in lines], logarithmic)
+    fit_values(axes, [values for _, values, _, _ in lines], logarithmic)
     axes.legend(loc="upper left")
     return figure
 
@@ -156,14 +213,13 @@ def panels_over_caption(
     return figure, [list(row) for row in grid]
 
 
-def _fit_values(axes: Axes, values: Sequence[NDArray], logarithmic: bool) -> None:
+def fit_values(axes: Axes, values: Sequence[NDArray], logarithmic: bool) -> None:
     """Vertical limits from the norms, so that a bound that explodes does not flatten them."""
-    finite = [number for array in values for number in array.tolist() if 0 <= abs(number) < float("inf")]
-    if not logarithmic:
-        finite = [number for number in finite if number > 0]
-    if not finite:
+    finite = np.concatenate([np.ravel(array) for array in values])
+    finite = finite[np.isfinite(finite) & (logarithmic | (finite > 0.0))]
+    if finite.size == 0:
         return
-    low, high = min(finite), max(finite)
+    low, high = finite.min(), finite.max()
     if logarithmic:
         room = 0.1 * (high - low) + 0.5
         axes.set_ylim(low - room, high + 4 * room)

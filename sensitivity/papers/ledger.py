@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 from integrators.values import ByValue
 
@@ -20,6 +20,10 @@ __all__ = [
     "by_steps",
     "proof_evidence",
 ]
+
+
+Report = Any
+"""A `proofs.Report`; this package does not import the proofs."""
 
 
 class ClaimVerdict(Enum):
@@ -73,38 +77,6 @@ class Finding(ByValue):
         return f"{self.verdict} {self.condition}".strip()
 
 
-class StepLike(Protocol):
-    """The part of a checked step that the ledger reads."""
-
-    @property
-    def step(self) -> Any: ...
-
-    @property
-    def decision(self) -> Any: ...
-
-
-class ReportLike(Protocol):
-    """The part of a proof report that the ledger reads."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def ok(self) -> bool: ...
-
-    @property
-    def verdict(self) -> Any: ...
-
-    @property
-    def condition(self) -> str: ...
-
-    @property
-    def counterexample(self) -> object: ...
-
-    @property
-    def steps(self) -> Sequence[StepLike]: ...
-
-
 @dataclass
 class ProofTools:
     """What rows compute with; a proposition is checked once.
@@ -112,13 +84,13 @@ class ProofTools:
     Attributes
     ----------
     check : callable
-        Name of a proposition → its report. Handed in, because this package does not import the proofs.
+        Name of a proposition → its report.
     """
 
-    check: Callable[[str], ReportLike]
-    _reports: dict[str, ReportLike] = field(default_factory=dict, kw_only=True)
+    check: Callable[[str], Report]
+    _reports: dict[str, Report] = field(default_factory=dict, kw_only=True)
 
-    def report(self, name: str) -> ReportLike:
+    def report(self, name: str) -> Report:
         """The report on a proposition."""
         if name not in self._reports:
             self._reports[name] = self.check(name)
@@ -183,11 +155,11 @@ def by_steps(
     return decide
 
 
-def _verdict(report: ReportLike) -> ClaimVerdict:
+def _verdict(report: Report) -> ClaimVerdict:
     return ClaimVerdict(str(report.verdict)) if report.ok else ClaimVerdict.UNDECIDED
 
 
-def proof_evidence(report: ReportLike) -> tuple[str, ...]:
+def proof_evidence(report: Report) -> tuple[str, ...]:
     """How many steps were decided, which carry the verdict (all, if none stands out), the counterexample."""
     proved = sum(step.decision.proved for step in report.steps)
     said = [f"proposition {report.name}: {proved} of {len(report.steps)} steps proved by machine"]

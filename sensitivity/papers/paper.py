@@ -9,7 +9,7 @@ from typing import Any
 
 from integrators.naming import nearest
 
-from .ledger import MEANING, Claim, ClaimVerdict, Finding, Judged, ReportLike
+from .ledger import MEANING, Claim, ClaimVerdict, Finding, Judged, Report
 
 __all__ = ["Paper", "summary"]
 
@@ -49,7 +49,7 @@ class Paper:
 
     def evaluate(
         self,
-        check: Callable[[str], ReportLike],
+        check: Callable[[str], Report],
         names: Iterable[str] = (),
         tick: Callable[[str], None] | None = None,
         **options: Any,

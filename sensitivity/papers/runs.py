@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from sensitivity.files import replacing, replacing_folder
-from sensitivity.manifest import manifest
+from sensitivity.manifest import write_manifest
 from sensitivity.studies.execution.executors import open_executor
 from sensitivity.studies.execution.grid import RunReport, run_jobs
 from sensitivity.studies.execution.progress import Progress
 from sensitivity.studies.storage.job import Arrays, Job
 from sensitivity.studies.storage.store import Store
-from sensitivity.text import write_json
 
 __all__ = ["UNFINISHED", "TrainingRuns", "written_experiment"]
 
@@ -117,6 +116,5 @@ def written_experiment(
     with replacing_folder(out) as folder:
         runs = TrainingRuns(Path(out) / UNFINISHED, **options)
         yield folder, runs
-        files = {path.name: path for path in folder.iterdir()}
-        write_json(folder / "manifest.json", manifest(command, parameters, runs.seconds, files))
+        write_manifest(folder, command, parameters, runs.seconds)
     runs.remove()

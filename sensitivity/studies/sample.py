@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from .cell import GridCell, arrays_of
-from .execution.compute import LOST_LANES
+from .execution.compute import OVERFLOWED
 from .execution.cost import cost_of
 from .execution.memory import machine_bytes
 from .study import Study
@@ -39,7 +39,7 @@ def measured_seconds(study: Study, seconds: float = SAMPLE_SECONDS) -> float:
     measured = estimated = 0.0
     until = time.perf_counter() + seconds
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", LOST_LANES, RuntimeWarning)
+        warnings.filterwarnings("ignore", OVERFLOWED, RuntimeWarning)
         for cell, estimate in sorted(kinds, key=lambda kind: -kind[1]):
             if (found := _seconds(cell)) is not None:
                 measured += found * estimate / cost_of(cell).seconds

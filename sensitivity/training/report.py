@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sensitivity.files import replacing_folder
-from sensitivity.manifest import manifest
+from sensitivity.manifest import write_manifest
 from sensitivity.text import write_json
 
 __all__ = ["write_run"]
@@ -17,6 +17,4 @@ def write_run(out: str | Path, found: Mapping[str, Any], parameters: Mapping[str
     """run.json and manifest.json, in place together or not at all."""
     with replacing_folder(out) as folder:
         write_json(folder / "run.json", found)
-        files = {"run.json": folder / "run.json"}
-        parameters = {"network": found["network"], **parameters}
-        write_json(folder / "manifest.json", manifest(command, parameters, found["seconds"], files))
+        write_manifest(folder, command, {"network": found["network"], **parameters}, found["seconds"])

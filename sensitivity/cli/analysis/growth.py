@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if out is not None:
         write_csv(out, columns)
     if plot is not None:
-        from sensitivity.figures.growth_figure import plot_growth
+        from sensitivity.figures.analysis import plot_growth
         from sensitivity.figures.plots import save
 
         save(plot_growth(found, asked.describe()), plot)

@@ -56,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
     if out is not None:
         write_csv(out, _columns(profile))
     if plot is not None:
+        from sensitivity.figures.analysis import plot_profile
         from sensitivity.figures.plots import save
-        from sensitivity.figures.profile_figure import plot_profile
 
         save(plot_profile(profile, asked.describe()), plot)
     count = profile.index.size

@@ -6,8 +6,20 @@ from collections.abc import Sequence
 
 from numpy.typing import NDArray
 
-from sensitivity.figures.drawing import Axes, Figure, LogLocator, NullFormatter, NullLocator
-from sensitivity.figures.plots import GREY, NORM, OFF_SCALE, STEP, panels_over_caption, styled
+from sensitivity.figures.plots import (
+    GREY,
+    LINES,
+    NORM,
+    OFF_SCALE,
+    STEP,
+    Axes,
+    Figure,
+    LogLocator,
+    NullFormatter,
+    NullLocator,
+    panels_over_caption,
+    styled,
+)  # fmt: skip
 
 from .curves import Band, Curve
 
@@ -61,7 +73,7 @@ def figure_3(curves: Sequence[Curve], caption: str, setting: str) -> Figure:
     for axes, d in zip(panels, dims, strict=True):
         members = [curve for curve in curves if curve.d == d]
         for number, curve in enumerate(members):
-            color, line = f"C{number}", ("-", "--", "-.", ":")[number % 4]
+            color, line = f"C{number}", LINES[number % 4]
             _norm_with_range(axes, curve, color, line, rf"$\gamma$ = {curve.gamma:g}")
         _bound(axes, members[0], rf"bound D, $\gamma$ = {members[0].gamma:g}", color=GREY)
         axes.set_title(_title(members[0]))

@@ -12,10 +12,10 @@ import numpy as np
 
 from integrators import NeuralField, henon_heiles, pendulum
 from sensitivity.analysis.convergence import convergence
+from sensitivity.figures.analysis import plot_convergence, plot_funnel
 from sensitivity.figures.film import Film
-from sensitivity.figures.funnel_figure import plot_convergence, plot_funnel
+from sensitivity.figures.phase_plane import ellipse_film, plot_areas, plot_ellipses
 from sensitivity.figures.plots import save
-from sensitivity.figures.portrait_figures import ellipse_film, plot_areas, plot_ellipses
 
 from .funnel import funnel_in_length, funnel_in_step
 from .portraits import phase_area, sensitivity_ellipses

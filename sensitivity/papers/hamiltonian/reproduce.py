@@ -16,8 +16,8 @@ from integrators.fields.neural import NeuralField
 from sensitivity import bounds
 from sensitivity.analysis.jacobians import norm_and_log
 from sensitivity.files import replacing_folder
-from sensitivity.manifest import manifest
-from sensitivity.text import csv_text, write_json
+from sensitivity.manifest import write_manifest
+from sensitivity.text import csv_text
 
 from . import captions
 from .curves import Curve
@@ -39,7 +39,7 @@ class Result:
     curves : dict
         Figure number → its curves.
     captions : dict
-        Figure number → its sentence.
+        Figure number → verdicts and numbers.
     files : tuple of str
         Names of the files written.
     seconds : float
@@ -151,32 +151,23 @@ def reproduce(
 
         with bar:
             curves = compute(plan, tick)
-        sentences = write_captions(curves)
-        draw(staging, curves, sentences, plan)
+        said = {
+            1: captions.figure_1(curves[1]),
+            2: captions.figure_2(curves[2], curves[1]),
+            3: captions.figure_3(curves[3]),
+        }
+        draw(staging, curves, said, plan)
         for number, members in curves.items():
-            (staging / f"figure_{number}.csv").write_text(
-                to_csv(number, members), encoding="utf-8", newline=""
-            )
-        (staging / "README.md").write_text(readme(sentences, plan, command), encoding="utf-8")
-        seconds = time.perf_counter() - began
-        files = {path.name: path for path in staging.iterdir()}
-        record = manifest(command, plan.parameters(), seconds, files)
-        write_json(staging / "manifest.json", record)
-        names = tuple(sorted([*files, "manifest.json"]))
-    return Result(curves, sentences, names, time.perf_counter() - began)
-
-
-def write_captions(curves: Mapping[int, Sequence[Curve]]) -> dict[int, str]:
-    """The sentence under each figure, by number."""
-    return {
-        1: captions.figure_1(curves[1]),
-        2: captions.figure_2(curves[2], curves[1]),
-        3: captions.figure_3(curves[3]),
-    }
+            text = to_csv(number, members)
+            (staging / f"figure_{number}.csv").write_text(text, encoding="utf-8", newline="")
+        (staging / "README.md").write_text(readme(said, plan, command), encoding="utf-8")
+        write_manifest(staging, command, plan.parameters(), time.perf_counter() - began)
+        names = tuple(sorted(path.name for path in staging.iterdir()))
+    return Result(curves, said, names, time.perf_counter() - began)
 
 
 def draw(
-    folder: Path, curves: Mapping[int, Sequence[Curve]], sentences: Mapping[int, str], plan: FigurePlan
+    folder: Path, curves: Mapping[int, Sequence[Curve]], said: Mapping[int, str], plan: FigurePlan
 ) -> None:
     """Write every figure as PNG and as PDF."""
     from sensitivity.figures.plots import save
@@ -187,9 +178,9 @@ def draw(
         f"σ = {plan.activation}, N = {plan.n_steps}; lines: medians over draws; bands: ranges over draws"
     )
     drawn = {
-        1: figures.figure_1(curves[1], sentences[1], setting),
-        2: figures.figure_2(curves[2], curves[1], sentences[2], setting),
-        3: figures.figure_3(curves[3], sentences[3], setting),
+        1: figures.figure_1(curves[1], said[1], setting),
+        2: figures.figure_2(curves[2], curves[1], said[2], setting),
+        3: figures.figure_3(curves[3], said[3], setting),
     }
     for number, figure in drawn.items():
         for suffix in ("png", "pdf"):
@@ -208,25 +199,24 @@ def to_csv(number: int, curves: Sequence[Curve]) -> str:
     return csv_text(COLUMNS, rows)
 
 
-def readme(sentences: Mapping[int, str], plan: FigurePlan, command: str) -> str:
-    """What lies in the folder: captions, set-up and the columns of the CSV files."""
+def readme(said: Mapping[int, str], plan: FigurePlan, command: str) -> str:
+    """What lies in the folder: set-up, captions and the columns of the CSV files."""
     draws = ", ".join(f"{n} for d = {d}" for d, n in plan.draws.items())
     lines = [
         "# Figures 1 to 3",
         "",
-        f"Made by `{command}`." if command else "",
-        f"Set-up: W_ij, b_i ~ U(0, 1/d), y_0 = ẏ_0 = 0, N = {plan.n_steps}, σ = {plan.activation}, "
-        f"ε in [0.001, 1]; draws: {draws}.",
-        "The paper prints neither σ, nor the number of draws, nor the γ and d of Figure 3.",
+        f"- command: `{command}`",
+        f"- W_ij, b_i ~ U(0, 1/d), y_0 = ẏ_0 = 0, N = {plan.n_steps}, σ = {plan.activation}, ε in [0.001, 1]",
+        f"- draws: {draws}",
+        "- not printed in the paper: σ, the number of draws, the γ and d of Figure 3",
         "",
     ]
-    for number, sentence in sentences.items():
-        lines += [f"![Figure {number}](figure_{number}.png)", "", f"**Figure {number}.** {sentence}", ""]
+    for number, caption in said.items():
+        lines += [f"![Figure {number}](figure_{number}.png)", "", f"**Figure {number}.** {caption}", ""]
     lines += [
         "Columns of the CSV files: `figure`, `d`, `gamma` (empty without one), `seed`, `step` ε, `norm`",
         "‖∂y_N/∂y_0‖₂, `bound` theorem B (Figure 1) or D (inf beyond float64), `log_norm` and `log_bound`",
-        "their natural logarithms, `local_slope` d log norm / d log ε. `manifest.json` has versions,",
-        "parameters, machine and digests.",
+        "their natural logarithms, `local_slope` d log norm / d log ε.",
         "",
     ]
     return "\n".join(lines)

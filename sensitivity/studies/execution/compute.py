@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from integrators.engine.blocks import Cancelled, Ticker, part_of
 from sensitivity.studies.storage.job import Job, encode
 
-__all__ = ["LOST_LANES", "Computed", "compute_jobs", "compute_one"]
+__all__ = ["OVERFLOWED", "Computed", "compute_jobs", "compute_one"]
 
-LOST_LANES = r"\d+ of \d+ lanes are NaN"
+OVERFLOWED = r"\d+ of \d+ batch members are NaN"
 """The warning for trajectories that leave float64; a study stores NaN and counts them."""
 
 
@@ -39,7 +39,7 @@ def compute_one(job: Job) -> Computed:
     """A job, or what went wrong with it, which is no reason to give up the others."""
     began = time.perf_counter()
     if multiprocessing.parent_process() is not None:  # elsewhere the run itself keeps the warning down
-        warnings.filterwarnings("ignore", LOST_LANES, RuntimeWarning)
+        warnings.filterwarnings("ignore", OVERFLOWED, RuntimeWarning)
     try:
         content, failure = encode(job, job.compute()), ""
     except Cancelled:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sensitivity.studies.results import Results
 from sensitivity.studies.storage.store import Store
 
-from .compute import LOST_LANES
+from .compute import OVERFLOWED
 from .cost import Estimate, plan_of
 from .executors import Pool, open_executor
 from .grid import RunReport, run_jobs
@@ -41,7 +41,7 @@ def run(
             Progress(study.name, plan.cells, plan.seconds, progress) as bar,
             warnings.catch_warnings(),
         ):
-            warnings.filterwarnings("ignore", LOST_LANES, RuntimeWarning)
+            warnings.filterwarnings("ignore", OVERFLOWED, RuntimeWarning)
             study.describe_in(store)
             run_jobs(study.cells(), store, pool, bar, report)
     if report.failed:

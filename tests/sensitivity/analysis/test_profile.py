@@ -23,7 +23,7 @@ from sensitivity.analysis.norms import spectral_norms
 from sensitivity.analysis.profile import GradientProfile, gradient_profile
 from sensitivity.cli.analysis import profile as command
 from sensitivity.cli.parser import build_parser
-from sensitivity.figures.profile_figure import plot_profile
+from sensitivity.figures.analysis import plot_profile
 
 N, STEP = 12, 0.2
 LAM = np.array([1.0, -2.0, 0.5])

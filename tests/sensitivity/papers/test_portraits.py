@@ -12,9 +12,10 @@ from integrators import SCHEMES, NeuralField, harmonic, henon_heiles, integrate,
 from sensitivity import bounds, jacobian, jacobian_norm
 from sensitivity.analysis.convergence import convergence, energy_error
 from sensitivity.figures import plots as figures
+from sensitivity.figures.analysis import plot_convergence, plot_funnel
 from sensitivity.figures.film import Film
-from sensitivity.figures.funnel_figure import plot_convergence, plot_curves, plot_funnel
-from sensitivity.figures.portrait_figures import ellipse_film, plot_areas, plot_ellipses
+from sensitivity.figures.phase_plane import ellipse_film, plot_areas, plot_ellipses
+from sensitivity.figures.plots import plot_curves
 from sensitivity.papers.hamiltonian.funnel import funnel_in_length, funnel_in_step
 from sensitivity.papers.hamiltonian.pictures import PICTURES, draw_picture
 from sensitivity.papers.hamiltonian.portraits import phase_area, sensitivity_ellipses

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sensitivity.figures.drawing import Figure, LogFormatter, NullFormatter
-from sensitivity.figures.plots import GREY, styled, wrapped
+from sensitivity.figures.plots import GREY, LINES, Figure, LogFormatter, NullFormatter, styled, wrapped
 from sensitivity.training.data.tasks import get_task
 
 from .contest import TableEntry
@@ -32,7 +31,7 @@ def iterations_figure(cells: Sequence[TableEntry], plan: ContestPlan, number: in
         color, marker = f"C{i}" if i < 4 else GREY, "os^DvP"[i % 6]
         axes.plot(
             [x for x, *_ in there], [m for _, m, *_ in there], color=color, marker=marker, label=name,
-            linestyle=("-", "--", "-.", ":")[i % 4],
+            linestyle=LINES[i % 4],
         )  # fmt: skip
         for x, _, low, high in there:
             axes.vlines(x, low, high, color=color, linewidth=1.2)

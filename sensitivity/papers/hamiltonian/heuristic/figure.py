@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sensitivity.figures.drawing import Axes, Figure
-from sensitivity.figures.plots import GREY, NORM, STEP, styled, wrapped
+from sensitivity.figures.plots import GREY, LINES, NORM, STEP, Axes, Figure, styled, wrapped
 
 from .experiment import Experiment, GradientTrace, Scan
 from .plan import CONTROL
@@ -97,7 +96,7 @@ def _curves(axes: Axes, scan: Scan) -> None:
 def _collapse(axes: Axes, scan: Scan, variable, label: str) -> None:
     for number, (s, steps, accuracy) in enumerate(zip(scan.variable, scan.steps, scan.accuracy, strict=True)):
         x = variable(steps, s)
-        axes.plot(x, accuracy.mean(axis=1), color=f"C{number}", linestyle=("-", "--", "-.", ":")[number % 4],
+        axes.plot(x, accuracy.mean(axis=1), color=f"C{number}", linestyle=LINES[number % 4],
                   linewidth=1.4, label=f"{s:g}")  # fmt: skip
     axes.set(xscale="log", xlabel=label, ylabel="test accuracy")
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .drawing import Axes, Figure
 from .film import Film
-from .plots import GREY, house, styled
+from .plots import GREY, LINES, Axes, Figure, house, styled
 
 if TYPE_CHECKING:
     from sensitivity.papers.hamiltonian.portraits import PhaseArea, SensitivityEllipses
@@ -37,7 +36,7 @@ def plot_areas(found: Sequence[PhaseArea]) -> Figure:
         axes.set_xlabel(POSITION)
         axes.set_aspect("equal", adjustable="datalim")
         panels[-1].plot(np.arange(len(one.areas)) * one.step, one.areas / one.areas[0], color=f"C{number}",
-                        linestyle=("-", "--", "-.", ":")[number % 4], label=one.scheme)  # fmt: skip
+                        linestyle=LINES[number % 4], label=one.scheme)  # fmt: skip
     panels[0].set_ylabel(VELOCITY)
     panels[-1].set(xlabel=r"time $i\varepsilon$", yscale="log", title="area ÷ first area")
     panels[-1].legend(loc="best")
