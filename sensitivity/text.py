@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["csv_text", "from_log", "json_text", "number", "plain", "two_digits", "write_json"]
+__all__ = ["csv_text", "from_log", "json_text", "number", "plain", "write_json"]
 
 LOG_10 = math.log(10.0)
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float, digits: int = 6) -> str:
@@ -30,16 +29,6 @@ def from_log(log_value: float, digits: int = 6) -> str:
     if mantissa.startswith("10."):
         mantissa, exponent = f"{1.0:.{digits - 1}f}", exponent + 1
     return f"{mantissa}e{exponent:+d}"
-
-
-def two_digits(value: float | None) -> str:
-    """Two significant digits, as one writes them under a figure."""
-    if value is None:
-        return "none"
-    if value == 0.0 or not math.isfinite(value) or 1e-3 <= abs(value) < 1e4:
-        return f"{float(f'{value:.2g}'):g}"
-    mantissa, _, exponent = f"{value:.1e}".partition("e")
-    return f"{mantissa}·10{str(int(exponent)).translate(_SUPERSCRIPT)}"
 
 
 def plain(value: Any) -> Any:

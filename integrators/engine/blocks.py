@@ -59,8 +59,8 @@ def _bar(total: int | None, label: str, unit: str, progress: bool | None) -> Any
 @contextmanager
 def progress_bar(
     total: int | None, label: str, unit: str, progress: bool | None
-) -> Iterator[Callable[[], object]]:
-    """A bar for work that a Python loop does; yields what to call after each turn.
+) -> Iterator[Callable[..., object]]:
+    """A bar for work that a Python loop does; yields what to call, with the amount done, after each turn.
 
     `progress` as for `Ticker`; `total` None where nobody knows it.
     """

@@ -88,11 +88,10 @@ def _curve(scheme: str, theorem: str) -> Curve:
 def sentences(leapfrog: Curve, euler: Curve) -> str:
     """What the table shows, from its numbers."""
     from sensitivity.papers.hamiltonian.curves import end_behaviour, linear_from
-    from sensitivity.text import two_digits
 
     norms = (leapfrog.norms[0], euler.norms[0])
     near = [curve.bounds[0, 0] / norm[0] for curve, norm in zip((leapfrog, euler), norms, strict=True)]
-    last = [two_digits(norm[-1]) for norm in norms]
+    last = [number(norm[-1], 3) for norm in norms]
     first = (
         f"At ε = {leapfrog.step[0]:g} the gradients are {norms[0][0]:.2f} (leapfrog) and {norms[1][0]:.2f} "
         f"(Euler), and the proved bounds exceed them by factors of {near[0]:.3f} and {near[1]:.3f}."

@@ -1,14 +1,13 @@
-"""What Figures 1 to 3 claim, decided on their curves: a verdict for each, and under a figure its numbers."""
+"""What Figures 1 to 3 claim, decided on their curves; and the captions, which are verdicts and numbers."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from sensitivity.papers.ledger import ClaimVerdict
-from sensitivity.text import two_digits
+from sensitivity.papers.ledger import ClaimVerdict, Finding
+from sensitivity.text import from_log, plain
 
 from .curves import (
     LINEAR,
@@ -21,106 +20,92 @@ from .curves import (
     near_one_until,
 )
 
-__all__ = ["blow_up", "figure_1", "figure_2", "figure_3", "last_decade", "linear_growth", "order_one"]
-
-Judgement = tuple[ClaimVerdict, str]
-
-
-# --------------------------------------------------------------------------------------------- the verdicts
-
-
-def linear_growth(curve: Curve) -> Judgement:
-    """Figure 1: does the norm grow linearly in ε? Verdict and condition."""
-    start = linear_from(curve)
-    if start is None:
-        return ClaimVerdict.NOT_REPRODUCED, ""
-    if start == curve.step[0]:
-        return ClaimVerdict.CONFIRMED, ""
-    return ClaimVerdict.HOLDS_ONLY_IF, f"ε ≥ {start:.2g} (local slope within {LINEAR} of 1)"
-
-
-def blow_up(curve: Curve) -> Judgement:
-    """Figure 2: does the norm grow exponentially?"""
-    exponential = end_behaviour(curve) == "exponential"
-    return ClaimVerdict.CONFIRMED if exponential else ClaimVerdict.NOT_REPRODUCED, ""
-
-
-def order_one(curves: Sequence[Curve]) -> Judgement:
-    """Figure 3: does one γ keep the norms of all these curves within a factor of two of one?"""
-    reach = near_one_until(curves)
-    if reach is None:
-        return ClaimVerdict.NOT_REPRODUCED, ""
-    if reach == curves[0].step[-1]:
-        return ClaimVerdict.CONFIRMED, ""
-    return (
-        ClaimVerdict.HOLDS_ONLY_IF,
-        f"ε ≤ {reach:.2g} (largest tried with a norm between ½ and 2 for every d)",
-    )
-
-
-def last_decade(curve: Curve) -> float:
-    """Change of the logarithm of the median norm over the last decade of ε."""
-    return float(curve.log.median[-1] - curve.log.median[decade_before_end(curve)])
-
-
-# --------------------------------------------------------------------------------------------- the captions
-
-
-def figure_1(curves: Sequence[Curve]) -> str:
-    """Verdict, range of the local slope and its end, for every d."""
-    rows = []
-    for curve in curves:
-        slope = curve.slope.median
-        steepest, last = (two_digits(curve.step[i]) for i in (np.argmax(slope), -1))
-        rows.append(
-            f"d = {curve.d}: {_said(linear_growth(curve))}, local slope {slope.min():.2f} … "
-            f"{slope.max():.2f} (largest at ε = {steepest}), {slope[-1]:.2f} at ε = {last}"
-        )
-    return _caption("Hamiltonian RNN (11), norm linear in ε", rows, curves)
-
-
-def figure_2(euler: Sequence[Curve], hamiltonian: Sequence[Curve]) -> str:
-    """Verdict, behaviour and last norm, also against the Hamiltonian network, for every d."""
-    rows = []
-    for curve, other in zip(euler, hamiltonian, strict=True):
-        ratio, start = math.exp(curve.log.median[-1] - other.log.median[-1]), below_from(curve, other)
-        rows.append(
-            f"d = {curve.d}: {_said(blow_up(curve))}, {KINDS[end_behaviour(curve)]}, norm × "
-            f"{two_digits(math.exp(last_decade(curve)))} over the last decade of ε to "
-            f"{two_digits(curve.norm.median[-1])}, × {two_digits(ratio)} that of (11) at "
-            f"ε = {two_digits(curve.step[-1])}"
-            + ("" if start is None else f", below it from ε = {two_digits(start)} on")
-        )
-    return _caption("Euler RNN (12), same draws, norm exponential in ε", rows, euler)
-
+__all__ = ["blow_up", "figure_1", "figure_2", "figure_3", "linear_growth", "order_one"]
 
 KINDS = {
     "saturates": f"saturates (within a factor of {STEADY:g})",
     "decays": "decays",
-    "power": "power of ε",
-    "exponential": "exponential in ε",
+    "power": "grows like a power of ε",
+    "exponential": "grows exponentially in ε",
 }
 """What `end_behaviour` finds, as a label."""
+
+
+def linear_growth(curve: Curve) -> Finding:
+    """Figure 1: does the norm grow linearly in ε, from where on, and what is its local slope?"""
+    slope, start = curve.slope.median, linear_from(curve)
+    steepest, last = (f"{curve.step[i]:.2g}" for i in (np.argmax(slope), -1))
+    said = (
+        f"local slope {slope.min():.2f} … {slope.max():.2f} (largest at ε = {steepest})",
+        f"{slope[-1]:.2f} at ε = {last}",
+    )
+    numbers = plain({"step": curve.step, "local_slope": slope, "linear_from": start})
+    condition = "" if start is None else f"ε ≥ {start:.2g} (local slope within {LINEAR} of 1)"
+    return _held(start, curve.step[0], condition, said, numbers)
+
+
+def blow_up(euler: Curve, hamiltonian: Curve) -> Finding:
+    """Figure 2: does the norm grow exponentially over the last decade, and how does it compare?"""
+    kind, log, first = end_behaviour(euler), euler.log.median, decade_before_end(euler)
+    start = below_from(euler, hamiltonian)
+    below = "nowhere below it" if start is None else f"below it from ε = {start:.2g} on"
+    norms = (f"{from_log(log[i], 3)} at ε = {euler.step[i]:.2g}" for i in (first, -1))
+    said = (
+        KINDS[kind],
+        f"norm {', '.join(norms)}",
+        f"{from_log(log[-1] - hamiltonian.log.median[-1], 2)} times that of (11), {below}",
+    )
+    verdict = ClaimVerdict.CONFIRMED if kind == "exponential" else ClaimVerdict.NOT_REPRODUCED
+    return Finding(verdict, said, "", plain({"step": euler.step, "log_norm": log, "behaviour": kind}))
+
+
+def order_one(curves: Sequence[Curve]) -> Finding:
+    """Figure 3: up to which ε are the norms of all these curves within a factor of two of one?"""
+    reach, end = near_one_until(curves), curves[0].step[-1]
+    last = {curve.d: float(curve.log.median[-1]) for curve in curves}
+    norms = ", ".join(f"{from_log(log, 3)} (d = {d})" for d, log in last.items())
+    numbers = {"near_one_until": reach, "log_norm_at_1": last}
+    condition = ""
+    if reach is not None:
+        condition = f"ε ≤ {reach:.2g} (largest tried with a norm between ½ and 2 for every d)"
+    return _held(reach, end, condition, (f"norm at ε = {end:.2g}: {norms}",), numbers)
+
+
+def _held(edge: float | None, whole: float, condition: str, said: tuple[str, ...], numbers: dict) -> Finding:
+    """Nowhere, over the whole range, or under a condition."""
+    if edge is None:
+        return Finding(ClaimVerdict.NOT_REPRODUCED, said, "", numbers)
+    if edge == whole:
+        return Finding(ClaimVerdict.CONFIRMED, said, "", numbers)
+    return Finding(ClaimVerdict.HOLDS_ONLY_IF, said, condition, numbers)
+
+
+def figure_1(curves: Sequence[Curve]) -> str:
+    """Verdict and local slope, for every d."""
+    rows = [f"d = {curve.d}: {_row(linear_growth(curve))}" for curve in curves]
+    return _caption("Hamiltonian RNN (11), norm linear in ε", rows, curves)
+
+
+def figure_2(euler: Sequence[Curve], hamiltonian: Sequence[Curve]) -> str:
+    """Verdict, behaviour and norms, for every d."""
+    pairs = zip(euler, hamiltonian, strict=True)
+    rows = [f"d = {curve.d}: {_row(blow_up(curve, other))}" for curve, other in pairs]
+    return _caption("Euler RNN (12), same draws, norm exponential in ε", rows, euler)
 
 
 def figure_3(curves: Sequence[Curve]) -> str:
     """Verdict and last norms, for every γ."""
     rows = []
     for gamma in dict.fromkeys(curve.gamma for curve in curves):
-        members = [curve for curve in curves if curve.gamma == gamma]
-        norms = ", ".join(two_digits(curve.norm.median[-1]) for curve in members)
-        end = two_digits(members[0].step[-1])
-        rows.append(f"γ = {gamma:g}: {_said(order_one(members))}, norm at ε = {end}: {norms}")
-    dims = ", ".join(dict.fromkeys(f"{curve.d}" for curve in curves))
-    return _caption(f"Antisymmetric RNN (Euler, W − Wᵀ − γI), d = {dims}, norm of order one", rows, curves)
+        rows.append(f"γ = {gamma:g}: {_row(order_one([c for c in curves if c.gamma == gamma]))}")
+    return _caption("Antisymmetric RNN (Euler, W − Wᵀ − γI), norm of order one", rows, curves)
 
 
 def _caption(claim: str, rows: Iterable[str], curves: Sequence[Curve]) -> str:
     total = sum(curve.log_norms.size for curve in curves)
     above = sum(curve.violations for curve in curves)
-    bounded = f"{above} of {total} values lie above bound {curves[0].theorem}"
-    return f"{claim}. {'; '.join(rows)}. {bounded}."
+    return f"{claim}. {'; '.join(rows)}. {above} of {total} values lie above bound {curves[0].theorem}."
 
 
-def _said(judgement: Judgement) -> str:
-    return " ".join(map(str, judgement)).strip()
+def _row(found: Finding) -> str:
+    return ", ".join((found.headline, *found.evidence))

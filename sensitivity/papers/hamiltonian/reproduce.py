@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.codegen.threads import default_threads
-from integrators.engine.bars import progress_bar_on_stderr
+from integrators.engine.blocks import progress_bar
 from integrators.fields.neural import NeuralField
 from sensitivity import bounds
 from sensitivity.analysis.jacobians import norm_and_log
@@ -26,7 +26,7 @@ from .plan import FIGURES, FULL, FigurePlan, FigureSpec
 __all__ = ["COLUMNS", "Result", "compute", "reproduce", "to_csv", "total_work"]
 
 Float = NDArray[np.float64]
-Tick = Callable[[str, int], None]
+Tick = Callable[[int], object]
 COLUMNS = ("figure", "d", "gamma", "seed", "step", "norm", "log_norm", "bound", "log_bound", "local_slope")
 
 
@@ -63,7 +63,7 @@ def compute(plan: FigurePlan, tick: Tick | None = None) -> dict[int, list[Curve]
     ----------
     plan : FigurePlan
     tick : callable, optional
-        Called as ``tick(label, work)`` after every part; the work of all parts is `total_work`.
+        Called as ``tick(work)`` after every part; the work of all parts is `total_work`.
     """
     curves: dict[int, list[Curve]] = {spec.number: [] for spec in FIGURES}
     for spec, d, gamma in plan.jobs():
@@ -89,7 +89,7 @@ def _one_draw(
         # method: by Lanczos the last bits of a norm depend on the steps beside it, and would on the parts.
         parts.append(norm_and_log(field, spec.scheme, part, plan.n_steps, method="full", progress=False))
         if tick is not None:
-            tick(f"Figure {spec.number}, d = {field.dim}", _work(part.size, field.dim))
+            tick(_work(part.size, field.dim))
     norms, log_norms = (np.concatenate(pieces) for pieces in zip(*parts, strict=True))
     limits = bounds.majorant(field, spec.scheme, step, plan.n_steps)
     log_limits = bounds.log_majorant(field, spec.scheme, step, plan.n_steps)
@@ -138,18 +138,7 @@ def reproduce(
     """
     began = time.perf_counter()
     with replacing_folder(out) as staging:
-        bar = progress_bar_on_stderr(
-            progress,
-            total=total_work(plan),
-            bar_format="{desc:<20s} {percentage:3.0f}%|{bar}| {elapsed} gone, {remaining} to go",
-            leave=False,
-        )
-
-        def tick(label: str, work: int) -> None:
-            bar.set_description_str(label, refresh=False)
-            bar.update(work)
-
-        with bar:
+        with progress_bar(total_work(plan), "Figures 1 to 3", "unit", progress) as tick:
             curves = compute(plan, tick)
         said = {
             1: captions.figure_1(curves[1]),

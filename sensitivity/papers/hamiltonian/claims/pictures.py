@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensitivity.papers.hamiltonian.captions import KINDS, blow_up, linear_growth, order_one
-from sensitivity.papers.hamiltonian.curves import (
-    Curve,
-    below_from,
-    decade_before_end,
-    end_behaviour,
-    linear_from,
-    near_one_until,
-)
+from sensitivity.papers.hamiltonian.captions import blow_up, linear_growth, order_one
 from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, proof_evidence
-from sensitivity.text import from_log, plain
 
 if TYPE_CHECKING:
     from .ledger import Tools
@@ -29,75 +21,36 @@ DIMENSIONS = (1, 10, 100)
 GAMMAS = (0.0, 0.001, 0.01, 0.1)
 
 
-def _setting(tools: Tools, d: int) -> str:
-    plan, number = tools.plan, tools.plan.draws[d]
-    draws = "1 draw" if number == 1 else f"{number} draws"
-    return f"d = {d}, σ = {plan.activation}, N = {plan.n_steps}, {draws}, ε from 0.001 to 1"
+def _in_setting(tools: Tools, found: Finding, *dimensions: int) -> Finding:
+    """The same finding, whose evidence begins with what was run."""
+    draws = ", ".join(f"{tools.plan.draws[d]} draws for d = {d}" for d in dimensions)
+    setting = f"σ = {tools.plan.activation}, N = {tools.plan.n_steps}, ε from 0.001 to 1, {draws}, medians"
+    return replace(found, evidence=(setting, *found.evidence))
 
 
 def _figure_1(d: int) -> Callable[[Tools], Finding]:
-    """Is the local slope d log‖·‖/d log ε one?"""
-
-    def decide(tools: Tools) -> Finding:
-        curve = tools.curve(1, d)
-        slope, (verdict, condition) = curve.slope.median, linear_growth(curve)
-        said = (
-            f"{_setting(tools, d)}: median local slope d log‖∂y_N/∂y_0‖/d log ε {slope.min():.2f} … "
-            f"{slope.max():.2f} (largest at ε = {curve.step[np.argmax(slope)]:.2g}), last {slope[-1]:.2f}",
-            f"median norm {curve.norm.median[0]:.3g} at ε = 0.001, {curve.norm.median[-1]:.3g} at ε = 1",
-        )
-        numbers = {"step": curve.step, "local_slope": slope, "linear_from": linear_from(curve)}
-        return Finding(verdict, said, condition, plain(numbers))
-
-    return decide
+    return lambda tools: _in_setting(tools, linear_growth(tools.curve(1, d)), d)
 
 
 def _figure_2(d: int) -> Callable[[Tools], Finding]:
-    """Exponential, power law or saturation over the last decade; and against the Hamiltonian network."""
+    """By the curves; at d = 1 a proposition says so too."""
 
     def decide(tools: Tools) -> Finding:
-        euler, hamiltonian = tools.curve(2, d), tools.curve(1, d)
-        (verdict, _), kind, log = blow_up(euler), end_behaviour(euler), euler.log.median
-        start = below_from(euler, hamiltonian)
-        below = "nowhere below it" if start is None else f"below it from ε = {start:.2g} on"
-        said = [
-            f"{_setting(tools, d)}: median norm {from_log(log[decade_before_end(euler)], 3)} at ε = 0.1, "
-            f"{from_log(log[-1], 3)} at ε = 1, behaviour over this decade: {KINDS[kind]}",
-            f"{from_log(log[-1] - hamiltonian.log.median[-1], 2)} times that of the Hamiltonian network at "
-            f"ε = 1, {below}",
-        ]
-        if d == 1:
-            report = tools.report("claim_figure_2")
-            said += proof_evidence(report)
-            if not report.ok:
-                return Finding(ClaimVerdict.UNDECIDED, tuple(said))
-        numbers = {"step": euler.step, "log_norm": log, "behaviour": kind}
-        return Finding(verdict, tuple(said), numbers=plain(numbers))
+        found = _in_setting(tools, blow_up(tools.curve(2, d), tools.curve(1, d)), d)
+        if d > 1:
+            return found
+        report = tools.report("claim_figure_2")
+        verdict = found.verdict if report.ok else ClaimVerdict.UNDECIDED
+        return replace(found, verdict=verdict, evidence=(*found.evidence, *proof_evidence(report)))
 
     return decide
 
 
 def _figure_3(gamma: float) -> Callable[[Tools], Finding]:
-    """Up to which ε the norm stays within a factor of two of one, for every d."""
-
     def decide(tools: Tools) -> Finding:
-        curves = [tools.curve(3, d, gamma) for d in DIMENSIONS]
-        verdict, condition = order_one(curves)
-        said = tuple(f"{_setting(tools, curve.d)}: {_near_one(curve)}" for curve in curves)
-        last = {curve.d: float(curve.log.median[-1]) for curve in curves}
-        numbers = {"near_one_until": near_one_until(curves), "log_norm_at_1": last}
-        return Finding(verdict, said, condition, numbers)
+        return _in_setting(tools, order_one([tools.curve(3, d, gamma) for d in DIMENSIONS]), *DIMENSIONS)
 
     return decide
-
-
-def _near_one(curve: Curve) -> str:
-    """Up to which ε the median norm is between ½ and 2, what it is at the next one, and at the end."""
-    reach, step, log = near_one_until([curve]), curve.step, curve.log.median
-    place = 0 if reach is None else min(int(np.flatnonzero(step == reach)[0]) + 1, step.size - 1)
-    until = "nowhere" if reach is None else f"up to ε = {reach:.2g}"
-    seen = ", ".join(f"{from_log(log[i], 2)} at ε = {step[i]:.2g}" for i in sorted({place, step.size - 1}))
-    return f"median norm between ½ and 2 {until}; {seen}"
 
 
 def _gamma_rule(tools: Tools) -> Finding:
