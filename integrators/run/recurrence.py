@@ -392,9 +392,9 @@ class Recurrence(ByValue):
         tick: Callable[[int], object] = lambda amount: None,
     ) -> Run:
         """The drivers' view of a program for some members; calls `tick` between samples of inputs."""
-        h = self.steps[members]
-        if callable(self.inputs):
-            inputs, rows = sampled(self.system, self.inputs, program, h, tick), np.arange(program.n_entries)
+        h, given = self.steps[members], self.inputs
+        if not isinstance(given, np.ndarray):
+            inputs, rows = sampled(self.system, given, program, h, tick), np.arange(program.n_entries)
         elif self.inputs.shape[1] == 0 or self.n_steps == 0:
             inputs = np.zeros((1, self.inputs.shape[1], 1))
             rows = np.zeros(program.n_entries if self.inputs.shape[1] else 0, np.int64)
