@@ -221,6 +221,28 @@ def sweep_forward(
     hold(own_work)
 
 
+@helper
+def add_forcing(forcing, columns):
+    """Every column += the cotangent (D, m) of the state after the step."""
+    D, k, m = columns.shape
+    for f in range(D):
+        for r in range(k):
+            for q in range(m):
+                columns[f, r, q] += forcing[f, q]
+
+
+@helper
+def hand_out(taps, at, node, by_input, exponent):
+    """Entry `at` of the taps that are asked for; what was summed for the input begins anew."""
+    if taps.inputs.size > 0:
+        copy_into(flat(by_input), flat(taps.inputs[at]))
+        clear(flat(by_input))
+    if taps.nodes.size > 0:
+        copy_into(flat(node[: taps.nodes.shape[1]]), flat(taps.nodes[at]))
+    if taps.exponents.size > 0:
+        copy_into(exponent, taps.exponents[at])
+
+
 @inlined
 def sweep_backward(
     pull, workspace, spare_rows, callback, second, layout, theta, run, tape, columns, exponent, gradient,
@@ -242,21 +264,18 @@ def sweep_backward(
     x = own_x
     own_weights, own_factors = weights_and_factors(run)
     weights, factors = borrowed(own_weights), borrowed(own_factors)
-    asked_inputs, asked_nodes, forced = taps.inputs.size > 0, taps.nodes.size > 0, taps.forcing.size > 0
-    by_input = np.zeros((taps.inputs.shape[1] if asked_inputs else 0, k, m), h.dtype)
+    forced = taps.forcing.size > 0
+    by_input = np.zeros((taps.inputs.shape[1] if taps.inputs.size > 0 else 0, k, m), h.dtype)
     own_work, work = workspace(layout, run.form, D, k, m, h.dtype)
     operations, swapped = weights.shape[0] - 2, False
     # The cotangent of a node belongs to a run that begins there: with the first weight, not the merged one.
-    apart = asked_nodes and run.first != weights[0, 0]
+    apart = taps.nodes.size > 0 and run.first != weights[0, 0]
     node = np.empty((D if apart else 0, k, m), h.dtype)
 
     for i in range(stop - 1, start - 1, -1):
         at = i - start
         if forced:
-            for f in range(D):
-                for r in range(k):
-                    for q in range(m):
-                        columns[f, r, q] += taps.forcing[at, f, q]
+            add_forcing(taps.forcing[at], columns)
         for turn in range(operations + 1):
             j = operations - turn
             if j == operations and (i + 1 < run.n_steps or run.closing == 0.0):
@@ -280,14 +299,7 @@ def sweep_backward(
                 ):  # fmt: skip
                     columns, spare = spare, columns
                     swapped = not swapped
-        if asked_inputs:
-            copy_into(flat(by_input), flat(taps.inputs[at]))
-            clear(flat(by_input))
-        if asked_nodes:
-            source = node if apart and i > 0 else columns
-            copy_into(flat(source[: taps.nodes.shape[1]]), flat(taps.nodes[at]))
-        if taps.exponents.size > 0:
-            copy_into(exponent, taps.exponents[at])
+        hand_out(taps, at, node if apart and i > 0 else columns, by_input, exponent)
         if gradient.size == 0 and not forced and (i % run.check_every == 0 or i == 0):
             rescale(flat(columns), exponent)
     if swapped:

@@ -58,7 +58,7 @@ def forward(
     follow : callable, optional
         Moves every block itself, see `Follow`; must end at the last step.
     """
-    sweep = _Sweep(recurrence, columns, close, keep, tape, nodes, follow)
+    sweep = _ForwardSweep(recurrence, columns, close, keep, tape, nodes, follow)
     system, m = recurrence.system, recurrence.members
     seconds = sweep.seconds * m * recurrence.n_steps
     threads = thread_count(recurrence.threads)
@@ -84,7 +84,7 @@ def forward(
     return sweep.state, sweep.gathered.scaled(), sweep.overflowed
 
 
-class _Sweep:
+class _ForwardSweep:
     """The work of `forward` on one block of members, and what it leaves of all."""
 
     def __init__(
