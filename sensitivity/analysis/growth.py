@@ -95,11 +95,11 @@ class GrowthExponents(ByValue):
     def __len__(self) -> int:
         return len(self.exponents)
 
-    def plot(self) -> Figure:
+    def plot(self, title: str = "") -> Figure:
         """The spectrum with its standard errors, and how it converged."""
         from sensitivity.figures.analysis import plot_growth
 
-        return plot_growth(self)
+        return plot_growth(self, title)
 
     def __repr__(self) -> str:
         flat, error = np.ravel(self.exponents), np.ravel(self.standard_error)

@@ -100,11 +100,11 @@ class GradientProfile(ByValue):
     def __array__(self, dtype=None, copy=None) -> NDArray:
         return np.array(self.norms, dtype=dtype, copy=copy)
 
-    def plot(self) -> Figure:
+    def plot(self, title: str = "") -> Figure:
         """ln of norms and bounds against i."""
         from sensitivity.figures.analysis import plot_profile
 
-        return plot_profile(self)
+        return plot_profile(self, title)
 
     def __repr__(self) -> str:
         return f"<GradientProfile {self.quantity}, {self.scheme.name}, N = {self.n_steps}: {self._summary()}>"

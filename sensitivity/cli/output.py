@@ -8,40 +8,28 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sensitivity.files import check_writable, replacing
+from sensitivity.files import replacing
 from sensitivity.text import csv_text, from_log, json_text, number
 
 __all__ = [
-    "check_picture",
+    "CHECK_FAILED",
+    "checked",
     "from_log",
     "notice",
     "number",
-    "picture_path",
     "print_json",
     "print_table",
     "write_csv",
 ]
 
-PICTURES = (".png", ".pdf", ".svg")
+CHECK_FAILED = 1
 
 
-def picture_path(option: str, name: str) -> Path:
-    """The path that an option names, if it can be drawn to.
-
-    Raises
-    ------
-    ValueError, OSError
-        For another kind of file, or a folder that is not there.
-    """
-    path = check_writable(name)
-    if path.suffix.lower() not in PICTURES:
-        raise ValueError(f"{option} {name!r} must end in {', '.join(PICTURES)}.")
-    return path
-
-
-def check_picture(name: str | None) -> Path | None:
-    """`picture_path` of ``--plot``, which need not be given."""
-    return None if name is None else picture_path("--plot", name)
+def checked(violations: int, what: str) -> int:
+    """The exit status, once it is told how many numbers break what is proved."""
+    if violations:
+        print(f"{violations} {what}: something is wrong.")
+    return CHECK_FAILED if violations else 0
 
 
 def notice(text: str) -> None:

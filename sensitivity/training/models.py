@@ -6,17 +6,20 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 
+from integrators.cells.cell import Cell
 from integrators.schemes.table import get_scheme
+from sensitivity.recurrences.case import model_of
 from sensitivity.recurrences.registry import MODELS as CELLS
-from sensitivity.recurrences.registry import builder, canonical, hyperparameters
+from sensitivity.recurrences.registry import builder, canonical, hyperparameters, make, names
 
 from .cell_network import CellNetwork
 from .network import Network
 from .ode_network import OdeNetwork
 
-__all__ = ["MODELS", "Model", "Shape", "make_network", "parse_step"]
+__all__ = ["MODELS", "Model", "Shape", "make_network", "network_from_weights", "parse_step", "trainable"]
 
 FIRST_ORDER, SECOND_ORDER = ("euler",), ("leapfrog", "explicit_euler")
 """Schemes that a message names for equations of either order."""
@@ -76,14 +79,13 @@ def _ode(scheme: str, antisymmetric: bool = False) -> Callable[..., Network]:
 
 def _cell(name: str) -> Model:
     """Any cell of the registry, with its own settings as options."""
-    make = builder(name)
 
     def build(shape: Shape, **options: object) -> Network:
-        published = partial(make, shape.d, shape.n_inputs, **options)
+        published = partial(make, name, shape.d, shape.n_inputs, **options)
         size = {"n_classes": shape.n_classes, "threads": shape.threads}
         return CellNetwork(published(0), shape.n_steps, published=published, **size)  # type: ignore[arg-type]
 
-    about = (make.__doc__ or name).partition("\n")[0].rstrip(".")
+    about = (builder(name).__doc__ or name).partition("\n")[0].rstrip(".")
     return Model(about, build, tuple(hyperparameters(name)))
 
 
@@ -103,6 +105,51 @@ MODELS: Mapping[str, Model] = MappingProxyType(
 """Name → kind of network: every cell of the registry, and the differential equations."""
 
 
+def trainable(model: str) -> str:
+    """The name of a model as `MODELS` has it.
+
+    Raises
+    ------
+    ValueError
+        For a field that has no read-out here, with those that can be trained; for an unknown name.
+    """
+    name = canonical(model, (*MODELS, *names()), own=False)
+    if name in MODELS:
+        return name
+    able = ", ".join(one for one in MODELS if "scheme" in MODELS[one].options)
+    raise ValueError(f"{name} cannot be trained; take {able}, or a cell.")
+
+
+def network_from_weights(
+    model: str, file: str | Path, shape: Shape, settings: Mapping[str, object] | None = None
+) -> Network:
+    """A cell that starts from the weights of a file.
+
+    Parameters
+    ----------
+    model : str
+    file : path
+        As for `sensitivity.load_weights`.
+    shape : Shape
+        Its d is that of the file.
+    settings : mapping, optional
+        Settings of the model.
+
+    Raises
+    ------
+    ValueError, TypeError, OSError
+        For a field, a file that cannot be read, or one with other inputs than the sequences have.
+    """
+    if model not in CELLS:
+        raise ValueError(f"{model} is a field; training starts cells from the weights of a file.")
+    cell = model_of(model, file=file, settings=settings)
+    if not isinstance(cell, Cell) or cell.n_inputs != shape.n_inputs:
+        raise ValueError(
+            f"the cell in {file} takes {cell.n_inputs} inputs, but the sequences have {shape.n_inputs}."
+        )
+    return CellNetwork(cell, shape.n_steps, n_classes=shape.n_classes, threads=shape.threads)
+
+
 def make_network(model: str, shape: Shape, **options: object) -> Network:
     """A network by name; options that are None are left to their defaults.
 
@@ -112,7 +159,7 @@ def make_network(model: str, shape: Shape, **options: object) -> Network:
         For an unknown model, an option that it does not take, a scheme for equations of another order, or a
         missing ε.
     """
-    model = canonical(model, MODELS, own=False)
+    model = trainable(model)
     kind, given = MODELS[model], {name: value for name, value in options.items() if value is not None}
     for name in given:
         if name not in kind.options:

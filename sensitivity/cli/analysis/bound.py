@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sensitivity.cli import network
 from sensitivity.cli.command import Command
-from sensitivity.cli.output import from_log, number, print_json, print_table
+from sensitivity.cli.output import checked, from_log, number, print_json, print_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMAND"]
 
-CHECK_FAILED = 1
 EXAMPLES = """\
   leapgrad bound --d 10 --step 1e-3,1e-2,1e-1 --n-steps 1000
   leapgrad bound --d 1 --p0 2 --step 1e-3 --n-steps 1000
@@ -76,9 +75,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(asked.describe())
         _show(asked, computed, found, reasons)
-    if violations:
-        print(f"{violations} computed values cross a proved bound: something is wrong.")
-    return CHECK_FAILED if violations else 0
+    return checked(violations, "computed values cross a proved bound")
 
 
 def _bounds(case: ModelCase) -> tuple[list[Bound], dict[str, str]]:

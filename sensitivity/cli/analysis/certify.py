@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from sensitivity.cli import network
 from sensitivity.cli.command import Command
-from sensitivity.cli.output import from_log, number, print_json, print_table
+from sensitivity.cli.output import CHECK_FAILED, from_log, number, print_json, print_table
 
 if TYPE_CHECKING:
     from sensitivity.certification import Certificate
 
 __all__ = ["COMMAND"]
 
-CHECK_FAILED = 1
 EXAMPLES = """\
   leapgrad certify --d 10 --step 1e-3,1e-1 --n-steps 1000
   leapgrad certify --weights net.npz --scheme euler --step 0.01 --width 1e-30"""

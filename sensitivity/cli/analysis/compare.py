@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from sensitivity.cli import network
+from sensitivity.cli import files, network
 from sensitivity.cli.command import Command
-from sensitivity.cli.output import check_picture, from_log, number, print_json, print_table, write_csv
+from sensitivity.cli.output import from_log, number, print_json, print_table
 
 if TYPE_CHECKING:
     from sensitivity.analysis.comparison import Comparison
@@ -46,8 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_weights(parser, f"of models without a file; default {DEFAULT_D}")
     network.add_run(parser, "of models that have one; default 1/N for fields", n_inputs=1)
     parser.set_defaults(default_steps=None)
-    parser.add_argument("--out", metavar="FILE.csv", help="also write every number")
-    parser.add_argument("--plot", metavar="FILE.png", help="also draw them (.png, .pdf or .svg)")
+    files.add(parser, "every number")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,10 +55,9 @@ def run(args: argparse.Namespace) -> int:
     from integrators import get_scheme
     from integrators.validation import as_count
     from sensitivity.analysis.comparison import compare
-    from sensitivity.files import check_writable
     from sensitivity.recurrences.registry import drawn_inputs, draws_weights, names
 
-    out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
+    files.check(args)
     args.scheme, args.seed = args.scheme or "leapfrog", args.seed or 0
     get_scheme(args.scheme)  # a wrong name is wrong also where no model has a scheme
     as_count(args.n_steps, "--n-steps", least=1)
@@ -78,20 +76,13 @@ def run(args: argparse.Namespace) -> int:
     found = compare({word: case.recurrence for word, case in cases.items()})
     widths = {word: case.d for word, case in cases.items()}
     heading = f"{_widths(widths)}, N = {args.n_steps}, seed {args.seed}"
-    if out is not None:
-        write_csv(out, found.columns())
-    if plot is not None:
-        from sensitivity.figures.plots import save
-
-        save(found.plot(heading), plot)
+    files.write(args, found.columns(), lambda: found.plot(heading))
     if args.json:
         print_json(_json(found, args, widths, settings))
         return 0
     print(heading)
     _show(found)
-    for path in (out, plot):
-        if path is not None:
-            print(f"written: {path}")
+    files.tell(args)
     return 0
 
 

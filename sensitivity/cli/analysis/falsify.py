@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 
 from sensitivity.cli.command import Command
-from sensitivity.cli.output import print_json, print_table
+from sensitivity.cli.output import CHECK_FAILED, print_json, print_table
 
 __all__ = ["COMMAND"]
 
-CHECK_FAILED = 1
 EXAMPLES = """\
   leapgrad falsify
   leapgrad falsify --cases 1000 --seed 7"""

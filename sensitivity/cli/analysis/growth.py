@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from sensitivity.cli import network
+from sensitivity.cli import files, network
 from sensitivity.cli.command import Command
-from sensitivity.cli.output import check_picture, number, print_json, print_table, write_csv
+from sensitivity.cli.output import checked, number, print_json, print_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMAND"]
 
-CHECK_FAILED = 1
 EXAMPLES = """\
   leapgrad growth --d 10 --step 0.1 --n-steps 10000
   leapgrad growth --scheme euler --gamma 0.01 --step 0.01,0.1 --k 3 --plot growth.png
@@ -38,30 +37,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="Q",
         help="most steps between two factorisations (default 16; fewer where columns align)",
     )
-    result.add_argument("--out", metavar="FILE.csv", help="also write the table, in full precision")
-    result.add_argument("--plot", metavar="FILE.png", help="also draw it (.png, .pdf or .svg)")
+    files.add(result)
 
 
 def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from sensitivity.analysis.growth import growth_exponents
-    from sensitivity.files import check_writable
 
-    out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
+    files.check(args)
     asked = network.build(args)
     found = growth_exponents(
         *asked.case.batch.arguments, k=args.k, burn_in=args.burn_in, qr_every=args.qr_every
     )
     bound = _bound(asked, found)
     columns = _columns(asked.steps, found, bound)
-    if out is not None:
-        write_csv(out, columns)
-    if plot is not None:
-        from sensitivity.figures.analysis import plot_growth
-        from sensitivity.figures.plots import save
-
-        save(plot_growth(found, asked.describe()), plot)
+    files.write(args, columns, lambda: found.plot(asked.describe()))
     violations = int(np.count_nonzero(found.exponents > bound[:, None]))
     if args.json:
         results = {
@@ -98,12 +89,8 @@ def run(args: argparse.Namespace) -> int:
             whose = "their directions" if below > 1 else "its direction"
             rest = "their" if below > 1 else "its"
             print(f"{below} {many} −inf: {whose} vanished in some step, or fell below {rest} round-off.")
-        for path in (out, plot):
-            if path is not None:
-                print(f"written: {path}")
-    if violations:
-        print(f"{violations} exponents lie above a proved bound: something is wrong.")
-    return CHECK_FAILED if violations else 0
+        files.tell(args)
+    return checked(violations, "exponents lie above a proved bound")
 
 
 def _bound(asked: network.AskedCase, found: GrowthExponents) -> NDArray[np.float64]:

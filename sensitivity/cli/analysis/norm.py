@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sensitivity.cli import network
+from sensitivity.cli import files, network
 from sensitivity.cli.command import Command
-from sensitivity.cli.output import check_picture, from_log, number, print_json, print_table, write_csv
+from sensitivity.cli.output import checked, from_log, number, print_json, print_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMAND"]
 
-CHECK_FAILED = 1
 EXAMPLES = """\
   leapgrad norm --d 10 --step 1e-3:1:100 --n-steps 1000
   leapgrad norm --d 10 --scheme euler --gamma 0.01 --step 0.1,0.2,0.5
@@ -64,33 +62,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="arithmetic of the run; float32 comes with its measured error (default float64)",
     )
     result.add_argument("--log", action="store_true", help="natural logarithms, which never overflow")
-    result.add_argument("--out", metavar="FILE.csv", help="also write the table, in full precision")
-    result.add_argument("--plot", metavar="FILE.png", help="also draw it (.png, .pdf or .svg)")
+    files.add(result)
 
 
 def run(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from sensitivity.files import check_writable
-
-    out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
+    files.check(args)
     if args.smallest and args.k is None:
         raise ValueError("--smallest needs --k, the number of singular values.")
     found = _found(args)
     columns = found.columns
-    if out is not None:
-        write_csv(out, columns)
-    if plot is not None:
-        _draw(plot, found, args)
+    files.write(args, columns, lambda: _figure(found, args))
     log_norm, log_bound = columns["log_norm"], columns["log_bound"]
     violations = int(np.count_nonzero(log_norm > log_bound + found.slack))
     if args.json:
         print_json({"parameters": found.parameters, "results": columns, "violations": violations})
     else:
         _show(found, args)
-    if violations:
-        print(f"{violations} of {log_norm.size} norms lie above a proved bound: something is wrong.")
-    return CHECK_FAILED if violations else 0
+    return checked(violations, f"of {log_norm.size} norms lie above a proved bound")
 
 
 def _found(args: argparse.Namespace) -> Found:
@@ -193,23 +183,20 @@ def _show(found: Found, args: argparse.Namespace) -> None:
         for row, error in zip(rows, columns["float32_error"], strict=True):
             row.append(number(float(error), 2))
     print_table(headers, rows)
-    for path in (args.out, args.plot):
-        if path is not None:
-            print(f"written: {path}")
+    files.tell(args)
 
 
-def _draw(path: Path, found: Found, args: argparse.Namespace) -> None:
-    from sensitivity.figures import plots as figures
+def _figure(found: Found, args: argparse.Namespace) -> Any:
+    from sensitivity.figures.plots import norms
 
     columns, prefix = found.columns, "log_" if args.log else ""
-    figure = figures.norms(
+    return norms(
         columns["step"],
         [("norm", columns[f"{prefix}norm"], found.theorem, columns[f"{prefix}bound"])],
         title=found.heading,
         gradient=found.gradient,
         logarithmic=args.log,
     )
-    figures.save(figure, path)
 
 
 COMMAND = Command(

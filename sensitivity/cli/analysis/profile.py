@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from sensitivity.cli import network
+from sensitivity.cli import files, network
 from sensitivity.cli.command import Command
-from sensitivity.cli.output import check_picture, from_log, number, print_json, print_table, write_csv
+from sensitivity.cli.output import checked, from_log, number, print_json, print_table
 
 if TYPE_CHECKING:
     from sensitivity.analysis.profile import GradientProfile
 
 __all__ = ["COMMAND"]
 
-CHECK_FAILED = 1
 EXAMPLES = """\
   leapgrad profile --d 10 --step 1e-2 --n-steps 1000 --plot profile.png
   leapgrad profile --scheme euler --step 1e-3,1e-2 --n-steps 500
@@ -36,30 +35,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     result.add_argument(
         "--rows", type=int, default=11, metavar="R", help="number of indices in the table (default 11)"
     )
-    result.add_argument(
-        "--out", metavar="FILE.csv", help="also write the norms at every index, in full precision"
-    )
-    result.add_argument("--plot", metavar="FILE.png", help="also draw them (.png, .pdf or .svg)")
+    files.add(result, "the norms at every index, in full precision")
 
 
 def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from sensitivity.analysis.profile import gradient_profile
-    from sensitivity.files import check_writable
 
-    out, plot = None if args.out is None else check_writable(args.out), check_picture(args.plot)
+    files.check(args)
     if not 2 <= args.rows <= MOST_ROWS:
         raise ValueError(f"--rows must be from 2 to {MOST_ROWS}, got {args.rows}.")
     asked = network.build(args)
     profile = gradient_profile(*asked.case.batch.arguments, of=args.of)
-    if out is not None:
-        write_csv(out, _columns(profile))
-    if plot is not None:
-        from sensitivity.figures.analysis import plot_profile
-        from sensitivity.figures.plots import save
-
-        save(plot_profile(profile, asked.describe()), plot)
+    files.write(args, _columns(profile), lambda: profile.plot(asked.describe()))
     count = profile.index.size
     places = (
         np.unique(np.linspace(0, count - 1, args.rows).round().astype(int)) if count else np.zeros(0, int)
@@ -88,12 +77,8 @@ def run(args: argparse.Namespace) -> int:
                 headers.append(f"bound {profile.bound.theorem}")
                 cells.append([from_log(float(value)) for value in log_bounds[lane]])
         print_table(headers, zip(*cells, strict=True))
-        for path in (args.out, args.plot):
-            if path is not None:
-                print(f"written: {path}")
-    if violations:
-        print(f"{violations} of the norms shown lie above a proved bound: something is wrong.")
-    return CHECK_FAILED if violations else 0
+        files.tell(args)
+    return checked(violations, "of the norms shown lie above a proved bound")
 
 
 def _columns(profile: GradientProfile) -> dict[str, list[float]]:

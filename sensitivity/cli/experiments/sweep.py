@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from sensitivity.cli import network
 from sensitivity.cli.command import Command
-from sensitivity.cli.output import number, print_json
+from sensitivity.cli.output import CHECK_FAILED, number, print_json
 
 if TYPE_CHECKING:
     from sensitivity.studies import Results, Study
 
 __all__ = ["COMMAND"]
 
-CHECK_FAILED = 1
 SHOWN = 20
 GIB = 1 << 30
 EXAMPLES = """\

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sensitivity.cli import network as grammar
 from sensitivity.cli.command import Command
-from sensitivity.cli.output import number, print_json, print_table
+from sensitivity.cli.output import CHECK_FAILED, number, print_json, print_table
 
 if TYPE_CHECKING:
     from sensitivity.training.network import Network
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMAND"]
 
-CHECK_FAILED = 1
 EXAMPLES = """\
   leapgrad train shock --n-steps 500
   leapgrad train xor --model antisymmetric --n-steps 50 --threshold 0.9
@@ -153,7 +152,7 @@ def run(args: argparse.Namespace) -> int:
     for name, value in filled(vars(args), args.recipe).items():
         setattr(args, name, value)
     data, best = load(args)
-    network = _from_file(args, data) if args.weights else _network(args, data)
+    network = _network(args, data)
     start, recipe = _start(args), _recipe(args, data)
     theta = first_parameters(network, start, args.seed)
     about = {"task": task_name(args), "model": _model_name(args), "start": asdict(start)}
@@ -194,53 +193,32 @@ def _check_start_options(args: argparse.Namespace) -> None:
 
 def _model(args: argparse.Namespace) -> tuple[str, str | None]:
     """The name of a model that can be trained, and the file with the weights to start from."""
-    from sensitivity.recurrences.registry import FIELDS, canonical, names
-    from sensitivity.training.models import MODELS
+    from sensitivity.training.models import trainable
 
     name, file, _ = grammar.named(args.model, args.weights)
-    if canonical(name, (*names(), *MODELS), own=False) not in MODELS and canonical(name) in FIELDS:
-        able = ", ".join(one for one in MODELS if "scheme" in MODELS[one].options)
-        raise ValueError(f"{name} cannot be trained; leapgrad train takes {able}, and every cell.")
-    name = canonical(name, MODELS, own=False)
-    if file is not None:
-        for option in ("d", "step", "start", "recipe", "gamma", "activation", "scheme"):
-            if getattr(args, option) is not None:
-                raise ValueError(f"--{option} cannot go with weights from {file}; leave one out.")
-    return name, file
+    for option in ("d", "step", "start", "recipe", "gamma", "activation", "scheme") if file else ():
+        if getattr(args, option) is not None:
+            raise ValueError(f"--{option} cannot go with weights from {file}; leave one out.")
+    return trainable(name), file
 
 
 def _model_name(args: argparse.Namespace) -> str:
     return f"{args.model}={Path(args.weights).name}" if args.weights else args.model
 
 
-def _from_file(args: argparse.Namespace, data: Split) -> Network:
-    """A cell that starts from the weights of a file."""
-    from sensitivity.recurrences.case import model_of
-    from sensitivity.recurrences.registry import MODELS
-    from sensitivity.training.cell_network import CellNetwork
-
-    if args.model not in MODELS:
-        raise ValueError(f"{args.model} is a field; leapgrad train starts cells from the weights of a file.")
-    cell: Any = model_of(args.model, file=args.weights, settings=grammar.settings_of(args.set))
-    if cell.n_inputs != data.train.n_inputs:
-        raise ValueError(
-            f"the cell in {args.weights} takes {cell.n_inputs} inputs, but the sequences of {args.task} have "
-            f"{data.train.n_inputs}."
-        )
-    return CellNetwork(cell, data.train.n_steps, n_classes=data.train.n_classes)
-
-
 def _network(args: argparse.Namespace, data: Split) -> Network:
-    from sensitivity.training.models import MODELS, Shape, make_network, parse_step
+    from sensitivity.training.models import MODELS, Shape, make_network, network_from_weights, parse_step
     from sensitivity.training.units import InUnits, step_units
 
-    part = data.train
+    part, settings = data.train, grammar.settings_of(args.set)
+    shape = Shape(args.d, part.n_steps, part.n_inputs, part.n_classes)
+    if args.weights:
+        return network_from_weights(args.model, args.weights, shape, settings)
     needs_step = "step" in MODELS[args.model].needs
     text = args.step or ("10/N" if needs_step else None)
     step = None if text is None else parse_step(text, part.n_steps)
-    shape = Shape(args.d, part.n_steps, part.n_inputs, part.n_classes)
     given = {"step": step, "scheme": args.scheme, "gamma": args.gamma, "activation": args.activation}
-    network = make_network(args.model, shape, **(given | grammar.settings_of(args.set)))
+    network = make_network(args.model, shape, **(given | settings))
     if not args.step_units:
         return network
     if network.step is None:

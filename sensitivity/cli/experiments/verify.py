@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 
 from sensitivity.cli.command import Command
-from sensitivity.cli.output import print_json
+from sensitivity.cli.output import CHECK_FAILED, print_json
 
 __all__ = ["COMMAND"]
 
-CHECK_FAILED = 1
 SHOWN = 20
 EXAMPLES = """\
   leapgrad verify widths

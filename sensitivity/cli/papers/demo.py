@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from sensitivity.cli import files
 from sensitivity.cli.command import Command
-from sensitivity.cli.output import notice, number, picture_path, print_json, print_table
+from sensitivity.cli.output import CHECK_FAILED, notice, number, print_json, print_table
 
 if TYPE_CHECKING:
     from sensitivity.papers.hamiltonian.curves import Curve
@@ -15,7 +16,6 @@ __all__ = ["COMMAND"]
 
 D, SEED, N_STEPS, POINTS, ROWS = 10, 0, 1000, 61, 10
 PICTURE = "leapgrad-demo.png"
-CHECK_FAILED = 1
 VERBS = {
     "saturates": "levels off at",
     "decays": "falls to",
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from sensitivity.figures import plots as figures
 
-    path = picture_path("--out", args.out)
+    path = files.picture_path("--out", args.out)
     replaced = ", in place of the file that is there" if path.exists() else ""
     said = f"The picture goes to {path.resolve()}{replaced}; --out FILE names another place."
     notice(said) if args.json else print(f"{said}\n", flush=True)

@@ -6,14 +6,13 @@ import argparse
 from typing import TYPE_CHECKING
 
 from sensitivity.cli.command import Command
-from sensitivity.cli.output import print_json, print_table
+from sensitivity.cli.output import CHECK_FAILED, print_json, print_table
 
 if TYPE_CHECKING:
     from proofs import Report
 
 __all__ = ["COMMAND"]
 
-CHECK_FAILED = 1
 EXAMPLES = """\
   leapgrad prove
   leapgrad prove lemma_3_1 theorem_3_2

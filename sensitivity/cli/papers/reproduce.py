@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from sensitivity.cli.command import Command
-from sensitivity.cli.output import from_log, print_json, print_table
+from sensitivity.cli.output import CHECK_FAILED, from_log, print_json, print_table
 
 from .tables import TABLES
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMAND"]
 
-CHECK_FAILED = 1
 FOLDER = "leapgrad-figures"
 EXAMPLES = """\
   leapgrad reproduce figures

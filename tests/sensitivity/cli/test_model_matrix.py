@@ -283,9 +283,9 @@ def test_a_field_of_a_study_is_that_of_the_library(tmp_path):
         ("sweep --model lstm --y0 1,2 --out o", "--y0 '1,2' is not one number"),
         ("sweep --model lstm --gama 1 --out o", "unrecognized arguments"),
         ("sweep --model lstm --set gamma=1 --out o", "axis 'gamma' is none of lstm"),
-        ("train xor --model kepler", "kepler cannot be trained; leapgrad train takes"),
+        ("train xor --model kepler", "kepler cannot be trained; take euler, antisymmetric, hamiltonian"),
         ("train xor --model gru=gru.npz --d 3", "--d cannot go with weights from gru.npz"),
-        ("train xor --model hamiltonian=net.npz", "starts cells from the weights of a file"),
+        ("train xor --model hamiltonian=net.npz", "training starts cells from the weights of a file"),
         ("train xor --model leaky --set gain=1", "model 'leaky' has no option gain"),
     ],
 )
