@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from .command import Command
 from .output import print_json
 
-__all__ = ["COMMAND"]
+__all__ = ["completion"]
 
 SHELLS = ("bash", "zsh", "fish")
 EXAMPLES = """\
@@ -20,15 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
 
 
-def run(args: argparse.Namespace) -> int:
+def run(commands: Callable[[], Sequence[Command]], args: argparse.Namespace) -> int:
     try:
         import shtab
     except ImportError as error:
         raise ValueError("completion needs the package shtab: pip install 'leapgrad[completion]'.") from error
     from .parser import build_parser
-    from .registry import COMMANDS
 
-    parser = build_parser(COMMANDS)
+    parser = build_parser(commands())
     _complete_files(parser, shtab)
     script = shtab.complete(parser, args.shell)
     print_json({"shell": args.shell, "script": script}) if args.json else print(script)
@@ -47,6 +48,7 @@ def _complete_files(parser: argparse.ArgumentParser, shtab: object) -> None:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
 
 
-COMMAND = Command(
-    "completion", "print a completion script for a shell", add_arguments, run, examples=EXAMPLES
-)
+def completion(commands: Callable[[], Sequence[Command]]) -> Command:
+    """The command that completes all commands, itself among them."""
+    about = "print a completion script for a shell"
+    return Command("completion", about, add_arguments, partial(run, commands), examples=EXAMPLES)

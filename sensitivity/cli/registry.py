@@ -7,8 +7,9 @@ import pkgutil
 from collections.abc import Iterator
 from types import ModuleType
 
-from . import analysis, completion, experiments, papers
+from . import analysis, experiments, papers
 from .command import Command
+from .completion import completion
 
 __all__ = ["COMMANDS"]
 
@@ -23,5 +24,5 @@ def _commands(room: ModuleType) -> Iterator[Command]:
 
 COMMANDS: tuple[Command, ...] = (
     *(command for room in (analysis, experiments, papers) for command in _commands(room)),
-    completion.COMMAND,
+    completion(lambda: COMMANDS),
 )
