@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from types import ModuleType
@@ -106,6 +107,17 @@ PAGES: Mapping[str, Page] = {
 }
 """File name of a page → what stands on it."""
 
+INTERNAL = {
+    "Recurrence": "driver_run initial block repeated advance retreat check_overflow label program drive piece "
+    "linearised_bytes qr_interval walk",
+    "Cell": "forward backward neurons cached_rows seconds clock stepped gradient_by_free plan",
+    "Field": "forward backward neurons cached_rows seconds vectorised constant_jacobian",
+    "Kind": "plan locals",
+    "Study": "cells kinds points steps_of_cells describe_in difference",
+    "Scaled": "of aligned shaped",
+}
+"""Members that the engine uses: they are not public, and not shown."""
+
 INTRODUCTION = """\
 API
 ===
@@ -173,13 +185,18 @@ def _entry(package: str, name: str) -> list[str]:
     if inspect.ismodule(value):
         return [f".. automodule:: {full}", ""]
     if inspect.isclass(value):
-        return [f".. autoclass:: {full}", "   :members:", ""]
+        hidden = INTERNAL.get(name, "").split()
+        return [f".. autoclass:: {full}", "   :members:", *_excluded(hidden), ""]
     if _is_function(value):
         return [f".. autofunction:: {full}", ""]
     about, _, examples = docstring(package, name).partition("\nExamples\n--------\n")
     shown = [_safe(line) for line in about.splitlines()]
     shown += [".. rubric:: Examples", "", *examples.splitlines()] if examples else []
     return [f".. py:data:: {full}", "", *(f"   {line}".rstrip() for line in shown), ""]
+
+
+def _excluded(names: list[str]) -> list[str]:
+    return [f"   :exclude-members: {', '.join(names)}"] if names else []
 
 
 def _value(package: str, name: str) -> Any:
@@ -204,7 +221,8 @@ def docstring(package: str, name: str) -> str:
 
 def _first_sentence(package: str, name: str) -> str:
     """The summary of a name."""
-    return " ".join(docstring(package, name).split("\n\n")[0].split())
+    sentence = " ".join(docstring(package, name).split("\n\n")[0].split())
+    return re.sub(r" \[\d+\]_", "", sentence)  # the reference itself stands on the page of the name
 
 
 def _about(package: str, name: str) -> str:

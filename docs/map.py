@@ -28,7 +28,7 @@ def page() -> str:
         for path, sentence in entries(top):
             if path.parent != parent:
                 parent = path.parent
-                lines += ["", f"### {parent.as_posix()}", ""]
+                lines += ["", f"## {parent.as_posix()}", ""]
                 lines += ["| file | what it holds |", "|---|---|"]
             lines.append(f"| `{path.name}` | {_safe(sentence)} |")
     return "\n".join([*lines, ""])
