@@ -108,8 +108,8 @@ PAGES: Mapping[str, Page] = {
 """File name of a page → what stands on it."""
 
 INTERNAL = {
-    "Recurrence": "driver_run initial block repeated advance retreat check_overflow label program drive piece "
-    "linearised_bytes qr_interval walk",
+    "Recurrence": "driver_run initial block repeated advance retreat check_overflow label program drive "
+    "piece linearised_bytes qr_interval walk",
     "Cell": "forward backward neurons cached_rows seconds clock stepped gradient_by_free plan",
     "Field": "forward backward neurons cached_rows seconds vectorised constant_jacobian",
     "Kind": "plan locals",

@@ -39,38 +39,41 @@ def own_cell(
     name: str = "own",
     check_at: ArrayLike | None = None,
 ) -> Cell:
-    """The recurrence s' = Φ(s, x; θ) of two functions, ``@njit`` or plain.
+    """A cell s' = Φ(s, x; θ) from two functions of your own.
 
     Parameters
     ----------
     step : callable
-        ``step(theta, s, x, out, by_state)`` fills Φ, shape (D, m), and ∂Φ_i/∂s_j, shape (D, D, m), for m
-        members: s (D, m), x (n_inputs, m), theta (P,). Slopes come as zeros, out as NaN.
+        ``step(theta, s, x, out, by_state)``, plain or with ``@njit``. It fills out with Φ, shape (D, m), and
+        by_state with ∂Φ_i/∂s_j, shape (D, D, m), for m batch members. The arguments are theta (P,), s (D, m)
+        and x (n_inputs, m). `by_state` comes filled with zeros and `out` with NaN.
     slopes : callable
-        ``slopes(theta, s, x, by_theta, by_input)`` fills ∂Φ_i/∂θ_p, (D, P, m), and ∂Φ_i/∂x_j,
-        (D, n_inputs, m).
+        ``slopes(theta, s, x, by_theta, by_input)``. It fills by_theta with ∂Φ_i/∂θ_p, shape (D, P, m), and
+        by_input with ∂Φ_i/∂x_j, shape (D, n_inputs, m).
     dim : int
         D.
     theta : mapping, optional
         Parameters by name.
     n_inputs : int
+        Length of the input.
     name : str
+        Shown by ``repr`` and in messages.
     check_at : array_like, shape (D,), optional
-        A state inside the domain of Φ; a random one by default.
+        A state at which the slopes are checked; a random one by default.
 
     Returns
     -------
     Cell
-        With blocks s0 … s(D − 1), to be unrolled: ``unroll(cell, n_steps)``. Its parameter V is the identity,
-        by which the inputs come in.
+        Its blocks are s0, …, s(D − 1). Its parameter V is the identity, through which the inputs enter.
 
     Raises
     ------
     ValueError
-        If a slope is not that of `step`, naming the entry. Compared are complex steps through the Python
-        function where it takes complex numbers, else differences of the compiled one.
+        If a slope is not the derivative of `step`; the message names the entry. The slopes are compared with
+        complex steps through the Python function if it accepts complex numbers, and with differences
+        otherwise.
     TypeError
-        If an argument is no function, or does not compile for these arguments; or raises; the reason is told.
+        If an argument is not a function, or does not compile for these arguments, or raises an error.
 
     Examples
     --------

@@ -44,14 +44,16 @@ CHECKED = 1e-6
 
 
 class Structure(ABC):
-    """How some parameters of one layer of a cell are made from free ones.
+    """Base class of rules that make some parameters of a cell from free parameters.
+
+    A subclass defines `makes`, `shapes`, `assemble` and `pullback`; see `Cell.structured`.
 
     Attributes
     ----------
     makes : tuple of str
         Names of the parameters that it makes, of those in `Kind.shapes`.
     fixed : tuple of str
-        Those of the free parameters that are never trained, such as a permutation: their gradient is zero.
+        Free parameters that are never trained, such as a permutation. Their gradient is zero.
 
     Examples
     --------
@@ -137,12 +139,12 @@ def _neurons(made: Arrays) -> int:
 
 
 class Joint(Structure):
-    """Several structures of one cell, each with parameters of its own.
+    """Several structures of one cell as one, each with its own parameters.
 
     Parameters
     ----------
     *parts : Structure
-        No two of them may make the same parameter, nor have free ones of the same name.
+        No two of them may make the same parameter, or have free parameters of the same name.
 
     Examples
     --------

@@ -57,14 +57,20 @@ class ModelGradients(ByValue):
 
 @dataclass(frozen=True, eq=False)
 class Comparison(ByValue):
-    """Recurrences of one length side by side.
+    """Gradients of several recurrences of one length.
 
     Attributes
     ----------
-    models : tuple of ModelGradients
+    models : tuple
+        One record for each recurrence: ``name``, ``block``, ``log_norms`` (ln ‖∂h_n/∂h_0‖₂ at the n of
+        `steps`), ``log_profile`` (ln ‖∂h_N/∂h_i‖₂ at the i of `index`), ``exponents`` and their standard
+        ``errors``.
     n_steps : int
-    steps, index : ndarray of int
-        The n of the norms, evenly spread in the logarithm; the i of the profiles, evenly spread.
+        N.
+    steps : ndarray of int
+        Where the norms were computed, spread evenly on a logarithmic scale.
+    index : ndarray of int
+        Where the profiles were computed, spread evenly.
 
     Examples
     --------
@@ -108,23 +114,25 @@ class Comparison(ByValue):
 
 
 def compare(recurrences: Mapping[str, Recurrence], *, progress: bool | None = None) -> Comparison:
-    """Gradients of several recurrences, each in its default block.
+    """Compute gradients of several recurrences side by side, each for its default block.
 
     Parameters
     ----------
     recurrences : mapping
-        Name → recurrence with one lane, such as ``unroll(lstm(64), 1000)``; all of one length.
+        Name → recurrence without a batch, such as ``unroll(cell("lstm", 64), n_steps=1000)``; all of one
+        length.
     progress : bool, optional
+        Whether to show a progress bar.
 
     Returns
     -------
     Comparison
-        NaN for a recurrence whose trajectory leaves float64.
+        Norms, profiles and growth exponents; NaN for a recurrence whose state leaves the range of float64.
 
     Raises
     ------
     ValueError
-        If there is none, or they differ in length, or one has several lanes.
+        If there is no recurrence, if their lengths differ, or if one of them has a batch.
 
     Examples
     --------

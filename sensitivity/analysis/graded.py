@@ -55,14 +55,25 @@ def log_singular_values(
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Float:
-    """Natural logarithms of all singular values of ∂y_N/∂y_0, descending; shape (*step.shape, d).
+    """Natural logarithms of all singular values of ∂y_N/∂y_0, in descending order.
 
-    Parameters and errors are those of `jacobian`; `qr_every` as in `growth_exponents`. Memory does not
-    depend on N. Values 10^±300 and more apart keep their relative accuracy, which those of the plain
-    product lose below 2^-53 ‖J‖. A zero singular value gives −inf, and so does one that a single step brings
-    below the round-off of that step, which float64 cannot tell from zero. As for `jacobian`, an entry of a
-    column that falls more than about 2^1000 below the largest of its own column, on the way, may become zero:
-    a product that turns round after that is not resolved.
+    Parameters not listed are those of `jacobian`.
+
+    Parameters
+    ----------
+    qr_every : int, optional
+        The most steps between two QR factorisations; see `growth_exponents`.
+
+    Returns
+    -------
+    ndarray, shape (*step.shape, d)
+        −inf for a singular value that is zero, or that one single step makes smaller than the round-off of
+        that step.
+
+    Notes
+    -----
+    Singular values that differ by factors of 10^300 and more keep their relative accuracy, while those of
+    `singular_values` lose it below 2^-53 ‖J‖. Memory does not depend on N.
 
     Examples
     --------

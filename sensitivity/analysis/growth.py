@@ -182,43 +182,43 @@ def growth_exponents(
     threads: int | None = None,
     progress: bool | None = None,
 ) -> GrowthExponents:
-    """Lyapunov spectrum of the recurrence: the k largest exponents of the full state's tangent map.
+    """The k largest growth exponents (Lyapunov exponents) of a recurrence, per step.
 
     Parameters not listed are those of `jacobian`.
 
     Parameters
     ----------
     k : int, optional
-        Number of exponents, at most D (2d for second-order schemes, d for first-order ones); all by
-        default.
+        Number of exponents, at most D, the length of the state; all by default.
     burn_in : int, optional
-        Steps during which the columns align and nothing is counted; a tenth of n_steps by default.
+        Steps at the beginning that are not counted, in which the columns align; a tenth of n_steps by
+        default.
     qr_every : int, optional
-        Steps between two QR factorisations, at most (and at most 64); up to 16 by default. Where the columns
-        do not stand so many, a segment is taken back and cut finer, down to single steps.
+        The most steps between two QR factorisations, at most 64; up to 16 by default. Where round-off does
+        not allow so many, the segment is repeated in smaller parts, down to single steps.
 
     Returns
     -------
     GrowthExponents
-        Natural logarithms per step, with the convergence series, a standard error, an estimate of the
-        round-off, and whether each exponent could be resolved at all.
+        The exponents with standard errors, their convergence, and an estimate of the round-off.
 
     Raises
     ------
     ValueError
-        If k or burn_in leave nothing to compute.
+        If `k` or `burn_in` leave nothing to compute.
 
     Notes
     -----
-    Memory does not grow with N: at most 1000 sums, twice, for each lane and exponent, and the columns.
+    With the factorisation J_n ⋯ J_1 = Q R_n ⋯ R_1 the exponents are λ_i = lim (1/N) Σ_j ln (R_j)_ii (G.
+    Benettin et al., *Meccanica* 15 (1980) 9–30; J.-P. Eckmann, D. Ruelle, *Rev. Mod. Phys.* 57 (1985)
+    617–656). They are averages over time; for the singular values of the product itself see
+    `log_singular_values`.
 
-    With J_n … J_1 = Q R_n … R_1, λ_i = lim (1/N) Σ log (R_j)_ii (G. Benettin et al., *Meccanica* 15 (1980)
-    9–30; J.-P. Eckmann, D. Ruelle, *Rev. Mod. Phys.* 57 (1985) 617–656). These are time averages; the
-    singular values of the finite product are those of `log_singular_values`.
+    A segment is accepted if an error in the last places of its columns can change no R_ii by more than 2^22
+    units in the last place. If even one step exceeds that, an R_ii that is no larger than the error counts as
+    zero.
 
-    A segment is accepted if noise in the last places of its columns can change no R_ii by more than 2^22
-    units in its last place, a bound that comes with the factorisation. Where a single step exceeds that, the
-    noise is taken from the entries of its Jacobian, and an R_ii no larger than its noise counts as zero.
+    Memory does not grow with N: at most 2000 sums for each batch member and exponent, and the columns.
 
     Examples
     --------

@@ -101,55 +101,56 @@ def jacobian(
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Float:
-    """The hidden-state gradient ∂y_N/∂y_0 of the recurrence, exactly: the product of its one-step Jacobians.
+    """The hidden-state gradient ∂y_N/∂y_0: the exact product of the N one-step Jacobians.
 
     Parameters
     ----------
     field : Field or Recurrence
-        F of ÿ = F(y, x) (or ẏ = F(y, x) for the scheme "euler"), for example a `NeuralField`. Or a recurrence
-        as it is, such as ``unroll(lstm(64), 1000)``: then no argument up to `inputs` is given.
+        The right-hand side F of ÿ = F(y, x), or of ẏ = F(y, x) for first-order schemes, for example a
+        `NeuralField`. A recurrence such as ``unroll(cell("lstm", 64), n_steps=1000)`` may be given instead;
+        the arguments from `scheme` to `inputs` are then left out.
     scheme : str or Scheme
-        A name of `SCHEMES` or a record of your own.
+        A name of `SCHEMES`, or a scheme of your own.
     step : float or array_like
-        ε > 0; the shape of an array leads the shape of the result.
+        Step sizes ε > 0. The shape of an array leads the shape of the result.
     n_steps : int
-        N ≥ 0; N = 0 gives the identity.
+        N ≥ 0. The result for N = 0 is the identity.
     y0, p0 : array_like, shape (d,), optional
-        Initial value and velocity ẏ(0); zero by default.
+        Initial value y_0 and initial velocity ẏ_0; zero by default.
     inputs : array_like, shape (n_steps, n_inputs), or callable t → (n_inputs,), optional
-        Row i is x_{i+1}; see `integrators.integrate`.
+        Row i is x_{i+1}; see `integrate`.
     block : str, optional
-        "position", the default with a field: ∂y_N/∂y_0 at fixed ẏ_0, shape (d, d); "phase" or "state": the
-        whole, ∂(y_N, p_N)/∂(y_0, p_0), shape (2d, 2d). Recurrences name their own blocks.
+        Which block of the state. For a field, "position" is ∂y_N/∂y_0 at fixed ẏ_0, of shape (d, d), and the
+        default; "phase" or "state" is ∂(y_N, p_N)/∂(y_0, p_0), of shape (2d, 2d). A cell has blocks such as
+        "h" and "c", and "state" for all.
     dtype : {"float64", "float32"}
-        Arithmetic of the recurrence; results are float64 either way. `float32_error` tells what it costs.
+        Arithmetic of the recurrence. The result is float64 in both cases; `float32_error` measures the loss.
     threads : int, optional
-        Worker threads; the result does not depend on it, to the last bit.
+        Number of worker threads. The result has the same bits for any number.
     progress : bool, optional
-        Force or forbid the progress bar; by default it shows on a terminal after two seconds.
+        Whether to show a progress bar; by default it appears on a terminal after two seconds.
 
     Returns
     -------
     ndarray, shape (*step.shape, d, d) or (*step.shape, 2d, 2d)
-        ±inf where an entry leaves float64; `log_jacobian_norm` still has its size. An entry that falls more
-        than about 2^1000 below the largest of its own column, at the end or on the way, may become zero.
+        An entry beyond the range of float64 is ±inf; `log_jacobian_norm` still gives the size of the matrix.
+        An entry may become zero if it falls more than about 2^1000 below the largest entry of its column.
 
     Raises
     ------
     ValueError, TypeError
-        For an argument that makes no sense; the message names it.
+        If an argument makes no sense; the message names it.
     TrajectoryOverflow
-        If the trajectory itself leaves float64 (a lane of several becomes NaN, with a warning).
+        If the state leaves the range of float64. In a batch this gives NaN and a warning instead.
 
     Notes
     -----
     For leapfrog T_{i+1} = 2 T_i − T_{i−1} + ε² D_i W T_i with T_1 = I + (ε²/2) D_0 W, the derivative of
-    (11) in Rusch, Pearson, Zygalakis (2019), carried in kick–drift–kick form. The relative error is about
-    N units in the last place times the condition of the product.
+    equation (11) of Rusch, Pearson, Zygalakis (2019). It is computed in kick–drift–kick form. The relative
+    error is about N units in the last place times the condition number of the product.
 
-    Memory does not grow with N: 24 bytes for each entry of the result, which is among them, and on every
-    thread six arrays the size of a block's columns, at most max(128 d², 2^20) bytes each (twice d in the
-    phase block).
+    Memory does not grow with N. It is 24 bytes for each entry of the result, and on each thread six arrays of
+    the size of a block's columns, at most max(128 d², 2^20) bytes each (with 2d in place of d for "phase").
 
     Examples
     --------
@@ -187,11 +188,14 @@ def log_jacobian_norm(
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Float:
-    """Natural logarithm of ‖∂y_N/∂y_0‖₂, which neither overflows nor underflows.
+    """The natural logarithm of ‖∂y_N/∂y_0‖₂. It neither overflows nor underflows.
 
-    Parameters, errors and shapes are those of `jacobian_norm`; a zero matrix gives −inf. Growth is counted
-    in exact powers of two beside the columns, so the rescaled product has the same bits as the plain one
-    wherever that is finite.
+    Parameters, errors and shapes are those of `jacobian_norm`. The logarithm of a zero matrix is −inf.
+
+    Notes
+    -----
+    Growth is counted in exact powers of two beside the columns. Where the unscaled product is finite, the
+    scaled product has the same bits.
 
     Examples
     --------
@@ -225,34 +229,34 @@ def jacobian_norm(
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Float:
-    """Spectral norm ‖∂y_N/∂y_0‖₂ of the hidden-state gradient, for every step size.
+    """The spectral norm ‖∂y_N/∂y_0‖₂ of the hidden-state gradient, for every step size.
 
     Parameters not listed and errors are those of `jacobian`.
 
     Parameters
     ----------
     method : {"auto", "full", "lanczos"}
-        "full" carries all d columns and takes the largest singular value of the product. "lanczos" sweeps
-        single columns to and fro along a stored trajectory, which is much faster for large d. "auto" takes
-        what should cost less, by the number of columns (Lanczos from 48 on), products in a step and batch
-        members (groups of eight and more make Lanczos cheap), and falls back to the full product where
-        Lanczos has not converged when it has cost as much, or where a trajectory needs more than 1 GiB.
+        "full" computes the matrix and its largest singular value. "lanczos" carries single columns forwards
+        and backwards along a stored trajectory, which is much faster for large d. "auto" takes what should
+        cost less, and falls back to the full matrix where Lanczos has not converged in the time that this
+        would take, or where one trajectory needs more than 1 GiB.
     tol : float
-        Relative accuracy asked of Lanczos; the full product is good to round-off.
+        Relative accuracy that Lanczos has to reach. The full matrix gives the norm up to round-off.
     certified : bool
-        Compute every norm in ball arithmetic instead (`certify`, extra ``certify``, `NeuralField` only): the
-        result is within one unit in the last place of the norm of the exact map, provably. Slow.
+        Compute each norm in ball arithmetic instead (see `certify`; for a `NeuralField`, extra ``certify``).
+        The result is proved to be within one unit in the last place of the norm of the exact map. This is
+        slow.
 
     Returns
     -------
     ndarray, shape step.shape
-        A NumPy float for a scalar step; inf or 0 where the norm leaves float64.
+        A NumPy float for a single step size; inf or 0 where the norm is outside the range of float64.
 
     Notes
     -----
-    Memory of Lanczos: every thread stores the trajectories of eight lanes at a time, or of as many as 4 MiB
-    hold, each of 8 · kicks · d bytes, and two vectors an iteration, held three times; all threads together
-    1 GiB at most, unless a single trajectory needs more. That of the full product is `jacobian`'s.
+    With Lanczos each thread stores the trajectories of eight batch members at a time, or of as many as fit
+    into 4 MiB, at 8 · kicks · d bytes each, and two vectors for each iteration. All threads together take 1
+    GiB at most, unless a single trajectory needs more. The memory for the full matrix is that of `jacobian`.
 
     Examples
     --------
@@ -315,7 +319,7 @@ def singular_values(
     threads: int | None = None,
     progress: bool | None = None,
 ) -> SingularValues:
-    """Singular values and vectors of ∂y_N/∂y_0: all of them, or the k largest or smallest.
+    """Singular values and singular vectors of ∂y_N/∂y_0: all of them, or the k largest or smallest.
 
     Parameters not listed are those of `jacobian`.
 
@@ -324,12 +328,12 @@ def singular_values(
     k : int, optional
         How many; all by default.
     smallest : bool
-        The k smallest, ascending. They come from the full matrix, whose rounding error is about
-        N · 2^-53 · ‖J‖₂: below that only `log_singular_values` resolves them.
+        Whether to return the k smallest, in ascending order. They are computed from the full matrix, whose
+        rounding error is about N · 2^-53 · ‖J‖₂. Use `log_singular_values` for values below that.
     method : {"auto", "full", "lanczos"}
-        As for `jacobian_norm`; Lanczos finds largest values only.
+        As for `jacobian_norm`. Lanczos finds largest values only.
     tol : float
-        Relative accuracy asked of Lanczos.
+        Relative accuracy that Lanczos has to reach.
 
     Returns
     -------
@@ -390,9 +394,13 @@ def float32_error(
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Float:
-    """Relative error of the float32 Jacobian: ‖J₃₂ − J₆₄‖_F / ‖J₆₄‖_F for every step, shape step.shape.
+    """The relative error of the float32 Jacobian, ‖J₃₂ − J₆₄‖_F / ‖J₆₄‖_F, measured by running both.
 
-    Parameters are those of `jacobian`. Both are measured by running both.
+    Parameters are those of `jacobian`.
+
+    Returns
+    -------
+    ndarray, shape step.shape
 
     Examples
     --------

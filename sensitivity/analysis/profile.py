@@ -144,24 +144,25 @@ def gradient_profile(
     threads: int | None = None,
     progress: bool | None = None,
 ) -> GradientProfile:
-    """‖∂y_N/∂y_i‖₂ for i = 0 … N, at fixed p_i: the picture people draw of vanishing gradients.
+    """The norms ‖∂y_N/∂y_i‖₂ for i = 0, …, N: how strongly each earlier state acts on the last one.
 
     Parameters not listed and errors are those of `jacobian`.
 
     Parameters
     ----------
     cotangent : array_like, shape (d,), optional
-        ∂C/∂y_N of a loss C. Then the norms are ‖∂C/∂y_i‖₂, from a backward sweep of one column instead of d.
+        The gradient ∂C/∂y_N of a loss C. The norms are then ‖∂C/∂y_i‖₂, from a backward sweep of one column
+        instead of d columns.
     of : {"state", "inputs"}
-        "inputs": ‖∂y_N/∂x_i‖₂ (or ‖∂C/∂x_i‖₂) for i = 1 … N, where x_i is row i − 1 of `inputs`; for a
-        `NeuralField` with input weights V.
+        With "inputs" the norms are ‖∂y_N/∂x_i‖₂ (or ‖∂C/∂x_i‖₂) for i = 1, …, N, where x_i is row i − 1 of
+        `inputs`. The field must have input weights V.
     block : str, optional
-        Which part of the states of a recurrence, "state" for the whole; y with a field.
+        Which block of the states of a recurrence, "state" for the whole; y for a field.
     at : array_like of int, optional
-        Which i, ascending; all by default. The sweeps are the same, but a spectral norm of a large matrix can
-        take longer than the steps between two.
+        Which i, in ascending order; all by default. The sweeps are the same, but fewer norms are computed,
+        which for large matrices take longer than the sweeps.
     memory_bytes : int
-        For trajectories; longer ones are run twice, a segment at a time.
+        Memory for the trajectory. A longer trajectory is computed twice, one segment at a time.
 
     Returns
     -------
@@ -171,15 +172,13 @@ def gradient_profile(
     ------
     ValueError
         Also for ``of="inputs"`` if the field has no input weights, or if `inputs` is a function of time.
-    TrajectoryOverflow
-        If the trajectory itself leaves float64 (a lane of several becomes NaN, with a warning).
 
     Notes
     -----
-    One forward sweep of the state and one backward sweep of d columns pass all of these matrices, since
-    ∂y_N/∂(y_i, p_i) = ∂y_N/∂(y_{i+1}, p_{i+1}) · ∂(y_{i+1}, p_{i+1})/∂(y_i, p_i); the rest of the cost is
-    N + 1 spectral norms, in batches. ∂y_N/∂y_i is the `jacobian` of the remaining N − i steps started at
-    (y_i, p_i) of `integrate`, so theorems B, D and E hold for it with N − i in place of N.
+    One forward sweep of the state and one backward sweep of d columns give all these matrices, because
+    ∂y_N/∂(y_i, p_i) = ∂y_N/∂(y_{i+1}, p_{i+1}) · ∂(y_{i+1}, p_{i+1})/∂(y_i, p_i). The norms are then computed
+    in batches. ∂y_N/∂y_i is the `jacobian` of the remaining N − i steps started at (y_i, p_i), so that
+    theorems B, D and E hold for it with N − i in place of N.
 
     Examples
     --------

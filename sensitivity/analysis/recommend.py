@@ -37,23 +37,25 @@ LARGEST = float(np.finfo(np.float64).max)
 
 @dataclass(frozen=True, repr=False, eq=False)
 class StepRecommendation(ByValue):
-    """Steps that keep every singular value of ∂y_N/∂y_0 in [lo, hi].
+    """The step size that is proved to keep every singular value in [lo, hi], and the one that was found.
 
     Attributes
     ----------
     guaranteed : float
-        The largest ε for which theorem C proves it; inf if it does for all, as for a field free of y.
+        The largest ε for which theorem C proves it; inf if it proves it for all.
     observed : float
-        The ε at which a computed singular value first leaves the band; inf if none does within reach.
+        The ε at which a computed singular value first leaves the range; inf if none was found.
     leaves : {"norm", "smallest", ""}
-        Which one it is.
+        Whether the largest or the smallest singular value leaves the range at `observed`.
     lo, hi : float
+        The range.
     n_steps : int
+        N.
     scheme : str
     lipschitz : float
-        λ ≥ sup‖DF‖.
+        λ ≥ sup ‖DF‖.
     steps, largest, smallest : ndarray
-        The curve that was computed to find `observed`, for `plot`.
+        The step sizes that were computed, with the extreme singular values; `plot` shows them.
 
     Examples
     --------
@@ -129,7 +131,7 @@ def recommend_step(
     p0: ArrayLike | None = None,
     inputs: Inputs = None,
 ) -> StepRecommendation:
-    """The largest step ε = c/N that is proved to keep all singular values of ∂y_N/∂y_0 in [lo, hi].
+    """The largest step size ε for which all singular values of ∂y_N/∂y_0 are proved to lie in [lo, hi].
 
     Parameters
     ----------
@@ -138,10 +140,11 @@ def recommend_step(
     n_steps : int
         N ≥ 1.
     lo, hi : float
-        0 ≤ lo < 1 < hi.
+        The range, 0 ≤ lo < 1 < hi.
     scheme : str or Scheme
     y0, p0, inputs
-        For the computed singular values only, as for `jacobian`; the guarantee holds for all of them.
+        As for `jacobian`. They matter to the computed singular values only; the guarantee holds for all of
+        them.
 
     Returns
     -------
@@ -150,15 +153,15 @@ def recommend_step(
     Raises
     ------
     ValueError
-        If 1 is not inside the band, or the field has no λ.
+        If 1 does not lie inside the range, or the field has no λ.
 
     Notes
     -----
-    Theorem C: all singular values lie in [2 − s_N, s_N] with s_N the scheme's majorant, for leapfrog
-    s_N = C_N(1 + ε²λ/2). So s_N ≤ m = min(hi, 2 − lo) is enough, and for leapfrog that is
-    ε ≤ 2 sinh(arccosh(m)/(2N))/√λ, nearly arccosh(m)/(N√λ). This is the heuristic ε ∝ 1/N, equation (14) of
-    Rusch, Pearson, Zygalakis (2019), with its constant. The observed step is the first one on a grid of 24 a
-    decade at which a computed singular value is outside, refined by bisection.
+    By theorem C all singular values lie in [2 − s_N, s_N], where s_N is the majorant of the scheme. Hence s_N
+    ≤ m = min(hi, 2 − lo) is enough. For leapfrog s_N = C_N(1 + ε²λ/2), which gives ε ≤ 2
+    sinh(arccosh(m)/(2N))/√λ ≈ arccosh(m)/(N√λ): the heuristic ε ∝ 1/N, equation (14) of Rusch, Pearson,
+    Zygalakis (2019), with its constant. `observed` is found on a grid of 24 step sizes a decade, refined by
+    bisection.
 
     Examples
     --------

@@ -39,15 +39,16 @@ SECONDS_PER_BYTE_AND_COLUMN = 2e-10
 
 @dataclass(frozen=True)
 class SingularValues:
-    """Singular values σ = values · 2^exponent of every lane, with their vectors.
+    """Singular values σ = values · 2^exponent of each batch member, with their vectors.
 
     Attributes
     ----------
-    values : ndarray, shape (*lanes, k)
-        Descending, or ascending where the smallest were asked for; a power of two is taken out of each lane.
-    exponent : ndarray of int, shape lanes
-    left, right : ndarray, shape (*lanes, rows, k), (*lanes, columns, k)
-        J right = left · σ.
+    values : ndarray, shape (*batch, k)
+        In descending order, or ascending if the smallest were asked for.
+    exponent : ndarray of int, shape batch
+        The power of two of each batch member.
+    left, right : ndarray, shape (*batch, rows, k) and (*batch, columns, k)
+        Singular vectors: J · right = left · σ.
 
     Examples
     --------

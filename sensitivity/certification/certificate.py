@@ -158,10 +158,10 @@ def certify(
     width: float = DEFAULT_WIDTH,
     max_precision: int = DEFAULT_PRECISION,
 ) -> Certificate:
-    """Enclose the Jacobian and its norm rigorously, and prove or refuse every bound that applies.
+    """Enclose the Jacobian and its norm in ball arithmetic, and decide every bound that applies.
 
-    The discrete map itself is enclosed: weights of the scheme, parameters, step, initial values and inputs
-    are the float64 numbers they are, activations are exact functions, and no rounding goes unaccounted.
+    The map is enclosed with exactly the given float64 numbers: weights of the scheme, parameters, step size,
+    initial values and inputs. Activations are exact functions, and every rounding is accounted for.
 
     Parameters
     ----------
@@ -170,9 +170,10 @@ def certify(
     scheme, step, n_steps, y0, p0, inputs, block
         As for `jacobian`; one step size.
     width : float
-        Relative width of the enclosure of ‖J‖₂ to reach. The precision doubles until it is.
+        Relative width of the enclosure of ‖J‖₂ that is asked for. The precision is doubled until it is
+        reached.
     max_precision : int
-        Bits at which to give up.
+        Number of bits at which to give up.
 
     Returns
     -------
@@ -181,16 +182,16 @@ def certify(
     Raises
     ------
     ImportError
-        Without python-flint; the message names the extra.
+        Without python-flint (extra ``certify``).
     TypeError, ValueError
-        For a field that is no NeuralField, several step sizes, or an argument that makes no sense.
+        If the field is not a NeuralField, if there are several step sizes, or if an argument makes no sense.
     ArithmeticError
-        If `max_precision` bits are not enough, or if relu meets a pre-activation whose sign stays undecided.
+        If `max_precision` bits are not enough, or if the sign of a pre-activation of relu cannot be decided.
 
     Notes
     -----
-    Balls: F. Johansson, IEEE Trans. Comput. 66 (2017) 1281–1292. The norm is enclosed by ‖J v‖/‖v‖ from below
-    and by an elimination that proves μI − JᵀJ positive definite from above.
+    Ball arithmetic: F. Johansson, IEEE Trans. Comput. 66 (2017) 1281–1292. The norm is bounded from below by
+    ‖J v‖/‖v‖, and from above by an elimination that proves μI − JᵀJ positive definite.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a command is."""
+"""The record of a command: its name, its help, its arguments, and the function that runs it."""
 
 from __future__ import annotations
 

@@ -27,35 +27,35 @@ def unroll(
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Recurrence:
-    """A cell, or a field under a scheme, unrolled over N steps: a recurrence.
+    """Unroll a cell, or a field under a scheme, over N steps. The result is a recurrence.
 
-    Every function of `sensitivity` that takes a field, a scheme, a step size and a length takes the result in
+    Functions that take a field, a scheme, a step size and a length, such as `jacobian`, take a recurrence in
     their place.
 
     Parameters
     ----------
     model : Cell or Field
     n_steps : int, optional
-        N; the length of `inputs` where they are given.
-    s0 : array_like, shape (D,) or (*batch, D), optional
-        The initial state; zero by default. The state of a field is (y, p) under a second-order scheme and y
-        under a first-order one. That of a cell may also be given in PyTorch's form, as (h_0, c_0) for an LSTM
-        or h_0 for others, each of shape (layers, *batch, d); see `sensitivity.recurrences.states`.
-    inputs : array_like, shape (N, n_inputs) or (*batch, N, n_inputs), optional
-        Row i is x_{i+1}; zero by default. For fields also a function t → x(t).
+        N; by default the length of `inputs`.
+    s0 : array_like, shape (D,) or, for cells, (*batch, D), optional
+        Initial state; zero by default. The state of a field is (y, p) under a second-order scheme and y under
+        a first-order one. For a cell, PyTorch's form is accepted, too: (h_0, c_0) for an LSTM, h_0 for
+        others, each of shape (layers, *batch, d).
+    inputs : array_like, shape (N, n_inputs) or, for cells, (*batch, N, n_inputs), optional
+        Row i is x_{i+1}; zero by default. For a field also a function t → x(t).
     step : array_like, optional
-        Step sizes ε > 0, of any shape; that shape leads the shape of every result. Fields need it; cells that
-        have a step size have a default.
+        Step sizes ε > 0, of any shape, which leads the shape of every result. A field needs it. A cell that
+        has a step size has a default.
     scheme : str or Scheme
-        For fields: a name of `SCHEMES`, such as "leapfrog".
+        For a field: a name of `SCHEMES`, such as "leapfrog".
     threads : int, optional
-        Worker threads; no result depends on it.
+        Number of worker threads. Results have the same bits for any number.
     progress : bool, optional
-        Force or forbid the progress bar.
+        Whether to show a progress bar; by default it appears on a terminal after two seconds.
 
     Returns
     -------
-    Recurrence or Recurrence
+    Recurrence
 
     Raises
     ------

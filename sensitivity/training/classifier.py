@@ -27,36 +27,48 @@ EPOCHS = 50
 
 
 class SequenceClassifier(ClassifierMixin, BaseEstimator):
-    """A recurrent network that is fitted to sequences X (n, n_steps) or (n, n_steps, n_inputs).
+    """A recurrent network that is trained to classify sequences.
 
-    Where scikit-learn is installed (``pip install "leapgrad[sklearn]"``) this is one of its classifiers, for
-    `cross_val_score`, `GridSearchCV`, `Pipeline` and `clone`; without it all methods here work alike.
+    If scikit-learn is installed (``pip install "leapgrad[sklearn]"``), this is one of its classifiers and
+    works with `cross_val_score`, `GridSearchCV`, `Pipeline` and `clone`. The methods also work without
+    scikit-learn.
 
     Parameters
     ----------
     model : str
-        hamiltonian, euler, antisymmetric, or the name of any cell: lstm, vanilla, scornn, …
+        "hamiltonian", "euler" or "antisymmetric", or the name of a cell such as "lstm".
     d : int
-        Hidden dimension.
+        Number of hidden neurons.
     step : float or str
-        ε, or "c/N", of hamiltonian, euler and antisymmetric; cells keep a step size of their own.
+        The step size ε of the models hamiltonian, euler and antisymmetric. A text such as "10/N" depends on
+        the length N of the sequences. Cells have a step size of their own.
     scheme, activation : str, optional
+        Scheme of the model hamiltonian; activation of models that have a choice.
     gamma : float, optional
-        Of the antisymmetric model.
-    rate, batch, clip, cosine :
-        See `Recipe`.
+        Damping of the antisymmetric model.
+    rate : float
+        Learning rate.
+    batch : int
+        Sequences in a batch.
+    clip : float, optional
+        The largest norm of a gradient; longer gradients are shortened to it. None changes no gradient.
+    cosine : bool
+        Whether the learning rate falls along half a cosine to a hundredth at the end.
     epochs : int, optional
-        By default 50, and as many as make 200 iterations.
+        Number of epochs; by default 50, or as many as 200 iterations need.
     start : Start, optional
+        How the first parameters are drawn.
     validation : float
-        The fraction of the sequences that is set aside, drawn from each class, to see the accuracy on while
-        training. With 0 all are trained on, and the accuracy is that on them.
+        Fraction of the sequences that is set aside, from each class, to measure the accuracy during training.
+        With 0 nothing is set aside, and the accuracy is that on the training sequences.
     seed : int
-        Of what is set aside, of the first parameters and of the batches.
+        Seed of the sequences that are set aside, of the first parameters and of the batches.
     threads : int, optional
+        Number of worker threads.
     progress : bool, optional
+        Whether to show a progress bar.
     random_state : int, numpy.random.RandomState or numpy.random.Generator, optional
-        In place of `seed`, as scikit-learn calls it; of a generator the next whole number is taken.
+        What scikit-learn calls the seed; it takes the place of `seed`.
 
     Attributes
     ----------
@@ -66,14 +78,13 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         Number of steps of a sequence.
     n_iter_ : int
         Number of epochs.
-    run_ : Run
+    run_ : object
         The trace of the training, and the parameters.
 
     Notes
     -----
-    Equal sequences of one class count as one with the sum of their weights, and those of weight 0 are left
-    out, so that a weight of two is what the row twice would be. Batches and epochs are counted in distinct
-    sequences, and only ratios of weights matter.
+    Sample weights are exact: a sequence with weight two counts as if it occurred twice, and one with weight
+    zero as if it were not there. Only ratios of weights matter.
 
     Examples
     --------

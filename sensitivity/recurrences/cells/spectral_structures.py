@@ -37,7 +37,10 @@ DRIFT = 1e-13
 
 @dataclass(frozen=True)
 class Exponential(Structure):
-    """W = exp(A), A antisymmetric: orthogonal with determinant 1.
+    """W = exp(A) with an antisymmetric A: an orthogonal matrix with determinant 1.
+
+    The free parameters are the entries of A above the diagonal, row by row; a whole matrix A may be given,
+    too.
 
     Examples
     --------

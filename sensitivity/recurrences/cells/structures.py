@@ -417,7 +417,9 @@ def _by_phases(phases: Float, columns: Complex, G: Complex) -> Float:
 
 @dataclass(frozen=True)
 class ComplexMatrix(Structure):
-    """Any complex W, by its real and imaginary parts; makes the real matrix of `as_real`.
+    """A complex matrix W, with its real and its imaginary part as free parameters.
+
+    The cell holds the real matrix [[Re W, −Im W], [Im W, Re W]], which does to (Re h, Im h) what W does to h.
 
     Examples
     --------
@@ -445,12 +447,12 @@ class ComplexMatrix(Structure):
 
 @dataclass(frozen=True)
 class Positive(Structure):
-    """A parameter vector that is positive: the exponential of a free one, which is called log_<name>.
+    """A vector of positive parameters: the exponential of a free vector, which is called log_<name>.
 
-    Attributes
+    Parameters
     ----------
     name : str
-        Of the vector, one of `Kind.vectors`; of an own cell, a parameter.
+        Name of the vector.
 
     Examples
     --------
