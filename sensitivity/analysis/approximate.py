@@ -105,7 +105,7 @@ def truncated_gradient(run: Recurrence, cotangents: ArrayLike, window: int) -> F
     Parameters
     ----------
     run : Recurrence
-    cotangents : array_like, shape (*lanes, N + 1, D)
+    cotangents : array_like, shape (*batch, N + 1, D)
         ∂C/∂s_i, as for `Recurrence.backpropagate`.
     window : int
         Steps of a piece; window ≥ N gives the exact gradient.
@@ -158,7 +158,7 @@ def rflo_gradient(run: Recurrence, cotangents: ArrayLike) -> Float:
     ----------
     run : Recurrence
         Of a "leaky" cell.
-    cotangents : array_like, shape (*lanes, N + 1, D)
+    cotangents : array_like, shape (*batch, N + 1, D)
         ∂C/∂h_i. Murray feeds errors back by a fixed random matrix B; hand over B e_i for that.
 
     Returns

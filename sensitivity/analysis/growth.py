@@ -42,26 +42,26 @@ class GrowthExponents(ByValue):
 
     Attributes
     ----------
-    exponents : ndarray, shape (*lanes, k)
+    exponents : ndarray, shape (*batch, k)
         Natural logarithm, per step. −inf for a direction that some step maps to zero, and for one of which
         round-off leaves nothing (see `resolved`).
-    standard_error : ndarray, shape (*lanes, k)
+    standard_error : ndarray, shape (*batch, k)
         Of the time average: from the scatter of 20 consecutive batches; NaN where there are too few segments
         to tell, and for −inf.
-    series : ndarray, shape (*lanes, points, k)
+    series : ndarray, shape (*batch, points, k)
         The estimate after `series_steps` steps: how it converged.
     series_steps : ndarray of int, shape (points,)
-    per_time : ndarray, shape (*lanes, k)
+    per_time : ndarray, shape (*batch, k)
         Exponents divided by the step ε.
-    step : ndarray, shape lanes
+    step : ndarray, shape batch
         ε.
     n_steps, burn_in, qr_every : int
         Steps in all, steps left out, most steps between two factorisations.
-    resolved : ndarray of bool, shape (*lanes, k)
+    resolved : ndarray of bool, shape (*batch, k)
         False where an exponent is −inf because the growth of its direction in some single step was below the
         round-off of that step: the step is singular, or so nearly that float64 cannot tell. True for numbers,
         and for −inf where columns became exactly zero.
-    round_off : ndarray, shape (*lanes, k)
+    round_off : ndarray, shape (*batch, k)
         What the round-off of pushing and factoring columns can have changed an exponent by, estimated to
         first order and added up as if it never cancelled; NaN for −inf. The standard error is another matter.
 
