@@ -26,6 +26,8 @@ def blocks(page):
 
 
 def run_python(code, where):
+    if re.match("# (file|row of|end of): ", code):  # test_extend.py writes them into a copy of leapgrad
+        return print("a part of a file")
     exec(compile(code, where, "exec"), {"__name__": "example"})
 
 
@@ -33,7 +35,7 @@ def run_shell(code, where):
     """`leapgrad` lines run here; `make` lines must name a target."""
     for line in code.splitlines():
         words = shlex.split(line, comments=True)
-        if not words or line.startswith(NOT_OURS):
+        if not words or line.startswith(NOT_OURS) or where.startswith("extend.md"):
             continue
         if words[0] == "make":
             assert words[1] in TARGETS, f"{where}: make has no target {words[1]}"
