@@ -13,16 +13,20 @@ from .access import get, put
 from .arithmetic import fma
 from .compiled import helper, inlined
 from .memory import aligned_empty
+from .processor import cache_bytes
 from .simd import TILE, copy_strip, drift_tile, product_tile, register_width
 
 __all__ = ["add_matrix", "add_matrix_vector", "add_outer", "add_product", "add_transposed", "push_columns"]
 
 
 # Rows of B lie n numbers apart; from this many rows on a strip is copied together first, or its lines would
-# fall on the same few places of the cache. One core, GF/s without and with: d = 128: 53 and 54, d = 256: 50
-# and 52, d = 512: 27 and 53, d = 1000: 46 and 53.
-PACKED_DIM = 192
-# Rows of A that far apart share a place of the cache too: d = 512, 16 columns: 51 GF/s with 12, 56 with 8.
+# fall on the same few places of the cache. With two lines a row they fill half of the first-level cache then.
+# One core, GF/s without and with: an older processor with AVX-512, d = 128: 53 and 54, d = 256: 50 and 52,
+# d = 512: 27 and 53, d = 1000: 46 and 53; a newer one, with AVX-512, d = 128: 128 and 126, d = 512: 113 and
+# 113; with AVX2, d = 128: 66 and 64, d = 256: 65 and 64, d = 512: 43 and 56.
+PACKED_DIM = cache_bytes(1) // 256
+# Rows of A that far apart share a place of the cache too. d = 512, GF/s with 12, 8 and 6 rows: older
+# processor: 51, 56; newer: 111, 117, 118; with AVX2, 6 and 4 rows: 56 and 55.
 FAR_TILE_ROWS = min(8, TILE.rows)
 
 

@@ -20,6 +20,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numpy.typing import DTypeLike
 
 from .compiled import JIT_DISABLED, compiling_ours, kernel, shared
 from .processor import registers
@@ -32,12 +33,19 @@ __all__ = [
     "drift_tile",
     "outer_tile",
     "product_tile",
+    "register_numbers",
     "register_width",
     "sum_tile",
 ]
 
 TILE = SHAPES[registers()]
 """The tile for the registers of the code that this process compiles."""
+
+
+def register_numbers(dtype: DTypeLike) -> int:
+    """Numbers of a type in a register, for Python."""
+    return min(WIDTH, TILE.width * 8 // np.dtype(dtype).itemsize)
+
 
 if JIT_DISABLED:
 

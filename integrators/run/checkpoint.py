@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.codegen.simd import WIDTH
+from integrators.codegen.simd import register_numbers
 from integrators.codegen.threads import thread_count
 from integrators.engine.blocks import POOL_SECONDS, Ticker, run_blocks
 from integrators.engine.column_scale import column_counts
@@ -94,7 +94,7 @@ class Segmentation(NamedTuple):
         whole = (kicks * n_steps + 1) * vector
         parts = (2 * math.ceil(n_steps / length) + kicks * length + 1) * vector
         least = min(whole, parts)
-        width, pad, _ = block_shape(recurrence.system, recurrence.members, k, threads)
+        width, pad, _ = block_shape(recurrence.system, recurrence.members, k, threads, recurrence.dtype)
         room = share // least
         width = min(width, room // pad * pad or min(room, 1))
         if width == 0:
@@ -176,8 +176,9 @@ def replay(
 
 def block_members(recurrence: Recurrence, block: slice, width: int) -> NDArray[np.intp]:
     """The members of a block, the last of them repeated to fill registers."""
-    whole = recurrence.system.vectorised and width % WIDTH == 0
-    return padded_members(block, WIDTH if whole else 1, recurrence.members)
+    register = register_numbers(recurrence.dtype)
+    whole = recurrence.system.vectorised and width % register == 0
+    return padded_members(block, register if whole else 1, recurrence.members)
 
 
 def block_run(recurrence: Recurrence, block: slice, program: Program, width: int, ticker: Ticker) -> Run:
@@ -202,7 +203,7 @@ class Cotangents(NamedTuple):
     @classmethod
     def start(cls, recurrence: Recurrence, lam: Float, n: int) -> Cotangents:
         """The columns (D, k) for n members; zero columns are added where one alone fills no register."""
-        pad = column_padding(recurrence.system, lam.shape[1], n)
+        pad = column_padding(recurrence.system, lam.shape[1], n, recurrence.dtype)
         zeros = np.zeros((recurrence.state_size, -lam.shape[1] % pad))
         columns = recurrence.repeated(np.concatenate([lam, zeros], axis=1), n)
         return cls(columns, column_counts(columns.shape[1], n))

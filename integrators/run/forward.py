@@ -65,7 +65,9 @@ def forward(
     # Over before a bar or another thread could be of use, and before Ctrl-C is felt.
     short = seconds < POOL_SECONDS and follow is None and not recurrence.progress
     threads = 1 if short else threads
-    width, sweep.pad_members, pad_columns = block_shape(system, m, sweep.columns.shape[1], threads)
+    width, sweep.pad_members, pad_columns = block_shape(
+        system, m, sweep.columns.shape[1], threads, recurrence.dtype
+    )
     sweep.columns = _padded(sweep.columns, pad_columns)
     if short:
         for first in range(0, m, width):

@@ -90,7 +90,7 @@ class Linearisation:
             for part in self._parts[index]:
                 n = part.run.step.size
                 which = np.minimum(np.arange(part.members.start, part.members.start + n), m - 1)
-                padded = k + -k % column_padding(self.recurrence.system, k, n)
+                padded = k + -k % column_padding(self.recurrence.system, k, n, self.recurrence.dtype)
                 columns = aligned_array((D, padded, n), self.recurrence.dtype)
                 columns[:, :k] = given[which].transpose(1, 2, 0)
                 columns[:, k:] = 0.0

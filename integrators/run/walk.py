@@ -74,9 +74,9 @@ class BlockWalk:
     def jacobian(self, mark: Float, start: int) -> tuple[Float, NDArray[np.int64]]:
         """The Jacobian of the one step from `start`, at the marked state: as `columns`, with k = D."""
         D, n = self.size, mark.shape[1]
-        columns = np.zeros(
-            (D, D + -D % column_padding(self._recurrence.system, D, n), n), self._recurrence.dtype
-        )
+        dtype = self._recurrence.dtype
+        padding = column_padding(self._recurrence.system, D, n, dtype)
+        columns = np.zeros((D, D + -D % padding, n), dtype)
         columns[:, :D] = np.eye(D)[:, :, None]
         exponent = column_counts(columns.shape[1], n)
         self._go(Block(mark.copy(), columns, exponent, self._block.overflowed.copy()), start, start + 1)
