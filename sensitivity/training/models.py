@@ -13,7 +13,7 @@ from integrators.cells.cell import Cell
 from integrators.schemes.table import get_scheme
 from sensitivity.recurrences.case import model_of
 from sensitivity.recurrences.registry import MODELS as CELLS
-from sensitivity.recurrences.registry import builder, canonical, hyperparameters, make, names
+from sensitivity.recurrences.registry import canonical, hyperparameters, make, names
 
 from .cell_network import CellNetwork
 from .network import Network
@@ -48,33 +48,38 @@ class Model:
 
     Attributes
     ----------
-    about : str
     build : callable
         ``build(shape, **options)``.
     options : tuple of str
         Names of the options that it takes; "step" is among them where there is an ε.
-    needs : tuple of str
-        Those that have no default.
-    first_order : bool
-        Whether the scheme is one for ẏ = F, such as Euler's method, or one for ÿ = F.
+    scheme : str, optional
+        The scheme of a differential equation, unless another is asked for.
     """
 
-    about: str
     build: Callable[..., Network]
     options: tuple[str, ...]
-    needs: tuple[str, ...] = ()
-    first_order: bool = False
+    scheme: str | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the options that have no default."""
+        return () if self.scheme is None else ("step",)
+
+    @property
+    def first_order(self) -> bool:
+        """Whether the scheme is one for ẏ = F, such as Euler's method, or one for ÿ = F."""
+        return self.scheme is not None and get_scheme(self.scheme).form == "first_order"
 
 
-def _ode(scheme: str, antisymmetric: bool = False) -> Callable[..., Network]:
+def _equation(scheme: str, **defaults: object) -> Model:
+    """A scheme applied to σ(W y + V x + b)."""
+
     def build(shape: Shape, step: float, **options: object) -> Network:
-        if antisymmetric:
-            options.setdefault("gamma", 0.0)
-        options.setdefault("scheme", scheme)
         size = {"n_inputs": shape.n_inputs, "n_classes": shape.n_classes, "threads": shape.threads}
-        return OdeNetwork(shape.d, shape.n_steps, step, **size, **options)  # type: ignore[arg-type]
+        given = {"scheme": scheme, **defaults, **options}
+        return OdeNetwork(shape.d, shape.n_steps, step, **size, **given)  # type: ignore[arg-type]
 
-    return build
+    return Model(build, ("step", "scheme", "activation", *defaults), scheme)
 
 
 def _cell(name: str) -> Model:
@@ -85,21 +90,15 @@ def _cell(name: str) -> Model:
         size = {"n_classes": shape.n_classes, "threads": shape.threads}
         return CellNetwork(published(0), shape.n_steps, published=published, **size)  # type: ignore[arg-type]
 
-    about = (builder(name).__doc__ or name).partition("\n")[0].rstrip(".")
-    return Model(about, build, tuple(hyperparameters(name)))
+    return Model(build, tuple(hyperparameters(name)))
 
 
-_ODE = ("step", "scheme", "activation")
 MODELS: Mapping[str, Model] = MappingProxyType(
     {
         **{name: _cell(name) for name in CELLS},
-        "hamiltonian": Model(
-            "ÿ = σ(W y + V x + b) by leapfrog or another scheme", _ode("leapfrog"), _ODE, ("step",)
-        ),
-        "euler": Model("ẏ = σ(W y + V x + b) by Euler's method", _ode("euler"), _ODE, ("step",), True),
-        "antisymmetric": Model(
-            "Euler with W − Wᵀ − γ I", _ode("euler", True), (*_ODE, "gamma"), ("step",), True
-        ),
+        "hamiltonian": _equation("leapfrog"),
+        "euler": _equation("euler"),
+        "antisymmetric": _equation("euler", gamma=0.0),
     }
 )
 """Name → kind of network: every cell of the registry, and the differential equations."""
@@ -178,8 +177,8 @@ def _check_scheme(model: str, kind: Model, name: object) -> None:
     if (scheme.form == "first_order") != kind.first_order:
         equations = "ẏ = F (first order)" if kind.first_order else "ÿ = F (second order)"
         able = FIRST_ORDER if kind.first_order else SECOND_ORDER
-        others = [other for other, one in MODELS.items() if "scheme" in one.options
-                  and one.first_order != kind.first_order]  # fmt: skip
+        equations_too = {other: one for other, one in MODELS.items() if one.scheme is not None}
+        others = [other for other, one in equations_too.items() if one.first_order != kind.first_order]
         raise ValueError(
             f"model {model!r} solves {equations}, which scheme {scheme.name!r} does not; take scheme "
             f"{' or '.join(able)}, or model {' or '.join(others)}."

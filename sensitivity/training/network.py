@@ -1,4 +1,4 @@
-"""What a trainer asks of a network, and how a batch is cut into blocks of lanes and spread over threads."""
+"""What a trainer asks of a network, and how a batch is cut into blocks and spread over threads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["BatchGradient", "Blocks", "Network"]
 Float = NDArray[np.float64]
 
 MOST_VECTORS = 4
-"""Registers of lanes in a block: enough for a product's tile, few enough for one step to stay in L1."""
+"""Eights of batch members in a block: enough for a product's tile, few enough for a step to stay in L1."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Blocks:
         return cls(n, tuple(WIDTH * (vectors // count + (b < vectors % count)) for b in range(count)))
 
     def members(self) -> list[tuple[int, int]]:
-        """(first lane, number of lanes) of each block."""
+        """(first member, number of members) of each block."""
         firsts = np.cumsum([0, *self.widths[:-1]]).tolist()
         return [(first, min(width, self.n - first)) for first, width in zip(firsts, self.widths, strict=True)]
 

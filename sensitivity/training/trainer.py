@@ -22,7 +22,7 @@ from .checkpoint import DIGESTS, digests, load_checkpoint, save_checkpoint
 from .data.sequences import Sequences
 from .network import BatchGradient, Network
 
-__all__ = ["Diverged", "Recipe", "Run", "Split", "Trace", "accuracy", "enough_epochs", "train"]
+__all__ = ["Diverged", "Recipe", "Split", "Trace", "TrainingRun", "accuracy", "enough_epochs", "train"]
 
 Float = NDArray[np.float64]
 
@@ -184,7 +184,7 @@ class Trace:
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """A finished run.
 
     Attributes
@@ -258,7 +258,7 @@ def train(
     checkpoint: str | Path | None = None,
     progress: bool | None = False,
     about: Mapping[str, Any] | None = None,
-) -> Run:
+) -> TrainingRun:
     """Train from `theta`, or from the checkpoint where it exists.
 
     Parameters
@@ -289,19 +289,19 @@ def train(
     """
     recipe = recipe.checked(len(data.train))
     _check_fit(network, data)
-    state = _State(theta.copy(), AdamState.zero(theta.size))
+    state = _Progress(theta.copy(), AdamState.zero(theta.size))
     if theta.shape != (network.n_parameters,) or not np.isfinite(theta).all():
         raise ValueError(f"theta must be {network.n_parameters} finite numbers, got shape {theta.shape}.")
     identity = _identity(network, data, recipe, theta, about) if checkpoint is not None else {}
     if checkpoint is not None and Path(checkpoint).exists():
         found = load_checkpoint(Path(checkpoint), identity, theta.size, recipe.epochs, Trace)
-        state = _State(*found)
+        state = _Progress(*found)
     loop = _Loop(network, data, recipe, watch)
     with _bar(recipe, progress) as bar:
         for _ in loop.epochs(state, bar):
             if checkpoint is not None:
                 save_checkpoint(Path(checkpoint), identity, *state.parts())
-    return Run(state.theta, state.trace, loop.reached(state.trace), state.seconds)
+    return TrainingRun(state.theta, state.trace, loop.reached(state.trace), state.seconds)
 
 
 def _identity(
@@ -324,7 +324,7 @@ def _identity(
 
 
 @dataclass
-class _State:
+class _Progress:
     """What a checkpoint holds."""
 
     theta: Float
@@ -344,7 +344,7 @@ class _Loop:
     recipe: Recipe
     watch: Watch | None
 
-    def epochs(self, state: _State, bar: Any) -> Iterator[None]:
+    def epochs(self, state: _Progress, bar: Any) -> Iterator[None]:
         """Run the epochs that are left; yields after each."""
         recipe, adam, scale = self.recipe, Adam(self.recipe.rate), self.recipe.scale(self.network)
         n = len(self.data.train)
@@ -391,7 +391,7 @@ class _Loop:
         return None if weights is None else weights / weights.mean()
 
     def _look(
-        self, state: _State, losses: list[float], right: list[float], norm: float, iteration: int, bar: Any
+        self, state: _Progress, losses: list[float], right: list[float], norm: float, iteration: int, bar: Any
     ) -> None:
         trace, watched = state.trace, self.data.watched
         loss = float(np.mean(losses)) if losses else math.nan

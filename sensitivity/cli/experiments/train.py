@@ -15,7 +15,7 @@ from sensitivity.cli.output import CHECK_FAILED, number, print_json, print_table
 if TYPE_CHECKING:
     from sensitivity.training.network import Network
     from sensitivity.training.start import Start
-    from sensitivity.training.trainer import Recipe, Run, Split
+    from sensitivity.training.trainer import Recipe, Split, TrainingRun
 
 __all__ = ["COMMAND"]
 
@@ -255,7 +255,7 @@ def _recipe(args: argparse.Namespace, data: Split) -> Recipe:
 
 
 def _found(
-    args: argparse.Namespace, network: Network, data: Split, result: Run, best: float | None
+    args: argparse.Namespace, network: Network, data: Split, result: TrainingRun, best: float | None
 ) -> dict[str, Any]:
     """What is known at the end; only here are the test sequences looked at, unless --watch test says so."""
     from sensitivity.training.trainer import accuracy
@@ -317,7 +317,7 @@ def _command(args: argparse.Namespace) -> str:
 
 
 def _show(
-    args: argparse.Namespace, network: Network, data: Split, result: Run, found: dict[str, Any]
+    args: argparse.Namespace, network: Network, data: Split, result: TrainingRun, found: dict[str, Any]
 ) -> None:
     from sensitivity.training.data.tasks import TASKS
 
