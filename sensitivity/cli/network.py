@@ -47,16 +47,19 @@ def add_arguments(parser: argparse.ArgumentParser, steps: str) -> None:
     model.add_argument(
         "--weights",
         metavar="FILE.npz",
-        help="the same as NAME=FILE; without --model: W (d, d), b (d,) and, if driven, V (d, inputs) of the "
-        "Hamiltonian network, or a file of leapgrad.save_weights",
+        help="a file of weights, as in NAME=FILE; without --model it holds W (d, d), b (d,) and, for a "
+        "network with inputs, V (d, inputs) of the Hamiltonian network, or was written by "
+        "leapgrad.save_weights",
     )
     add_weights(model, f"default {DEFAULT_D}")
-    model.add_argument("--activation", metavar="NAME", help="of models that have one: σ (default tanh)")
+    model.add_argument(
+        "--activation", metavar="NAME", help="activation σ, where it can be chosen (default tanh)"
+    )
     model.add_argument(
         "--gamma",
         type=float,
         metavar="G",
-        help="of models that have one; the Hamiltonian network then has W − Wᵀ − G·I in place of W",
+        help="damping γ of models that have it; the Hamiltonian network then uses W − Wᵀ − G·I in place of W",
     )
     add_run(parser.add_argument_group("run"), f"default {steps}, or the step of the cell itself")
     parser.set_defaults(default_steps=steps)
@@ -67,48 +70,52 @@ def add_model(group: Any) -> None:
     group.add_argument(
         "--model",
         metavar="NAME[=FILE]",
-        help=f"see leapgrad compare --list (default {DEFAULT_MODEL}); MODULE:FUNCTION is one of your own; "
-        "FILE (.npz, .safetensors) holds its weights",
+        help=f"the model; leapgrad compare --list shows all names (default {DEFAULT_MODEL}). MODULE:FUNCTION "
+        "is a function of your own that returns a cell or a field. FILE (.npz, .safetensors) has the weights",
     )
     group.add_argument(
         "--set",
         action="append",
         metavar="KEY=VALUE",
-        help="a setting of the model, such as gamma=2; repeatable",
+        help="a setting of the model, such as gamma=2; may be given several times",
     )
 
 
 def add_weights(group: Any, d: str) -> None:
     """What is drawn, and how large it is."""
     group.add_argument("--d", type=int, metavar="D", help=f"hidden dimension ({d})")
-    group.add_argument(
-        "--seed", type=int, metavar="S", help="of the weights and inputs that are drawn (default 0)"
-    )
+    group.add_argument("--seed", type=int, metavar="S", help="seed of random weights and inputs (default 0)")
 
 
 def add_run(group: Any, step: str, n_inputs: int = 0) -> None:
     """How the model is run."""
-    group.add_argument("--scheme", metavar="NAME", help="of a field: see leapgrad schemes (default leapfrog)")
+    group.add_argument(
+        "--scheme", metavar="NAME", help="scheme of a field; leapgrad schemes shows all (default leapfrog)"
+    )
     group.add_argument(
         "--step",
         metavar="E",
-        help=f"ε: a number, a comma list, or low:high:count, log-spaced ({step})",
+        help="step sizes ε: a number, numbers separated by commas, or low:high:count on a logarithmic scale "
+        f"({step})",
     )
-    group.add_argument("--n-steps", type=int, default=1000, metavar="N", help="length N (default 1000)")
+    group.add_argument(
+        "--n-steps", type=int, default=1000, metavar="N", help="number of steps N (default 1000)"
+    )
     group.add_argument(
         "--y0",
         metavar="Y",
-        help="initial value of a field, or initial state of a cell: one number for all components, a comma "
-        "list (--y0=-1,2), or FILE.npy (default 0)",
+        help="initial value of a field, or initial state of a cell: one number for all components, numbers "
+        "separated by commas (--y0=-1,2), or FILE.npy (default 0)",
     )
-    group.add_argument("--p0", metavar="P", help="of a field: initial velocity ẏ(0), likewise")
-    group.add_argument("--inputs", metavar="FILE.npy", help="x of shape (N, inputs)")
+    group.add_argument("--p0", metavar="P", help="initial velocity ẏ(0) of a field, as for --y0")
+    group.add_argument("--inputs", metavar="FILE.npy", help="file of inputs x, shape (N, inputs)")
     group.add_argument(
         "--n-inputs",
         type=int,
         default=n_inputs,
         metavar="M",
-        help=f"without --inputs: input components, drawn as N(0, 1) (default {n_inputs})",
+        help="length of each input, where --inputs is not given: they are drawn from the normal distribution "
+        f"N(0, 1) (default {n_inputs})",
     )
 
 

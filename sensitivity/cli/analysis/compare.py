@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "repeatable",
     )
     network.add_weights(parser, f"of models without a file; default {DEFAULT_D}")
-    network.add_run(parser, "of models that have one; default 1/N for fields", n_inputs=1)
+    network.add_run(parser, "of models that have a step size; default 1/N for fields", n_inputs=1)
     parser.set_defaults(default_steps=None)
     files.add(parser, "every number")
 

@@ -49,4 +49,6 @@ def run(args: argparse.Namespace) -> int:
     return CHECK_FAILED if report.broken else 0
 
 
-COMMAND = Command("falsify", "try to break every proved bound", add_arguments, run, examples=EXAMPLES)
+COMMAND = Command(
+    "falsify", "search for a network that breaks a proved bound", add_arguments, run, examples=EXAMPLES
+)

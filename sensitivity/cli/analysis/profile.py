@@ -95,5 +95,5 @@ def _columns(profile: GradientProfile) -> dict[str, list[float]]:
 
 
 COMMAND = Command(
-    "profile", "how much every earlier state still moves the last one", add_arguments, run, examples=EXAMPLES
+    "profile", "how strongly each earlier state acts on the last one", add_arguments, run, examples=EXAMPLES
 )

@@ -69,5 +69,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 COMMAND = Command(
-    "heuristic", "does the best step follow ε ∝ 1/N? Figure 4", add_arguments, run, examples=EXAMPLES
+    "heuristic",
+    "measure whether the best step is ∝ 1/N, with controls (Figure 4)",
+    add_arguments,
+    run,
+    examples=EXAMPLES,
 )

@@ -52,5 +52,5 @@ def run(args: argparse.Namespace) -> int:
 
 
 COMMAND = Command(
-    "verify", "check the checksums and bounds of a study", add_arguments, run, examples=EXAMPLES
+    "verify", "verify the files and the bounds of a study", add_arguments, run, examples=EXAMPLES
 )

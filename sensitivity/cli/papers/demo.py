@@ -107,4 +107,6 @@ def sentences(leapfrog: Curve, euler: Curve) -> str:
     return f"{first} {second} {third}"
 
 
-COMMAND = Command("demo", "one table and one picture, in seconds", add_arguments, run)
+COMMAND = Command(
+    "demo", "gradients of two networks with their bounds, as table and picture", add_arguments, run
+)
