@@ -84,7 +84,8 @@ PAGES: Mapping[str, Page] = {
             "bounds.no_vanishing bounds.aposteriori bounds.theorem_3_2",
             "Their logarithms": "bounds.log_chebyshev bounds.log_cosh bounds.log_euler bounds.log_majorant "
             "bounds.log_aposteriori",
-            "Which bounds hold": "bounds.applicable bounds.inapplicable bounds.Bound bounds.local_lipschitz",
+            "Which bounds hold": "bounds.applicable bounds.inapplicable bounds.log_upper_bound "
+            "bounds.lower_bound bounds.Bound bounds.local_lipschitz",
         },
     ),
     "certificates": Page("Certificates", "sensitivity", {"Ball arithmetic": "certify Certificate"}),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.singular_values import spectral_norm
+
 if TYPE_CHECKING:
     from .cell import Cell
     from .kind import Kind
@@ -198,7 +200,7 @@ def check_bound(cell: Cell) -> None:
         J = cell.linearise(s, x)[1][part, part]
         if np.isfinite(J).all():
             with np.errstate(divide="ignore"):
-                norm = float(np.log(np.linalg.norm(J, 2)))
+                norm = float(np.log(spectral_norm(J)))
             if norm > log_bound + TOLERANCE:
                 raise ValueError(
                     f"the kind {kind.name!r}: its bound exp({log_bound:.6g}) lies below the norm "

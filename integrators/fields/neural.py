@@ -12,9 +12,9 @@ from integrators.codegen.arithmetic import fma
 from integrators.codegen.compiled import helper, inlined, kernel
 from integrators.codegen.memory import aligned_empty, copy_into
 from integrators.codegen.product import add_matrix_vector, add_product, push_columns
-from integrators.codegen.threads import interruptible
 from integrators.engine.drivers import CONDENSE, KEEP, REPLAY, sweep_backward, sweep_forward
 from integrators.engine.program import EXPLICIT, FIRST_ORDER, SPLITTING
+from integrators.singular_values import spectral_norm
 from integrators.validation import as_array, as_count, as_generator
 
 from .activations import ACTIVATIONS, TANH, activate, tanh
@@ -26,8 +26,6 @@ __all__ = ["NeuralField", "hamiltonian"]
 
 Float = NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
-# From here on the singular values take so long that Ctrl-C should not wait for them.
-LONG_DIM = 256
 
 
 @inlined
@@ -328,11 +326,8 @@ def neural_backward(
 def _largest_slope(lipschitz: float, matrix: Float) -> float:
     """A float64 that is at least L‖W‖₂: singular values err by some units of the largest, times d."""
 
-    def largest() -> float:
-        with np.errstate(over="ignore"):
-            return float(np.linalg.norm(matrix, 2) * (1.0 + 4.0 * (len(matrix) - 1) * EPS))
-
-    norm = largest() if len(matrix) < LONG_DIM else interruptible(largest)
+    with np.errstate(over="ignore"):
+        norm = float(spectral_norm(matrix)) * (1.0 + 4.0 * (len(matrix) - 1) * EPS)
     product = lipschitz * norm
     exact = math.frexp(lipschitz)[0] == 0.5 or product == 0.0  # a power of two rounds nothing
     return product if exact else math.nextafter(product, math.inf)

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from integrators.codegen.access import flat, get, put
 from integrators.codegen.compiled import kernel
 from integrators.codegen.product import add_outer, add_product
+from integrators.singular_values import spectral_norm
 
 from .field import Field
 from .named import named
@@ -100,7 +101,7 @@ class PotentialField(Field):
             potential_kick_adjoint,
             inner.theta,
             n_inputs=inner.n_inputs,
-            lipschitz=inner.activation.lipschitz * float(np.linalg.norm(inner.W, 2)) ** 2,
+            lipschitz=inner.activation.lipschitz * float(spectral_norm(inner.W)) ** 2,
             name=f"potential {inner.activation.name}",
         )
 

@@ -55,7 +55,7 @@ def _sample(n_inputs: int, inputs: Callable[[float], ArrayLike], t: float) -> Fl
 
 def sampled(
     system: Any,
-    inputs: Callable[[float], ArrayLike],
+    inputs: Callable[..., Any],
     program: Program,
     h: Float,
     tick: Callable[[int], object],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from integrators.cells.cell import Cell
 from integrators.engine.column_scale import Scaled
 from integrators.fields.field import Field
 from integrators.run.checkpoint import MEMORY_BYTES
@@ -18,7 +19,7 @@ from integrators.run.sweeps import Handed, input_cotangents, node_cotangents
 from integrators.schemes.table import Scheme
 from integrators.validation import as_vector
 from integrators.values import ByValue
-from sensitivity.bounds import Bound, applicable, log_majorant
+from sensitivity.bounds import Bound, applicable, log_upper_bound
 from sensitivity.recurrences.arguments import as_recurrence
 from sensitivity.text import from_log
 
@@ -52,8 +53,9 @@ class GradientProfile(ByValue):
         N.
     quantity : str
         What the norms are of.
-    field : Field
-    scheme : Scheme
+    field : Field or Cell
+    scheme : Scheme or None
+        None for a cell.
     bound : Bound or None
         The theorem that holds at i = 0, hence, with N − i steps in place of N, at every i.
     factor : float
@@ -75,8 +77,8 @@ class GradientProfile(ByValue):
     step: Float
     n_steps: int
     quantity: str
-    field: Field
-    scheme: Scheme
+    field: Field | Cell
+    scheme: Scheme | None
     bound: Bound | None
     factor: float
 
@@ -90,15 +92,20 @@ class GradientProfile(ByValue):
         ValueError
             If no theorem bounds this profile.
         """
-        if self.bound is None:
+        if self.bound is None or self.scheme is None or isinstance(self.field, Cell):
             raise ValueError(f"no theorem bounds {self.quantity} here.")
         chosen = self.index if index is None else np.atleast_1d(np.asarray(index, dtype=np.int64))
-        rows = [log_majorant(self.field, self.scheme, self.step, self.n_steps - int(i)) for i in chosen]
+        rows = [log_upper_bound(self.field, self.scheme, self.step, self.n_steps - int(i)) for i in chosen]
         with np.errstate(divide="ignore"):
             return np.stack(rows, axis=-1) + np.log(self.factor)
 
     def __array__(self, dtype=None, copy=None) -> NDArray:
         return np.array(self.norms, dtype=dtype, copy=copy)
+
+    @property
+    def model(self) -> str:
+        """Name of the scheme, or of the cell."""
+        return self.field.name if self.scheme is None else self.scheme.name
 
     def plot(self, title: str = "") -> Figure:
         """ln of norms and bounds against i."""
@@ -107,7 +114,7 @@ class GradientProfile(ByValue):
         return plot_profile(self, title)
 
     def __repr__(self) -> str:
-        return f"<GradientProfile {self.quantity}, {self.scheme.name}, N = {self.n_steps}: {self._summary()}>"
+        return f"<GradientProfile {self.quantity}, {self.model}, N = {self.n_steps}: {self._summary()}>"
 
     def _summary(self) -> str:
         logs = self.log_norms

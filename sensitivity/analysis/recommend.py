@@ -16,7 +16,7 @@ from integrators.singular_values import singular_values
 from integrators.validation import as_count
 from integrators.values import ByValue
 from sensitivity import bounds
-from sensitivity.bounds.growth import finite_lipschitz
+from sensitivity.bounds.table import finite_lipschitz
 from sensitivity.recurrences.arguments import needs_field
 
 from .jacobians import jacobian

@@ -16,20 +16,72 @@ from integrators.run.forward import forward
 from integrators.run.inputs import Inputs
 from integrators.run.recurrence import OdeRecurrence, Recurrence
 from integrators.schemes.table import Scheme
+from integrators.singular_values import spectral_norm
 from sensitivity.recurrences.arguments import needs_field
 
 from .growth import log_majorant
 from .matrix import relative_slack
 from .rounding import EPS, log_upward, upward
+from .table import BoundCase, any_scheme, proved
 
 __all__ = ["aposteriori", "local_lipschitz", "log_aposteriori"]
 
 Float = NDArray[np.float64]
 Slope = Literal["norm", "slope"]
-# Matrices handed to one singular value decomposition.
+# Derivatives taken at once, to keep memory small.
 AT_ONCE = 1 << 14
 
 
+@needs_field
+def log_aposteriori(
+    field: Field,
+    scheme: str | Scheme,
+    step: ArrayLike,
+    n_steps: int,
+    y0: ArrayLike | None = None,
+    p0: ArrayLike | None = None,
+    inputs: Inputs = None,
+    *,
+    local: Slope = "norm",
+) -> Float:
+    """Natural logarithm of `aposteriori`, which does not overflow with N.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField.random(10, rng=0)
+    >>> bound = lg.bounds.log_aposteriori(field, "leapfrog", 1.0, 100)
+    >>> bool(bound <= lg.bounds.log_chebyshev(field, 1.0, 100))
+    True
+    """
+    recurrence = _recurrence(field, scheme, step, n_steps, y0, p0, inputs, local)
+    values = np.empty(recurrence.members)
+    program = recurrence.program(close=False)
+
+    def keep(members: slice, run: Run, tape: Float, *_: object) -> None:
+        slopes = _slopes(recurrence, run, tape, local)
+        values[members] = _log_growth(program, run.step, slopes)[: members.stop - members.start]
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        forward(recurrence, close=False, keep=keep, tape=KEEP)
+    values[np.isnan(values)] = np.inf  # the recursion itself left float64
+    # One more rounding a kick than the majorant's own: that of λ_k.
+    slack = relative_slack(recurrence.scheme, recurrence.n_steps, field.dim)
+    found = np.maximum(log_upward(values.reshape(recurrence.shape), slack), 0.0)  # s_N ≥ s_0 = 1
+    if field.lipschitz is None or not math.isfinite(field.lipschitz):
+        return found[()]
+    return np.minimum(found, log_majorant(field, scheme, step, n_steps))[()]
+
+
+def _slopes_met(case: BoundCase) -> str:
+    """The slopes are those of the trajectory itself, whatever they are."""
+    return "λ_k = ‖DF‖ at every kick of this trajectory"
+
+
+@proved(
+    "F", "‖∂y_N/∂y_0‖ ≤ the majorant with the slopes λ_k met", (any_scheme, _slopes_met),
+    log=log_aposteriori, of="trajectory",
+)  # fmt: skip
 @needs_field
 def aposteriori(
     field: Field,
@@ -76,47 +128,6 @@ def aposteriori(
     """
     with np.errstate(over="ignore"):
         return upward(np.exp(log_aposteriori(field, scheme, step, n_steps, y0, p0, inputs, local=local)))
-
-
-@needs_field
-def log_aposteriori(
-    field: Field,
-    scheme: str | Scheme,
-    step: ArrayLike,
-    n_steps: int,
-    y0: ArrayLike | None = None,
-    p0: ArrayLike | None = None,
-    inputs: Inputs = None,
-    *,
-    local: Slope = "norm",
-) -> Float:
-    """Natural logarithm of `aposteriori`, which does not overflow with N.
-
-    Examples
-    --------
-    >>> import leapgrad as lg
-    >>> field = lg.NeuralField.random(10, rng=0)
-    >>> bound = lg.bounds.log_aposteriori(field, "leapfrog", 1.0, 100)
-    >>> bool(bound <= lg.bounds.log_chebyshev(field, 1.0, 100))
-    True
-    """
-    recurrence = _recurrence(field, scheme, step, n_steps, y0, p0, inputs, local)
-    values = np.empty(recurrence.members)
-    program = recurrence.program(close=False)
-
-    def keep(members: slice, run: Run, tape: Float, *_: object) -> None:
-        slopes = _slopes(recurrence, run, tape, local)
-        values[members] = _log_growth(program, run.step, slopes)[: members.stop - members.start]
-
-    with np.errstate(over="ignore", invalid="ignore"):
-        forward(recurrence, close=False, keep=keep, tape=KEEP)
-    values[np.isnan(values)] = np.inf  # the recursion itself left float64
-    # One more rounding a kick than the majorant's own: that of λ_k.
-    slack = relative_slack(recurrence.scheme, recurrence.n_steps, field.dim)
-    found = np.maximum(log_upward(values.reshape(recurrence.shape), slack), 0.0)  # s_N ≥ s_0 = 1
-    if field.lipschitz is None or not math.isfinite(field.lipschitz):
-        return found[()]
-    return np.minimum(found, log_majorant(field, scheme, step, n_steps))[()]
 
 
 @needs_field
@@ -207,10 +218,8 @@ def _by_norm(field: Field, y: Float, x: Float) -> Float:
             field.packed, np.ascontiguousarray(y[:, part]), np.ascontiguousarray(x[:, part]), np.ones(size),
             np.zeros((d, size)), np.repeat(unit, size, axis=2), derivative,
         )  # fmt: skip
-        matrices = derivative.transpose(2, 0, 1)
-        finite = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))
-        norms = np.linalg.svd(np.where(finite[:, None, None], matrices, 0.0), compute_uv=False)[:, 0]
-        found[part] = np.where(finite, norms, np.inf)
+        norms = spectral_norm(derivative.transpose(2, 0, 1))
+        found[part] = np.where(np.isnan(norms), np.inf, norms)
     return found
 
 
@@ -218,7 +227,7 @@ def _by_slope(field: Field, y: Float, x: Float) -> Float:
     """max_j σ'(z_j) ‖W‖₂ at many places."""
     assert isinstance(field, NeuralField)
     slope = np.abs(field.activation.derivative(field.W @ y + field.V @ x + field.b[:, None]))
-    return slope.max(axis=0) * np.linalg.norm(field.W, 2)
+    return slope.max(axis=0) * spectral_norm(field.W)
 
 
 _LOCAL = {"norm": _by_norm, "slope": _by_slope}

@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from integrators.values import ByValue
 
-__all__ = ["Bound", "Of", "Side"]
+__all__ = ["Block", "Bound", "Of", "Side"]
 
 Float = NDArray[np.float64]
 Side = Literal["upper", "lower"]
 Of = Literal["recursion", "trajectory", "flow"]
+Block = Literal["position", "phase"]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -24,7 +25,7 @@ class Bound(ByValue):
     Attributes
     ----------
     name : str
-        The function of this module that gives it.
+        The function of `sensitivity.bounds` that gives it.
     theorem : str
         "B", "D", …
     value : ndarray, shape step.shape

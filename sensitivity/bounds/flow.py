@@ -11,12 +11,22 @@ from integrators.validation import as_count, as_steps, as_vector
 from sensitivity.recurrences.arguments import needs_field
 
 from .rounding import EPS, upward
+from .table import BoundCase, proved
 
 __all__ = ["theorem_3_2"]
 
 Float = NDArray[np.float64]
 
 
+def _fast_start(case: BoundCase) -> str:
+    """The flow starts faster than T, see `theorem_3_2`."""
+    theorem_3_2(case.field, case.step, case.n_steps, case.y0, case.p0)
+    return "d = 1, |σ| ≤ 1, ẏ(0) > T"
+
+
+@proved(
+    "3.2", "|∂y(T)/∂y(0)| ≤ (T + ẏ_0)/ẏ_0 + |σ_0| (T + ẏ_0)/(ẏ_0 − T), T = Nε", (_fast_start,), of="flow"
+)  # fmt: skip
 @needs_field
 def theorem_3_2(
     field: Field, step: ArrayLike, n_steps: int, y0: ArrayLike | None = None, p0: ArrayLike | None = None

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.fields.field import Field, as_field
+from integrators.fields.field import Field
 from integrators.schemes.table import SCHEMES, Scheme, get_scheme
 from integrators.validation import as_count, as_steps
 from sensitivity.recurrences.arguments import needs_field
 
+from .bound import Block
 from .matrix import matrix_power, relative_slack, step_matrix
 from .rounding import log_upward, upward
+from .table import any_scheme, finite_lipschitz, finite_slope, proved, scheme_is, second_order
 
 __all__ = [
     "chebyshev",
     "cosh",
     "euler",
-    "finite_lipschitz",
     "log_chebyshev",
     "log_cosh",
     "log_euler",
@@ -30,10 +30,151 @@ __all__ = [
 ]
 
 Float = NDArray[np.float64]
-Block = Literal["position", "phase"]
 LOG_2 = np.log(2.0)
+NORM = "‖∂y_N/∂y_0‖"
 
 
+@needs_field
+def log_majorant(
+    field: Field, scheme: str | Scheme, step: ArrayLike, n_steps: int, *, block: Block = "position"
+) -> Float:
+    """Natural logarithm of `majorant`, which does not overflow with N.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField.random(10, rng=0)
+    >>> lg.bounds.log_majorant(field, "yoshida4", step=1.0, n_steps=1000).round(2)
+    np.float64(1922.89)
+    """
+    values, exponent, slack = _majorant(field, scheme, step, n_steps, block)
+    return log_upward(np.log(values) + LOG_2 * exponent, slack)
+
+
+@needs_field
+def log_chebyshev(field: Field, step: ArrayLike, n_steps: int) -> Float:
+    """Natural logarithm of `chebyshev`, which does not overflow with N.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField.random(10, rng=0)
+    >>> lg.bounds.log_chebyshev(field, step=1.0, n_steps=1000).round(2)
+    np.float64(738.1)
+    """
+    return log_majorant(field, "leapfrog", step, n_steps)
+
+
+@proved(
+    "B", f"{NORM} ≤ C_N(1 + ε²λ/2)", (scheme_is("leapfrog"), finite_slope), log=log_chebyshev,
+    implied_by="majorant",
+)  # fmt: skip
+@needs_field
+def chebyshev(field: Field, step: ArrayLike, n_steps: int) -> Float:
+    """Theorem B: ‖∂y_N/∂y_0‖₂ ≤ C_N(1 + a/2), a = ε²λ, for leapfrog, that is (11) and (13).
+
+    C_N is the Chebyshev polynomial of the first kind. Parameters, errors and shapes are those of `majorant`.
+    Holds for every ε > 0, d, y_0, ẏ_0 and input; attained by σ = identity, d = 1, W > 0.
+
+    Notes
+    -----
+    C_N(1 + a/2) is the upper left entry of the N-th power of leapfrog's majorant matrix, which has
+    determinant 1 and trace 2 + a.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> line = lg.NeuralField([[2.0]], [0.0], activation="identity")
+    >>> lg.bounds.chebyshev(line, step=0.1, n_steps=50).round(4)
+    np.float64(585.2517)
+    >>> lg.jacobian_norm(line, "leapfrog", step=0.1, n_steps=50).round(4)
+    np.float64(585.2517)
+    """
+    return majorant(field, "leapfrog", step, n_steps)
+
+
+@needs_field
+def log_cosh(field: Field, step: ArrayLike, n_steps: int) -> Float:
+    """Natural logarithm of `cosh`, which does not overflow.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField.random(10, rng=0)
+    >>> lg.bounds.log_cosh(field, step=1.0, n_steps=1000).round(2)
+    np.float64(755.01)
+    """
+    steps, n_steps = as_steps(step), as_count(n_steps, "n_steps")
+    with np.errstate(over="ignore"):
+        x = n_steps * (steps * math.sqrt(finite_lipschitz(field)))
+    # log cosh x = log(1 + 2 sinh²(x/2)) keeps its digits near 0, x + log(1 + e^−2x) − log 2 does elsewhere.
+    small = np.minimum(x, 1.0)
+    near, far = np.log1p(2.0 * np.sinh(small / 2.0) ** 2), x + np.log1p(np.exp(-2.0 * x)) - LOG_2
+    values = np.asarray(np.where(x < 1.0, near, far), dtype=np.float64)
+    return log_upward(values, relative_slack(SCHEMES["leapfrog"], n_steps, field.dim))
+
+
+@proved(
+    "B", f"{NORM} ≤ cosh(Nε√λ)", (scheme_is("leapfrog"), finite_slope), log=log_cosh, implied_by="majorant"
+)  # fmt: skip
+@needs_field
+def cosh(field: Field, step: ArrayLike, n_steps: int) -> Float:
+    """Theorems A and B: cosh(Nε√λ), a bound for leapfrog and, at T = Nε, for the flow ÿ = F(y, x).
+
+    Parameters, errors and shapes are those of `majorant`. With ε = c/N it does not depend on N, which is the
+    heuristic ε ∝ 1/N (14) with its constant, cosh(c√λ).
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField.random(10, rng=0)
+    >>> lg.bounds.cosh(field, step=[0.01, 0.001], n_steps=100).round(4)
+    array([1.2994, 1.0029])
+    """
+    with np.errstate(over="ignore"):
+        return upward(np.exp(log_cosh(field, step, n_steps)))
+
+
+@needs_field
+def log_euler(field: Field, step: ArrayLike, n_steps: int) -> Float:
+    """Natural logarithm of `euler`, which does not overflow.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField.random(10, rng=0)
+    >>> lg.bounds.log_euler(field, step=1.0, n_steps=2000).round(2)
+    np.float64(903.54)
+    """
+    return log_majorant(field, "euler", step, n_steps)
+
+
+@proved(
+    "D", f"{NORM} ≤ (1 + ελ)^N", (scheme_is("euler"), finite_slope), log=log_euler, implied_by="majorant"
+)  # fmt: skip
+@needs_field
+def euler(field: Field, step: ArrayLike, n_steps: int) -> Float:
+    """Theorem D: ‖∂y_N/∂y_0‖₂ ≤ (1 + ελ)^N ≤ exp(Nελ) for the Euler recursion (12).
+
+    Parameters, errors and shapes are those of `majorant`. Holds for every ε > 0, d, y_0 and input; attained
+    by σ = identity, d = 1, W > 0.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField.random(10, rng=0)
+    >>> norm = lg.jacobian_norm(field, "euler", step=0.01, n_steps=100)
+    >>> bool(norm <= lg.bounds.euler(field, step=0.01, n_steps=100))
+    True
+    """
+    return majorant(field, "euler", step, n_steps)
+
+
+@proved(
+    "E", "‖∂(y_N, p_N)/∂(y_0, p_0)‖ ≤ the norm of the majorant's N-th power", (second_order, finite_slope),
+    log=log_majorant, block="phase",
+)  # fmt: skip
+@proved("E", f"{NORM} ≤ s_N, the scheme's majorant", (any_scheme, finite_slope), log=log_majorant)
 @needs_field
 def majorant(
     field: Field, scheme: str | Scheme, step: ArrayLike, n_steps: int, *, block: Block = "position"
@@ -83,132 +224,7 @@ def majorant(
         return upward(np.ldexp(values * (1.0 + slack), exponent))
 
 
-@needs_field
-def log_majorant(
-    field: Field, scheme: str | Scheme, step: ArrayLike, n_steps: int, *, block: Block = "position"
-) -> Float:
-    """Natural logarithm of `majorant`, which does not overflow with N.
-
-    Examples
-    --------
-    >>> import leapgrad as lg
-    >>> field = lg.NeuralField.random(10, rng=0)
-    >>> lg.bounds.log_majorant(field, "yoshida4", step=1.0, n_steps=1000).round(2)
-    np.float64(1922.89)
-    """
-    values, exponent, slack = _majorant(field, scheme, step, n_steps, block)
-    return log_upward(np.log(values) + LOG_2 * exponent, slack)
-
-
-@needs_field
-def chebyshev(field: Field, step: ArrayLike, n_steps: int) -> Float:
-    """Theorem B: ‖∂y_N/∂y_0‖₂ ≤ C_N(1 + a/2), a = ε²λ, for leapfrog, that is (11) and (13).
-
-    C_N is the Chebyshev polynomial of the first kind. Parameters, errors and shapes are those of `majorant`.
-    Holds for every ε > 0, d, y_0, ẏ_0 and input; attained by σ = identity, d = 1, W > 0.
-
-    Notes
-    -----
-    C_N(1 + a/2) is the upper left entry of the N-th power of leapfrog's majorant matrix, which has
-    determinant 1 and trace 2 + a.
-
-    Examples
-    --------
-    >>> import leapgrad as lg
-    >>> line = lg.NeuralField([[2.0]], [0.0], activation="identity")
-    >>> lg.bounds.chebyshev(line, step=0.1, n_steps=50).round(4)
-    np.float64(585.2517)
-    >>> lg.jacobian_norm(line, "leapfrog", step=0.1, n_steps=50).round(4)
-    np.float64(585.2517)
-    """
-    return majorant(field, "leapfrog", step, n_steps)
-
-
-@needs_field
-def log_chebyshev(field: Field, step: ArrayLike, n_steps: int) -> Float:
-    """Natural logarithm of `chebyshev`, which does not overflow with N.
-
-    Examples
-    --------
-    >>> import leapgrad as lg
-    >>> field = lg.NeuralField.random(10, rng=0)
-    >>> lg.bounds.log_chebyshev(field, step=1.0, n_steps=1000).round(2)
-    np.float64(738.1)
-    """
-    return log_majorant(field, "leapfrog", step, n_steps)
-
-
-@needs_field
-def cosh(field: Field, step: ArrayLike, n_steps: int) -> Float:
-    """Theorems A and B: cosh(Nε√λ), a bound for leapfrog and, at T = Nε, for the flow ÿ = F(y, x).
-
-    Parameters, errors and shapes are those of `majorant`. With ε = c/N it does not depend on N, which is the
-    heuristic ε ∝ 1/N (14) with its constant, cosh(c√λ).
-
-    Examples
-    --------
-    >>> import leapgrad as lg
-    >>> field = lg.NeuralField.random(10, rng=0)
-    >>> lg.bounds.cosh(field, step=[0.01, 0.001], n_steps=100).round(4)
-    array([1.2994, 1.0029])
-    """
-    with np.errstate(over="ignore"):
-        return upward(np.exp(log_cosh(field, step, n_steps)))
-
-
-@needs_field
-def log_cosh(field: Field, step: ArrayLike, n_steps: int) -> Float:
-    """Natural logarithm of `cosh`, which does not overflow.
-
-    Examples
-    --------
-    >>> import leapgrad as lg
-    >>> field = lg.NeuralField.random(10, rng=0)
-    >>> lg.bounds.log_cosh(field, step=1.0, n_steps=1000).round(2)
-    np.float64(755.01)
-    """
-    steps, n_steps = as_steps(step), as_count(n_steps, "n_steps")
-    with np.errstate(over="ignore"):
-        x = n_steps * (steps * math.sqrt(finite_lipschitz(field)))
-    # log cosh x = log(1 + 2 sinh²(x/2)) keeps its digits near 0, x + log(1 + e^−2x) − log 2 does elsewhere.
-    small = np.minimum(x, 1.0)
-    near, far = np.log1p(2.0 * np.sinh(small / 2.0) ** 2), x + np.log1p(np.exp(-2.0 * x)) - LOG_2
-    values = np.asarray(np.where(x < 1.0, near, far), dtype=np.float64)
-    return log_upward(values, relative_slack(SCHEMES["leapfrog"], n_steps, field.dim))
-
-
-@needs_field
-def euler(field: Field, step: ArrayLike, n_steps: int) -> Float:
-    """Theorem D: ‖∂y_N/∂y_0‖₂ ≤ (1 + ελ)^N ≤ exp(Nελ) for the Euler recursion (12).
-
-    Parameters, errors and shapes are those of `majorant`. Holds for every ε > 0, d, y_0 and input; attained
-    by σ = identity, d = 1, W > 0.
-
-    Examples
-    --------
-    >>> import leapgrad as lg
-    >>> field = lg.NeuralField.random(10, rng=0)
-    >>> norm = lg.jacobian_norm(field, "euler", step=0.01, n_steps=100)
-    >>> bool(norm <= lg.bounds.euler(field, step=0.01, n_steps=100))
-    True
-    """
-    return majorant(field, "euler", step, n_steps)
-
-
-@needs_field
-def log_euler(field: Field, step: ArrayLike, n_steps: int) -> Float:
-    """Natural logarithm of `euler`, which does not overflow.
-
-    Examples
-    --------
-    >>> import leapgrad as lg
-    >>> field = lg.NeuralField.random(10, rng=0)
-    >>> lg.bounds.log_euler(field, step=1.0, n_steps=2000).round(2)
-    np.float64(903.54)
-    """
-    return log_majorant(field, "euler", step, n_steps)
-
-
+@proved("C", "every singular value of ∂y_N/∂y_0 ≥ 2 − s_N", (any_scheme, finite_slope), side="lower")
 @needs_field
 def no_vanishing(field: Field, step: ArrayLike, n_steps: int, scheme: str | Scheme = "leapfrog") -> Float:
     """Theorem C: every singular value of ∂y_N/∂y_0 is at least 2 − C_N(1 + a/2), a = ε²λ.
@@ -230,19 +246,6 @@ def no_vanishing(field: Field, step: ArrayLike, n_steps: int, scheme: str | Sche
     True
     """
     return np.nextafter(2.0 - majorant(field, scheme, step, n_steps), -np.inf)[()]
-
-
-def finite_lipschitz(field: Field) -> float:
-    """λ ≥ sup ‖DF‖₂, or a ValueError that says how to give it."""
-    lipschitz = as_field(field).lipschitz
-    if lipschitz is None:
-        raise ValueError(
-            f"field {field.name!r} has no bound on ‖DF‖; give one with Field(..., lipschitz=sup‖DF‖), or "
-            "take bounds.aposteriori, which needs none."
-        )
-    if not (math.isfinite(lipschitz) and lipschitz >= 0.0):
-        raise ValueError(f"lipschitz of {field.name!r} is {lipschitz}; it must be finite and ≥ 0.")
-    return float(lipschitz)
 
 
 def _majorant(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.engine.program import Program
+from integrators.engine.program import FIRST_ORDER, Program
 from integrators.schemes.table import Scheme
 from integrators.values import ByValue
 
@@ -70,9 +70,10 @@ def step_matrix(scheme: Scheme, step: Float, lipschitz: float) -> ScaledMatrix:
     y = np.stack([np.ones_like(step), np.zeros_like(step)], axis=-1)
     p = np.stack([np.zeros_like(step), np.ones_like(step)], axis=-1)
     column = step[..., None]
-    if scheme.form == "first_order":
+    program = Program.of(scheme, 1)
+    if program.form == FIRST_ORDER:
         p = np.zeros_like(p)
-    for stage, weight, *_ in Program.of(scheme, 1):
+    for stage, weight, *_ in program:
         size = abs(weight) * column
         if stage == "drift":
             y = y + size * p
@@ -106,4 +107,4 @@ def relative_slack(scheme: Scheme, n_steps: int, dim: int) -> float:
     and ‖W‖₂ is itself known to some units times d; N steps multiply all this by N at most. Where theorem B
     holds with equality, norms were seen to err by up to 0.6 N units. Zero for N = 0: both sides are 1.
     """
-    return n_steps * (3 * len(scheme.kick) + 4 + 4 * (dim - 1)) * EPS
+    return n_steps * (3 * scheme.stages + 4 + 4 * (dim - 1)) * EPS

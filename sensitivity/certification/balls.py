@@ -117,7 +117,7 @@ class _BallField:
 
 
 @dataclass
-class _State:
+class _BallState:
     """(y, p) and the tangent columns of both."""
 
     y: arb_mat
@@ -155,14 +155,14 @@ def ball_jacobian(recurrence: Recurrence, block: str) -> arb_mat:
     columns = 2 * d if phase else d
     unit = np.eye(2 * d, columns)
     y, p = recurrence.initial_value
-    state = _State(matrix(y), matrix(p), matrix(unit[:d]), matrix(unit[d:]))
-    _play(recurrence, _BallField(recurrence.system), state, phase)
+    state = _BallState(matrix(y), matrix(p), matrix(unit[:d]), matrix(unit[d:]))
+    _run(recurrence, _BallField(recurrence.system), state, phase)
     if not phase:
         return state.dy
     return arb_mat(2 * d, columns, [*state.dy.entries(), *state.dp.entries()])
 
 
-def _play(recurrence: Recurrence, field: _BallField, state: _State, close: bool) -> None:
+def _run(recurrence: Recurrence, field: _BallField, state: _BallState, close: bool) -> None:
     """The operations of the run, with the exact sum of the weights of kicks at one place."""
     scheme = recurrence.scheme
     a, b = (np.array([Fraction(float(w)) for w in part]) for part in (scheme.drift, scheme.kick))

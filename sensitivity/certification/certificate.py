@@ -19,7 +19,7 @@ from integrators.schemes.table import Scheme
 from integrators.validation import as_count, as_number, as_steps
 from integrators.values import ByValue, equal
 from sensitivity import bounds
-from sensitivity.analysis.jacobians import Block, scaled_jacobian
+from sensitivity.analysis.singular import Block, scaled_jacobian
 from sensitivity.recurrences.arguments import needs_field
 from sensitivity.text import from_log
 
@@ -201,13 +201,20 @@ def certify(
     (True, True)
     """
     _require_flint()
-    from .balls import Undecided, ball_jacobian, precision
-    from .spectrum import singular_values
-
     recurrence = _recurrence(field, scheme, step, n_steps, y0, p0, inputs, block)
     as_number(width, "width", 0.0, 1.0)
     if as_count(max_precision, "max_precision") < FIRST_PRECISION:
         raise ValueError(f"max_precision must be at least {FIRST_PRECISION} bits, got {max_precision}.")
+    return _at_enough_precision(recurrence, block, width, max_precision)
+
+
+def _at_enough_precision(
+    recurrence: Recurrence, block: Block, width: float, max_precision: int
+) -> Certificate:
+    """The certificate at the first precision, doubled again and again, that is enough."""
+    from .balls import Undecided, ball_jacobian, precision
+    from .spectrum import singular_values
+
     bits, obstacle = FIRST_PRECISION, ""
     while bits <= max_precision:
         with precision(bits):
@@ -306,17 +313,11 @@ def _float64(recurrence: Recurrence, block: Block, balls: arb_mat) -> tuple[Floa
 
 def _applicable(recurrence: Recurrence, block: Block) -> list[tuple[float, str, Side]]:
     """(logarithm, name, side) of every bound on the recursion that holds for this case."""
-    field, scheme, step, n = (
-        recurrence.system,
-        recurrence.scheme,
-        float(recurrence.steps[0]),
-        recurrence.n_steps,
-    )
-    if block == "phase":
-        value = float(bounds.majorant(field, scheme, step, n, block="phase"))
-        log = float(bounds.log_majorant(field, scheme, step, n, block="phase"))
-        return [(_log_of(value, "upper", log), "majorant", "upper")]
-    found = bounds.applicable(field, scheme, step, n, *recurrence.initial_value, of=("recursion",))
+    step, n = float(recurrence.steps[0]), recurrence.n_steps
+    found = bounds.applicable(
+        recurrence.system, recurrence.scheme, step, n, *recurrence.initial_value, of=("recursion",),
+        block=block,
+    )  # fmt: skip
     return [(_log_of(float(b.value), b.side, float(b.log_value)), b.name, b.side) for b in found]
 
 

@@ -12,6 +12,8 @@ import numpy as np
 from flint import arb, arb_mat
 from numpy.typing import NDArray
 
+from integrators.singular_values import svd
+
 __all__ = ["binary_exponent", "enclosure", "scaled_midpoints", "singular_values"]
 
 Float = NDArray[np.float64]
@@ -57,7 +59,7 @@ def singular_values(balls: arb_mat, width: float = FIRST_GAP) -> tuple[arb, arb]
     if (lengths := _orthogonal(gram)) is not None:
         return _extreme(lengths)
     mid, _ = scaled_midpoints(balls)
-    right = np.linalg.svd(mid)[2]
+    right = svd(mid)[2]
     gap = min(FIRST_GAP, width / 4.0)
     return _largest(balls, gram, right[0], gap), _smallest(balls, gram, right[-1], gap)
 

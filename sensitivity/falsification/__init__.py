@@ -1,7 +1,7 @@
 """The falsifier: random cases, then an optimiser, both after a norm above its proved bound."""
 
-from .cases import Case
+from .cases import Trial
 from .search import FalsifierReport, Worst, falsify
-from .targets import TARGETS, Target
+from .targets import TARGETS, Target, target_of
 
-__all__ = ["TARGETS", "Case", "FalsifierReport", "Target", "Worst", "falsify"]
+__all__ = ["TARGETS", "FalsifierReport", "Target", "Trial", "Worst", "falsify", "target_of"]

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from integrators.fields.activations import ACTIVATIONS
 from integrators.fields.neural import NeuralField
 from integrators.schemes.table import SCHEMES
+from integrators.singular_values import singular_values, spectral_norm
 from integrators.values import ByValue
 from sensitivity.analysis.jacobians import jacobian, log_jacobian_norm
 
-__all__ = ["LANES", "MOST_PHASE", "Case", "continuous", "draw", "draw_fast_start", "moved", "scaled_weight"]
+__all__ = ["LANES", "MOST_PHASE", "Trial", "continuous", "draw", "draw_fast_start", "moved", "scaled_weight"]
 
 Float = NDArray[np.float64]
 LANES = 8
@@ -31,7 +32,7 @@ BOUNDED = tuple(name for name, record in ACTIVATIONS.items() if record.bound <= 
 
 
 @dataclass(frozen=True, eq=False)
-class Case(ByValue):
+class Trial(ByValue):
     """A network, a scheme and several steps; every step is a case of its own.
 
     Attributes
@@ -72,12 +73,10 @@ class Case(ByValue):
     @cached_property
     def singular_values(self) -> tuple[Float, Float]:
         """Smallest and largest singular value of ∂y_N/∂y_0 for every step; NaN outside float64."""
-        matrices = jacobian(*self.arguments, progress=False)
-        finite = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))
-        values = np.linalg.svd(np.where(finite[:, None, None], matrices, 0.0), compute_uv=False)
-        return np.where(finite, values[:, -1], np.nan), np.where(finite, values[:, 0], np.nan)
+        values = singular_values(jacobian(*self.arguments, progress=False))
+        return values[:, -1], values[:, 0]
 
-    def only(self, lane: int) -> Case:
+    def only(self, lane: int) -> Trial:
         """The case of one step."""
         return replace(self, steps=self.steps[lane : lane + 1])
 
@@ -90,14 +89,14 @@ class Case(ByValue):
     def __str__(self) -> str:
         driven = "driven" if self.inputs is not None else "not driven"
         step = f"{self.steps[0]:.6g}" if self.steps.size == 1 else f"{self.steps.size} steps"
-        norm = np.linalg.norm(self.W, 2)
+        norm = spectral_norm(self.W)
         return (
             f"{self.activation}, d = {len(self.W)}, ‖W‖ = {norm:.4g}, {self.scheme}, ε = {step}, "
             f"N = {self.n_steps}, {driven}"
         )
 
 
-def draw(rng: np.random.Generator) -> Case:
+def draw(rng: np.random.Generator) -> Trial:
     """A random case: any activation, d ≤ 6, ‖W‖ in [0.1, 10], ε in [10⁻³, 5], any scheme, driven or not."""
     d, n = int(rng.integers(1, MOST_D + 1)), int(np.exp(rng.uniform(0.0, np.log(MOST_STEPS + 1))))
     W = rng.normal(size=(d, d))
@@ -105,7 +104,7 @@ def draw(rng: np.random.Generator) -> Case:
         W = W @ W.T
     driven, resting = rng.random() < 0.5, rng.random() < 0.3
     scheme = str(rng.choice([*FAVOURITES, str(rng.choice(list(SCHEMES)))]))
-    return Case(
+    return Trial(
         scaled_weight(W, 10.0 ** rng.uniform(-1.0, 1.0)),
         np.zeros(d) if resting else rng.normal(size=d),
         rng.normal(size=(d, INPUTS if driven else 0)),
@@ -119,7 +118,7 @@ def draw(rng: np.random.Generator) -> Case:
     )
 
 
-def draw_fast_start(rng: np.random.Generator) -> Case:
+def draw_fast_start(rng: np.random.Generator) -> Trial:
     """A random case of theorem 3.2: d = 1, |σ| ≤ 1, not driven, ẏ(0) > T; the flow, to order 8."""
     n, excess = 400, 10.0 ** rng.uniform(-6.0, 1.0)
     W = scaled_weight(rng.normal(size=(1, 1)), 10.0 ** rng.uniform(-1.0, 1.0))
@@ -127,7 +126,7 @@ def draw_fast_start(rng: np.random.Generator) -> Case:
     largest = np.sqrt(MOST_PHASE / (n * (2.0 + excess) * abs(W[0, 0])))
     steps = largest * 10.0 ** rng.uniform(-2.0, 0.0, LANES)
     speed = n * steps.max() * (1.0 + excess)
-    return Case(
+    return Trial(
         W,
         rng.normal(size=1), np.zeros((1, 0)), str(rng.choice(BOUNDED)), "kahan_li8", steps, n,
         rng.normal(size=1), np.array([speed]), None,
@@ -136,12 +135,12 @@ def draw_fast_start(rng: np.random.Generator) -> Case:
 
 def scaled_weight(W: Float, norm: float) -> Float:
     """W scaled to a spectral norm inside [0.1, 10]."""
-    size = np.linalg.norm(W, 2)
+    size = spectral_norm(W)
     target = min(max(norm, LEAST_NORM), MOST_NORM)
     return W * (target / size) if size > 0.0 else target * np.eye(len(W))
 
 
-def moved(case: Case, vector: Float) -> Case:
+def moved(case: Trial, vector: Float) -> Trial:
     """The case with its continuous part replaced by `vector` (see `continuous`), brought back into range."""
     d = len(case.W)
     parts = np.split(vector, np.cumsum([1, d * d, d, d]))
@@ -151,13 +150,13 @@ def moved(case: Case, vector: Float) -> Case:
     return replace(
         case,
         steps=np.repeat(step, 2),
-        W=scaled_weight(W, float(np.linalg.norm(W, 2))),
+        W=scaled_weight(W, float(spectral_norm(W))),
         b=parts[2].copy(),
         y0=parts[3].copy(),
         p0=parts[4].copy(),
     )
 
 
-def continuous(case: Case) -> Float:
+def continuous(case: Trial) -> Float:
     """log ε, W, b, y_0, p_0 of a case of one step, as one vector."""
     return np.concatenate([np.log(case.steps[:1]), case.W.ravel(), case.b, case.y0, case.p0])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from integrators.validation import as_count
 from integrators.values import ByValue
 
-from .cases import LANES, Case, continuous, moved
+from .cases import LANES, Trial, continuous, moved
 from .targets import TARGETS, Target
 
 __all__ = ["FalsifierReport", "Worst", "falsify"]
@@ -36,7 +36,7 @@ class Worst(ByValue):
     tightness : float
         The largest log norm ÷ log bound, which is above 1 if the bound is broken. Unlike the ratio it does
         not come near 1 just because the step is small and both are near 1: this is what the search climbs.
-    case : Case or None
+    case : Trial or None
         Where the tightness was reached, with its one step.
     found_by : {"random", "search", ""}
     random_cases, searched_cases : int
@@ -45,7 +45,7 @@ class Worst(ByValue):
 
     log_ratio: float
     tightness: float
-    case: Case | None
+    case: Trial | None
     found_by: str
     random_cases: int
     searched_cases: int
@@ -177,10 +177,10 @@ class _Tally:
         self.target, self.starts = target, starts
         self.random_cases = self.searched_cases = 0
         self.largest = -math.inf
-        self.best: list[tuple[float, Case]] = []  # by tightness, descending
+        self.best: list[tuple[float, Trial]] = []  # by tightness, descending
         self.found_by = ""
 
-    def weigh(self, case: Case) -> Float:
+    def weigh(self, case: Trial) -> Float:
         """log norm ÷ log bound for every step, −inf where that says nothing; keeps the largest ratio."""
         norm, bound = self.target.logs(case)
         usable = ~np.isnan(norm - bound) & (bound > 0.0)
@@ -188,7 +188,7 @@ class _Tally:
             self.largest = max(self.largest, float((norm - bound)[usable].max()))
         return np.where(usable, norm / np.where(usable, bound, 1.0), -np.inf)
 
-    def add(self, case: Case) -> None:
+    def add(self, case: Trial) -> None:
         if not self.target.applies(case):
             return
         tightness = self.weigh(case)
@@ -209,7 +209,7 @@ class _Tally:
         for number in range(min(self.starts, len(self.best))):
             start = self.best[number][1]
 
-            def loss(vector: Float, start: Case = start, number: int = number) -> float:
+            def loss(vector: Float, start: Trial = start, number: int = number) -> float:
                 case = moved(start, vector)
                 tightness = float(self.weigh(case)[0])
                 if not math.isfinite(tightness):

@@ -109,7 +109,7 @@ def plot_profile(profile: GradientProfile, title: str = "") -> Figure:
     fit_values(axes, [logs[chosen]], logarithmic=True)
     axes.set_xlabel("index $i$")
     axes.set_ylabel(rf"$\ln$ {_formula(profile.quantity)}")
-    axes.set_title(title or f"{profile.scheme.name}, d = {profile.field.dim}, N = {profile.n_steps}")
+    axes.set_title(title or f"{profile.model}, d = {profile.field.dim}, N = {profile.n_steps}")
     if chosen.size:
         axes.legend(loc="best")
     return figure

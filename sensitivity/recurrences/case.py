@@ -22,7 +22,7 @@ from sensitivity.analysis.growth import GrowthExponents, growth_exponents
 from sensitivity.analysis.jacobians import norm_and_exponent
 from sensitivity.analysis.profile import gradient_profile
 from sensitivity.analysis.singular import block_of
-from sensitivity.bounds import log_majorant, no_vanishing
+from sensitivity.bounds import log_upper_bound, lower_bound
 from sensitivity.weights.field_file import read_field_weights
 from sensitivity.weights.weight_files import read_weights
 
@@ -207,17 +207,15 @@ class ModelCase:
         model, run, none = self.model, self.recurrence, np.full(self.steps.shape, np.nan)
         default = block_of(run, block)[0] == block_of(run, None)[0]
         if isinstance(model, Field):
-            if model.lipschitz is None:
-                return none
             part = "position" if default else "phase"
-            return np.atleast_1d(log_majorant(model, self._scheme, self.steps, n, block=part))
+            return np.atleast_1d(log_upper_bound(model, self._scheme, self.steps, n, block=part))
         return self._members(np.atleast_1d(model.log_bound(self.steps, n)) if default else none)
 
     def least_singular_value(self) -> Float:
         """The proved lower bound on every singular value of ∂y_N/∂y_0, NaN where none is proved."""
-        if not isinstance(self.model, Field) or self.model.lipschitz is None:
+        if not isinstance(self.model, Field):
             return np.full(self.copies or self.steps.size, np.nan)
-        return no_vanishing(self.model, self.steps, self.n_steps, self._scheme)
+        return lower_bound(self.model, self._scheme, self.steps, self.n_steps)
 
 
 def case_of(

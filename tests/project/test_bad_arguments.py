@@ -157,7 +157,8 @@ TABLE: list[tuple[str, Any, dict[str, Any], dict[str, list[Any]]]] = [
     *((name, getattr(bounds, name), {"field": FIELD, "step": 0.1, "n_steps": 4}, BOUND)
       for name in ("chebyshev", "log_chebyshev", "cosh", "log_cosh", "euler", "log_euler")),
     *((name, getattr(bounds, name), GOOD, SCHEMED | BLOCK) for name in ("majorant", "log_majorant")),
-    ("no_vanishing", bounds.no_vanishing, GOOD, SCHEMED),
+    *((name, getattr(bounds, name), GOOD, SCHEMED)
+      for name in ("no_vanishing", "log_upper_bound", "lower_bound")),
     ("theorem_3_2", bounds.theorem_3_2,
      {"field": NeuralField([[0.5]], [0.1]), "step": 0.1, "n_steps": 4, "p0": [100.0]},
      BOUND | {"y0": [*NO_NUMBERS, np.zeros(3)], "p0": [*NO_NUMBERS, np.zeros(3)]}),
@@ -166,7 +167,7 @@ TABLE: list[tuple[str, Any, dict[str, Any], dict[str, list[Any]]]] = [
     ("local_lipschitz", bounds.local_lipschitz, GOOD,
      RUN | {"local": NO_LOCAL, "step": [*NO_STEPS, [0.1, 0.2], [[0.1]], []]}),
     ("applicable", bounds.applicable, GOOD,
-     RUN | {"of": ["x", 3, None, [3], b"flow", ["flow", "x"], Module()]}),
+     RUN | BLOCK | {"of": ["x", 3, None, [3], b"flow", ["flow", "x"], Module()]}),
     ("inapplicable", bounds.inapplicable, GOOD, {name: bad for name, bad in RUN.items() if name != "inputs"}),
     *((kind.__name__, kind, {"W": W, "b": B},
        {"W": NO_MATRICES, "b": [None, *NO_NUMBERS, np.zeros(3), np.zeros((2, 1)), []],

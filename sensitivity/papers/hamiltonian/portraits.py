@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from integrators import Field, integrate
 from integrators.fields.field import as_field
 from integrators.schemes.table import Scheme, get_scheme
+from integrators.singular_values import singular_values
 from integrators.validation import as_array, as_count, as_vector
 from integrators.values import ByValue
 from sensitivity.analysis.jacobians import jacobian
@@ -133,7 +134,7 @@ class SensitivityEllipses(ByValue):
     @property
     def axes(self) -> Float:
         """Half axes per unit of the circle's radius, the singular values; shape (frames, 2), descending."""
-        return np.asarray(np.linalg.svd(self.jacobians, compute_uv=False), dtype=np.float64)
+        return singular_values(self.jacobians)
 
     @property
     def areas(self) -> Float:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from integrators.cells.cell import Cell, Kind
 from integrators.fields.activations import ACTIVATIONS, Activation
 from integrators.fields.neural import NeuralField
+from integrators.singular_values import spectral_norm
 
 __all__ = ["activation_of", "as_in_the_paper", "spectral", "uniform"]
 
@@ -44,4 +45,4 @@ def activation_of(cell: Cell) -> Activation:
 
 def spectral(cell: Cell) -> float:
     """‖W‖₂."""
-    return float(np.linalg.norm(cell.parameters["W"], 2))
+    return float(spectral_norm(cell.parameters["W"]))

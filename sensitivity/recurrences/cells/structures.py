@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.cells.structure import Structure
+from integrators.singular_values import singular_values
 from integrators.validation import as_array
 
 __all__ = [
@@ -123,7 +124,7 @@ def from_cayley(Q: Any) -> Any:
     if not len(Q):
         return Q
     unit = np.eye(len(Q))
-    near = float(np.linalg.svd(unit + Q, compute_uv=False).min(initial=2.0))
+    near = float(singular_values(unit + Q).min(initial=2.0))
     if near < 1e-7:
         raise ValueError(
             "no A makes this W, since W D has the eigenvalue −1 of no Cayley transform; give D, other signs."

@@ -16,7 +16,7 @@ from integrators.run import checkpoint, sweeps
 from integrators.run.checkpoint import Segmentation
 from integrators.run.overflow import TrajectoryOverflow
 from integrators.run.recurrence import OdeRecurrence
-from sensitivity import bounds, jacobian, jacobian_norm
+from sensitivity import bounds, cell, jacobian, jacobian_norm, unroll
 from sensitivity.analysis import norms
 from sensitivity.analysis import profile as profile_module
 from sensitivity.analysis.norms import spectral_norms
@@ -406,7 +406,7 @@ def test_the_command_for_inputs(tmp_path, capsys):
 
 def test_the_command_reports_a_violated_bound(monkeypatch, capsys):
     monkeypatch.setattr(
-        profile_module, "log_majorant", lambda field, scheme, step, n: np.full(np.shape(step), -1.0)
+        profile_module, "log_upper_bound", lambda field, scheme, step, n: np.full(np.shape(step), -1.0)
     )
     assert run("--d", "3", "--n-steps", "6") == 1
     assert "something is wrong" in capsys.readouterr().out
@@ -424,3 +424,12 @@ def test_the_command_names_a_wrong_argument(arguments, word, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=word):
         run("--n-steps", "4", *arguments)
+
+
+# Catches: a profile of a cell, which has no scheme, that cannot be shown.
+def test_a_profile_of_a_cell_is_shown():
+    found = gradient_profile(unroll(cell("lstm", 4, 2), n_steps=10))
+    assert repr(found).startswith("<GradientProfile ‖∂s_N/∂s_i‖, lstm, N = 10: ")
+    assert found.plot().axes[0].get_title(loc="left").startswith("lstm, d = ")
+    with pytest.raises(ValueError, match="no theorem"):
+        found.log_bounds()

@@ -229,7 +229,7 @@ def test_enclosures_do_not_rest_on_the_approximate_vectors(monkeypatch):
             good = spectrum.singular_values(balls.matrix(A))
             with monkeypatch.context() as patch:
                 nonsense = np.linalg.qr(rng.normal(size=(4, 4)))[0]
-                patch.setattr(spectrum.np.linalg, "svd", lambda *_, vectors=nonsense: (None, None, vectors))
+                patch.setattr(spectrum, "svd", lambda *_, vectors=nonsense: (None, None, vectors))
                 bad = spectrum.singular_values(balls.matrix(A))
             for found in (good, bad):
                 assert ball_holds(found[0], truth[0]) and ball_holds(found[1], truth[1])
@@ -444,11 +444,11 @@ def test_local_slopes_are_those_of_the_kicks():
 
 
 def test_the_stated_error_follows_the_drivers_kicks():
-    from sensitivity.certification.roundoff import _stages
+    from sensitivity.certification.roundoff import _operations
 
     for scheme in SCHEMES.values():
         problem = OdeRecurrence(NeuralField.random(2, inputs=1), scheme, 0.1, 4, inputs=np.ones((4, 1)))
-        kicks = [stage.kick for stage in _stages(problem, True) if stage.kick]
+        kicks = [operation.size for operation in _operations(problem, True) if operation.kicks]
         assert math.fsum(kicks) == pytest.approx(0.4, rel=1e-13)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from integrators import SCHEMES, NeuralField
 from sensitivity import bounds, jacobian_norm, log_jacobian_norm
-from sensitivity.bounds import applicability
+from sensitivity.bounds import table
 from sensitivity.cli import main
 from sensitivity.cli.command import Command, leaves
 from sensitivity.cli.network import parse_steps
@@ -367,7 +367,7 @@ def test_lost_lanes_are_a_warning_of_one_line(leapgrad):
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_norm_above_its_bound_is_status_1(options, leapgrad, monkeypatch):
     monkeypatch.setattr(
-        "sensitivity.recurrences.case.log_majorant", lambda *args, **_: np.array([0.0, 100.0])
+        "sensitivity.recurrences.case.log_upper_bound", lambda *args, **_: np.array([0.0, 100.0])
     )
     assert leapgrad("norm", *SMALL, "--step", "0.1,0.2", *options).status == 1
 
@@ -435,9 +435,9 @@ def test_bound_takes_inputs_and_outlives_an_overflow(leapgrad, tmp_path):
 def test_bound_fails_if_a_bound_is_crossed(leapgrad, monkeypatch):
     too_low = [
         replace(row, log=lambda case: np.full(case.step.shape, -1.0)) if row.name == "majorant" else row
-        for row in applicability._TABLE
+        for row in table.TABLE
     ]
-    monkeypatch.setattr(applicability, "_TABLE", too_low)
+    monkeypatch.setattr(table, "TABLE", too_low)
     result = leapgrad("bound", "--d", 2, "--step", "1e-2")
     assert result.status == 1 and "1 computed values cross a proved bound" in result.out
 

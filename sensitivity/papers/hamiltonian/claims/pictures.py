@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from sensitivity.papers.hamiltonian.captions import blow_up, linear_growth, order_one
 from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, proof_evidence
 
@@ -56,6 +54,7 @@ def _figure_3(gamma: float) -> Callable[[Tools], Finding]:
 def _gamma_rule(tools: Tools) -> Finding:
     """There is a rule for γ: exact for equal slopes, and used here on the networks of the paper."""
     from integrators.fields.neural import NeuralField
+    from integrators.singular_values import spectral_norm
     from sensitivity.analysis.jacobians import jacobian_norm
 
     report = tools.report("antisymmetric_step")
@@ -64,7 +63,7 @@ def _gamma_rule(tools: Tools) -> Finding:
     right = report.ok
     for d, step in ((10, 0.1), (10, 0.5), (100, 0.1)):
         base = NeuralField.random(d, 0)
-        omega = float(np.linalg.norm(base.W - base.W.T, 2))
+        omega = float(spectral_norm(base.W - base.W.T))
         least = (1.0 - math.sqrt(1.0 - (step * omega) ** 2)) / step
 
         def norm(gamma: float, activation: str, base: NeuralField = base, step: float = step) -> float:

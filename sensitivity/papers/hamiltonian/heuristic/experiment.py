@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.singular_values import spectral_norm
 from sensitivity.analysis.jacobians import jacobian_norm
 from sensitivity.papers.runs import TrainingRuns
 from sensitivity.studies.storage.job import Arrays, Job
@@ -184,7 +185,7 @@ class TraceRun(Job):
         data, network = self.setting.split(n, 0), self.setting.network(n, self.step)
 
         def watch(theta: Float) -> dict[str, Any]:
-            field, weight = network.field(theta), float(np.linalg.norm(network.weights(theta), 2))
+            field, weight = network.field(theta), float(spectral_norm(network.weights(theta)))
             norms = [_norm(network, field, data.test.values[:, :, q]) for q in range(SEQUENCES)]
             exponent = n * self.step * math.sqrt(weight)
             bound = math.cosh(exponent) if exponent < 700.0 else math.inf
@@ -242,9 +243,7 @@ def run_experiment(
         "W and readout scaled": _collapse(setting, plan, True, runs),
     }
     network = setting.network(plan.collapse_length, 1.0)
-    norms = [
-        np.linalg.norm(network.weights(setting.start.draw(network, seed)), 2) for seed in range(plan.seeds)
-    ]
+    norms = [spectral_norm(network.weights(setting.start.draw(network, seed))) for seed in range(plan.seeds)]
     steps = (1.0 / plan.trace_length, _best_step(main, plan.trace_length))
     jobs = [TraceRun(setting, plan.trace_length, step) for step in steps]
     found = runs(jobs, "gradient along training")
