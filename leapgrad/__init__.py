@@ -1,4 +1,4 @@
-"""Does the gradient of a recurrent network vanish or explode, and can it be proved?
+"""Hidden-state gradients of recurrent networks: exact values, proved bounds, checked proofs.
 
 >>> import leapgrad as lg
 >>> field = lg.NeuralField.random(10)
@@ -7,9 +7,9 @@ True
 >>> lg.jacobian(lg.unroll(lg.cell("lstm", 4, 2), n_steps=50)).shape
 (4, 4)
 
-This package only hands on the public names of `integrators` (fields, schemes, cells), `sensitivity`
-(Jacobians, norms, bounds, studies, training) and `proofs`. A name is imported when it is first used, so that
-``import leapgrad`` takes a few milliseconds.
+This package has all public names of `integrators` (fields, schemes, cells), `sensitivity` (Jacobians, norms,
+bounds, studies, training) and `proofs`. A name is imported when it is first used, so that ``import leapgrad``
+takes a few milliseconds.
 
 Raises
 ------

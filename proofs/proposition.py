@@ -36,7 +36,7 @@ from .axioms import AXIOMS
 
 
 class Outcome(Enum):
-    """What a step's function found.
+    """What the function of a step found.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class Outcome(Enum):
 
 
 class Role(Enum):
-    """How a proved step bears on the statement.
+    """What a proved step contributes to the statement: a link of the proof, or a counterexample, and so on.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Decision(ByValue):
-    """Result of one step.
+    """The result of one step.
 
     Parameters
     ----------
@@ -106,8 +106,8 @@ class Decision(ByValue):
     note : str
         How it was decided, in a few words.
     counterexample : object, optional
-        The object that shows the failure: of the step, or, in a NECESSITY or COUNTEREXAMPLE step, of the
-        statement.
+        The object that shows that the claim of the step fails. In a step of the role NECESSITY or
+        COUNTEREXAMPLE it shows that the statement of the proposition fails.
 
     Examples
     --------
@@ -135,7 +135,7 @@ class Decision(ByValue):
 
 @dataclass(frozen=True, eq=False)
 class Step(ByValue):
-    """One link: a sentence, and a function that decides it and can fail.
+    """One step of a proposition: a claim, and a function that decides it and can fail.
 
     Parameters
     ----------
@@ -144,16 +144,16 @@ class Step(ByValue):
     claim : str
         The sentence that is decided.
     decide : callable
-        Returns a :class:`Decision`. Its keyword arguments, with their defaults, are the coefficients, signs
-        and hypotheses of the claim; mutants replace them.
+        Returns a `Decision`. Its keyword arguments, with their defaults, are the coefficients, signs and
+        hypotheses of the claim; mutants replace them.
     depends_on : tuple of str
         Names of earlier steps.
     axioms : tuple of str
-        Keys of :data:`proofs.axioms.AXIOMS` taken for granted around the machine-checked algebra.
+        Names of known results that are assumed around the algebra that is checked.
     role : Role
-        How the step bears on the statement.
+        What the step contributes to the statement.
     condition : str
-        For a NECESSITY step, the hypothesis that cannot be dropped.
+        For a step of the role NECESSITY, the hypothesis that cannot be dropped.
 
     Examples
     --------
@@ -193,14 +193,14 @@ class Step(ByValue):
 
 @dataclass(frozen=True, eq=False)
 class Mutant(ByValue):
-    """A twin with something changed; at least one step must refute it.
+    """A copy of a proposition with something changed, which at least one step must refute.
 
     Parameters
     ----------
     name, description : str
         Identifier, and what was changed.
     changes : mapping
-        New values for parameters of the steps' functions.
+        New values for keyword arguments of the functions that decide the steps.
 
     Examples
     --------

@@ -38,32 +38,33 @@ SERIES = 200
 
 @dataclass(frozen=True, eq=False)
 class GrowthExponents(ByValue):
-    """Exponents λ_1 ≥ … ≥ λ_k: mean logarithmic growth per step of the recurrence.
+    """Growth exponents λ_1 ≥ … ≥ λ_k: the mean logarithmic growth per step.
 
     Attributes
     ----------
     exponents : ndarray, shape (*batch, k)
-        Natural logarithm, per step. −inf for a direction that some step maps to zero, and for one of which
-        round-off leaves nothing (see `resolved`).
+        Natural logarithms, per step. −inf for a direction that some step maps to zero, or of which round-off
+        leaves nothing; see `resolved`.
     standard_error : ndarray, shape (*batch, k)
-        Of the time average: from the scatter of 20 consecutive batches; NaN where there are too few segments
-        to tell, and for −inf.
+        Standard error of the average over time, from the scatter of 20 consecutive parts of the run. NaN
+        where there are too few segments, and for −inf.
     series : ndarray, shape (*batch, points, k)
-        The estimate after `series_steps` steps: how it converged.
+        The estimate after `series_steps` steps, which shows the convergence.
     series_steps : ndarray of int, shape (points,)
+        Numbers of steps.
     per_time : ndarray, shape (*batch, k)
-        Exponents divided by the step ε.
+        Exponents divided by the step size ε.
     step : ndarray, shape batch
         ε.
     n_steps, burn_in, qr_every : int
-        Steps in all, steps left out, most steps between two factorisations.
+        Steps in all, steps at the beginning that were not counted, most steps between two factorisations.
     resolved : ndarray of bool, shape (*batch, k)
-        False where an exponent is −inf because the growth of its direction in some single step was below the
-        round-off of that step: the step is singular, or so nearly that float64 cannot tell. True for numbers,
-        and for −inf where columns became exactly zero.
+        False where an exponent is −inf because the growth in one single step was below the round-off of that
+        step: the step is singular, or so nearly that float64 cannot tell. True for numbers, and for −inf
+        where columns became exactly zero.
     round_off : ndarray, shape (*batch, k)
-        What the round-off of pushing and factoring columns can have changed an exponent by, estimated to
-        first order and added up as if it never cancelled; NaN for −inf. The standard error is another matter.
+        An estimate, to first order, of how much round-off can have changed an exponent; NaN for −inf. It is
+        not part of the standard error.
 
     Examples
     --------
