@@ -158,7 +158,9 @@ def compare(recurrences: Mapping[str, Recurrence], *, progress: bool | None = No
     n_steps = as_count(next(iter(lengths.values())), "n_steps", least=1)
     several = [name for name, recurrence in recurrences.items() if math.prod(recurrence.shape) != 1]
     if several:
-        raise ValueError(f"{several[0]} has {recurrences[several[0]].shape} lanes; give it one.")
+        raise ValueError(
+            f"{several[0]} has a batch of shape {recurrences[several[0]].shape}; give it one member."
+        )
     steps = np.unique(np.geomspace(1, n_steps, POINTS).round().astype(np.int64))
     index = np.unique(np.linspace(0, n_steps, POINTS).round().astype(np.int64))
     found = []
@@ -195,7 +197,7 @@ def _log_norms(recurrence: Recurrence, steps: NDArray[np.int64]) -> Float:
     """ln of the norm of the default block after each of some numbers of steps, from one sweep."""
     (part, rows), norms = block_of(recurrence, None), np.full(steps.size, -np.inf)
 
-    def visit(lanes: slice, step: int, columns: Scaled) -> None:
+    def visit(members: slice, step: int, columns: Scaled) -> None:
         mantissa, exponent = spectral_norms(replace(columns, values=columns.values[:, part]))
         if mantissa[0] > 0.0:
             norms[np.searchsorted(steps, step)] = math.log(mantissa[0]) + math.log(2.0) * exponent[0]

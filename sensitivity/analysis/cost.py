@@ -19,7 +19,7 @@ __all__ = [
     "SWEEPS_OF_A_CELL",
     "SWEEPS_OF_A_FIELD",
     "USUAL",
-    "Structure",
+    "StepWork",
     "expected_iterations",
     "iterations_that_pay",
     "structure_of",
@@ -64,7 +64,7 @@ ITERATIONS = {
 
 
 @dataclass(frozen=True)
-class Structure:
+class StepWork:
     """What a step is made of.
 
     Attributes
@@ -85,7 +85,7 @@ class Structure:
     sweeps: int
 
 
-def structure_of(recurrence: Recurrence) -> Structure | None:
+def structure_of(recurrence: Recurrence) -> StepWork | None:
     """The structure of a cell or of a network's field; None for a field of which nothing is known."""
     system = recurrence.system
     if isinstance(system, Cell):
@@ -96,18 +96,18 @@ def structure_of(recurrence: Recurrence) -> Structure | None:
         above = (layout.layers - 1) * (layout.input_to - layout.input_from)
         pointwise = layout.first + layout.second + len(layout.out_pairs) + len(layout.hidden_pairs)
         products = layout.layers * own + above
-        return Structure(system.d, products, layout.layers * pointwise, SWEEPS_OF_A_CELL)
+        return StepWork(system.d, products, layout.layers * pointwise, SWEEPS_OF_A_CELL)
     if isinstance(system, NeuralField):
-        return Structure(system.dim, 1.0, 0.5, SWEEPS_OF_A_FIELD)
+        return StepWork(system.dim, 1.0, 0.5, SWEEPS_OF_A_FIELD)
     return None
 
 
-def iterations_that_pay(structure: Structure, steps: int, width: int, group: int) -> float:
+def iterations_that_pay(structure: StepWork, steps: int, width: int, group: int) -> float:
     """Lanczos iterations that take as long as the full product.
 
     Parameters
     ----------
-    structure : Structure
+    structure : StepWork
     steps : int
         Evaluations of it in a run.
     width : int

@@ -54,15 +54,15 @@ INTERRUPTED_FROM = 5e7
 class Factors(Protocol):
     """What receives the factors: tried first, and kept or forgotten with their panel."""
 
-    def begin(self, lanes: NDArray[np.intp]) -> None:
-        """The panel starts, or starts anew, for some lanes."""
+    def begin(self, members: NDArray[np.intp]) -> None:
+        """The panel starts, or starts anew, for some members."""
         ...
 
-    def take(self, lanes: NDArray[np.intp], factors: Float, powers: Counts, error: Float) -> None:
-        """Factors R · diag(2^powers) of some lanes, (n, k, k) and (n, k); relative errors of R_ii, (n, k)."""
+    def take(self, members: NDArray[np.intp], factors: Float, powers: Counts, error: Float) -> None:
+        """Factors R · diag(2^powers) of members, (n, k, k) and (n, k); relative errors of R_ii, (n, k)."""
         ...
 
-    def keep(self, lanes: NDArray[np.intp], stop: int, state: Counts) -> None:
+    def keep(self, members: NDArray[np.intp], stop: int, state: Counts) -> None:
         """What was taken since `begin` counts; the panel ended at `stop`, its columns in `state`, (n, k)."""
         ...
 
@@ -83,7 +83,7 @@ def factor_product(
     rows: str | None = None,
     revive_at: int = 0,
 ) -> Float:
-    """Factor the tangent product; returns Q, (lanes, D, k), NaN in lanes whose trajectory overflowed.
+    """Factor the tangent product; returns Q, (members, D, k), NaN in members whose trajectory overflowed.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def factor_product(
     panels : iterable of int
         Last step of every panel, see `panel_length`; walked once for every block.
     factors : Factors
-        Called from several threads, for different lanes.
+        Called from several threads, for different members.
     rows : str, optional
         See `Recurrence.pushforward`.
     revive_at : int
@@ -119,7 +119,7 @@ def factor_product(
 
 
 class _Walk:
-    """One block of lanes on its way."""
+    """One block of members on its way."""
 
     def __init__(self, block: BlockWalk, columns: Float, factors: Factors, safe: Counts) -> None:
         self.block, self.factors = block, factors
@@ -135,7 +135,7 @@ class _Walk:
         self.calm = self.noise * 2.0 ** ((BITS_LOST if double else BITS_LOST_32) / 2)
 
     def panel(self, start: int, stop: int) -> None:
-        """Steps from `start` to `stop`, for every lane as fine as it needs."""
+        """Steps from `start` to `stop`, for every member as fine as it needs."""
         length = stop - start
         if start == 0:  # fine enough whatever comes
             self.levels[:] = [_halvings(length / min(safe, length)) for safe in self.safe.tolist()]
@@ -159,7 +159,7 @@ class _Walk:
     def _cut(
         self, start: int, stop: int, level: int, frame: Float, state: Counts, chosen: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], Float, Counts, Float]:
-        """A panel in 2^level segments: the lanes that got through, frames, states and worst errors."""
+        """A panel in 2^level segments: the members that got through, frames, states and worst errors."""
         worst = np.zeros(self.block.count)
         self.factors.begin(self.first + chosen)
         self.block.replace(frame)
@@ -201,7 +201,7 @@ class _Walk:
         return factors, error, worst
 
     def _entries(self, frame: Float, mark: Float | None, start: int) -> tuple[Float, Counts]:
-        """|J| |Q| of one step, as values · 2^powers with one power for each lane."""
+        """|J| |Q| of one step, as values · 2^powers with one power for each member."""
         assert mark is not None  # it is, where a panel is one step long
         values, powers = self.block.jacobian(mark, start)
         top = powers.max(axis=1)

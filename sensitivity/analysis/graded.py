@@ -32,7 +32,7 @@ Float = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 LOG_2 = math.log(2.0)
-# About what a lane takes at the end, over the cube of its dimension.
+# About what a member takes at the end, over the cube of its dimension.
 GRADED_SECONDS = 2e-8
 # Coupling falls by the squared ratio of two values in a sweep: what still couples after so many lies within
 # a tenth, and is finished by an ordinary SVD.
@@ -86,11 +86,11 @@ def log_singular_values(
         field, scheme, step, n_steps, y0, p0, inputs, threads=threads, progress=progress
     )
     part, rows = block_of(recurrence, block)
-    width, lanes = part.stop - part.start, math.prod(recurrence.shape)
-    if recurrence.n_steps == 0 or lanes == 0:
+    width, members = part.stop - part.start, math.prod(recurrence.shape)
+    if recurrence.n_steps == 0 or members == 0:
         return np.zeros((*recurrence.shape, width))
     every = panel_length(width, None if qr_every is None else as_count(qr_every, "qr_every", least=1))
-    product, stops = _RowScaled(lanes, width), Stops([recurrence.n_steps], every)
+    product, stops = _RowScaled(members, width), Stops([recurrence.n_steps], every)
     q = factor_product(recurrence, np.eye(recurrence.state_size)[:, part], stops, product, rows=rows)
     logs = _logarithms(q[:, part], product, recurrence.threads, recurrence.progress)
     return logs.reshape(*recurrence.shape, width)
@@ -98,22 +98,22 @@ def log_singular_values(
 
 def _logarithms(q: Float, product: _RowScaled, threads: int | None, progress: bool | None) -> Float:
     """log σ of Q times the triangular product of every batch member; NaN where it overflowed."""
-    lanes, width = product.exponent.shape
-    logs = np.full((lanes, width), np.nan)
+    members, width = product.exponent.shape
+    logs = np.full((members, width), np.nan)
 
     def finish(block: slice, ticker: Ticker) -> None:
-        for i in range(lanes)[block]:
+        for i in range(members)[block]:
             if np.isfinite(product.mantissa[i]).all() and np.isfinite(q[i]).all():
                 logs[i] = graded_singular_values(q[i], product.mantissa[i], product.exponent[i])
             ticker()
 
     with one_blas_thread():
         run_blocks(
-            lanes,
+            members,
             1,
             finish,
-            total=lanes,
-            seconds=lanes * (1e-4 + GRADED_SECONDS * width**3),
+            total=members,
+            seconds=members * (1e-4 + GRADED_SECONDS * width**3),
             label="singular values",
             threads=threads,
             progress=progress,
@@ -124,25 +124,25 @@ def _logarithms(q: Float, product: _RowScaled, threads: int | None, progress: bo
 class _RowScaled:
     """A product of upper triangular matrices, row i being mantissa[i] · 2^exponent[i]."""
 
-    def __init__(self, lanes: int, width: int) -> None:
-        self.mantissa = np.broadcast_to(np.eye(width), (lanes, width, width)).copy()
-        self.exponent = np.zeros((lanes, width), np.int64)
+    def __init__(self, members: int, width: int) -> None:
+        self.mantissa = np.broadcast_to(np.eye(width), (members, width, width)).copy()
+        self.exponent = np.zeros((members, width), np.int64)
         self._tried = self.mantissa.copy(), self.exponent.copy()
 
-    def begin(self, lanes: NDArray[np.intp]) -> None:
-        """Start from what is kept, for some lanes."""
+    def begin(self, members: NDArray[np.intp]) -> None:
+        """Start from what is kept, for some members."""
         for tried, kept in zip(self._tried, (self.mantissa, self.exponent), strict=True):
-            tried[lanes] = kept[lanes]
+            tried[members] = kept[members]
 
-    def keep(self, lanes: NDArray[np.intp], stop: int, state: Counts) -> None:
+    def keep(self, members: NDArray[np.intp], stop: int, state: Counts) -> None:
         """What was tried counts."""
         for tried, kept in zip(self._tried, (self.mantissa, self.exponent), strict=True):
-            kept[lanes] = tried[lanes]
+            kept[members] = tried[members]
 
-    def take(self, lanes: NDArray[np.intp], factors: Float, powers: Counts, error: Float) -> None:
-        """product ← factors · diag(2^powers) · product, for some lanes."""
+    def take(self, members: NDArray[np.intp], factors: Float, powers: Counts, error: Float) -> None:
+        """product ← factors · diag(2^powers) · product, for some members."""
         mantissa, exponents = self._tried
-        old, exponent = mantissa[lanes], exponents[lanes] + powers
+        old, exponent = mantissa[members], exponents[members] + powers
         # Row i of the new product mixes the old rows j ≥ i; their weights relative to the largest of them.
         # (Where the diagonal is zero the row may be dominated by a later one.)
         nonzero = np.where(factors != 0.0, exponent[:, None, :], np.iinfo(np.int64).min // 4)
@@ -151,8 +151,8 @@ class _RowScaled:
         relative = np.clip(exponent[:, None, :] - top[:, :, None], -2000, 0)
         new = np.ldexp(factors, relative) @ old
         _, shift = np.frexp(np.abs(new).max(axis=2))
-        mantissa[lanes] = np.ldexp(new, -shift[:, :, None])
-        exponents[lanes] = top + shift
+        mantissa[members] = np.ldexp(new, -shift[:, :, None])
+        exponents[members] = top + shift
 
 
 def graded_singular_values(q: Float, mantissa: Float, exponent: Counts) -> Float:

@@ -142,30 +142,32 @@ class _Sums:
     marks : ndarray of int
     skip : int
         Steps before which nothing counts.
-    lanes, k : int
+    members, k : int
     """
 
-    def __init__(self, marks: NDArray[np.int64], skip: int, lanes: int, k: int) -> None:
+    def __init__(self, marks: NDArray[np.int64], skip: int, members: int, k: int) -> None:
         self._marks, self._skip = marks, skip
-        self.local = np.zeros((marks.size, lanes, k))
-        self.error = np.zeros((lanes, k))
-        self.unresolved = np.zeros((lanes, k), bool)
-        self._tried, self._tried_error = np.zeros((lanes, k)), np.zeros((lanes, k))
+        self.local = np.zeros((marks.size, members, k))
+        self.error = np.zeros((members, k))
+        self.unresolved = np.zeros((members, k), bool)
+        self._tried, self._tried_error = np.zeros((members, k)), np.zeros((members, k))
 
-    def begin(self, lanes: NDArray[np.intp]) -> None:
-        self._tried[lanes], self._tried_error[lanes] = 0.0, 0.0
+    def begin(self, members: NDArray[np.intp]) -> None:
+        self._tried[members], self._tried_error[members] = 0.0, 0.0
 
-    def take(self, lanes: NDArray[np.intp], factors: Float, powers: NDArray[np.int64], error: Float) -> None:
+    def take(
+        self, members: NDArray[np.intp], factors: Float, powers: NDArray[np.int64], error: Float
+    ) -> None:
         with np.errstate(divide="ignore"):
             growth = np.log(np.diagonal(factors, axis1=1, axis2=2))
-        self._tried[lanes] += growth + LOG_2 * powers
-        self._tried_error[lanes] += np.where(np.isfinite(error), error, 0.0)
+        self._tried[members] += growth + LOG_2 * powers
+        self._tried_error[members] += np.where(np.isfinite(error), error, 0.0)
 
-    def keep(self, lanes: NDArray[np.intp], stop: int, state: NDArray[np.int64]) -> None:
+    def keep(self, members: NDArray[np.intp], stop: int, state: NDArray[np.int64]) -> None:
         if stop > self._skip:
-            self.local[np.searchsorted(self._marks, stop), lanes] += self._tried[lanes]
-            self.error[lanes] += self._tried_error[lanes]
-            self.unresolved[lanes] |= state == DEPENDENT
+            self.local[np.searchsorted(self._marks, stop), members] += self._tried[members]
+            self.error[members] += self._tried_error[members]
+            self.unresolved[members] |= state == DEPENDENT
 
 
 def growth_exponents(

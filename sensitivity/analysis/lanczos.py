@@ -1,6 +1,6 @@
 """Largest singular values of ∂s_N/∂s_0 without forming it: Golub–Kahan–Lanczos on sweeps.
 
-Every iteration costs one sweep forwards and one backwards along a stored trajectory, for all lanes at once,
+Every iteration costs one sweep forwards and one backwards along a stored trajectory, for all members at once,
 so that each product with W is a matrix product. Full reorthogonalisation keeps the Ritz values free of copies
 (G. H. Golub, W. Kahan, *SIAM J. Numer. Anal.* B 2 (1965) 205–224; Golub, Van Loan, *Matrix Computations*,
 4th ed., section 10.4).
@@ -53,18 +53,18 @@ class Linearised(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class SingularTriplets(ByValue):
-    """The k largest singular values of every lane, σ = values · 2^exponent.
+    """The k largest singular values of every member, σ = values · 2^exponent.
 
     Attributes
     ----------
-    values : ndarray, shape (lanes, k)
-    exponent : ndarray of int, shape (lanes,)
-    left, right : ndarray, shape (lanes, rows, k), (lanes, columns, k)
+    values : ndarray, shape (members, k)
+    exponent : ndarray of int, shape (members,)
+    left, right : ndarray, shape (members, rows, k), (members, columns, k)
         Singular vectors: J right = left · σ.
-    error : ndarray, shape (lanes, k)
+    error : ndarray, shape (members, k)
         Residual over value, a bound on the relative distance to a singular value.
-    converged : ndarray of bool, shape (lanes,)
-        Whether a lane's values are within the tolerance; the others mean nothing.
+    converged : ndarray of bool, shape (members,)
+        Whether a member's values are within the tolerance; the others mean nothing.
     iterations : int
         Sweeps in each direction.
     """
@@ -255,17 +255,17 @@ def repeated_triplets(
 
 
 class _Found:
-    """Triplets of the lanes that have converged, each taken when it did: lanes do not see each other."""
+    """Triplets of the members that have converged, each taken when it did: members do not see each other."""
 
     def __init__(self, open_: NDArray[np.bool_], n_rows: int, n_columns: int, k: int, tol: float) -> None:
         self._k, self._tol = k, tol
-        self.open, lanes = open_, open_.size
-        self.given_up = np.zeros(lanes, bool)
-        self.values, self.error = np.zeros((lanes, k)), np.full((lanes, k), np.inf)
-        self.left, self.right = np.zeros((lanes, n_rows, k)), np.zeros((lanes, n_columns, k))
+        self.open, members = open_, open_.size
+        self.given_up = np.zeros(members, bool)
+        self.values, self.error = np.zeros((members, k)), np.full((members, k), np.inf)
+        self.left, self.right = np.zeros((members, n_rows, k)), np.zeros((members, n_columns, k))
 
     def compare(self, pulled: Float, v: Float, alpha: Float) -> None:
-        """Give up lanes where ⟨Jᵀu, v⟩ is not ⟨u, Jv⟩ = α: entries of a column left the range of float64."""
+        """Give up members where ⟨Jᵀu, v⟩ is not ⟨u, Jv⟩ = α: entries of a column left float64."""
         with np.errstate(over="ignore", invalid="ignore"):
             error = np.abs(np.einsum("ld,ld->l", pulled, v) - alpha)
             given_up = error > ADJOINT_ERROR * (np.linalg.norm(pulled, axis=1) + alpha)
@@ -281,17 +281,17 @@ class _Found:
         alphas, betas, U, V = parts.alphas, parts.betas, parts.U, parts.V
         *known, rest = (betas, alphas)[(half := len(alphas) > len(betas))]
         diagonal, beside = (known, betas) if half else (alphas, known)
-        lanes = np.flatnonzero(self.open & np.isfinite(alphas[-1]) & np.isfinite(rest))
-        p, theta, q = svd(_bidiagonal([a[lanes] for a in diagonal], [b[lanes] for b in beside]))
+        members = np.flatnonzero(self.open & np.isfinite(alphas[-1]) & np.isfinite(rest))
+        p, theta, q = svd(_bidiagonal([a[members] for a in diagonal], [b[members] for b in beside]))
         k = self._k
         ends = q[:, :k, -1] if half else p[:, -1, :k]
-        error = np.zeros((lanes.size, k)) if whole else _relative(rest[lanes], ends, theta[:, :k])
+        error = np.zeros((members.size, k)) if whole else _relative(rest[members], ends, theta[:, :k])
         taken = (error <= self._tol).all(axis=1)
-        chosen = lanes[taken]
+        chosen = members[taken]
         self.values[chosen], self.error[chosen] = theta[taken, :k], error[taken]
-        for lane, small_left, small_right in zip(chosen, p[taken], q[taken], strict=True):
-            self.left[lane] = np.array([u[lane] for u in U]).T @ small_left[:, :k]
-            self.right[lane] = np.array([v[lane] for v in V]).T @ small_right[:k].T
+        for member, small_left, small_right in zip(chosen, p[taken], q[taken], strict=True):
+            self.left[member] = np.array([u[member] for u in U]).T @ small_left[:, :k]
+            self.right[member] = np.array([v[member] for v in V]).T @ small_right[:k].T
         self.open[chosen] = False
         return bool(self.open.any())
 
@@ -303,7 +303,7 @@ def _unit(vectors: Float) -> tuple[Float, Float]:
 
 
 def _orthogonal(vectors: Float, basis: list[Float]) -> Float:
-    """Vectors made orthogonal to a basis, lane by lane; twice is enough."""
+    """Vectors made orthogonal to a basis, member by member; twice is enough."""
     for _ in range(2 if basis else 0):
         stack = np.array(basis)
         vectors = vectors - np.einsum("sld,sl->ld", stack, np.einsum("sld,ld->sl", stack, vectors))
@@ -311,7 +311,7 @@ def _orthogonal(vectors: Float, basis: list[Float]) -> Float:
 
 
 def _bidiagonal(alphas: list[Float], betas: list[Float]) -> Float:
-    """B of J V = U B: upper bidiagonal, shape (lanes, number of α, 1 + number of β)."""
+    """B of J V = U B: upper bidiagonal, shape (members, number of α, 1 + number of β)."""
     matrix = np.zeros((alphas[0].size, len(alphas), len(betas) + 1))
     index = np.arange(len(alphas))
     matrix[:, index, index] = np.array(alphas).T
@@ -322,7 +322,7 @@ def _bidiagonal(alphas: list[Float], betas: list[Float]) -> Float:
 
 
 def _relative(rest: Float, ends: Float, theta: Float) -> Float:
-    """Residual over value, shape (lanes, k); zero for an invariant subspace."""
+    """Residual over value, shape (members, k); zero for an invariant subspace."""
     residual = rest[:, None] * np.abs(ends)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(residual == 0.0, 0.0, residual / theta)

@@ -26,12 +26,12 @@ Block = Literal["position", "phase"]
 
 # Below this many columns the full product costs less than the first few sweeps, whatever it is of.
 FULL_COLUMNS = 48
-# What one step of one lane may take in a compiled call, which nothing interrupts: some 50 ms.
+# What one step of one member may take in a compiled call, which nothing interrupts: some 50 ms.
 STEP_OPERATIONS = 2_500_000_000
-# The trajectories that all threads work on fit into this, if those of one lane each do.
+# The trajectories that all threads work on fit into this, if those of one member each do.
 STORE_BYTES = 1 << 30
-# Lanes are iterated in groups, each until its last lane has converged: as few as fill a register, or as many
-# as make a sweep of some milliseconds, with a trajectory that stays in cache.
+# Members are iterated in groups, each until its last member has converged: as few as fill a register, or as
+# many as make a sweep of some milliseconds, with a trajectory that stays in cache.
 GROUP_LANES, GROUP_BYTES = 8, 1 << 22
 # A rough estimate: some ten iterations of two sweeps.
 SECONDS_PER_BYTE_AND_COLUMN = 2e-10
@@ -68,7 +68,7 @@ class SingularValues:
 
     @property
     def log(self) -> Float:
-        """log σ, shape (*lanes, k); −inf for zero."""
+        """log σ, shape (*batch, k); −inf for zero."""
         with np.errstate(divide="ignore"):
             return np.log(self.values) + np.log(2.0) * self.exponent[..., None]
 
@@ -169,17 +169,17 @@ def leading(
     """
     check_method(method, tol)
     part, rows = block_of(recurrence, block)
-    width, lanes = part.stop - part.start, math.prod(recurrence.shape)
-    if method == "full" or lanes == 0 or (method == "auto" and width < FULL_COLUMNS):
+    width, members = part.stop - part.start, math.prod(recurrence.shape)
+    if method == "full" or members == 0 or (method == "auto" and width < FULL_COLUMNS):
         return None
-    lane_bytes = recurrence.linearised_bytes
-    if method == "auto" and lane_bytes > STORE_BYTES:
+    member_bytes = recurrence.linearised_bytes
+    if method == "auto" and member_bytes > STORE_BYTES:
         return None
-    seconds = lanes * lane_bytes * width * SECONDS_PER_BYTE_AND_COLUMN
+    seconds = members * member_bytes * width * SECONDS_PER_BYTE_AND_COLUMN
     threads = thread_count(recurrence.threads)
-    group, threads = _groups(lanes, max(1, lane_bytes), 1 if seconds < POOL_SECONDS else threads)
-    # The way must not depend on the number of threads, which share the lanes: so it is chosen for one.
-    alone = min(lanes, _groups(lanes, max(1, lane_bytes), 1)[0])
+    group, threads = _groups(members, max(1, member_bytes), 1 if seconds < POOL_SECONDS else threads)
+    # The way must not depend on the number of threads, which share the members: so it is chosen for one.
+    alone = min(members, _groups(members, max(1, member_bytes), 1)[0])
     limit = _iterations(recurrence, width, k, alone) if method == "auto" else None
     if limit == 0:
         return None
@@ -192,10 +192,10 @@ def leading(
         ticker(count * recurrence.n_steps)
 
     run_blocks(
-        lanes,
+        members,
         group,
         work,
-        total=lanes * recurrence.n_steps,
+        total=members * recurrence.n_steps,
         seconds=seconds,
         label="Lanczos",
         threads=threads,
@@ -219,8 +219,8 @@ def _iterations(recurrence: Recurrence, width: int, k: int, group: int) -> int:
     return max(k + 1, int(most)) if most > expected_iterations(recurrence, k) + 1.0 else 0
 
 
-def _groups(lanes: int, lane_bytes: int, threads: int) -> tuple[int, int]:
-    """(lanes of a group, how many groups at a time)."""
-    group = min(max(GROUP_LANES, GROUP_BYTES // lane_bytes), -(-lanes // threads))
-    group = min(group + -group % GROUP_LANES, max(1, STORE_BYTES // lane_bytes))
-    return group, max(1, min(threads, STORE_BYTES // (group * lane_bytes)))
+def _groups(members: int, member_bytes: int, threads: int) -> tuple[int, int]:
+    """(members of a group, how many groups at a time)."""
+    group = min(max(GROUP_LANES, GROUP_BYTES // member_bytes), -(-members // threads))
+    group = min(group + -group % GROUP_LANES, max(1, STORE_BYTES // member_bytes))
+    return group, max(1, min(threads, STORE_BYTES // (group * member_bytes)))

@@ -194,15 +194,15 @@ def _recurrence(
 
 
 def _slopes(recurrence: Recurrence, run: Run, tape: Float, local: Slope) -> Float:
-    """λ at every kick of a block: shape (kicks, lanes)."""
+    """λ at every kick of a block: shape (kicks, members)."""
     used = recurrence.program(close=False).evaluated
-    kicks, d, lanes = int(np.count_nonzero(used)), tape.shape[1], tape.shape[2]
-    y = np.ascontiguousarray(tape[used].transpose(1, 0, 2)).reshape(d, kicks * lanes)
-    x = np.zeros((recurrence.system.n_inputs, kicks * lanes))
+    kicks, d, members = int(np.count_nonzero(used)), tape.shape[1], tape.shape[2]
+    y = np.ascontiguousarray(tape[used].transpose(1, 0, 2)).reshape(d, kicks * members)
+    x = np.zeros((recurrence.system.n_inputs, kicks * members))
     if run.rows.size:
-        drive = run.inputs[run.rows[: used.size][used]]  # (kicks, n_inputs, 1 or lanes)
-        x[:] = np.broadcast_to(drive.transpose(1, 0, 2), (len(x), kicks, lanes)).reshape(x.shape)
-    return _LOCAL[local](recurrence.system, y, x).reshape(kicks, lanes)
+        drive = run.inputs[run.rows[: used.size][used]]  # (kicks, n_inputs, 1 or members)
+        x[:] = np.broadcast_to(drive.transpose(1, 0, 2), (len(x), kicks, members)).reshape(x.shape)
+    return _LOCAL[local](recurrence.system, y, x).reshape(kicks, members)
 
 
 def _by_norm(field: Field, y: Float, x: Float) -> Float:

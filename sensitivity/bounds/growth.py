@@ -267,7 +267,7 @@ def _majorant(
 
 
 def _norm(matrices: Float) -> Float:
-    """Spectral norm of (*lanes, 2, 2) as the mean of σ₁ + σ₂ and σ₁ − σ₂."""
+    """Spectral norm of (*batch, 2, 2) as the mean of σ₁ + σ₂ and σ₁ − σ₂."""
     (a, b), (c, d) = np.moveaxis(matrices, (-2, -1), (0, 1))
     # σ₁ + σ₂ = √(‖M‖_F² + 2 det) and σ₁ − σ₂ = √(‖M‖_F² − 2 det).
     return (np.hypot(a + d, b - c) + np.hypot(a - d, b + c)) / 2.0

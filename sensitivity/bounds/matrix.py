@@ -33,9 +33,9 @@ class ScaledMatrix(ByValue):
 
     Attributes
     ----------
-    values : ndarray, shape (*lanes, 2, 2)
+    values : ndarray, shape (*batch, 2, 2)
         Largest entry in [1/2, 1), unless it overflowed.
-    exponent : ndarray of int, shape lanes
+    exponent : ndarray of int, shape batch
     """
 
     values: Float
@@ -88,8 +88,8 @@ def step_matrix(scheme: Scheme, step: Float, lipschitz: float) -> ScaledMatrix:
 
 def matrix_power(matrix: ScaledMatrix, n: int) -> ScaledMatrix:
     """The n-th power, by squaring: 2 log₂ n products at most, and a relative error of 2n roundings."""
-    lanes = matrix.exponent.shape
-    power = ScaledMatrix.of(np.broadcast_to(np.eye(2), (*lanes, 2, 2)))
+    batch = matrix.exponent.shape
+    power = ScaledMatrix.of(np.broadcast_to(np.eye(2), (*batch, 2, 2)))
     while n:
         if n & 1:
             power = power @ matrix

@@ -76,9 +76,9 @@ class Trial(ByValue):
         values = singular_values(jacobian(*self.arguments, progress=False))
         return values[:, -1], values[:, 0]
 
-    def only(self, lane: int) -> Trial:
+    def only(self, member: int) -> Trial:
         """The case of one step."""
-        return replace(self, steps=self.steps[lane : lane + 1])
+        return replace(self, steps=self.steps[member : member + 1])
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that is needed to build it again, in plain numbers."""
@@ -145,7 +145,7 @@ def moved(case: Trial, vector: Float) -> Trial:
     d = len(case.W)
     parts = np.split(vector, np.cumsum([1, d * d, d, d]))
     W = parts[1].reshape(d, d)
-    # Two lanes: a single lost one would be an error rather than a number.
+    # Two members: a single lost one would be an error rather than a number.
     step = np.clip(np.exp(parts[0]), SMALLEST_STEP, LARGEST_STEP)
     return replace(
         case,

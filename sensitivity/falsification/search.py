@@ -155,7 +155,7 @@ def falsify(
     tallies = {name: _Tally(target, starts) for name, target in targets.items()}
     draws = dict.fromkeys(target.draw for target in targets.values())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # lanes that leave float64 are not cases
+        warnings.simplefilter("ignore", RuntimeWarning)  # members that leave float64 are not cases
         for kind, drawing in enumerate(draws):
             members = [tally for tally in tallies.values() if tally.target.draw is drawing]
             share = cases if kind == 0 else math.ceil(cases / 5)
@@ -193,9 +193,9 @@ class _Tally:
             return
         tightness = self.weigh(case)
         self.random_cases += int(np.isfinite(tightness).sum())
-        lane = int(np.argmax(tightness))
-        if tightness[lane] > -np.inf:
-            self.best.append((float(tightness[lane]), case.only(lane)))
+        member = int(np.argmax(tightness))
+        if tightness[member] > -np.inf:
+            self.best.append((float(tightness[member]), case.only(member)))
             self.best.sort(key=lambda pair: -pair[0])
             del self.best[max(1, self.starts) :]
             self.found_by = "random"

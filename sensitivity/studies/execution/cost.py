@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from integrators.run.checkpoint import MEMORY_BYTES
-from sensitivity.analysis.cost import Structure, iterations_that_pay
+from sensitivity.analysis.cost import StepWork, iterations_that_pay
 from sensitivity.analysis.factoring import panel_length
 from sensitivity.analysis.singular import FULL_COLUMNS, GROUP_BYTES, GROUP_LANES, STORE_BYTES
 from sensitivity.studies.axes import AXES
@@ -107,7 +107,7 @@ def _iterations_that_pay(size: RunSize, lanes: int) -> float:
     one = FLOAT * max(1, size.kicks) * size.state
     if one > STORE_BYTES or size.kicks == 0:
         return 0.0
-    kicked = Structure(size.d, 1.0, POINTWISE, size.sweeps)
+    kicked = StepWork(size.d, 1.0, POINTWISE, size.sweeps)
     group = min(lanes, int(max(GROUP_LANES, GROUP_BYTES // one)))
     return iterations_that_pay(kicked, size.kicks, size.d, max(1, group))
 

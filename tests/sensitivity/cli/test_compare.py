@@ -120,7 +120,7 @@ def test_a_comparison_survives_an_overflow_and_refuses_what_differs(pair):
     assert np.isnan(found.models[0].log_norms).all() and np.isfinite(found.models[1].log_norms).all()
     with pytest.raises(ValueError, match="one length"):
         compare({"a": unroll(cell, 3), "b": unroll(cell, 4)})
-    with pytest.raises(ValueError, match=r"a has \(2,\) lanes"):
+    with pytest.raises(ValueError, match=r"a has a batch of shape \(2,\)"):
         compare({"a": unroll(cell, 3, s0=np.zeros((2, 2)))})
     with pytest.raises(ValueError, match="at must lie between 0 and 60"):
         gradient_profile(pair["lstm"], at=[0, 61])
