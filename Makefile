@@ -18,10 +18,19 @@ ifneq ($(UV),)
 MAKE_VENV = $(UV) venv --quiet --python "$$python" $(VENV)
 INSTALL   = $(UV) pip install --quiet --python $(PY) --constraint $(LOCK)
 else
-# --no-compile: byte code is made for what is imported, when it is; for all of it, pip takes longer than to unpack.
+# --no-compile: pip takes longer to make byte code of all it unpacks than to unpack it; see BYTE_CODE.
 MAKE_VENV = "$$python" -m venv $(VENV)
 INSTALL   = $(PY) -m pip install --quiet --no-compile --disable-pip-version-check --constraint $(LOCK)
 endif
+
+# Makes byte code of what a run imports, Numba's code generator included, also where PYTHONDONTWRITEBYTECODE is
+# set: no run there would keep any, and each would take twice as long to its first number.
+define BYTE_CODE
+PYTHONDONTWRITEBYTECODE= $(PY) -m compileall -q integrators leapgrad proofs sensitivity && \
+PYTHONDONTWRITEBYTECODE= $(PY) -c 'import leapgrad, matplotlib.backends.backend_agg, matplotlib.pyplot; \
+from numba.core.registry import cpu_target; \
+[getattr(leapgrad, name) for name in leapgrad.__all__]; cpu_target.target_context.refresh()'
+endef
 
 # The stamp holds the folder it was made for: an environment that is unfinished, was moved, or has lost
 # its interpreter does not repeat it, and is made anew.
@@ -55,11 +64,12 @@ $(STAMP): pyproject.toml $(LOCK)
 	    echo "leapgrad needs CPython 3.11 or newer with its venv module; tried: $$*; name one with PYTHON=/path/to/python3." >&2; \
 	    exit 1; \
 	  fi; \
-	  echo "Setting up $(VENV) with $$("$$python" --version) and $(if $(UV),uv,pip) (once, some ten seconds)" && \
+	  echo "Setting up $(VENV) with $$("$$python" --version) and $(if $(UV),uv,pip) (once, some twenty seconds)" && \
 	  $(MAKE_VENV); \
 	fi
 	@$(INSTALL) hatchling
 	@$(INSTALL) --no-build-isolation --editable '.[certify]'
+	@$(BYTE_CODE)
 	@echo "$(CURDIR)" > $@
 
 # Half of the packages serve the tests only; the main job does not wait for them.
