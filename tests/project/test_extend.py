@@ -82,7 +82,7 @@ def test_the_commands_of_a_recipe_run(extended, title):
 def test_the_tests_of_the_recipes_pass(extended):
     own = [path for files, _ in recipes().values() for _, path, _, _ in files if "/test_" in path]
     of_tables = ["tests/integrators/cells/test_cells.py", "tests/integrators/schemes/test_schemes.py"]
-    named = "test_quartic or elman or ruth3"
+    named = "test_quartic or test_exponential or elman or ruth3"
     done = extended("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", named, *own, *of_tables)
     assert done.returncode == 0, done.stdout[-3000:]
     assert int(re.search(r"(\d+) passed", done.stdout)[1]) > len(own) + 3
@@ -91,4 +91,5 @@ def test_the_tests_of_the_recipes_pass(extended):
 def test_each_recipe_touches_as_many_files_as_the_table_says():
     table = dict(re.findall(r"^\| (\w+) \| (\d) \|", PAGE, re.MULTILINE))
     counts = {title.split()[-1]: len(files) for title, (files, _) in recipes().items()}
+    counts["bound"] += 1  # its proof, which has a recipe of its own
     assert {name: int(count) for name, count in table.items()} == counts
