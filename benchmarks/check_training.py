@@ -18,8 +18,8 @@ import numpy as np
 from jax import lax
 
 from sensitivity.training.models import Shape, make_network
-from sensitivity.training.network import Network
-from sensitivity.training.ode_network import OdeNetwork
+from sensitivity.training.networks.network import Network
+from sensitivity.training.networks.ode_network import OdeNetwork
 
 from .check import TOLERANCE, Difference, last_state, relative
 from .table import markdown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sensitivity.training.ode_network import OdeNetwork
+from sensitivity.training.networks.ode_network import OdeNetwork
 
 from .training import Batch, Run
 from .worker import Timing, timed_round

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.codegen.threads import interruptible
-from integrators.engine.blocks import one_blas_thread
+from .codegen.threads import interruptible
+from .engine.blocks import one_blas_thread
 
 __all__ = ["scaled_norm", "singular_values", "spectral_norm", "svd"]
 

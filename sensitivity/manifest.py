@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sensitivity.text import write_json
+from .text import write_json
 
 __all__ = ["leapgrad_version", "machine", "versions", "write_manifest"]
 

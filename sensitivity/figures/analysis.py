@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .plots import (
-    GREY,
-    LINES,
-    STEP,
-    Figure,
-    MaxNLocator,
-    NullFormatter,
-    NullLocator,
-    fit_values,
-    styled,
-)
+from .plots import GREY, LINES, STEP, Figure, MaxNLocator, NullFormatter, NullLocator, fit_values, styled
 
 if TYPE_CHECKING:
     from sensitivity.analysis.comparison import Comparison

@@ -14,14 +14,7 @@ from integrators.engine.program import Program
 from integrators.schemes.table import get_scheme
 from sensitivity.analysis.cost import ITERATIONS, SWEEPS_OF_A_CELL, SWEEPS_OF_A_FIELD, USUAL
 from sensitivity.recurrences.case import ModelCase, case_of, model_of
-from sensitivity.recurrences.registry import (
-    FIELDS,
-    canonical,
-    draws_weights,
-    hyperparameters,
-    make,
-    names,
-)
+from sensitivity.recurrences.registry import FIELDS, canonical, draws_weights, hyperparameters, make, names
 
 from .axes import AXES, STEP
 

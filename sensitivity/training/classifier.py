@@ -15,7 +15,7 @@ from .data.sequences import Sequences
 from .data.splits import hold_out
 from .estimator import BaseEstimator, ClassifierMixin, NotFittedError
 from .models import MODELS, Shape, make_network, parse_step
-from .network import Network
+from .networks.network import Network
 from .start import Start
 from .trainer import Recipe, Split, enough_epochs, train
 

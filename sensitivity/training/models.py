@@ -15,9 +15,9 @@ from sensitivity.recurrences.case import model_of
 from sensitivity.recurrences.registry import MODELS as CELLS
 from sensitivity.recurrences.registry import canonical, hyperparameters, make, names
 
-from .cell_network import CellNetwork
-from .network import Network
-from .ode_network import OdeNetwork
+from .networks.cell_network import CellNetwork
+from .networks.network import Network
+from .networks.ode_network import OdeNetwork
 
 __all__ = ["MODELS", "Model", "Shape", "make_network", "network_from_weights", "parse_step", "trainable"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from integrators.naming import nearest
 
-from .network import Network
+from .networks.network import Network
 
 __all__ = ["STARTS", "Start"]
 

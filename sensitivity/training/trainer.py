@@ -20,7 +20,7 @@ from integrators.validation import as_count
 from .adam import Adam, AdamState, clipped
 from .checkpoint import DIGESTS, digests, load_checkpoint, save_checkpoint
 from .data.sequences import Sequences
-from .network import BatchGradient, Network
+from .networks.network import BatchGradient, Network
 
 __all__ = ["Diverged", "Recipe", "Split", "Trace", "TrainingRun", "accuracy", "enough_epochs", "train"]
 

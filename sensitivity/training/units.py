@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from integrators.naming import nearest
 
-from .network import BatchGradient, Float, Network
+from .networks.network import BatchGradient, Float, Network
 from .start import Start
 
 __all__ = ["InUnits", "first_parameters", "step_units"]

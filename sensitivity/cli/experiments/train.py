@@ -13,7 +13,7 @@ from sensitivity.cli.command import Command
 from sensitivity.cli.output import CHECK_FAILED, number, print_json, print_table
 
 if TYPE_CHECKING:
-    from sensitivity.training.network import Network
+    from sensitivity.training.networks.network import Network
     from sensitivity.training.start import Start
     from sensitivity.training.trainer import Recipe, Split, TrainingRun
 

@@ -28,14 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from integrators.engine.bars import progress_bar_on_stderr
     from proofs import check  # the command line is the one place that joins the two packages
     from sensitivity.files import replacing_folder
-    from sensitivity.papers.hamiltonian.claims import (
-        LEDGER,
-        chosen,
-        evaluate,
-        summary,
-        to_json,
-        to_markdown,
-    )
+    from sensitivity.papers.hamiltonian.claims import LEDGER, chosen, evaluate, summary, to_json, to_markdown
     from sensitivity.papers.ledger import ClaimVerdict
     from sensitivity.text import write_json
 

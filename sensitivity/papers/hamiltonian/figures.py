@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from numpy.typing import NDArray
 
-from sensitivity.figures.plots import (
+from sensitivity.figures.plots import (  # fmt: skip
     GREY,
     LINES,
     NORM,
@@ -19,7 +19,7 @@ from sensitivity.figures.plots import (
     NullLocator,
     panels_over_caption,
     styled,
-)  # fmt: skip
+)
 
 from .curves import Band, Curve
 

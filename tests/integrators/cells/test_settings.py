@@ -9,14 +9,7 @@ from integrators import NeuralField
 from integrators.fields.activations import ACTIVATIONS
 from sensitivity.cli import main
 from sensitivity.recurrences.case import case_of
-from sensitivity.recurrences.registry import (
-    MODELS,
-    builder,
-    canonical,
-    hyperparameters,
-    make,
-    reference,
-)
+from sensitivity.recurrences.registry import MODELS, builder, canonical, hyperparameters, make, reference
 from sensitivity.recurrences.settings import SETTINGS
 
 NOT_A_NUMBER = ("a", None, True, [1.0, 2.0], 1j, object())

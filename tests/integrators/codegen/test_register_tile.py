@@ -88,7 +88,7 @@ from integrators.codegen.processor import registers
 from integrators.codegen.simd import TILE
 from sensitivity import jacobian, unroll
 from sensitivity.recurrences.cells.gated import lstm
-from sensitivity.training.ode_network import OdeNetwork
+from sensitivity.training.networks.ode_network import OdeNetwork
 
 def digest(array):
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]

@@ -9,7 +9,7 @@ import pytest
 from conftest import NOJIT
 
 from integrators.codegen.expressions import compiled
-from sensitivity.training import tile
+from sensitivity.training.networks import tile
 
 
 def names(function, found):

@@ -57,7 +57,7 @@ def test_a_run_takes_no_processor_from_the_rest_of_the_process(call, tmp_path):
         from threadpoolctl import threadpool_info
         from integrators import NeuralField
         from sensitivity import Study, jacobian_norm
-        from sensitivity.training.ode_network import OdeNetwork
+        from sensitivity.training.networks.ode_network import OdeNetwork
 
         def masks():
             if not hasattr(os, "sched_getaffinity"):

@@ -19,12 +19,12 @@ from sensitivity.recurrences.cells.spectral_structures import Exponential
 from sensitivity.recurrences.cells.structures import above_diagonal
 from sensitivity.recurrences.cells.vanilla import vanilla
 from sensitivity.recurrences.registry import MODELS, make
-from sensitivity.training.cell_network import CellNetwork
 from sensitivity.training.classifier import SequenceClassifier
 from sensitivity.training.data.tasks import TASKS
 from sensitivity.training.models import MODELS as NETWORKS
 from sensitivity.training.models import Shape, make_network
-from sensitivity.training.ode_network import OdeNetwork
+from sensitivity.training.networks.cell_network import CellNetwork
+from sensitivity.training.networks.ode_network import OdeNetwork
 from sensitivity.training.start import Start
 from sensitivity.training.trainer import Recipe, Split, train
 

@@ -10,8 +10,8 @@ import pytest
 from sensitivity.training.adam import Adam, AdamState, clipped
 from sensitivity.training.data.tasks import TASKS
 from sensitivity.training.models import Shape, make_network
-from sensitivity.training.network import BatchGradient
-from sensitivity.training.ode_network import OdeNetwork
+from sensitivity.training.networks.network import BatchGradient
+from sensitivity.training.networks.ode_network import OdeNetwork
 from sensitivity.training.start import Start
 from sensitivity.training.trainer import Diverged, Recipe, Split, accuracy, train
 

@@ -13,9 +13,9 @@ import naive
 from integrators import SCHEMES, Scheme
 from sensitivity.recurrences.cells.gated import lstm
 from sensitivity.recurrences.cells.vanilla import vanilla
-from sensitivity.training.cell_network import CellNetwork
-from sensitivity.training.network import Blocks
-from sensitivity.training.ode_network import OdeNetwork
+from sensitivity.training.networks.cell_network import CellNetwork
+from sensitivity.training.networks.network import Blocks
+from sensitivity.training.networks.ode_network import OdeNetwork
 
 
 def batch(network, n, seed=3):

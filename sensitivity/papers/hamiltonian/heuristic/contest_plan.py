@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sensitivity.papers.hamiltonian import RULE, RULE_FREE
 from sensitivity.papers.kept import committed
 from sensitivity.training.models import Shape, make_network
-from sensitivity.training.network import Network
+from sensitivity.training.networks.network import Network
 from sensitivity.training.start import Start
 from sensitivity.training.trainer import Recipe
 from sensitivity.training.units import InUnits, first_parameters, step_units

@@ -23,7 +23,7 @@ from integrators.singular_values import spectral_norm
 from sensitivity.analysis.jacobians import jacobian_norm
 from sensitivity.papers.runs import TrainingRuns
 from sensitivity.studies.storage.job import Arrays, Job
-from sensitivity.training.ode_network import OdeNetwork
+from sensitivity.training.networks.ode_network import OdeNetwork
 from sensitivity.training.start import Start
 from sensitivity.training.trainer import Diverged, accuracy, train
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensitivity.training.data.tasks import get_task
-from sensitivity.training.ode_network import OdeNetwork
+from sensitivity.training.networks.ode_network import OdeNetwork
 from sensitivity.training.start import Start
 from sensitivity.training.trainer import Recipe, Split
 
