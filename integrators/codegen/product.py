@@ -51,6 +51,33 @@ def push_one_row(a, B, out, n, m, scale, by_lane, drift, in_place):
 
 
 @helper
+def push_last_columns(A, start, row, column, rows, inner, B, out, n, m, scale, by_lane, drift, packed, done):
+    """The columns from `done` on of `push_columns`, in a register's worth of their own with zeros behind."""
+    register = register_width(out)
+    sums, scales = np.zeros((2, rows * register), out.dtype)
+    moves = np.zeros(register, out.dtype)
+    while done < n:
+        width = min(register, n - done)
+        copy_strip(inner, width, B, done, n, packed, 0, register)
+        copy_strip(rows, width, out, done, n, sums, 0, register)
+        for f in range(width):
+            q = (done + f) % m
+            moves[f] = drift[q] if drift.size > 0 else 0.0
+            for i in range(rows):
+                scales[i * register + f] = scale[i * m + q] if by_lane else scale[i]
+        for i in range(rows):
+            product_tile(
+                1, 1, A, start + i * row, row, column, inner, packed, 0, register, sums, i * register,
+                register, scales, i * register, register, True,
+            )  # fmt: skip
+        copy_strip(rows, width, sums, 0, register, out, done, n)
+        if drift.size > 0:
+            drift_tile(rows, 1, moves, 0, True, sums, packed, 0, register)
+            copy_strip(rows, width, packed, 0, register, B, done, n)
+        done += width
+
+
+@helper
 def push_columns(A, start, row, column, rows, inner, B, out, n, m, scale, by_lane, drift, in_place):
     """out += scale · A B, then B += drift · out; all arrays flat.
 
@@ -113,28 +140,9 @@ def push_columns(A, start, row, column, rows, inner, B, out, n, m, scale, by_lan
         if by_lane:
             lane = lane + vectors * register if lane + vectors * register < m else 0
     if done < n:
-        # The last columns, in a register's worth of their own with zeros behind.
-        sums, scales = np.zeros((2, rows * register), out.dtype)
-        moves = np.zeros(register, out.dtype)
-        while done < n:
-            width = min(register, n - done)
-            copy_strip(inner, width, B, done, n, packed, 0, register)
-            copy_strip(rows, width, out, done, n, sums, 0, register)
-            for f in range(width):
-                q = (done + f) % m
-                moves[f] = drift[q] if drift.size > 0 else 0.0
-                for i in range(rows):
-                    scales[i * register + f] = scale[i * m + q] if by_lane else scale[i]
-            for i in range(rows):
-                product_tile(
-                    1, 1, A, start + i * row, row, column, inner, packed, 0, register, sums, i * register,
-                    register, scales, i * register, register, True,
-                )  # fmt: skip
-            copy_strip(rows, width, sums, 0, register, out, done, n)
-            if drift.size > 0:
-                drift_tile(rows, 1, moves, 0, True, sums, packed, 0, register)
-                copy_strip(rows, width, packed, 0, register, B, done, n)
-            done += width
+        push_last_columns(
+            A, start, row, column, rows, inner, B, out, n, m, scale, by_lane, drift, packed, done
+        )
 
 
 @inlined

@@ -232,15 +232,15 @@ def add_forcing(forcing, columns):
 
 
 @helper
-def hand_out(taps, at, node, by_input, exponent):
+def hand_out(inputs, nodes, exponents, at, node, by_input, exponent):
     """Entry `at` of the taps that are asked for; what was summed for the input begins anew."""
-    if taps.inputs.size > 0:
-        copy_into(flat(by_input), flat(taps.inputs[at]))
+    if inputs.size > 0:
+        copy_into(flat(by_input), flat(inputs[at]))
         clear(flat(by_input))
-    if taps.nodes.size > 0:
-        copy_into(flat(node[: taps.nodes.shape[1]]), flat(taps.nodes[at]))
-    if taps.exponents.size > 0:
-        copy_into(exponent, taps.exponents[at])
+    if nodes.size > 0:
+        copy_into(flat(node[: nodes.shape[1]]), flat(nodes[at]))
+    if exponents.size > 0:
+        copy_into(exponent, exponents[at])
 
 
 @inlined
@@ -256,26 +256,26 @@ def sweep_backward(
     """
     given, tape = borrowed(columns), borrowed(tape)
     h, inputs, input_rows = borrowed(run.step), borrowed(run.inputs), borrowed(run.rows)
-    columns = given
-    D, k, m = columns.shape
-    rows = spare_rows(run.form, D)
-    own_spare, x_memory = np.empty((rows, k, m), h.dtype), np.empty((inputs.shape[1], m), h.dtype)
+    columns, (D, k, m) = given, given.shape
+    own_spare = np.empty((spare_rows(run.form, D), k, m), h.dtype)
+    x_memory = np.empty((inputs.shape[1], m), h.dtype)
     spare, own_x = borrowed(own_spare), borrowed(x_memory)
-    x = own_x
     own_weights, own_factors = weights_and_factors(run)
     weights, factors = borrowed(own_weights), borrowed(own_factors)
-    forced = taps.forcing.size > 0
-    by_input = np.zeros((taps.inputs.shape[1] if taps.inputs.size > 0 else 0, k, m), h.dtype)
+    to_inputs, to_nodes = borrowed(taps.inputs), borrowed(taps.nodes)
+    to_exponents, forcing = borrowed(taps.exponents), borrowed(taps.forcing)
+    tapped, forced = to_inputs.size + to_nodes.size + to_exponents.size > 0, forcing.size > 0
+    by_input = np.zeros((to_inputs.shape[1] if to_inputs.size > 0 else 0, k, m), h.dtype)
     own_work, work = workspace(layout, run.form, D, k, m, h.dtype)
-    operations, swapped = weights.shape[0] - 2, False
+    operations, swapped, x = weights.shape[0] - 2, False, own_x
     # The cotangent of a node belongs to a run that begins there: with the first weight, not the merged one.
-    apart = taps.nodes.size > 0 and run.first != weights[0, 0]
+    apart = to_nodes.size > 0 and run.first != weights[0, 0]
     node = np.empty((D if apart else 0, k, m), h.dtype)
 
     for i in range(stop - 1, start - 1, -1):
         at = i - start
         if forced:
-            add_forcing(taps.forcing[at], columns)
+            add_forcing(forcing[at], columns)
         for turn in range(operations + 1):
             j = operations - turn
             if j == operations and (i + 1 < run.n_steps or run.closing == 0.0):
@@ -283,8 +283,7 @@ def sweep_backward(
             row = operations + 1 if j == operations else operations if i == 0 and j == 0 else j
             if weights[row, 0] != 0.0:
                 x = input_of(inputs, input_rows, i * operations + j, own_x)
-            entry = tape[(i - run.base) * operations + j]
-            twice = apart and j == 0 and i > 0
+            entry, twice = tape[(i - run.base) * operations + j], apart and j == 0 and i > 0
             if twice:
                 copy_into(flat(columns), flat(node))
             for again in range(2 if twice else 1):
@@ -299,7 +298,9 @@ def sweep_backward(
                 ):  # fmt: skip
                     columns, spare = spare, columns
                     swapped = not swapped
-        hand_out(taps, at, node if apart and i > 0 else columns, by_input, exponent)
+        if tapped:
+            source = node if apart and i > 0 else columns
+            hand_out(to_inputs, to_nodes, to_exponents, at, source, by_input, exponent)
         if gradient.size == 0 and not forced and (i % run.check_every == 0 or i == 0):
             rescale(flat(columns), exponent)
     if swapped:
