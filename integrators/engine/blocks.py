@@ -200,6 +200,11 @@ def part_of(ticker: Ticker) -> Iterator[None]:
         _here.ticker = above
 
 
+def _path(library: Any) -> Any:
+    """The file of a library, which each look at what is loaded describes by an object of its own."""
+    return getattr(library, "filepath", id(library))
+
+
 class _BlasLimit:
     """One thread a BLAS call while any of our runs is active; after the last one it is as it was.
 
@@ -216,11 +221,12 @@ class _BlasLimit:
 
     def enter(self, user: int) -> None:
         with self._lock:
-            if not self._users:
-                self._changed = [(library, library.num_threads) for library in _blas_libraries().common]
             self._users.add(user)
-            if len(self._users) == 1:
-                for library, _ in self._changed:
+            limited = {_path(library) for library, _ in self._changed}
+            # SciPy's library may have been loaded since the first of the users came.
+            for library in _blas_libraries().common:
+                if _path(library) not in limited:
+                    self._changed.append((library, library.num_threads))
                     _set_threads(library, 1)
 
     def leave(self, user: int) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.cells.structure import Structure
+from integrators.engine.blocks import one_blas_thread
 
 from .structures import (
     above_diagonal,
@@ -61,9 +62,7 @@ class Exponential(Structure):
         return read_antisymmetric(name, value, d)
 
     def assemble(self, free: Arrays) -> dict[str, Float]:
-        from scipy.linalg import expm  # loading it takes 0.3 s, and few cells need it
-
-        W = np.asarray(expm(antisymmetric(free["A"], side_of(free["A"]))), np.float64)
+        W = np.asarray(_linalg().expm(antisymmetric(free["A"], side_of(free["A"]))), np.float64)
         # The squarings lose about ‖A‖ units of round-off, and a step of Newton and Schulz finds them again.
         gram = W.T @ W
         if np.abs(gram - np.eye(len(W))).max() > DRIFT:
@@ -88,9 +87,7 @@ class Exponential(Structure):
         """The principal logarithm: rotations by angles in [−π, π]."""
         W = made["W"]
         check_orthogonal(W)
-        from scipy.linalg import schur
-
-        T, Z = schur(W, output="real")[:2]
+        T, Z = _linalg().schur(W, output="real")[:2]
         L, i, reflected = np.zeros_like(W), 0, []
         while i < len(W):
             if i + 1 < len(W) and T[i + 1, i] != 0.0:
@@ -197,11 +194,17 @@ class EigenNormalised(Structure):
         return found | ({"W3": W[:d1, d1:].copy()} if d1 and d2 else {})
 
 
+def _linalg() -> Any:
+    """`scipy.linalg`, loaded when it is needed, which takes 0.3 s; its BLAS has one thread where ours has."""
+    import scipy.linalg
+
+    with one_blas_thread():
+        return scipy.linalg
+
+
 def _radius_slope(W: Float) -> tuple[float, Float]:
     """ρ(W) and ∂ρ/∂W = Re(λ̄ v̄ uᵀ/(v*u))/|λ|, with the right and left eigenvectors u and v of λ, |λ| = ρ."""
-    from scipy.linalg import eig
-
-    found: Any = eig(W, left=True, right=True)
+    found: Any = _linalg().eig(W, left=True, right=True)
     values, left, right = found
     k = int(np.abs(values).argmax())
     value, u, v = values[k], right[:, k], left[:, k]

@@ -96,7 +96,7 @@ def uses(cell):
         (right, "h k", r"makes h depend on a.*does not list"),
         (right, "a h", r"makes h depend on k.*does not list"),
         (right, "", r"makes h depend on .*does not list"),
-        (mixing, "a h k", r"makes one neuron or lane depend on another"),
+        (mixing, "a h k", r"makes one neuron or member depend on another"),
         (overwriting, "a h k", r"changes v"),
     ),
 )

@@ -222,7 +222,7 @@ def test_only_one_module_imports_matplotlib():
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
             if any(name.split(".")[0] == "matplotlib" for name in names):
                 found.add(path.name)
-    assert found == {"drawing.py"}
+    assert found == {"plots.py"}
 
 
 # ------------------------------------------------------------------------------------------------- demo

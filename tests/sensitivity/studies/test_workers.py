@@ -173,7 +173,7 @@ def failing(monkeypatch):
     """The norm of d = 2 cannot be computed."""
 
     def compute(case):
-        if case.field.dim == 2:
+        if case.model.dim == 2:
             raise ZeroDivisionError("no norm\nhere")
         return quantities._norm(case)
 
@@ -209,7 +209,7 @@ def test_on_the_command_line_failures_end_with_status_one(tmp_path, failing, cap
 
 def test_too_little_memory_for_one_cell_is_its_failure(tmp_path, monkeypatch):
     def compute(case):
-        if case.field.dim == 3:
+        if case.model.dim == 3:
             raise MemoryError("Unable to allocate 3 TiB")
         return quantities._norm(case)
 
@@ -259,7 +259,7 @@ def test_an_interrupted_thread_hands_over_the_cells_it_has_finished(tmp_path, mo
     begun = threading.Event()
 
     def compute(case):
-        if case.field.dim == 3:
+        if case.model.dim == 3:
             begun.set()
             time.sleep(0.2)
         return quantities._norm(case)
@@ -289,7 +289,7 @@ def test_verify_goes_on_after_a_cell_that_cannot_be_computed_again(tmp_path, mon
         raise ZeroDivisionError("no norm")
 
     def violations(case, arrays):
-        if case.field.dim == 2:
+        if case.model.dim == 2:
             raise ZeroDivisionError("no bound")
         yield from ()
 
