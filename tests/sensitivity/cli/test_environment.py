@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,8 @@ LINES = {name: f"{name} {'--help' if name in LONG else words}" for name, words i
 
 
 def shell(command, folder, **environment):
-    line = command.replace("leapgrad", f'"{sys.executable}" -m sensitivity.cli', 1)
+    ours = f'"{sys.executable}" -m sensitivity.cli'
+    line = re.sub(r"(?<![\w./-])leapgrad(?![\w./-])", lambda _: ours, command, count=1)  # not in a path
     return subprocess.run(
         ["sh", "-c", line],
         capture_output=True,
