@@ -14,7 +14,7 @@ from integrators.engine.column_scale import Gathering, Scaled, column_counts
 from integrators.engine.drivers import CONDENSE, KEEP, REPLAY, Block, Run
 from integrators.fields.neural import NeuralField
 
-from .forward import forward
+from .forward import forward, padded_members
 from .sizes import column_padding
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Linearisation:
         def work(index: slice, ticker: Ticker) -> None:
             for part in self._parts[index]:
                 n = part.run.step.size
-                which = np.minimum(np.arange(part.members.start, part.members.start + n), m - 1)
+                which = padded_members(part.members, n, m)
                 padded = k + -k % column_padding(self.recurrence.system, k, n, self.recurrence.dtype)
                 columns = aligned_array((D, padded, n), self.recurrence.dtype)
                 columns[:, :k] = given[which].transpose(1, 2, 0)

@@ -135,8 +135,11 @@ class Recurrence(ByValue):
             flat = start.ndim == 1 and self.cell is None
             given = f"{start.size} entries" if flat else f"shape {start.shape}"
             raise ValueError(f"s0 has {given}; the state{of} of {system!r} has {self.state_size} entries.")
-        none = np.zeros((self.n_steps, system.n_inputs))
-        drive: Any = none if inputs is None else checked_inputs(system, self.n_steps, inputs)
+        drive: Any = (
+            np.zeros((self.n_steps, system.n_inputs))
+            if inputs is None
+            else checked_inputs(system, self.n_steps, inputs)
+        )
         if steps is None:
             steps = as_steps(self.system.step_size)
         elif isinstance(system, Cell) and system.kind.step is None:
