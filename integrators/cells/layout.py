@@ -12,11 +12,8 @@ from integrators.codegen.array_types import COLUMNS, MATRIX, TABLE, VECTOR
 from integrators.codegen.compiled import helper, kernel
 
 __all__ = [
-    "COLUMNS",
     "LAYOUT",
-    "MATRIX",
     "POINT",
-    "VECTOR",
     "Layout",
     "Work",
     "layer_of",

@@ -9,20 +9,10 @@ import numpy as np
 from numba import types
 
 from integrators.codegen.access import flat, get, put
+from integrators.codegen.array_types import COLUMNS, COUNTS, VECTOR
 from integrators.codegen.compiled import Callback, helper, inlined, kernel
 from integrators.codegen.memory import copy_into
-from integrators.engine.drivers import (
-    BLOCK,
-    COLUMNS,
-    COUNTS,
-    NOTHING,
-    REPLAY,
-    RUN,
-    TAPS,
-    VECTOR,
-    sweep_backward,
-    sweep_forward,
-)
+from integrators.engine.drivers import BLOCK, NOTHING, REPLAY, RUN, TAPS, sweep_backward, sweep_forward
 
 from .algebra import add_gradient, evaluate, pull, push
 from .layout import LAYOUT, POINT, layer_of, work_for

@@ -36,18 +36,12 @@ from .scaling import mark_overflow, rescale
 
 __all__ = [
     "BLOCK",
-    "COLUMNS",
     "CONDENSE",
-    "COUNTS",
     "KEEP",
-    "MATRIX",
     "NOTHING",
     "REPLAY",
     "RUN",
-    "STACK",
-    "TABLE",
     "TAPS",
-    "VECTOR",
     "Block",
     "Run",
     "StageCall",

@@ -11,21 +11,10 @@ from numba import types
 
 from integrators.codegen.access import flat, get, put
 from integrators.codegen.arithmetic import fma
+from integrators.codegen.array_types import COLUMNS, COUNTS, MATRIX, VECTOR
 from integrators.codegen.compiled import Callback, helper, inlined, kernel
 from integrators.codegen.memory import copy_into
-from integrators.engine.drivers import (
-    BLOCK,
-    COLUMNS,
-    COUNTS,
-    KEEP,
-    MATRIX,
-    REPLAY,
-    RUN,
-    TAPS,
-    VECTOR,
-    sweep_backward,
-    sweep_forward,
-)
+from integrators.engine.drivers import BLOCK, KEEP, REPLAY, RUN, TAPS, sweep_backward, sweep_forward
 from integrators.engine.program import FIRST_ORDER, SPLITTING
 
 __all__ = [

@@ -20,10 +20,11 @@ from integrators.cells.kind_check import check_inverse
 from integrators.cells.layout import LAYOUT, POINT, layer_of, no_middle, work_for
 from integrators.cells.stage import layer_input
 from integrators.codegen.access import flat
+from integrators.codegen.array_types import COLUMNS, MATRIX, VECTOR
 from integrators.codegen.compiled import Callback, kernel
 from integrators.codegen.memory import copy_into, input_of
 from integrators.engine.blocks import Ticker
-from integrators.engine.drivers import COLUMNS, KEEP, MATRIX, RUN, VECTOR, Block, Run
+from integrators.engine.drivers import KEEP, RUN, Block, Run
 
 from .checkpoint import Segment
 

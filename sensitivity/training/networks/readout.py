@@ -7,8 +7,8 @@ import math
 from numba import types
 
 from integrators.codegen.arithmetic import fma
+from integrators.codegen.array_types import COUNTS, MATRIX, VECTOR
 from integrators.codegen.compiled import helper, kernel
-from integrators.engine.drivers import COUNTS, MATRIX, VECTOR
 
 __all__ = ["readout_gradient", "readout_scores"]
 

@@ -24,20 +24,11 @@ from numpy.typing import NDArray
 
 from integrators.codegen.access import borrowed, flat, get, hold, put
 from integrators.codegen.arithmetic import fma
+from integrators.codegen.array_types import COLUMNS, COUNTS, VECTOR
 from integrators.codegen.compiled import helper, inlined, kernel
 from integrators.codegen.memory import aligned_empty, clear
 from integrators.codegen.simd import WIDTH
-from integrators.engine.drivers import (
-    BLOCK,
-    COLUMNS,
-    COUNTS,
-    KEEP,
-    RUN,
-    TAPS,
-    VECTOR,
-    sweep_backward,
-    sweep_forward,
-)
+from integrators.engine.drivers import BLOCK, KEEP, RUN, TAPS, sweep_backward, sweep_forward
 from integrators.engine.program import EXPLICIT, FIRST_ORDER
 from integrators.fields.activations import activate
 from integrators.fields.stage import drift, halves, no_workspace
