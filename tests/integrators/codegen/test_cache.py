@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from conftest import NOJIT
 from numba import types
+from numba.core.cpu import CPUContext
 
 import integrators.codegen.compiled
 from integrators.codegen import kernel_cache
@@ -647,3 +648,98 @@ def test_a_second_process_compiles_nothing_for_a_jacobian(tmp_path):
 
     misses()
     assert misses() == 0
+
+
+WARM = """
+import numpy as np
+from numba.core.cpu import CPUContext
+import leapgrad as lg
+from sensitivity.recurrences.registry import MODELS
+
+registered = []
+refresh = CPUContext.refresh
+CPUContext.refresh = lambda self: (registered.append(1), refresh(self))
+digest = 0.0
+for name in lg.SCHEMES:
+    field = lg.NeuralField.random(3, rng=0)
+    digest += lg.jacobian(field, name, 0.1, 5).sum() + lg.log_jacobian_norm(field, name, 0.1, 5)
+for name in MODELS:
+    run = lg.unroll(lg.cell(name, 4, 2, rng=0), inputs=np.ones((5, 2)))
+    digest += lg.jacobian(run).sum() + lg.log_jacobian_norm(run)
+print(digest.hex(), len(registered))
+"""
+
+
+def ran(script, **environment):
+    """What a script prints, whose process must not die."""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="symbols are read from object code of Linux")
+def test_all_cells_and_schemes_run_from_a_warm_cache_without_registering_all_of_numba():
+    first, _ = ran(WARM)
+    again, registered = ran(WARM)
+    assert (again, registered) == (first, "0")
+
+
+FOREIGN = """
+import ctypes, llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.cpu import CPUContext
+from numba.extending import intrinsic
+from integrators.codegen.compiled import Kernel
+
+refresh, registered = CPUContext.refresh, []
+CPUContext.refresh = lambda self: (registered.append(1), {mend}, refresh(self))
+count = ctypes.CFUNCTYPE(ctypes.c_double)(lambda: 42.0)
+
+def define():
+    llvm.add_symbol("leapgrad_test_foreign", ctypes.cast(count, ctypes.c_void_p).value)
+
+@intrinsic
+def foreign(typingctx):
+    def codegen(context, builder, signature, arguments):
+        define()
+        kind = ir.FunctionType(ir.DoubleType(), [])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "leapgrad_test_foreign"), ())
+    return types.float64(), codegen
+
+def kernel(values):
+    values[0] = foreign()
+
+made = Kernel(kernel, types.void(types.float64[::1]))
+values = np.zeros(1)
+made(values)
+print(values[0], sum(made.dispatcher.stats.cache_hits.values()), len(registered) > 0)
+"""
+
+
+def test_code_that_refers_to_what_is_missing_is_not_loaded(tmp_path):
+    # LLVM ends the process at a symbol that nobody defines.
+    missing = FOREIGN.format(mend="None")
+    assert ran(missing, LEAPGRAD_CACHE=str(tmp_path))[:2] == ["42.0", "0"]
+    assert ran(missing, LEAPGRAD_CACHE=str(tmp_path)) == ["42.0", "0", "True"]
+    # What Numba defines when it registers everything is found there.
+    found = FOREIGN.format(mend="define()")
+    assert ran(found, LEAPGRAD_CACHE=str(tmp_path)) == ["42.0", "1", "True"]
+
+
+def test_object_code_of_another_format_is_loaded_with_all_of_numba(folder, monkeypatch):
+    registered = []
+    refresh = CPUContext.refresh
+    monkeypatch.setattr(integrators.codegen.compiled, "symbols_of", lambda code: None)
+    monkeypatch.setattr(CPUContext, "refresh", lambda self: (registered.append(1), refresh(self)))
+    assert not use(fresh())
+    registered.clear()
+    assert use(fresh())
+    assert registered
