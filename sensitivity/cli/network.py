@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 __all__ = [
     "AskedCase",
     "add_arguments",
+    "add_drawn",
     "add_model",
     "add_run",
-    "add_weights",
     "asked_case",
     "build",
+    "given_settings",
     "inputs_of",
     "named",
     "number",
@@ -44,34 +45,27 @@ def add_arguments(parser: argparse.ArgumentParser, steps: str) -> None:
     """Add all of them; `steps` is the default of ``--step`` for a field."""
     model = parser.add_argument_group("model")
     add_model(model)
-    model.add_argument(
+    add_drawn(model, f"default {DEFAULT_D}")
+    add_run(parser.add_argument_group("run"), f"default {steps}, or the step of the cell itself")
+    parser.set_defaults(default_steps=steps)
+
+
+def add_model(group: Any, repeated: bool = False) -> None:
+    """The name of a model, its weights and its settings; several names where they may be `repeated`."""
+    group.add_argument(
+        "--model",
+        action="append" if repeated else "store",
+        metavar="NAME[=FILE]",
+        help=f"the model; leapgrad compare --list shows all names (default {DEFAULT_MODEL}). MODULE:FUNCTION "
+        "is a function of your own that returns a cell or a field. FILE (.npz, .safetensors) has the weights"
+        + ("; may be given several times" if repeated else ""),
+    )
+    group.add_argument(
         "--weights",
         metavar="FILE.npz",
         help="a file of weights, as in NAME=FILE; without --model it holds W (d, d), b (d,) and, for a "
         "network with inputs, V (d, inputs) of the Hamiltonian network, or was written by "
         "leapgrad.save_weights",
-    )
-    add_weights(model, f"default {DEFAULT_D}")
-    model.add_argument(
-        "--activation", metavar="NAME", help="activation σ, where it can be chosen (default tanh)"
-    )
-    model.add_argument(
-        "--gamma",
-        type=float,
-        metavar="G",
-        help="damping γ of models that have it; the Hamiltonian network then uses W − Wᵀ − G·I in place of W",
-    )
-    add_run(parser.add_argument_group("run"), f"default {steps}, or the step of the cell itself")
-    parser.set_defaults(default_steps=steps)
-
-
-def add_model(group: Any) -> None:
-    """The name of a model and its settings."""
-    group.add_argument(
-        "--model",
-        metavar="NAME[=FILE]",
-        help=f"the model; leapgrad compare --list shows all names (default {DEFAULT_MODEL}). MODULE:FUNCTION "
-        "is a function of your own that returns a cell or a field. FILE (.npz, .safetensors) has the weights",
     )
     group.add_argument(
         "--set",
@@ -79,9 +73,18 @@ def add_model(group: Any) -> None:
         metavar="KEY=VALUE",
         help="a setting of the model, such as gamma=2; may be given several times",
     )
+    group.add_argument(
+        "--activation", metavar="NAME", help="activation σ, where it can be chosen (default tanh)"
+    )
+    group.add_argument(
+        "--gamma",
+        type=float,
+        metavar="G",
+        help="damping γ of models that have it; the Hamiltonian network then uses W − Wᵀ − G·I in place of W",
+    )
 
 
-def add_weights(group: Any, d: str) -> None:
+def add_drawn(group: Any, d: str) -> None:
     """What is drawn, and how large it is."""
     group.add_argument("--d", type=int, metavar="D", help=f"hidden dimension ({d})")
     group.add_argument("--seed", type=int, metavar="S", help="seed of random weights and inputs (default 0)")
@@ -173,11 +176,7 @@ def build(args: argparse.Namespace) -> AskedCase:
         for drawn in ("d", "seed"):
             if getattr(args, drawn) is not None:
                 raise ValueError(f"--{drawn} cannot go with {option}, which brings W and b; leave one out.")
-    settings = settings_of(args.set)
-    for short in SHORT_SETTINGS:
-        if (value := getattr(args, short, None)) is not None:
-            settings[short] = value
-    return asked_case(args, name, file, settings, DEFAULT_D, inputs_of(args), option)
+    return asked_case(args, name, file, given_settings(args), DEFAULT_D, inputs_of(args), option)
 
 
 def of_fields(asked: AskedCase, command: str, kind: type | None = None) -> tuple[Any, ...]:
@@ -205,9 +204,9 @@ def of_fields(asked: AskedCase, command: str, kind: type | None = None) -> tuple
 
 def named(model: str | None, weights: str | None = None) -> tuple[str, str | None, str]:
     """The name and the file of NAME=FILE, or of ``NAME --weights FILE``, and the option with the file."""
-    name, equals, file = (model or "").partition("=")
-    if model is not None and (not name or (equals and not file)):
-        raise ValueError(f"--model {model!r} must be NAME or NAME=FILE, as in lstm=weights.npz.")
+    from sensitivity.recurrences.sources import name_and_file
+
+    name, file = ("", None) if model is None else name_and_file(model, "--model")
     if file and weights is not None:
         raise ValueError(f"--weights {weights} and --model {model} name two files; leave one out.")
     if weights is not None and not name:
@@ -233,7 +232,7 @@ def asked_case(
     Parameters
     ----------
     args : Namespace
-        With the options of `add_weights` and `add_run`.
+        With the options of `add_drawn` and `add_run`.
     name, file, option
         As `named` gives them.
     settings : dict
@@ -321,6 +320,15 @@ def _parameters(case: ModelCase, source: str, settings: dict[str, Any], read: bo
 
 
 # --------------------------------------------------------------------------------------------------- values
+
+
+def given_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """What --set says, with the settings that have an option of their own."""
+    settings = settings_of(args.set)
+    for short in SHORT_SETTINGS:
+        if (value := getattr(args, short)) is not None:
+            settings[short] = value
+    return settings
 
 
 def settings_of(given: list[str] | None) -> dict[str, Any]:

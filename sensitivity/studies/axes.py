@@ -14,7 +14,7 @@ from integrators.fields.activations import ACTIVATIONS
 from integrators.schemes.table import get_scheme, is_built_in
 from integrators.validation import as_array, as_count
 
-__all__ = ["AXES", "MOST_VALUES", "NONE", "STEP", "Axis", "expanded"]
+__all__ = ["AXES", "MOST_VALUES", "NONE", "STEP", "Axis", "axis_of", "expanded"]
 
 STEP = "step"
 NONE = "none"
@@ -133,6 +133,28 @@ AXES = {
         Axis(STEP, _step, 0.01, "step ε"),
     )
 }
+
+
+def axis_of(name: str) -> Axis:
+    """The axis of a name: one of `AXES`, or a setting of a model, such as tau.
+
+    The default of a setting is that of its model, which this module does not know.
+    """
+    if name in AXES:
+        return AXES[name]
+    return Axis(name, partial(_setting, name), None, f"setting {name} of the model", costs=True)
+
+
+def _setting(name: str, value: Any) -> Any:
+    """A number, a word, true or false; "none" is None."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    if plain is None or plain == NONE:
+        return None
+    if isinstance(plain, float):
+        return _number(name, plain)
+    if isinstance(plain, (bool, int, str)):
+        return plain
+    raise TypeError(f"{name} must be a number, a word, true or false, got {_short(value)}.")
 
 
 def expanded(axis: Axis, given: Any) -> tuple[Any, ...]:

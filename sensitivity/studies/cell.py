@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from integrators.engine.blocks import one_blas_thread
 from sensitivity.recurrences.case import ModelCase
+from sensitivity.recurrences.sources import checksum, name_and_file
 
 from .execution.cost import cost_of, size_of
 from .models import build
@@ -32,22 +33,29 @@ class GridCell(Job):
     steps : tuple of float
         The members of the batch.
     quantities : tuple of str
+    checksum : str
+        Of the files that the model comes from; see `sensitivity.recurrences.sources.checksum`.
     """
 
     model: str
     parameters: Mapping[str, Any]
     steps: tuple[float, ...]
     quantities: tuple[str, ...]
+    checksum: str = ""
 
     def facts(self) -> Mapping[str, Any]:
         return {
-            "model": self.model,
+            # Not where the file of the weights lies, but what it holds.
+            "model": name_and_file(self.model)[0],
+            **({"checksum": self.checksum} if self.checksum else {}),
             "parameters": dict(self.parameters),
             "quantities": sorted(self.quantities),
             "steps": self.steps,
         }
 
     def compute(self) -> dict[str, NDArray[np.float64]]:
+        if self.checksum and checksum(self.model) != self.checksum:
+            raise ValueError(f"the file of model {self.model} has changed since the study was made.")
         return arrays_of(self)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:

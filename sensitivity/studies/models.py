@@ -1,4 +1,8 @@
-"""What a study can run: every named model of the registry, from the parameters of one cell to a case."""
+"""What a study can run: every model that has a name, from the parameters of one cell to a case.
+
+A model is named by one word, as on the command line: a name of the registry, NAME=FILE for a model with the
+weights of a file, or module:function for a function of one's own.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,29 @@ from typing import Any
 
 import numpy as np
 
+from integrators.cells.cell import Cell
 from integrators.engine.program import Program
+from integrators.fields.field import Field
 from integrators.schemes.table import get_scheme
 from sensitivity.analysis.cost import ITERATIONS, SWEEPS_OF_A_CELL, SWEEPS_OF_A_FIELD, USUAL
 from sensitivity.recurrences.case import ModelCase, case_of, model_of
 from sensitivity.recurrences.registry import FIELDS, canonical, draws_weights, hyperparameters, make, names
+from sensitivity.recurrences.registry import MODELS as CELLS
+from sensitivity.recurrences.settings import SETTINGS, check_setting
+from sensitivity.recurrences.sources import known_settings, name_and_file
 
 from .axes import AXES, STEP
 
-__all__ = ["MODELS", "RunSize", "axes_of", "build", "size_of_run"]
+__all__ = [
+    "MODELS",
+    "RunSize",
+    "axes_of",
+    "build",
+    "check_settings",
+    "model_word",
+    "settings_of",
+    "size_of_run",
+]
 
 NEURAL = "neural"
 MODELS = (NEURAL, *(name for name in names() if name != canonical(NEURAL)))
@@ -57,63 +75,135 @@ class RunSize:
     iterations: int = USUAL
 
 
+def model_word(word: str) -> str:
+    """The word of a model as a study keeps it: its name as `MODELS` has it, with the file of its weights.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest known name.
+    ValueError
+        For "NAME=" without a file.
+    """
+    name, file = name_and_file(word)
+    known = canonical(name, MODELS)
+    return known if file is None else f"{known}={file}"
+
+
 @functools.cache
-def axes_of(name: str) -> tuple[str, ...]:
-    """The axes that a model takes; it does not depend on others.
+def axes_of(word: str) -> tuple[str, ...]:
+    """The axes that a model takes by default; it does not depend on others.
 
     A cell is taken at its published start. A field also has its scheme, its initial values, and those of its
-    settings that are axes.
+    settings that are axes. Weights from a file bring their d, and are not drawn.
     """
-    name = canonical(name)
-    taken = {"n_steps", STEP}
-    if draws_weights(name):
+    name, file = name_and_file(word)
+    name, taken = canonical(name), {"n_steps", STEP}
+    if draws_weights(name) and file is None:
         taken |= {"d", "seed", "inputs"}
+    if _is_field(name):
+        taken |= {"scheme", "y0", "p0"}
     if name in FIELDS:
-        taken |= {"scheme", "y0", "p0", *hyperparameters(name)}
+        taken |= set(hyperparameters(name))
     return tuple(axis for axis in AXES if axis in taken)
 
 
-def build(name: str, parameters: Mapping[str, Any], steps: Sequence[float]) -> ModelCase:
+def settings_of(word: str) -> tuple[str, ...]:
+    """The settings of a model that are none of its axes by default; a study may take them as axes, too."""
+    return tuple(key for key in known_settings(word) if key not in axes_of(word))
+
+
+def check_settings(word: str, name: str, values: Sequence[Any], d: int) -> None:
+    """Refuse values that a setting of a model of the registry cannot have, for d neurons.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the setting and the value.
+    """
+    model = canonical(name_and_file(word)[0])
+    for value in values:
+        if model in CELLS and name in SETTINGS:
+            check_setting(name, value, d)
+        elif model in FIELDS and not draws_weights(model):
+            make(model, **{name: value})
+
+
+def _is_field(name: str) -> bool:
+    """Whether a model is a field. A function of one's own is called once for a small network to find out."""
+    if name in FIELDS or name in CELLS:
+        return name in FIELDS
+    try:
+        return isinstance(make(name, 2), Field)
+    except ValueError:  # perhaps it is one that needs inputs
+        return isinstance(make(name, 2, 1), Field)
+
+
+def _model(word: str, parameters: Mapping[str, Any]) -> Cell | Field:
+    name, file = name_and_file(word)
+    given = {key: parameters[key] for key in known_settings(word) if key in parameters}
+    sizes = (parameters.get("d"), parameters.get("inputs", 0), parameters.get("seed", 0))
+    return model_of(name, *sizes, given, file)
+
+
+def build(word: str, parameters: Mapping[str, Any], steps: Sequence[float]) -> ModelCase:
     """The case that the parameters of a cell of a study describe, one batch member for every step.
 
     Cells without a step size have the same numbers for all steps.
     """
-    name, n_steps, seed = canonical(name), parameters["n_steps"], parameters.get("seed", 0)
-    field, count = name in FIELDS, np.array(steps)
-    settings = {key: parameters[key] for key in hyperparameters(name) if field and key in parameters}
-    model = model_of(name, parameters.get("d"), parameters.get("inputs", 0), seed, settings)
+    n_steps, seed = parameters["n_steps"], parameters.get("seed", 0)
+    model, steps_given = _model(word, parameters), np.array(steps)
     details: dict[str, Any] = {"options": {"threads": 1, "progress": False}}
-    if field:
+    if isinstance(model, Field):
         start, velocity = (np.full(model.dim, parameters[axis]) for axis in ("y0", "p0"))
-        details |= {"scheme": parameters["scheme"], "step": count, "start": start, "velocity": velocity}
+        details |= {"scheme": parameters["scheme"], "step": steps_given, "start": start, "velocity": velocity}
     else:
-        has_step = model.kind.step is not None  # pyright: ignore[reportAttributeAccessIssue]
-        details |= {"step": count if has_step else None, "copies": len(steps)}
-    return case_of(name, model, n_steps, seed=seed, **details).batch
+        has_step = model.kind.step is not None
+        details |= {"step": steps_given if has_step else None, "copies": len(steps)}
+    return case_of(canonical(name_and_file(word)[0]), model, n_steps, seed=seed, **details).batch
 
 
-def size_of_run(name: str, parameters: Mapping[str, Any]) -> RunSize:
-    """How large the case of these parameters is, without building it.
+def size_of_run(word: str, parameters: Mapping[str, Any]) -> RunSize:
+    """How large the case of these parameters is, without building it where it is one of the registry.
 
     The rows of W of a cell stand for as many right-hand sides of a field of the same d.
     """
+    name, file = name_and_file(word)
     name, n_steps, inputs = canonical(name), parameters["n_steps"], parameters.get("inputs", 0)
+    if file is not None or ":" in name or any(key in parameters for key in settings_of(word)):
+        return _size_of_model(_model(word, parameters), parameters)
     if name in FIELDS:
-        scheme = get_scheme(parameters["scheme"])
         d = parameters["d"] if draws_weights(name) else make(name).dim
         numbers = d * (d + 1 + inputs) if draws_weights(name) else 0
-        state = d if scheme.form == "first_order" else 2 * d
-        return RunSize(d, state, n_steps, Program.of(scheme, n_steps).n_entries, inputs, numbers)
-    cell, d = make(name, 2), parameters["d"]
-    states = len(cell.kind.state)
+        return _size_of_field(d, numbers, inputs, parameters)
+    return _size_of_cell(make(name, 2), parameters["d"], inputs, n_steps)
+
+
+def _size_of_model(model: Cell | Field, parameters: Mapping[str, Any]) -> RunSize:
+    if isinstance(model, Field):
+        return _size_of_field(model.dim, model.theta.size, model.n_inputs, parameters)
+    return _size_of_cell(model, model.d, model.n_inputs, parameters["n_steps"])
+
+
+def _size_of_field(d: int, numbers: int, inputs: int, parameters: Mapping[str, Any]) -> RunSize:
+    scheme, n_steps = get_scheme(parameters["scheme"]), parameters["n_steps"]
+    state = d if scheme.form == "first_order" else 2 * d
+    return RunSize(d, state, n_steps, Program.of(scheme, n_steps).n_entries, inputs, numbers)
+
+
+def _size_of_cell(cell: Cell, d: int, inputs: int, n_steps: int) -> RunSize:
+    """The size of a cell as `cell` is, but with d neurons a layer and another number of inputs."""
+    layers = cell.layout.layers
+    state = layers * len(cell.kind.state) * d
     gates = max(1, cell.layout.recurrent * cell.layout.source + cell.layout.second)
+    own = [cell.kind.shapes(d, inputs if layer == 0 else d) for layer in range(layers)]
     return RunSize(
-        states * d if cell.default_block == "state" else d,
-        states * d,
+        state if cell.default_block == "state" else d,
+        state,
         n_steps,
-        gates * n_steps,
+        layers * gates * n_steps,
         inputs,
-        sum(math.prod(shape) for shape in cell.kind.shapes(d, inputs).values()),
+        sum(math.prod(shape) for shapes in own for shape in shapes.values()),
         SWEEPS_OF_A_CELL,
         ITERATIONS.get(cell.kind.name, USUAL),
     )

@@ -16,7 +16,7 @@ from integrators.values import ByValue
 from sensitivity.files import check_writable, replacing
 from sensitivity.manifest import versions
 
-from .axes import AXES, NONE
+from .axes import NONE, axis_of
 from .execution.memory import gibibytes, machine_bytes
 from .quantities import Variable, checked
 from .storage.job import UnusableFile
@@ -196,7 +196,7 @@ def _labels(axis: str, values: tuple[Any, ...]) -> tuple[NDArray[Any], dict[str,
     """Values of an axis as a coordinate, and what they mean; a γ of None is NaN."""
     if axis == "model":
         return np.array(values), {"long_name": "model"}
-    about = {"long_name": AXES[axis].meaning}
+    about = {"long_name": axis_of(axis).meaning}
     if any(value is None for value in values):
         return np.array([np.nan if value is None else value for value in values]), about
     return np.array(values), about

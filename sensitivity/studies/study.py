@@ -17,11 +17,11 @@ from integrators.validation import as_count
 from integrators.values import ByValue
 from sensitivity.files import read_toml, user_path
 from sensitivity.manifest import versions
-from sensitivity.recurrences.registry import canonical
+from sensitivity.recurrences.sources import checksum, name_and_file
 
-from .axes import AXES, STEP, expanded
+from .axes import AXES, STEP, axis_of, expanded
 from .cell import GridCell
-from .models import MODELS, axes_of
+from .models import MODELS, axes_of, check_settings, model_word, settings_of
 from .quantities import QUANTITIES, checked
 from .results import Results
 from .storage.store import Store
@@ -29,8 +29,8 @@ from .storage.store import Store
 __all__ = ["Study", "open_results", "study_in"]
 
 STEPS_PER_CELL = 128
-MOST_CELLS = 10**8
-KEYS = ("name", "quantities", "steps_per_cell", "grid")
+MOST_CELLS, MOST_MODELS = 10**8, 10**4
+KEYS = ("name", "quantities", "steps_per_cell", "checksums", "grid")
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -41,13 +41,19 @@ class Study(ByValue):
     ----------
     grid : mapping
         Axis → a value, a list of values, an array, or a range (see `studies.axes.expanded`). The axes are
-        "model" and those of `studies.axes.AXES`; one that is left out has its default, and one that a
-        model does not take does not multiply its cells.
+        "model", those of `studies.axes.AXES`, and the settings of the models, such as "tau"; one that is left
+        out has its default, and one that a model does not take does not multiply its cells. Where a field of
+        the study takes "gamma" or "activation", these are axes of the fields alone. A model is a name,
+        "NAME=FILE" with the weights of a file, or "module:function" for a function of your own, which every
+        worker imports.
     quantities : str or sequence of str
         Names of `studies.quantities.QUANTITIES`.
     name : str
     steps_per_cell : int
         Step sizes of one network are computed together, at most so many in a cell.
+    checksums : mapping, optional
+        Model → SHA-256 of the file that it comes from, for models with a file or a module. By default that of
+        the file as it is now. A study that is resumed after the file has changed is another study.
 
     Attributes
     ----------
@@ -74,6 +80,7 @@ class Study(ByValue):
     quantities: tuple[str, ...]
     name: str = "study"
     steps_per_cell: int = field(default=STEPS_PER_CELL)
+    checksums: dict[str, str] = field(default_factory=dict)
 
     def __init__(
         self,
@@ -82,13 +89,16 @@ class Study(ByValue):
         *,
         name: str = "study",
         steps_per_cell: int = STEPS_PER_CELL,
+        checksums: Mapping[str, str] | None = None,
     ) -> None:
         wanted = _names("quantities", "quantity", quantities, QUANTITIES)
         ordered = tuple(quantity for quantity in QUANTITIES if quantity in wanted)
         if not isinstance(name, str):
             raise TypeError(f"name must be a text in quotes, got {name!r}.")
+        models, sums = _models(grid, checksums)
         for key, value in (
-            ("grid", _expanded(grid)),
+            ("checksums", sums),
+            ("grid", _expanded(grid, models)),
             ("quantities", ordered),
             ("name", name),
             ("steps_per_cell", as_count(steps_per_cell, "steps_per_cell", least=1)),
@@ -146,12 +156,13 @@ class Study(ByValue):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: the grid expanded, every value written out."""
-        return {
+        plain = {
             "name": self.name,
             "quantities": list(self.quantities),
             "steps_per_cell": self.steps_per_cell,
             "grid": {name: list(values) for name, values in self.grid.items()},
         }
+        return plain | ({"checksums": dict(self.checksums)} if self.checksums else {})
 
     def difference(self, other: Study) -> str:
         """What makes `other` another study, in words; "" if one of the two holds all values of the other.
@@ -160,7 +171,13 @@ class Study(ByValue):
         """
         if self.quantities != other.quantities:
             return f"its quantities are {', '.join(other.quantities)}, not {', '.join(self.quantities)}"
-        axes = [axis for axis in ("model", *AXES) if axis in self.grid or axis in other.grid]
+        for model, mine in self.checksums.items():
+            if other.checksums.get(model, mine) != mine:
+                return (
+                    f"the file of its model {model} was another one (checksum {other.checksums[model][:12]}…)"
+                )
+        axes = list(dict.fromkeys(("model", *AXES, *self.grid, *other.grid)))
+        axes = [axis for axis in axes if axis in self.grid or axis in other.grid]
         mine, its = ({axis: set(study.values(axis)) for axis in axes} for study in (self, other))
         if any(all(a[axis] <= b[axis] for axis in axes) for a, b in ((mine, its), (its, mine))):
             return ""
@@ -177,7 +194,7 @@ class Study(ByValue):
         """The values of an axis, its default if the study does not name it."""
         if axis == "model":
             return self.grid.get("model", ("neural",))
-        return self.grid.get(axis, (AXES[axis].default,))
+        return self.grid.get(axis, (axis_of(axis).default,))
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -198,7 +215,7 @@ class Study(ByValue):
     def n_cells(self) -> int:
         """Cells; several points share one where they differ in an axis that their model does not take."""
         networks = sum(
-            math.prod(len(self.values(axis)) for axis in _networks_axes(model))
+            math.prod(len(self.values(axis)) for axis in self._networks_axes(model))
             for model in self.values("model")
         )
         return networks * len(self.steps_of_cells())
@@ -211,16 +228,16 @@ class Study(ByValue):
     def cells(self) -> Iterator[GridCell]:
         """Every cell once."""
         for name in self.values("model"):
-            axes = _networks_axes(name)
+            axes = self._networks_axes(name)
             for chosen in itertools.product(*(self.values(axis) for axis in axes)):
                 yield from self._cells_of(name, dict(zip(axes, chosen, strict=True)))
 
     def kinds(self) -> Iterator[tuple[GridCell, int]]:
         """One cell for all that cost the same and have arrays of the same shape, and how many they are."""
         for name in self.values("model"):
-            axes = _networks_axes(name)
-            choices = [self.values(axis)[: None if AXES[axis].costs else 1] for axis in axes]
-            copies = math.prod(len(self.values(axis)) for axis in axes if not AXES[axis].costs)
+            axes = self._networks_axes(name)
+            choices = [self.values(axis)[: None if axis_of(axis).costs else 1] for axis in axes]
+            copies = math.prod(len(self.values(axis)) for axis in axes if not axis_of(axis).costs)
             for chosen in itertools.product(*choices):
                 for cell in self._cells_of(name, dict(zip(axes, chosen, strict=True))):
                     yield cell, copies
@@ -231,13 +248,22 @@ class Study(ByValue):
         for place in itertools.product(*(range(n) for n in self.shape[:-1])):
             chosen = {name: self.values(name)[i] for name, i in zip(names, place, strict=True)}
             model = chosen.get("model", self.values("model")[0])
-            parameters = {axis: chosen.get(axis, AXES[axis].default) for axis in _networks_axes(model)}
+            parameters = {
+                axis: chosen.get(axis, axis_of(axis).default) for axis in self._networks_axes(model)
+            }
             yield place, list(self._cells_of(model, parameters))
 
     def _cells_of(self, model: str, parameters: Mapping[str, Any]) -> Iterator[GridCell]:
         steps = self.values(STEP)
         for part in self.steps_of_cells():
-            yield GridCell(model, parameters, steps[part], self.quantities)
+            yield GridCell(model, parameters, steps[part], self.quantities, self.checksums.get(model, ""))
+
+    def _networks_axes(self, model: str) -> tuple[str, ...]:
+        """The axes that tell the networks of a model apart: all but the step, and the settings given."""
+        own = tuple(axis for axis in axes_of(model) if axis != STEP)
+        shared = {axis for other in self.values("model") for axis in axes_of(other)}
+        settings = settings_of(model)
+        return (*own, *(axis for axis in self.grid if axis in settings and axis not in shared))
 
     # ---------------------------------------------------------------------------------------------- run
 
@@ -360,53 +386,71 @@ def open_results(folder: str | Path) -> Results:
     return Results(study_in(store), store)
 
 
-def _networks_axes(model: str) -> tuple[str, ...]:
-    """The axes that tell the networks of a model apart: all but the step."""
-    return tuple(axis for axis in axes_of(model) if axis != STEP)
-
-
 def _listed(values: Sequence[Any]) -> str:
     """Values for a sentence, the middle ones left out where they are many."""
     words = ["none" if value is None else str(value) for value in values]
     return ", ".join(words if len(words) <= 4 else [*words[:2], "…", words[-1]])
 
 
-def _names(argument: str, kind: str, given: Any, known: Collection[str]) -> tuple[str, ...]:
-    """One name or several, each of them known."""
+def _names(argument: str, kind: str, given: Any, known: Collection[str] | None) -> tuple[str, ...]:
+    """One name or several, each of them known; models, which need not be names, where none are `known`."""
     if isinstance(given, str):
         given = (given,)
     elif isinstance(given, Mapping) or not isinstance(given, Iterable):
         raise TypeError(f"{argument} must be a name or a list of names, got {reprlib.repr(given)}.")
-    names = tuple(itertools.islice(given, len(known) + 1))
-    if kind == "model":
-        names = tuple(
-            canonical(name if isinstance(name, str) else reprlib.repr(name), known, own=False)
-            for name in names
-        )
+    names = tuple(itertools.islice(given, (MOST_MODELS if known is None else len(known)) + 1))
     for name in names:
-        if not isinstance(name, str) or name not in known:
-            raise nearest(kind, name if isinstance(name, str) else reprlib.repr(name), known)
+        if not isinstance(name, str) or (known is not None and name not in known):
+            shown = name if isinstance(name, str) else reprlib.repr(name)
+            raise nearest(kind, shown, MODELS if known is None else known)
+    if known is None:
+        names = tuple(model_word(name) for name in names)
     if not names or len(set(names)) < len(names):
         shown = ", ".join(names) or "empty"
         raise ValueError(f"{argument} is {shown}; give at least one, and each once.")
     return names
 
 
-def _expanded(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+def _models(grid: Any, given: Mapping[str, str] | None) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The models of a grid, and the checksums of those that come from files.
+
+    A checksum that is given is taken as it is for weights, which are read where they are needed. A module is
+    compared before its function is called.
+    """
     if not isinstance(grid, Mapping):
         raise TypeError(f"grid must be a table of axes and their values, got {reprlib.repr(grid)}.")
-    known = ("model", *AXES)
+    models, known = _names("model", "model", grid.get("model", "neural"), None), dict(given or {})
+    found: dict[str, str] = {}
+    for model in models:
+        own = ":" in name_and_file(model)[0]
+        found[model] = checksum(model) if own or model not in known else known[model]
+        if found[model] != known.get(model, found[model]):
+            raise ValueError(
+                f"the module of model {model} is not the one that the study was made with (checksum "
+                f"{known[model][:12]}…); run it as a new study."
+            )
+    return models, {model: digest for model, digest in found.items() if digest}
+
+
+def _expanded(grid: Mapping[str, Any], models: tuple[str, ...]) -> dict[str, tuple[Any, ...]]:
+    taken = {axis for model in models for axis in axes_of(model)}
+    settings = list(dict.fromkeys(name for model in models for name in settings_of(model)))
+    known = ("model", *AXES, *(name for name in settings if name not in AXES))
     for name in grid:
         if name not in known:
             raise nearest("axis", name, known)
-    models = _names("model", "model", grid.get("model", "neural"), MODELS)
-    taken = {axis for model in models for axis in axes_of(model)}
-    for name in grid:
-        if name != "model" and name not in taken:
+        if name != "model" and name not in taken and name not in settings:
             raise ValueError(
-                f"axis {name!r} is none of {', '.join(models)}; "
-                f"known there: {', '.join(axis for axis in AXES if axis in taken)}."
+                f"axis {name!r} is none of {', '.join(models)}; known there: "
+                f"{', '.join(axis for axis in known if axis in taken or axis in settings)}."
             )
     found: dict[str, tuple[Any, ...]] = {"model": models} if "model" in grid else {}
     found.update({name: expanded(axis, grid[name]) for name, axis in AXES.items() if name in grid})
+    found.update(
+        {name: expanded(axis_of(name), grid[name]) for name in settings if name in grid and name not in found}
+    )
+    for name in found:
+        for model in models:
+            if name not in taken and name in settings_of(model):
+                check_settings(model, name, found[name], max(found.get("d", (AXES["d"].default,))))
     return found

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sensitivity.recurrences.registry import canonical
-
 from .data.labelled import labelled
 from .data.sequences import Sequences
 from .data.splits import hold_out
 from .estimator import BaseEstimator, ClassifierMixin, NotFittedError
-from .models import MODELS, Shape, make_network, parse_step
+from .models import Shape, make_network, model_named, parse_step, trainable
 from .networks.network import Network
 from .start import Start
 from .trainer import Recipe, Split, enough_epochs, train
@@ -36,7 +34,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     model : str
-        "hamiltonian", "euler" or "antisymmetric", or the name of a cell such as "lstm".
+        "hamiltonian", "euler" or "antisymmetric", the name of a cell such as "lstm", or "module:function" for
+        a function of your own that returns a cell.
     d : int
         Number of hidden neurons.
     step : float or str
@@ -198,8 +197,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         options = {"scheme": self.scheme, "activation": self.activation, "gamma": self.gamma}
         if not isinstance(self.model, str):
             raise TypeError(f"model must be a name such as 'lstm', got {self.model!r}.")
-        model = canonical(self.model, MODELS, own=False)
-        if "step" in MODELS[model].needs:
+        model = trainable(self.model)
+        if "step" in model_named(model).needs:
             options["step"] = parse_step(self.step, data.n_steps)
         return model, shape, options
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 from integrators.cells.cell import Cell
+from integrators.fields.neural import NeuralField
 from integrators.schemes.table import get_scheme
 from sensitivity.recurrences.case import model_of
 from sensitivity.recurrences.registry import MODELS as CELLS
@@ -19,7 +20,8 @@ from .networks.cell_network import CellNetwork
 from .networks.network import Network
 from .networks.ode_network import OdeNetwork
 
-__all__ = ["MODELS", "Model", "Shape", "make_network", "network_from_weights", "parse_step", "trainable"]
+__all__ = ["MODELS", "Model", "Shape", "make_network", "model_named", "network_from_weights", "parse_step",
+           "trainable"]  # fmt: skip
 
 FIRST_ORDER, SECOND_ORDER = ("euler",), ("leapfrog", "explicit_euler")
 """Schemes that a message names for equations of either order."""
@@ -83,12 +85,14 @@ def _equation(scheme: str, **defaults: object) -> Model:
 
 
 def _cell(name: str) -> Model:
-    """Any cell of the registry, with its own settings as options."""
+    """Any cell of the registry or of one's own functions, with its own settings as options."""
 
     def build(shape: Shape, **options: object) -> Network:
         published = partial(make, name, shape.d, shape.n_inputs, **options)
-        size = {"n_classes": shape.n_classes, "threads": shape.threads}
-        return CellNetwork(published(0), shape.n_steps, published=published, **size)  # type: ignore[arg-type]
+        cell, size = published(0), {"n_classes": shape.n_classes, "threads": shape.threads}
+        if not isinstance(cell, Cell):
+            raise _not_trained(name)
+        return CellNetwork(cell, shape.n_steps, published=published, **size)  # type: ignore[arg-type]
 
     return Model(build, tuple(hyperparameters(name)))
 
@@ -104,49 +108,78 @@ MODELS: Mapping[str, Model] = MappingProxyType(
 """Name → kind of network: every cell of the registry, and the differential equations."""
 
 
+def _not_trained(name: str) -> ValueError:
+    able = ", ".join(one for one in MODELS if MODELS[one].scheme is not None)
+    return ValueError(f"{name} cannot be trained; take {able}, or a cell.")
+
+
 def trainable(model: str) -> str:
-    """The name of a model as `MODELS` has it.
+    """The name of a model as `MODELS` has it, or ``module:function``.
 
     Raises
     ------
     ValueError
         For a field that has no read-out here, with those that can be trained; for an unknown name.
     """
-    name = canonical(model, (*MODELS, *names()), own=False)
-    if name in MODELS:
+    name = canonical(model, (*MODELS, *names()))
+    if name in MODELS or ":" in name:
         return name
-    able = ", ".join(one for one in MODELS if "scheme" in MODELS[one].options)
-    raise ValueError(f"{name} cannot be trained; take {able}, or a cell.")
+    raise _not_trained(name)
+
+
+def model_named(name: str) -> Model:
+    """The kind of network of a name that is `trainable`."""
+    return MODELS[name] if name in MODELS else _cell(name)
 
 
 def network_from_weights(
     model: str, file: str | Path, shape: Shape, settings: Mapping[str, object] | None = None
 ) -> Network:
-    """A cell that starts from the weights of a file.
+    """A network that starts from the weights of a file.
 
     Parameters
     ----------
     model : str
+        A cell, "hamiltonian" or "euler".
     file : path
-        As for `sensitivity.load_weights`.
+        Of a cell as for `sensitivity.load_weights`; of the others an .npz file with W, b and V.
     shape : Shape
         Its d is that of the file.
     settings : mapping, optional
-        Settings of the model.
+        Settings of the model; of a differential equation "step" is needed, and "scheme" and "activation" may
+        be given.
 
     Raises
     ------
     ValueError, TypeError, OSError
-        For a field, a file that cannot be read, or one with other inputs than the sequences have.
+        For a model whose free parameters are not those of a file, a file that cannot be read, or one with
+        other inputs than the sequences have.
     """
-    if model not in CELLS:
-        raise ValueError(f"{model} is a field; training starts cells from the weights of a file.")
-    cell = model_of(model, file=file, settings=settings)
-    if not isinstance(cell, Cell) or cell.n_inputs != shape.n_inputs:
+    model, given = trainable(model), {k: v for k, v in (settings or {}).items() if v is not None}
+    if model in ("hamiltonian", "euler"):
+        own = {"activation": given["activation"]} if "activation" in given else {}
+        found = model_of("hamiltonian", file=file, settings=own)
+    elif model in MODELS and model not in CELLS:
         raise ValueError(
-            f"the cell in {file} takes {cell.n_inputs} inputs, but the sequences have {shape.n_inputs}."
+            f"the free parameters of {model} are W − Wᵀ above the diagonal, which no file of weights holds; "
+            "start from a file with hamiltonian, euler or a cell."
         )
-    return CellNetwork(cell, shape.n_steps, n_classes=shape.n_classes, threads=shape.threads)
+    else:
+        found = model_of(model, file=file, settings=given)
+    if found.n_inputs != shape.n_inputs:
+        what = "cell" if isinstance(found, Cell) else "field"
+        raise ValueError(
+            f"the {what} in {file} takes {found.n_inputs} inputs, but the sequences have {shape.n_inputs}."
+        )
+    if isinstance(found, NeuralField):
+        own_shape = replace(shape, d=found.dim)
+        network = make_network(model, own_shape, **given)
+        assert isinstance(network, OdeNetwork)
+        network.first = found
+        return network
+    if not isinstance(found, Cell):
+        raise _not_trained(model)
+    return CellNetwork(found, shape.n_steps, n_classes=shape.n_classes, threads=shape.threads)
 
 
 def make_network(model: str, shape: Shape, **options: object) -> Network:
@@ -159,7 +192,7 @@ def make_network(model: str, shape: Shape, **options: object) -> Network:
         missing ε.
     """
     model = trainable(model)
-    kind, given = MODELS[model], {name: value for name, value in options.items() if value is not None}
+    kind, given = model_named(model), {name: value for name, value in options.items() if value is not None}
     for name in given:
         if name not in kind.options:
             takes = ", ".join(kind.options) or "none"

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a setting of one model, or of all cells that have it; for files also activation, prefix; "
         "repeatable",
     )
-    network.add_weights(parser, f"of models without a file; default {DEFAULT_D}")
+    network.add_drawn(parser, f"of models without a file; default {DEFAULT_D}")
     network.add_run(parser, "of models that have a step size; default 1/N for fields", n_inputs=1)
     parser.set_defaults(default_steps=None)
     files.add(parser, "every number")
@@ -98,13 +98,14 @@ def _widths(widths: dict[str, int]) -> str:
 def _settings(given: dict[str, Any], words: list[str]) -> dict[str, dict[str, Any]]:
     """The settings of each model: MODEL.KEY of one, KEY of all cells that have it, or else of all fields."""
     from sensitivity.recurrences.registry import FIELDS, canonical
+    from sensitivity.recurrences.sources import known_settings
 
     found: dict[str, dict[str, Any]] = {word: {} for word in words}
     for key, value in given.items():
         model, dot, setting = key.rpartition(".")
         bare = {word: canonical(word.partition("=")[0]) for word in words}
         meant = [word for word in words if not dot or model == word or canonical(model) == bare[word]]
-        able = [word for word in meant if setting in _known(word)]
+        able = [word for word in meant if setting in known_settings(word)]
         cells = [word for word in able if bare[word] not in FIELDS]
         if not able:
             whose = model if dot else "any of " + ", ".join(words)
@@ -112,15 +113,6 @@ def _settings(given: dict[str, Any], words: list[str]) -> dict[str, dict[str, An
         for word in cells or able:
             found[word][setting] = value
     return found
-
-
-def _known(word: str) -> set[str]:
-    """The settings that NAME has, or NAME=FILE."""
-    from sensitivity.recurrences.registry import FIELDS, canonical, hyperparameters
-
-    name, equals, _ = word.partition("=")
-    of_files = {"activation", "prefix", "reset_after", "cudnn"}
-    return set(hyperparameters(name)) | (of_files if equals and canonical(name) not in FIELDS else set())
 
 
 def _case(word: str, inputs: Any, settings: dict[str, Any], args: argparse.Namespace) -> ModelCase:

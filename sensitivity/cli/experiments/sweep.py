@@ -62,11 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     axes = parser.add_argument_group(
         "grid", "Each option is the one value, --step and --model also several, of an axis of the study."
     )
-    axes.add_argument(
-        "--model", action="append", metavar="NAME", help="see leapgrad compare --list; repeatable"
-    )
-    axes.add_argument("--set", action="append", metavar="KEY=VALUE", help="any other axis, such as gamma=0.1")
-    network.add_weights(axes, "default 10")
+    network.add_model(axes, repeated=True)
+    network.add_drawn(axes, "default 10")
     network.add_run(axes, "default 0.01")
     parser.set_defaults(n_steps=None, n_inputs=None)
     parser.add_argument("--csv", metavar="FILE.csv", help="also write one row for every network and step")
@@ -111,14 +108,13 @@ def _study(args: argparse.Namespace) -> Study:
 
     from sensitivity.studies import Study
 
+    if args.weights is not None:
+        if len(args.model or ()) > 1:
+            raise ValueError("--weights goes with one model; write --model NAME=FILE for each of several.")
+        name, file, _ = network.named(args.model[0] if args.model else None, args.weights)
+        args.model = [f"{name}={file}"]
     if args.study is None and args.model is None:
         raise ValueError("give a file STUDY.toml, or a model by --model.")
-    for word in args.model or []:
-        if "=" in word or ":" in word:
-            raise ValueError(
-                f"--model {word}: a study draws its networks by name and seed; it takes every model of "
-                "leapgrad compare --list."
-            )
     if args.inputs is not None:
         raise ValueError("--inputs is for single runs; a study draws its inputs: take --n-inputs.")
     given = {"model": args.model, "d": args.d, "seed": args.seed, "n_steps": args.n_steps}
@@ -127,7 +123,7 @@ def _study(args: argparse.Namespace) -> Study:
         given[axis] = network.number(given[axis], f"--{axis}")
     given["step"] = None if args.step is None else np.atleast_1d(network.parse_steps(args.step))
     given = {axis: value for axis, value in given.items() if value is not None}
-    given |= network.settings_of(args.set)
+    given |= network.given_settings(args)
     if args.study is None:
         return Study(given)
     study = Study.from_toml(args.study)

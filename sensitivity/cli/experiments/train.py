@@ -68,8 +68,8 @@ def _add_network(network: argparse._ArgumentGroup) -> None:
     network.add_argument(
         "--model",
         metavar="NAME[=FILE]",
-        help="hamiltonian (default), euler, antisymmetric, or a cell of leapgrad compare --list; of a cell, "
-        "FILE holds the weights to start from",
+        help="hamiltonian (default), euler, antisymmetric, a cell of leapgrad compare --list, or "
+        "MODULE:FUNCTION, a function of your own that returns a cell; FILE holds the weights to start from",
     )
     network.add_argument("--weights", metavar="FILE.npz", help="the same as NAME=FILE")
     network.add_argument(
@@ -134,6 +134,7 @@ def _add_training(recipe: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from sensitivity.files import check_writable
+    from sensitivity.recurrences.sources import checksum
     from sensitivity.training.recipes import filled, recipe_of
     from sensitivity.training.trainer import Diverged, train
     from sensitivity.training.units import first_parameters
@@ -156,6 +157,8 @@ def run(args: argparse.Namespace) -> int:
     start, recipe = _start(args), _recipe(args, data)
     theta = first_parameters(network, start, args.seed)
     about = {"task": task_name(args), "model": _model_name(args), "start": asdict(start)}
+    if digest := checksum(str(args.model)):  # the code of a cell is no part of its parameters
+        about["module"] = digest
     try:
         result = train(network, data, recipe, theta, checkpoint=args.checkpoint, progress=None, about=about)
     except Diverged as error:
@@ -193,13 +196,17 @@ def _check_start_options(args: argparse.Namespace) -> None:
 
 def _model(args: argparse.Namespace) -> tuple[str, str | None]:
     """The name of a model that can be trained, and the file with the weights to start from."""
-    from sensitivity.training.models import trainable
+    from sensitivity.training.models import model_named, trainable
 
     name, file, _ = grammar.named(args.model, args.weights)
-    for option in ("d", "step", "start", "recipe", "gamma", "activation", "scheme") if file else ():
+    name = trainable(name)
+    brought = ("d", "start", "recipe", "gamma")
+    if model_named(name).scheme is None:
+        brought += ("step", "activation", "scheme")
+    for option in brought if file else ():
         if getattr(args, option) is not None:
             raise ValueError(f"--{option} cannot go with weights from {file}; leave one out.")
-    return trainable(name), file
+    return name, file
 
 
 def _model_name(args: argparse.Namespace) -> str:
@@ -207,18 +214,19 @@ def _model_name(args: argparse.Namespace) -> str:
 
 
 def _network(args: argparse.Namespace, data: Split) -> Network:
-    from sensitivity.training.models import MODELS, Shape, make_network, network_from_weights, parse_step
+    from sensitivity.training.models import Shape, make_network, model_named, network_from_weights, parse_step
     from sensitivity.training.units import InUnits, step_units
 
     part, settings = data.train, grammar.settings_of(args.set)
     shape = Shape(args.d, part.n_steps, part.n_inputs, part.n_classes)
-    if args.weights:
-        return network_from_weights(args.model, args.weights, shape, settings)
-    needs_step = "step" in MODELS[args.model].needs
+    needs_step = "step" in model_named(args.model).needs
     text = args.step or ("10/N" if needs_step else None)
     step = None if text is None else parse_step(text, part.n_steps)
     given = {"step": step, "scheme": args.scheme, "gamma": args.gamma, "activation": args.activation}
-    network = make_network(args.model, shape, **(given | settings))
+    if args.weights:
+        network = network_from_weights(args.model, args.weights, shape, given | settings)
+    else:
+        network = make_network(args.model, shape, **(given | settings))
     if not args.step_units:
         return network
     if network.step is None:

@@ -17,7 +17,7 @@ from integrators.run.checkpoint import MEMORY_BYTES
 from sensitivity.analysis.cost import StepWork, iterations_that_pay
 from sensitivity.analysis.factoring import panel_length
 from sensitivity.analysis.singular import FULL_COLUMNS, GROUP_BYTES, GROUP_LANES, STORE_BYTES
-from sensitivity.studies.axes import AXES
+from sensitivity.studies.axes import axis_of
 from sensitivity.studies.models import RunSize, size_of_run
 from sensitivity.studies.quantities import checked
 from sensitivity.studies.storage.job import HEADER_BYTES
@@ -165,12 +165,12 @@ _TERMS: dict[str, Callable[[RunSize, int], _Terms]] = {
 
 def size_of(cell: GridCell) -> RunSize:
     """How large the case of a cell is."""
-    costing = tuple((name, value) for name, value in cell.parameters.items() if AXES[name].costs)
-    return _size(cell.model, costing)
+    costing = tuple((name, value) for name, value in cell.parameters.items() if axis_of(name).costs)
+    return _size(cell.model, costing, cell.checksum)
 
 
 @lru_cache(maxsize=1024)
-def _size(model: str, parameters: tuple[tuple[str, Any], ...]) -> RunSize:
+def _size(model: str, parameters: tuple[tuple[str, Any], ...], checksum: str) -> RunSize:
     return size_of_run(model, dict(parameters))
 
 

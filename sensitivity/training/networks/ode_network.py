@@ -36,6 +36,11 @@ class OdeNetwork(RecurrentNetwork):
     threads : int, optional
         No result depends on it.
 
+    Attributes
+    ----------
+    first : NeuralField or None
+        Where training starts by default, such as weights that were read from a file.
+
     Raises
     ------
     ValueError, TypeError
@@ -69,6 +74,7 @@ class OdeNetwork(RecurrentNetwork):
         self.read, self.entry_rows = slice(0, d), entry_rows(d, n_inputs)
         self.clock = np.zeros((self.n_steps, 0))
         self._upper = np.triu_indices(d, 1)
+        self.first: NeuralField | None = None
 
     def weights(self, theta: Float) -> Float:
         """W, or W − Wᵀ − γ I."""
@@ -83,6 +89,11 @@ class OdeNetwork(RecurrentNetwork):
         """The field with these weights, for Jacobians and bounds."""
         parts = self.named(theta)
         return NeuralField(self.weights(theta), parts["b"], parts["V"], self.activation.name)
+
+    def start(self, rng: np.random.Generator) -> Float | None:
+        """The weights of `first`, if there is one."""
+        first = self.first
+        return None if first is None else np.concatenate([first.W.ravel(), first.V.ravel(), first.b])
 
     def packed(self, theta: Float) -> Weights:
         """[W V b] row by row."""

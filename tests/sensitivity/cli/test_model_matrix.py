@@ -202,16 +202,16 @@ def test_compare(kind, capsys):
     assert found["log_norms"] == compare({"it": run}).models[0].log_norms.tolist()
 
 
-SWEPT = {"network by name", "potential form", "bounded cell", "gated cell with inputs"}
+# A study takes one number for the start of all components, and no model unless one is named.
+SWEPT = set(KINDS) - {"singular field", "network"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_sweep(kind, capsys):
     words = ["sweep", *KINDS[kind][0], "--n-steps", str(N), "--step", "0.1,0.2", "--out", "study"]
-    words = [word for word in words if word not in ("--weights", "gru.npz")]
     status = main([*words, "--csv", "all.csv", "--json"])
     err = capsys.readouterr().err
-    if kind not in SWEPT:  # the options are none of a study: a file, a start in a list, a setting of a cell
+    if kind not in SWEPT:
         assert status == 2 and err.count("\n") == 1, err
         return
     assert (status, err) == (0, ""), err
@@ -221,7 +221,7 @@ def test_sweep(kind, capsys):
 
 
 TRAINED = {"network", "network by name", "cell", "bounded cell", "cell of a file", "cell of a file by itself"}
-TRAINED |= {"gated cell with inputs"}
+TRAINED |= {"gated cell with inputs", "cell of one's own"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -278,14 +278,29 @@ def test_a_field_of_a_study_is_that_of_the_library(tmp_path):
         ("profile --model lstm --of inputs", "inputs"),
         ("bound --model lstm --scheme euler", "--scheme belongs to fields"),
         ("sweep --out o", "give a file STUDY.toml, or a model"),
-        ("sweep --model lstm=gru.npz --out o", "draws its networks by name"),
+        ("sweep --model lstm=gru.npz --out o", "lstm was asked for, but gru"),
+        ("sweep --model gru=gru.npz --d 3 --out o", "axis 'd' is none of gru=gru.npz"),
+        ("sweep --model gru=nowhere.npz --out o", "nowhere.npz"),
+        ("sweep --model gru --model lstm --weights gru.npz --out o", "--weights goes with one model"),
+        ("sweep --model nowhere_at_all:mine --out o", "no file of a module 'nowhere_at_all'"),
+        ("sweep --model cornn --set gamma=-x --out o", "gamma has dtype"),
+        ("sweep --model leaky --set tau=0 --out o", "tau must be positive, got 0"),
+        ("sweep --model pendulum --set omega=true --out o", "omega"),
         ("sweep --model lstm --inputs x.npy --out o", "take --n-inputs"),
         ("sweep --model lstm --y0 1,2 --out o", "--y0 '1,2' is not one number"),
         ("sweep --model lstm --gama 1 --out o", "unrecognized arguments"),
         ("sweep --model lstm --set gamma=1 --out o", "axis 'gamma' is none of lstm"),
         ("train xor --model kepler", "kepler cannot be trained; take euler, antisymmetric, hamiltonian"),
         ("train xor --model gru=gru.npz --d 3", "--d cannot go with weights from gru.npz"),
-        ("train xor --model hamiltonian=net.npz", "training starts cells from the weights of a file"),
+        ("train xor --model hamiltonian=net.npz", "the field in net.npz takes 0 inputs, but the sequences"),
+        ("train xor --model antisymmetric=net.npz", "with hamiltonian, euler or a cell"),
+        ("train xor --model hamiltonian=net.npz --d 3", "--d cannot go with weights from net.npz"),
+        (
+            "train xor --model matrix_models:duffing",
+            "duffing cannot be trained; take euler",
+        ),
+        ("train xor --model nowhere_at_all:mine", "No module named 'nowhere_at_all'"),
+        ("train xor --model matrix_models:mine --set k=1", "has no option k; it takes gamma"),
         ("train xor --model leaky --set gain=1", "model 'leaky' has no option gain"),
     ],
 )

@@ -1,0 +1,72 @@
+"""Training that starts from the weights of a file, and of cells that a function of one's own makes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from integrators import NeuralField
+from sensitivity import SequenceClassifier, cell, unroll
+from sensitivity.cli import main
+from sensitivity.training.models import Shape, network_from_weights
+from sensitivity.training.start import Start
+
+OWN = """
+from sensitivity import cell
+def mine(d, n_inputs=0, rng=0, gamma=0.5):
+    return cell("antisymmetric", d, n_inputs, rng, gamma=gamma)
+"""
+SMALL = ["--train", "20", "--test", "10", "--epochs", "1", "--batch", "10", "--n-steps", "5", "--json"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "train_models.py").write_text(OWN)
+    monkeypatch.delitem(__import__("sys").modules, "train_models", raising=False)
+
+
+@pytest.mark.parametrize(("model", "scheme"), [("hamiltonian", "leapfrog"), ("euler", "euler")])
+def test_the_first_scores_are_those_of_the_field_in_the_file(model, scheme):
+    field = NeuralField.random(3, 1, inputs=2, activation="sin")
+    np.savez("net.npz", W=field.W, V=field.V, b=field.b)
+    settings = {"step": 0.3, "activation": "sin"}
+    network = network_from_weights(model, "net.npz", Shape(10, 6, 2, 2), settings)
+    theta = Start().draw(network, 0)
+    inputs = np.random.default_rng(2).normal(size=(6, 2, 4))
+    expected = []
+    for q in range(4):
+        run = unroll(field, 6, inputs=inputs[:, :, q], step=0.3, scheme=scheme)
+        expected.append(network.named(theta)["R"] @ run.run()[..., :3].ravel())
+    assert np.allclose(network.scores(theta, inputs).T, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_a_checkpoint_knows_the_weights_and_the_module(capsys, tmp_path):
+    def status(*words):
+        found = main(["train", "xor", *words, *SMALL])
+        return found, capsys.readouterr().err
+
+    field = NeuralField.random(3, 1, inputs=1)
+    np.savez("net.npz", W=field.W, V=field.V, b=field.b)
+    by_file = ("--model", "hamiltonian=net.npz", "--step", "1/N", "--checkpoint", "a.npz")
+    assert status(*by_file) == (0, "") == status(*by_file)
+    np.savez("net.npz", W=2 * field.W, V=field.V, b=field.b)
+    assert "other first parameters" in status(*by_file)[1]
+    own = ("--model", "train_models:mine", "--d", "3", "--checkpoint", "b.npz")
+    assert status(*own) == (0, "") == status(*own)
+    (tmp_path / "train_models.py").write_text(OWN + "# another rule\n")
+    assert "b.npz is of another run: module" in status(*own)[1]
+
+
+def test_a_function_of_ones_own_trains_as_the_cell_that_it_makes(capsys):
+    words = ["--model", "train_models:mine", "--set", "gamma=0.25", "--d", "3"]
+    assert main(["train", "shock", *words, *SMALL]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["model"], found["network"]["cell"]) == ("train_models:mine", cell("antisymmetric", 3).name)
+    X = np.random.default_rng(0).normal(size=(40, 5))
+    y = X.sum(axis=1) > 0
+    fitted = SequenceClassifier("train_models:mine", 3, epochs=1, progress=False).fit(X, y)
+    network = fitted._network
+    by_hand = cell("antisymmetric", 3, 1, 0, gamma=0.5)
+    assert network.cell.kind == by_hand.kind and fitted.predict(X).shape == (40,)
