@@ -19,14 +19,21 @@ from .simd import TILE, copy_strip, drift_tile, product_tile, register_width
 __all__ = ["add_matrix", "add_matrix_vector", "add_outer", "add_product", "add_transposed", "push_columns"]
 
 
-# Rows of B lie n numbers apart; from this many rows on a strip is copied together first, or its lines would
-# fall on the same few places of the cache. With two lines a row they fill half of the first-level cache then.
-# One core, GF/s without and with: an older processor with AVX-512, d = 128: 53 and 54, d = 256: 50 and 52,
-# d = 512: 27 and 53, d = 1000: 46 and 53; a newer one, with AVX-512, d = 128: 128 and 126, d = 512: 113 and
-# 113; with AVX2, d = 128: 66 and 64, d = 256: 65 and 64, d = 512: 43 and 56.
+# From this many rows on the columns are multiplied by panels, which are copied together first: rows of B lie
+# n numbers apart, and their lines would fall on the same few places of the cache. With two lines a row strips
+# fill half of the first-level cache then. One core, GF/s without and with a copy of each strip: an older
+# processor with AVX-512, d = 128: 53 and 54, d = 256: 50 and 52, d = 512: 27 and 53, d = 1000: 46 and 53; a
+# newer one, with AVX-512, d = 128: 128 and 126, d = 512: 113 and 113; with AVX2, d = 128: 66 and 64, d = 256:
+# 65 and 64, d = 512: 43 and 56.
 PACKED_DIM = cache_bytes(1) // 256
+# Bytes of a panel. All its strips are multiplied by some rows of A before the next rows, so that A comes from
+# the farther caches once a panel and not once a strip. Whole Jacobians by leapfrog on the newer processor (1
+# MiB of second-level cache), GF/s with strips alone and with 256 KiB: AVX-512, d = 256: 95 and 104, d = 512:
+# 97 and 101; AVX2, d = 256: 53 and 57, d = 512: 55 and 58. Products alone, AVX2, d = 512, with 64, 128, 256
+# and 512 KiB: 60.6, 62.4, 62.3 and 62.3.
+PANEL_BYTES = cache_bytes(2) // 4
 # Rows of A that far apart share a place of the cache too. d = 512, GF/s with 12, 8 and 6 rows: older
-# processor: 51, 56; newer: 111, 117, 118; with AVX2, 6 and 4 rows: 56 and 55.
+# processor: 51, 56; newer: 111, 117, 118; with AVX2, 6 and 4 rows: 62 and 57.
 FAR_TILE_ROWS = min(8, TILE.rows)
 
 
@@ -77,6 +84,60 @@ def push_last_columns(A, start, row, column, rows, inner, B, out, n, m, scale, b
         done += width
 
 
+@inlined
+def tile_heights(rows, most):
+    """(tiles, rows of each, tiles with one row more): of nearly one height, for 5 + 5 beat 8 + 2."""
+    tiles = (rows + most - 1) // most
+    return tiles, rows // tiles, rows % tiles
+
+
+@inlined
+def strip_width(most, column, last, m, by_lane):
+    """Columns of the strip at `column`: with a scale per lane it must not run over the end of the lanes."""
+    width = min(most, last - column)
+    return min(width, m - column % m) if by_lane else width
+
+
+@helper
+def copy_panel(B, n, inner, first, last, m, by_lane, strip, packed):
+    """packed ← the columns [first, last) of B, strip after strip, each row by row."""
+    column = first
+    while column < last:
+        width = strip_width(strip, column, last, m, by_lane)
+        copy_strip(inner, width, B, column, n, packed, (column - first) * inner, width)
+        column += width
+
+
+@helper
+def push_panels(A, start, row, column, rows, inner, B, out, whole, n, m, scale, by_lane, drift):
+    """The first `whole` columns of `push_columns`, by panels of many strips.
+
+    B is read from a copy of the panel, so that the drift may change it as soon as a tile is done.
+    """
+    tiles, height, higher = tile_heights(rows, FAR_TILE_ROWS)
+    s_row = m if by_lane else 1
+    register = register_width(out)
+    strip = TILE.vectors * register
+    panel = max(1, PANEL_BYTES // (out.itemsize * strip * inner)) * strip
+    packed = aligned_empty(min(panel, whole) * inner, out.dtype)
+    for first in range(0, whole, panel):
+        last, i = min(whole, first + panel), 0
+        copy_panel(B, n, inner, first, last, m, by_lane, strip, packed)
+        for tile in range(tiles):
+            size, done = height + 1 if tile < higher else height, first
+            while done < last:
+                width = strip_width(strip, done, last, m, by_lane)
+                vectors, lane, o = width // register, done % m if by_lane else 0, done + i * n
+                product_tile(
+                    size, vectors, A, start + i * row, row, column, inner, packed, (done - first) * inner,
+                    width, out, o, n, scale, lane + i * s_row, s_row, by_lane,
+                )  # fmt: skip
+                if drift.size > 0:
+                    drift_tile(size, vectors, drift, lane, by_lane, out, B, o, n)
+                done += width
+            i += size
+
+
 @helper
 def push_columns(A, start, row, column, rows, inner, B, out, n, m, scale, by_lane, drift, in_place):
     """out += scale · A B, then B += drift · out; all arrays flat.
@@ -105,19 +166,15 @@ def push_columns(A, start, row, column, rows, inner, B, out, n, m, scale, by_lan
         push_one_row(A[start], B, out, n, m, scale, by_lane, drift, in_place)
         return
     s_row = m if by_lane else 1
-    # Tiles of nearly one height: 5 + 5 rows were faster than 8 + 2.
-    most = TILE.rows if inner < PACKED_DIM else FAR_TILE_ROWS
-    tiles = (rows + most - 1) // most
-    height, higher = rows // tiles, rows % tiles
-    none = B[:0]
+    tiles, height, higher = tile_heights(rows, TILE.rows)
     register = register_width(out)
     strip = TILE.vectors * register
     whole = n - n % register if not by_lane or m % register == 0 else 0
-    if in_place or inner >= PACKED_DIM or whole < n:
-        packed = aligned_empty(strip * inner, out.dtype)
-    else:
-        packed = none
     done = lane = 0
+    if inner >= PACKED_DIM and whole > 0:
+        push_panels(A, start, row, column, rows, inner, B, out, whole, n, m, scale, by_lane, drift)
+        done = whole
+    packed = aligned_empty(strip * inner, out.dtype) if whole < n or (in_place and done < n) else B[:0]
     while done < whole:
         # With a scale per lane a strip must not run over the end of the lanes.
         end = m - lane if by_lane else n - done
