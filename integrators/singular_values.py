@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ WORK_AT_ONCE = 2e7
 # OpenBLAS shares out no product with a matrix of fewer than 9216 entries. Setting its number of threads takes
 # longer than the SVD of a matrix this small.
 SMALL = 16
+
+_values_of = partial(np.linalg.svd, compute_uv=False)
 
 
 def svd(matrices: NDArray) -> tuple[NDArray, NDArray, NDArray]:
@@ -86,10 +89,6 @@ def scaled_norm(
     else:
         norms = norm(near_one)
     return np.where(finite, norms, largest), np.asarray(shift, dtype=np.int64)
-
-
-def _values_of(stack: NDArray) -> NDArray:
-    return np.linalg.svd(stack, compute_uv=False)
 
 
 def _by_lapack(function: Callable[[NDArray], Any], matrices: NDArray) -> tuple[NDArray, ...]:

@@ -138,13 +138,16 @@ class Scaled(ByValue):
 
     def aligned(self) -> Scaled:
         """The same with one exponent a batch member: columns too small to be held become zero."""
+        if self.apart is None:
+            return self
         (values,), exponent = aligned([self.values], self.exponent, self.apart)
         return Scaled(values, exponent)
 
     def unscaled(self) -> Float:
         """The columns in float64: exact where they fit, ±inf or 0 where they do not."""
         with np.errstate(over="ignore", under="ignore"):
-            return np.ldexp(self.values, self.exponents[..., None, :])
+            exponent = self.exponent[..., None] if self.apart is None else self.exponents
+            return np.ldexp(self.values, exponent[..., None, :])
 
     def shaped(self, batch: tuple[int, ...], rows: slice = slice(None)) -> Scaled:
         """Some rows of the columns of flattened batch members, with the axes of the batch."""

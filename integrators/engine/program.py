@@ -143,9 +143,10 @@ class Program:
             row = self.n_steps - 1
             yield Operation("kick", self.closing, row, self.n_steps * len(self.body), self.n_steps)
 
-    def steady_step(self) -> Iterator[Operation]:
+    @cached_property
+    def steady_step(self) -> tuple[Operation, ...]:
         """The operations of a step in the middle of a long run."""
-        return self.step(1)
+        return tuple(self.step(1))
 
     def step(self, i: int) -> Iterator[Operation]:
         """The operations of step i, in order."""

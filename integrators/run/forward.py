@@ -119,18 +119,18 @@ class _ForwardSweep:
         entries = aligned_array(shape, recurrence.dtype)
         states = np.empty((n_steps + 1 if self.nodes else 0, len(block.state), n), recurrence.dtype)
 
-        def advance(block: Block, start: int, stop: int) -> None:
-            recurrence.forward_sweep(run, block, entries, states, start, stop)
-
         def go(block: Block, start: int, stop: int) -> None:
             tick.in_chunks(
-                lambda a, b: advance(block, start + a, start + b), stop - start, real, self.seconds * n
+                lambda a, b: recurrence.forward_sweep(run, block, entries, states, start + a, start + b),
+                stop - start,
+                real,
+                self.seconds * n,
             )
 
         if self.follow is not None:
             self.follow(members, block, go)
         elif ticker is None:
-            advance(block, 0, n_steps)
+            recurrence.forward_sweep(run, block, entries, states, 0, n_steps)
         else:
             go(block, 0, n_steps)
         self.state[members] = block.state.T[:real]

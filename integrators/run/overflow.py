@@ -89,11 +89,11 @@ def first_overflow(recurrence: Recurrence, member: int) -> TrajectoryOverflow:
     return TrajectoryOverflow(index, n_steps, float(recurrence.steps[member]))
 
 
-def mark_overflowed(recurrence: Recurrence, overflowed: NDArray[np.int64], *results: Float) -> None:
-    """Raise `TrajectoryOverflow` for a single run; in a batch make the results NaN there, and warn."""
-    there = overflowed >= 0
-    if not there.any():
-        return
+def mark_overflowed(recurrence: Recurrence, there: NDArray[np.bool_], *results: Float) -> None:
+    """Raise `TrajectoryOverflow` for a single run; in a batch make the results NaN there, and warn.
+
+    `there` says which batch members overflowed: at least one.
+    """
     first = first_overflow(recurrence, int(np.argmax(there)))
     if recurrence.shape == ():
         raise first

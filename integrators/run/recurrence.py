@@ -216,7 +216,7 @@ class Recurrence(ByValue):
     def run(self) -> Float:
         """s_N, shape (*batch, D)."""
         state, _, overflowed = forward(self)
-        mark_overflowed(self, overflowed, state)
+        self.check_overflow(overflowed, state, of_state=True)
         return state.reshape(*self.shape, self.state_size)
 
     def pushforward(self, columns: ArrayLike, rows: str | None = None) -> Scaled:
@@ -332,7 +332,7 @@ class Recurrence(ByValue):
         """
         lam = self._checked(np.asarray(cotangent, dtype=np.float64).reshape(-1, 1), "cotangent")
         pulled = checkpointed_pullback(self, lam, gradient=True)
-        mark_overflowed(self, pulled.overflowed, pulled.gradient)  # it contains the states themselves
+        self.check_overflow(pulled.overflowed, pulled.gradient, of_state=True)
         gradient = pulled.gradient.reshape(*self.shape, -1)
         return gradient if self.cell is None else self.cell.gradient_by_free(gradient)
 
@@ -459,16 +459,17 @@ class Recurrence(ByValue):
         taps = Taps.none(self.dtype) if taps is None else taps
         self.system.backward(self.theta, run, tape, *cotangents, gradient, taps, start, stop)
 
-    def check_overflow(self, overflowed: NDArray[np.int64], *tangents: Float) -> NDArray[np.bool_]:
-        """Raise, or make tangents NaN and warn, where they are those of a trajectory that overflowed.
+    def check_overflow(
+        self, overflowed: NDArray[np.int64], *results: Float, of_state: bool = False
+    ) -> NDArray[np.bool_]:
+        """Raise, or make results NaN and warn, where they are those of a trajectory that overflowed.
 
-        Returns which batch members that concerns: none of a field whose DF is the same everywhere.
+        Returns which batch members that concerns. Where DF is the same everywhere these are none, unless the
+        results are made `of_state`, such as the gradient by W.
         """
-        if self.system.constant_jacobian:
-            return np.zeros(overflowed.shape, bool)
-        there = overflowed >= 0
+        there = (overflowed >= 0) & (of_state or not self.system.constant_jacobian)
         if there.any():
-            mark_overflowed(self, overflowed, *tangents)
+            mark_overflowed(self, there, *results)
         return there
 
     def _checked(self, columns: ArrayLike, argument: str) -> Float:
@@ -522,13 +523,13 @@ def OdeRecurrence(
     >>> bool(np.allclose(gradient[:, 0], run.pushforward(np.eye(6)).unscaled()[0]))
     True
     """
-    dim, form = as_field(field).dim, get_scheme(scheme).form
+    dim = as_field(field).dim
     if inputs is not None and not callable(inputs) and field.n_inputs:
         inputs = as_array(inputs, "inputs", (1, 2))
     start = None
     if y0 is not None or p0 is not None:
         halves = [as_vector(y0, "y0", dim), as_vector(p0, "p0", dim)]
-        start = halves[0] if form == "first_order" else np.concatenate(halves)
+        start = halves[0] if get_scheme(scheme).form == "first_order" else np.concatenate(halves)
     return Recurrence(
         field,
         n_steps,

@@ -38,12 +38,11 @@ def range_bits(system: Any, program: Program, h: Float) -> tuple[Float, Float]:
     lipschitz = system.lipschitz
     if lipschitz is None:
         return np.full(h.shape, np.inf), np.full(h.shape, np.inf)
-    operations = list(program.steady_step())
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         if program.form == SPLITTING:
             # Row sums of the majorant: how |y| and |p| grow from a start of (1, 1).
             grown_y, grown_p = np.ones(h.shape), np.ones(h.shape)
-            for stage, weight, *_ in operations:
+            for stage, weight, *_ in program.steady_step:
                 if stage == "drift":
                     grown_y = grown_y + abs(weight) * h * grown_p
                 else:
@@ -52,7 +51,7 @@ def range_bits(system: Any, program: Program, h: Float) -> tuple[Float, Float]:
             return bits, bits
         slope = max(lipschitz, 1.0) if program.form == EXPLICIT else lipschitz
         grow, shrink = np.zeros(h.shape), np.zeros(h.shape)
-        for _, weight, *_ in operations:
+        for _, weight, *_ in program.steady_step:
             change = abs(weight) * h * slope
             grow = grow + np.log2(1.0 + change)
             shrink = shrink + np.where(change < 1.0, -np.log2(1.0 - change), np.inf)
@@ -61,7 +60,7 @@ def range_bits(system: Any, program: Program, h: Float) -> tuple[Float, Float]:
 
 def check_interval(system: Any, program: Program, h: Float, dtype: Any) -> int:
     """Steps between two looks at the range of the columns; every step where growth has no known bound."""
-    grow, shrink = (float(bits.max(initial=0.0)) for bits in range_bits(system, program, h))
+    grow, shrink = np.max(range_bits(system, program, h), axis=1, initial=0.0).tolist()
     if dtype == np.float32:
         return steps_within(40, STEPS_IN_FLOAT32, grow)
     if math.isinf(shrink):
