@@ -9,19 +9,27 @@ function            theorem     bounds
 `euler`             D           ‖∂y_N/∂y_0‖ of the Euler recursion (12)
 `majorant`          E           ‖∂y_N/∂y_0‖ of any scheme
 `aposteriori`       F           B, D and E with the slopes met along the trajectory in place of sup|σ'|
+`step_product`      H           ∂s_N/∂s_0 of any recurrence by Π ‖J_n‖ along the trajectory
+`weighted_product`  H           the same in a norm chosen for the trajectory; never above theorem F
 `theorem_3_2`       3.2         the *flow's* |∂y(T)/∂y(0)|, d = 1, ẏ(0) > T
 `log_upper_bound`   all         the least of the upper bounds that hold for every run
 `lower_bound`       all         the greatest of the lower ones
 ==================  ==========  =======================================================================
 
+Theorems F and H bound the product of Jacobians along the *computed* trajectory, which is what `jacobian`
+returns. Where σ' jumps (relu), the trajectory of the exact map may lie on the other side of the kink and its
+gradient above them: W = 0.1, b = −1, relu, Euler, ε = 1, y_0 = 10 has the gradient 1 in float64 and 1.1
+without rounding. `certify` encloses that of the exact map. Results of float32 arithmetic may exceed a bound by
+what float32 rounds; `float32_error` measures it.
+
 Here λ = ``field.lipschitz`` ≥ sup ‖DF‖₂, which is L‖W‖₂ with L = sup|σ'| for a `NeuralField`. No bound but
-the last two theorems depends on initial values or inputs: A to E hold for driven recursions as they stand, F
-takes the inputs as an argument, and 3.2 has none. Each is proved in the package `proofs`, in the module named
+theorems F, H and 3.2 depends on initial values or inputs: A to E hold for driven recursions as they stand, F
+and H take the inputs as an argument, and 3.2 has none. Each is proved in the package `proofs`, in the module named
 after the theorem; equation numbers are those of Rusch, Pearson, Zygalakis (2019).
 
 The row above each function says what it states and when it holds (`sensitivity.bounds.table`). `applicable`
 lists the bounds that hold for a given case, each with its hypotheses, its logarithm and its `Bound.tightness`
-against a computed norm; `inapplicable` says why the others do not hold.
+against a computed norm; `inapplicable` says why the others do not hold. `of_recurrence` lists those of a cell.
 
 Every function takes `step` as a number or an array, whose shape leads the result's, and returns float64; an
 upper bound beyond float64 is inf, and its ``log_`` twin still has it. All are rounded outwards by N times a
@@ -34,6 +42,7 @@ from pkgutil import iter_modules
 
 from .aposteriori import aposteriori, local_lipschitz, log_aposteriori
 from .bound import Bound
+from .cells import of_recurrence
 from .flow import theorem_3_2
 from .growth import (
     chebyshev,
@@ -46,6 +55,7 @@ from .growth import (
     majorant,
     no_vanishing,
 )
+from .products import log_step_product, log_weighted_product, step_product, weighted_product
 from .table import TABLE, applicable, inapplicable, log_upper_bound, lower_bound
 
 # A file of this folder that puts a bound into the table needs no line here.
@@ -67,9 +77,14 @@ __all__ = [
     "log_cosh",
     "log_euler",
     "log_majorant",
+    "log_step_product",
     "log_upper_bound",
+    "log_weighted_product",
     "lower_bound",
     "majorant",
     "no_vanishing",
+    "of_recurrence",
+    "step_product",
     "theorem_3_2",
+    "weighted_product",
 ]

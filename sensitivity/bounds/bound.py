@@ -14,7 +14,7 @@ __all__ = ["Block", "Bound", "Of", "Side"]
 
 Float = NDArray[np.float64]
 Side = Literal["upper", "lower"]
-Of = Literal["recursion", "trajectory", "flow"]
+Of = Literal["recursion", "trajectory", "product", "flow"]
 Block = Literal["position", "phase"]
 
 
@@ -36,9 +36,10 @@ class Bound(ByValue):
         The formula.
     side : {"upper", "lower"}
         Of the norm ‖∂y_N/∂y_0‖₂, or of its smallest singular value.
-    of : {"recursion", "trajectory", "flow"}
-        Whether it bounds the map that runs, the product of Jacobians along this computed trajectory, or only
-        the differential equation behind it.
+    of : {"recursion", "trajectory", "product", "flow"}
+        Whether it bounds the map that runs, for every initial value and input; the product of Jacobians along
+        this computed trajectory, from the slopes met ("trajectory") or from the Jacobians of its steps
+        ("product"); or only the differential equation behind it.
     hypotheses : tuple of str
         What was checked.
 

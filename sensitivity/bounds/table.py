@@ -50,6 +50,7 @@ __all__ = [
 Float = NDArray[np.float64]
 F = TypeVar("F", bound=Callable[..., Any])
 ALL: tuple[Of, ...] = ("recursion", "trajectory", "flow")
+KINDS: tuple[Of, ...] = (*ALL, "product")
 BLOCKS: tuple[Block, ...] = ("position", "phase")
 
 
@@ -92,7 +93,7 @@ class Theorem:
         `BoundCase` → the bound, and its natural logarithm; without `log` it follows from the value.
     side : {"upper", "lower"}
         Of the norm, or of the smallest singular value.
-    of : {"recursion", "trajectory", "flow"}
+    of : {"recursion", "trajectory", "product", "flow"}
         See `Bound`.
     block : {"position", "phase"}
         Of ∂y_N/∂y_0 or of ∂(y_N, p_N)/∂(y_0, p_0).
@@ -257,9 +258,10 @@ def applicable(
 
     Parameters
     ----------
-    of : collection of {"recursion", "trajectory", "flow"}
-        Kinds to list. A bound of the trajectory (theorem F) runs the recursion once; a bound of the flow is
-        the recursion's only up to the error of its discretisation.
+    of : collection of {"recursion", "trajectory", "product", "flow"}
+        Kinds to list, all but "product" unless told otherwise. A bound of the trajectory (theorem F) runs the
+        recursion once; a product (theorem H) runs it with the Jacobian of every step and takes N singular
+        values; a bound of the flow is the recursion's only up to the error of its discretisation.
     block : {"position", "phase"}
         Bounds of ∂y_N/∂y_0, or of ∂(y_N, p_N)/∂(y_0, p_0).
 
@@ -272,8 +274,8 @@ def applicable(
     """
     kinds = of if isinstance(of, Collection) and not isinstance(of, (str, bytes)) else (of,)
     for kind in kinds:
-        if kind not in ALL:
-            raise ValueError(f"of holds {kind!r}; it must be a collection of {', '.join(map(repr, ALL))}.")
+        if kind not in KINDS:
+            raise ValueError(f"of holds {kind!r}; it must be a collection of {', '.join(map(repr, KINDS))}.")
     if block not in BLOCKS:
         raise ValueError(f"block {block!r} is not known; it is 'position' or 'phase'.")
     case = _case(field, scheme, step, n_steps, y0, p0, inputs)

@@ -111,6 +111,7 @@ RUN = {
     "y0": NO_VECTORS, "p0": NO_VECTORS, "inputs": UNWANTED,
 }  # fmt: skip
 ANY = RUN | {"field": [bad for bad in NO_FIELDS if bad is not RECURRENCE], "threads": NO_THREADS}
+ANY_RUN = {name: bad for name, bad in ANY.items() if name != "threads"}
 BOUND = {name: RUN[name] for name in ("field", "step", "n_steps")}
 SCHEMED = BOUND | {"scheme": SCHEMES_BAD}
 BLOCK, LANCZOS = {"block": NO_BLOCKS}, {"method": NO_METHODS, "tol": NO_TOLERANCES, "dtype": NO_TYPES}
@@ -168,6 +169,10 @@ TABLE: list[tuple[str, Any, dict[str, Any], dict[str, list[Any]]]] = [
      RUN | {"local": NO_LOCAL, "step": [*NO_STEPS, [0.1, 0.2], [[0.1]], []]}),
     ("applicable", bounds.applicable, GOOD,
      RUN | BLOCK | {"of": ["x", 3, None, [3], b"flow", ["flow", "x"], Module()]}),
+    *((name, getattr(bounds, name), GOOD, ANY_RUN | BLOCK)
+      for name in ("step_product", "log_step_product", "weighted_product", "log_weighted_product")),
+    ("of_recurrence", bounds.of_recurrence, {"recurrence": RECURRENCE},
+     {"recurrence": [None, 3, "lstm", W, Module(), CELL, FIELD, b"x"], **BLOCK}),
     ("inapplicable", bounds.inapplicable, GOOD, {name: bad for name, bad in RUN.items() if name != "inputs"}),
     *((kind.__name__, kind, {"W": W, "b": B},
        {"W": NO_MATRICES, "b": [None, *NO_NUMBERS, np.zeros(3), np.zeros((2, 1)), []],

@@ -25,11 +25,18 @@ EXAMPLES = """\
   leapgrad bound --d 10 --step 1e-3,1e-2,1e-1 --n-steps 1000
   leapgrad bound --d 1 --p0 2 --step 1e-3 --n-steps 1000
   leapgrad bound --model unicornn --d 16 --n-steps 500
+  leapgrad bound --model lstm --d 8 --n-steps 100 --products
   leapgrad bound --weights net.npz --scheme euler --inputs x.npy --step 0.01 --n-steps 784"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_arguments(parser, steps="1e-3,1e-2,1e-1,1")
+    group = parser.add_argument_group("bounds")
+    group.add_argument(
+        "--products",
+        action="store_true",
+        help="also the products of the norms of single steps (theorem H), which take N singular values",
+    )
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     asked = network.build(args)
     case = asked.case
     found, reasons = _bounds(case)
+    if args.products:
+        found += _products(case)
     computed = _computed(case)
     violations = sum(int(computed.crosses(bound).sum()) for bound in found if bound.of != "flow")
     if args.json:
@@ -80,21 +89,25 @@ def run(args: argparse.Namespace) -> int:
 
 def _bounds(case: ModelCase) -> tuple[list[Bound], dict[str, str]]:
     """The bounds that hold, and of a field the others with the hypothesis that fails."""
-    import numpy as np
-
-    from sensitivity.bounds import Bound, applicable, inapplicable
+    from sensitivity.bounds import applicable, inapplicable
+    from sensitivity.bounds.cells import cell_bound
 
     if case.is_field:
         arguments = case.batch.arguments
         return applicable(*arguments), inapplicable(*arguments[:-1])
-    log_value = case.log_bound()
-    if np.isnan(log_value).all():
-        return [], {case.name: f"no bound is proved of this cell; {_proved()}"}
-    with np.errstate(over="ignore"):
-        value = np.exp(log_value)
-    name = case.recurrence.default_block.replace("state", "s")
-    statement = f"‖∂{name}_N/∂{name}_0‖ ≤ the bound of {case.name}"
-    return [Bound(case.name, "cell", value, log_value, statement, "upper", "recursion", ())], {}
+    own = cell_bound(case.batch.recurrence)
+    if own is None:
+        return [], {case.name: f"no bound is proved of this cell from its weights alone; {_proved()}"}
+    return [own], {}
+
+
+def _products(case: ModelCase) -> list[Bound]:
+    """The bounds along the trajectory that need the Jacobian of every step."""
+    from sensitivity.bounds import applicable, of_recurrence
+
+    if case.is_field:
+        return applicable(*case.batch.arguments, of=("product",))
+    return [bound for bound in of_recurrence(case.batch.recurrence) if bound.of == "product"]
 
 
 def _proved() -> str:
@@ -102,7 +115,10 @@ def _proved() -> str:
     from sensitivity.recurrences.registry import MODELS, make
 
     cells = [name for name in MODELS if make(name, 2).kind.bound is not None]
-    return f"leapgrad bound has one for {', '.join(cells)}, and for fields whose sup‖DF‖ is known"
+    return (
+        f"leapgrad bound has one for {', '.join(cells)}, and for fields whose sup‖DF‖ is known; --products "
+        "gives one along this trajectory"
+    )
 
 
 def _computed(case: ModelCase) -> _Computed:

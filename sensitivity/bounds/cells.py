@@ -1,0 +1,94 @@
+"""The bounds of a recurrence as it is, a cell in particular: from its weights alone, and along its trajectory."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integrators.run.recurrence import Recurrence
+from sensitivity.analysis.singular import block_of
+
+from .bound import Bound, Of
+from .products import log_step_product, log_weighted_product
+from .rounding import upward
+
+__all__ = ["cell_bound", "of_recurrence"]
+
+Float = NDArray[np.float64]
+
+
+def cell_bound(recurrence: Recurrence, block: str | None = None) -> Bound | None:
+    """The bound that the kind of a cell brings, from its weights alone; None where there is none.
+
+    Parameters
+    ----------
+    recurrence : Recurrence
+        Of a cell.
+    block : str, optional
+        Of the state. The bound is of the default block.
+    """
+    cell = recurrence.cell
+    if cell is None or block_of(recurrence, block)[0] != block_of(recurrence, None)[0]:
+        return None
+    log_value = cell.log_bound(recurrence.step, recurrence.n_steps)
+    if np.isnan(log_value).all():
+        return None
+    return _bound(cell.name, "cell", log_value, f"{_norm(recurrence, block)} ≤ the bound of {cell.name}")
+
+
+def of_recurrence(recurrence: Recurrence, block: str | None = None) -> list[Bound]:
+    """The upper bounds that hold for ‖∂s_N/∂s_0‖ of a recurrence: that of its cell, and theorem H.
+
+    Parameters
+    ----------
+    recurrence : Recurrence
+        Such as ``unroll(cell, n_steps)``, with any batch. `applicable` has the bounds of a field.
+    block : str, optional
+        Block of the state; as for `jacobian`.
+
+    Returns
+    -------
+    list of Bound
+        A bound from the weights alone holds for every initial value and input; one of the kind "product"
+        holds for the computed trajectory.
+
+    Raises
+    ------
+    TypeError
+        If this is no recurrence.
+    ValueError
+        If the recurrence has no such block.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> run = lg.unroll(lg.cell("vanilla", 4), n_steps=20)
+    >>> [bound.name for bound in lg.bounds.of_recurrence(run)]
+    ['vanilla', 'step_product', 'weighted_product']
+    >>> all(bound.log_tightness(lg.log_jacobian_norm(run)) >= 0 for bound in lg.bounds.of_recurrence(run))
+    True
+    """
+    if not isinstance(recurrence, Recurrence):
+        raise TypeError(
+            f"recurrence must be a Recurrence such as unroll(cell, n_steps), got {type(recurrence).__name__}."
+        )
+    norm = _norm(recurrence, block)
+    rows = [
+        ("step_product", log_step_product, f"{norm} ≤ Π ‖J_n‖"),
+        ("weighted_product", log_weighted_product, f"{norm} ≤ ‖E P⁻¹‖ Π ‖P J_n P⁻¹‖ ‖P E‖"),
+    ]
+    own = cell_bound(recurrence, block)
+    along = [_bound(name, "H", log(recurrence, block=block), text, "product") for name, log, text in rows]
+    return along if own is None else [own, *along]
+
+
+def _norm(recurrence: Recurrence, block: str | None) -> str:
+    part = block_of(recurrence, block)[1]
+    name = {None: "s", "position": "y"}.get(part, part)
+    return f"‖∂{name}_N/∂{name}_0‖"
+
+
+def _bound(name: str, theorem: str, log_value: Float, statement: str, of: Of = "recursion") -> Bound:
+    with np.errstate(over="ignore"):
+        value = upward(np.exp(log_value))
+    return Bound(name, theorem, value, log_value, statement, "upper", of, ())

@@ -1,0 +1,285 @@
+"""Theorem H: products of the norms of the single steps along a computed trajectory, also in weighted norms.
+
+For every invertible P, and with E_a, E_b the rows and columns of the block that is asked about,
+
+    ‖E_aᵀ J_N ⋯ J_1 E_b‖ ≤ ‖E_aᵀ P⁻¹‖ · Π ‖P J_n P⁻¹‖ · ‖P E_b‖,
+
+because ‖x‖_P = ‖P x‖ is a norm. P = I gives the product of the norms of the steps. A better P measures a state
+by the energy that the recurrence nearly preserves or loses.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from integrators.engine.blocks import one_blas_thread
+from integrators.engine.column_scale import Scaled
+from integrators.engine.drivers import Block as DriverBlock
+from integrators.fields.field import Field
+from integrators.run.forward import forward
+from integrators.run.inputs import Inputs
+from integrators.run.recurrence import Recurrence
+from integrators.run.walk import BlockWalk
+from integrators.schemes.table import Scheme
+from integrators.singular_values import scaled_norm
+from sensitivity.analysis.singular import block_of
+from sensitivity.recurrences.arguments import as_recurrence
+
+from .aposteriori import log_aposteriori
+from .rounding import EPS, upward
+from .table import any_scheme, proved
+from .weights import Weight, chosen_weight, identity_weight
+
+__all__ = ["log_step_product", "log_weighted_product", "step_product", "weighted_product"]
+
+Float = NDArray[np.float64]
+# Steps that are looked at when P is chosen, and the memory for their Jacobians.
+SAMPLES, SAMPLE_BYTES = 16, 1 << 27
+
+
+def log_step_product(
+    field: Field | Recurrence,
+    scheme: str | Scheme | None = None,
+    step: ArrayLike | None = None,
+    n_steps: int | None = None,
+    y0: ArrayLike | None = None,
+    p0: ArrayLike | None = None,
+    inputs: Inputs = None,
+    *,
+    block: str | None = None,
+) -> Float:
+    """Natural logarithm of `step_product`, which does not overflow with N.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> run = lg.unroll(lg.cell("lstm", 4), n_steps=20)
+    >>> bool(lg.log_jacobian_norm(run) <= lg.bounds.log_step_product(run))
+    True
+    """
+    recurrence = as_recurrence(field, scheme, step, n_steps, y0, p0, inputs)
+    return _shaped(recurrence, _log_products(recurrence, block, [identity_weight(recurrence)]))
+
+
+@proved(
+    "H", "‖∂(y_N, p_N)/∂(y_0, p_0)‖ ≤ Π ‖J_n‖, J_n the Jacobian of step n", (any_scheme,),
+    log=log_step_product, block="phase", of="product",
+)  # fmt: skip
+@proved(
+    "H", "‖∂y_N/∂y_0‖ ≤ Π ‖J_n‖, J_n the Jacobian of step n", (any_scheme,), log=log_step_product,
+    of="product",
+)  # fmt: skip
+def step_product(
+    field: Field | Recurrence,
+    scheme: str | Scheme | None = None,
+    step: ArrayLike | None = None,
+    n_steps: int | None = None,
+    y0: ArrayLike | None = None,
+    p0: ArrayLike | None = None,
+    inputs: Inputs = None,
+    *,
+    block: str | None = None,
+) -> Float:
+    """Theorem H: Π ‖J_n‖₂, the product of the norms of the N one-step Jacobians of the whole state.
+
+    Unlike theorem F it sees whether a step contracts. For every recurrence: a field under a scheme, or a cell.
+
+    Parameters
+    ----------
+    field, scheme, step, n_steps, y0, p0, inputs
+        As for `jacobian`; a recurrence such as ``unroll(cell)`` stands for all of them.
+    block : str, optional
+        The block of ∂s_N/∂s_0 that is bounded; it makes no difference to the product itself, except that
+        "position" leaves out the last half kick, as in `jacobian`.
+
+    Returns
+    -------
+    ndarray, shape step.shape or that of the batch
+        inf where it leaves float64.
+
+    Notes
+    -----
+    It bounds the product of Jacobians along the computed trajectory, like `aposteriori`. Rounded outwards.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField([[-1.0, 2.0], [-2.0, -1.0]], [0.1, 0.2])
+    >>> norm = lg.jacobian_norm(field, "euler", 0.01, 500)
+    >>> bool(norm <= lg.bounds.step_product(field, "euler", 0.01, 500) < 1.0)
+    True
+    >>> lg.bounds.aposteriori(field, "euler", 0.01, 500) > 100.0
+    np.True_
+    """
+    with np.errstate(over="ignore"):
+        return upward(np.exp(log_step_product(field, scheme, step, n_steps, y0, p0, inputs, block=block)))
+
+
+def log_weighted_product(
+    field: Field | Recurrence,
+    scheme: str | Scheme | None = None,
+    step: ArrayLike | None = None,
+    n_steps: int | None = None,
+    y0: ArrayLike | None = None,
+    p0: ArrayLike | None = None,
+    inputs: Inputs = None,
+    *,
+    block: str | None = None,
+) -> Float:
+    """Natural logarithm of `weighted_product`, which does not overflow with N.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField(-np.eye(3), [0.1, 0.2, 0.3])
+    >>> case = (field, "leapfrog", 0.02, 1000)
+    >>> bool(lg.bounds.log_weighted_product(*case) < 1.0 < 19.0 < lg.bounds.log_aposteriori(*case))
+    True
+    """
+    recurrence = as_recurrence(field, scheme, step, n_steps, y0, p0, inputs)
+    identity = identity_weight(recurrence)
+    found = _log_products(recurrence, block, [identity, *_chosen(recurrence, block)])
+    if isinstance(field, Field) and block_of(recurrence, block)[0] == block_of(recurrence, None)[0]:
+        assert scheme is not None and step is not None and n_steps is not None
+        f = log_aposteriori(field, scheme, step, n_steps, y0, p0, inputs)
+        found = np.fmin(found, np.reshape(f, found.shape))
+    return _shaped(recurrence, found)
+
+
+@proved(
+    "H", "‖∂(y_N, p_N)/∂(y_0, p_0)‖ ≤ ‖P⁻¹‖ Π ‖P J_n P⁻¹‖ ‖P‖, P chosen for this trajectory", (any_scheme,),
+    log=log_weighted_product, block="phase", of="product",
+)  # fmt: skip
+@proved(
+    "H", "‖∂y_N/∂y_0‖ ≤ ‖E P⁻¹‖ Π ‖P J_n P⁻¹‖ ‖P E‖, P chosen for this trajectory", (any_scheme,),
+    log=log_weighted_product, of="product",
+)  # fmt: skip
+def weighted_product(
+    field: Field | Recurrence,
+    scheme: str | Scheme | None = None,
+    step: ArrayLike | None = None,
+    n_steps: int | None = None,
+    y0: ArrayLike | None = None,
+    p0: ArrayLike | None = None,
+    inputs: Inputs = None,
+    *,
+    block: str | None = None,
+) -> Float:
+    """Theorem H in a weighted norm: ‖E_aᵀP⁻¹‖ Π ‖P J_n P⁻¹‖ ‖P E_b‖ with a P chosen for the trajectory.
+
+    The least of the product with P = I, those with one weight for each block of the state, those in the norm
+    of a Lyapunov equation of the mean step, and, for ∂y_N/∂y_0 of a field, theorem F (`aposteriori`). The
+    bound holds for every P; how P is found does not matter to that.
+
+    Parameters
+    ----------
+    field, scheme, step, n_steps, y0, p0, inputs
+        As for `jacobian`; a recurrence such as ``unroll(cell)`` stands for all of them.
+    block : str, optional
+        Block of ∂s_N/∂s_0; as for `jacobian`.
+
+    Returns
+    -------
+    ndarray, shape step.shape or that of the batch
+        inf where it leaves float64.
+
+    Notes
+    -----
+    It bounds the product of Jacobians along the computed trajectory. Rounded outwards; weights whose condition
+    number exceeds 10⁶ are not used.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> run = lg.unroll(lg.cell("cornn", 5), n_steps=100)
+    >>> bool(lg.jacobian_norm(run) <= lg.bounds.weighted_product(run) <= lg.bounds.step_product(run))
+    True
+    """
+    with np.errstate(over="ignore"):
+        return upward(np.exp(log_weighted_product(field, scheme, step, n_steps, y0, p0, inputs, block=block)))
+
+
+def _shaped(recurrence: Recurrence, values: Float) -> Float:
+    return values.reshape(recurrence.shape)[()]
+
+
+class _Visited(NamedTuple):
+    """One-step Jacobians of some members: values · 2^exponent."""
+
+    members: slice
+    step: int
+    values: Float  # (members, D, D)
+    exponent: NDArray[np.int64]  # (members,)
+
+
+def _visit_steps(recurrence: Recurrence, block: str | None, visit: Any) -> NDArray[np.bool_]:
+    """Call `visit` with the Jacobian of every step; returns which members left float64."""
+    unit = np.eye(recurrence.state_size)
+    _, rows = block_of(recurrence, block)
+
+    def each(members: slice, state: DriverBlock, go: Any) -> None:
+        walk = BlockWalk(recurrence, members, state, go, recurrence.state_size)
+        fresh = np.broadcast_to(unit, (walk.count, *unit.shape))
+        for step in range(recurrence.n_steps):
+            walk.go(step, step + 1)
+            columns = Scaled.of(*walk.columns()).aligned()
+            visit(_Visited(members, step, columns.values, columns.exponent))
+            walk.replace(fresh)
+
+    with np.errstate(over="ignore", invalid="ignore"), one_blas_thread():
+        *_, overflowed = forward(recurrence, unit, close=rows != "position", follow=each)
+    return np.zeros(overflowed.shape, bool) if recurrence.system.constant_jacobian else overflowed >= 0
+
+
+def _chosen(recurrence: Recurrence, block: str | None) -> list[Weight]:
+    """Weights that suit the mean of some steps of each member."""
+    members, D, n = recurrence.members, recurrence.state_size, recurrence.n_steps
+    count = min(n, SAMPLES, max(2, SAMPLE_BYTES // max(1, 8 * members * D * D)))
+    if count == 0 or D == 1:
+        return []
+    at = {int(place): index for index, place in enumerate(np.linspace(0, n - 1, count).round())}
+    kept = np.empty((members, len(at), D, D))
+
+    def keep(found: _Visited) -> None:
+        if found.step in at:
+            with np.errstate(over="ignore", under="ignore"):
+                kept[found.members, at[found.step]] = np.ldexp(found.values, found.exponent[:, None, None])
+
+    _visit_steps(recurrence, block, keep)
+    part = block_of(recurrence, block)[0]
+    states = list(recurrence.blocks.values())
+    with one_blas_thread():
+        return [chosen_weight([kept[member] for member in range(members)], n, part, states)]
+
+
+def _log_products(recurrence: Recurrence, block: str | None, weights: list[Weight]) -> Float:
+    """The least of the bounds with these weights, for every member."""
+    D, part = recurrence.state_size, block_of(recurrence, block)[0]
+    totals = np.zeros((len(weights), recurrence.members))
+    # What a product of D × D matrices can gain by rounding, with what the operations inside a step round.
+    unit = (D + 8) * D * max(1, recurrence.program().evaluations_per_step) * EPS
+
+    def add(found: _Visited) -> None:
+        plain = None
+        for row, weight in zip(totals, weights, strict=True):
+            P, inverse = weight.of(found.members)
+            values = found.values if P is None else P @ found.values @ inverse
+            norm, exponent = scaled_norm(values)
+            log_norm = np.log(norm) + np.log(2.0) * (exponent + found.exponent)
+            plain = log_norm if plain is None else plain
+            with np.errstate(invalid="ignore", over="ignore"):
+                rounded = np.log1p(unit * weight.condition[found.members] * np.exp(plain - log_norm))
+            row[found.members] += np.where(log_norm == -np.inf, -np.inf, log_norm + rounded)
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        overflowed = _visit_steps(recurrence, block, add)
+        ends = np.array([weight.log_ends(part, recurrence.members) for weight in weights])
+        found = np.fmin.reduce(totals + ends, axis=0)
+    found = np.where(np.isnan(found) | overflowed, np.inf, found)
+    if recurrence.n_steps:
+        found = found + 4.0 * EPS * (np.abs(found) + recurrence.n_steps)
+    return found
