@@ -19,17 +19,18 @@ function            theorem     bounds
 Theorems F and H bound the product of Jacobians along the *computed* trajectory, which is what `jacobian`
 returns. Where σ' jumps (relu), the trajectory of the exact map may lie on the other side of the kink and its
 gradient above them: W = 0.1, b = −1, relu, Euler, ε = 1, y_0 = 10 has the gradient 1 in float64 and 1.1
-without rounding. `certify` encloses that of the exact map. Results of float32 arithmetic may exceed a bound by
-what float32 rounds; `float32_error` measures it.
+without rounding. `certify` encloses that of the exact map. Results of float32 arithmetic may exceed a
+bound by what float32 rounds; `float32_error` measures it.
 
 Here λ = ``field.lipschitz`` ≥ sup ‖DF‖₂, which is L‖W‖₂ with L = sup|σ'| for a `NeuralField`. No bound but
 theorems F, H and 3.2 depends on initial values or inputs: A to E hold for driven recursions as they stand, F
-and H take the inputs as an argument, and 3.2 has none. Each is proved in the package `proofs`, in the module named
-after the theorem; equation numbers are those of Rusch, Pearson, Zygalakis (2019).
+and H take the inputs as an argument, and 3.2 has none. Each is proved in the package `proofs`, in the module
+named after the theorem; equation numbers are those of Rusch, Pearson, Zygalakis (2019).
 
 The row above each function says what it states and when it holds (`sensitivity.bounds.table`). `applicable`
 lists the bounds that hold for a given case, each with its hypotheses, its logarithm and its `Bound.tightness`
-against a computed norm; `inapplicable` says why the others do not hold. `of_recurrence` lists those of a cell.
+against a computed norm; `inapplicable` says why the others do not hold. `of_recurrence` lists those of a
+cell.
 
 Every function takes `step` as a number or an array, whose shape leads the result's, and returns float64; an
 upper bound beyond float64 is inf, and its ``log_`` twin still has it. All are rounded outwards by N times a

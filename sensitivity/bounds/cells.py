@@ -1,4 +1,4 @@
-"""The bounds of a recurrence as it is, a cell in particular: from its weights alone, and along its trajectory."""
+"""The bounds of a recurrence as it is, such as a cell: from its weights alone, and along its trajectory."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ For every invertible P, and with E_a, E_b the rows and columns of the block that
 
     ‖E_aᵀ J_N ⋯ J_1 E_b‖ ≤ ‖E_aᵀ P⁻¹‖ · Π ‖P J_n P⁻¹‖ · ‖P E_b‖,
 
-because ‖x‖_P = ‖P x‖ is a norm. P = I gives the product of the norms of the steps. A better P measures a state
-by the energy that the recurrence nearly preserves or loses.
+because ‖x‖_P = ‖P x‖ is a norm. P = I gives the product of the norms of the steps. A better P measures a
+state by the energy that the recurrence nearly preserves or loses.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def step_product(
 ) -> Float:
     """Theorem H: Π ‖J_n‖₂, the product of the norms of the N one-step Jacobians of the whole state.
 
-    Unlike theorem F it sees whether a step contracts. For every recurrence: a field under a scheme, or a cell.
+    Unlike theorem F it sees whether a step contracts. It is for every recurrence: a field under a scheme,
+    or a cell.
 
     Parameters
     ----------
@@ -189,8 +190,8 @@ def weighted_product(
 
     Notes
     -----
-    It bounds the product of Jacobians along the computed trajectory. Rounded outwards; weights whose condition
-    number exceeds 10⁶ are not used.
+    It bounds the product of Jacobians along the computed trajectory. Rounded outwards; weights whose
+    condition number exceeds 10⁶ are not used.
 
     Examples
     --------
@@ -267,7 +268,7 @@ def _log_products(recurrence: Recurrence, block: str | None, weights: list[Weigh
         plain = None
         for row, weight in zip(totals, weights, strict=True):
             P, inverse = weight.of(found.members)
-            values = found.values if P is None else P @ found.values @ inverse
+            values = found.values if P is None or inverse is None else P @ found.values @ inverse
             norm, exponent = scaled_norm(values)
             log_norm = np.log(norm) + np.log(2.0) * (exponent + found.exponent)
             plain = log_norm if plain is None else plain

@@ -76,7 +76,7 @@ def chosen_weight(samples: Sequence[Float], n_steps: int, part: slice, blocks: S
     """
     found = [_best(stack, n_steps, part, blocks) for stack in samples]
     P = np.array(found)
-    inverse = np.linalg.inv(P)
+    inverse: Float = np.asarray(np.linalg.inv(P), dtype=np.float64)
     return Weight(P, inverse, spectral_norm(P) * spectral_norm(inverse))
 
 
