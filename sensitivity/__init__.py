@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from .analysis.singular import SingularValues
     from .certification import Certificate, certify
     from .recurrences.cell import unroll
-    from .recurrences.cells.spectral_structures import EigenNormalised, Exponential
-    from .recurrences.cells.structures import (
+    from .recurrences.registry import make as cell
+    from .recurrences.structures.matrices import (
         Antisymmetric,
         Cayley,
         ComplexMatrix,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         Positive,
         UnitaryCayley,
     )
-    from .recurrences.registry import make as cell
+    from .recurrences.structures.spectral import EigenNormalised, Exponential
     from .studies import Results, Study, open_results
     from .training.classifier import SequenceClassifier
     from .weights.weight_files import from_arrays, load_weights, save_weights
@@ -112,8 +112,8 @@ _HOME = {
     ),
     ".recurrences.cell": ("unroll",),
     ".recurrences.registry": ("cell",),
-    ".recurrences.cells.spectral_structures": ("EigenNormalised", "Exponential"),
-    ".recurrences.cells.structures": (
+    ".recurrences.structures.spectral": ("EigenNormalised", "Exponential"),
+    ".recurrences.structures.matrices": (
         "Antisymmetric",
         "Cayley",
         "ComplexMatrix",

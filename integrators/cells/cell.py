@@ -150,6 +150,11 @@ class Cell(ByValue):
             for layer in range(len(layers))
             for name, start in zip(kind.state, range(layer * size, (layer + 1) * size, self.d), strict=True)
         }
+        for layer in range(len(layers)):
+            number = str(layer) if len(layers) > 1 else ""
+            for name, members in (kind.groups or {}).items():
+                ends = [self.blocks[member + number] for member in (members[0], members[-1])]
+                self.blocks[name + number] = slice(ends[0].start, ends[1].stop)
 
     def _packed(
         self, given: Mapping[str, ArrayLike], layer: int
@@ -373,7 +378,7 @@ class Cell(ByValue):
         Parameters
         ----------
         structure : Structure
-            Of `sensitivity.recurrences.cells.structures`, or your own; its pullback is compared with
+            Of `sensitivity.recurrences.structures.matrices`, or your own; its pullback is compared with
             differences.
         **free
             Free parameters; recovered from the cell's own where none are given.

@@ -69,8 +69,10 @@ class Kind(ByValue):
         finds them below the step size in v.
     clock_rows : int
         How many numbers the clock gives for each step.
+    groups : mapping, optional
+        Names for several neighbouring state blocks together, such as the columns of a matrix.
     block : str
-        The block that Jacobians show by default; "state" for the whole state.
+        The block, or group of blocks, that Jacobians show by default; "state" for the whole state.
     reference : str
         Where the cell was published.
     bound : callable, optional
@@ -120,6 +122,7 @@ class Kind(ByValue):
     step: float | None = None
     clock: Callable[[Cell, int], Float] | None = None
     clock_rows: int = 0
+    groups: Mapping[str, tuple[str, ...]] | None = None
     block: str = "state"
     reference: str = ""
     bound: Callable[[Cell, Float, int], Float] | None = None

@@ -91,11 +91,21 @@ _CHECKS: dict[str, Callable[[Any, str], object]] = {
     "block": as_name,
     "reference": _text,
 }
+
+
+def _groups(value: Any, what: str) -> None:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{what} must be a mapping of names to tuples of state blocks, got {shown(value)}.")
+    for name, members in value.items():
+        _some_names(members, f"{what}[{name!r}]")
+
+
 _OR_NONE: dict[str, Callable[[Any, str], object]] = {
     "hidden": _dependences,
     "inputs": _range,
     "biases": _range,
     "constants": _constants,
+    "groups": _groups,
     "step": lambda value, what: as_number(value, what, 0.0, float("inf")),
     **dict.fromkeys(("clock", "bound", "inverse"), _function),
     "structure": _structure,
@@ -121,6 +131,13 @@ def check_fields(kind: Kind) -> None:
     for field, most in (("recurrent", len(kind.rows)), ("source", len(kind.state))):
         if getattr(kind, field) > most:
             raise ValueError(f"{name}: {field} must be at most {most}, got {getattr(kind, field)}.")
+    for group, members in (kind.groups or {}).items():
+        start = kind.state.index(members[0]) if members[0] in kind.state else len(kind.state)
+        if kind.state[start : start + len(members)] != tuple(members) or group in kind.state:
+            raise ValueError(
+                f"{name}: groups[{group!r}] must have a name of its own for neighbouring blocks of "
+                f"{', '.join(kind.state)}, got {members}."
+            )
     for field in ("inputs", "biases"):
         pair = getattr(kind, field)
         if pair is not None and pair[1] > rows:

@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec
 
 import numpy as np
+from numpy.typing import NDArray
 
 from integrators.cells.cell import Cell
 from integrators.fields.activations import ACTIVATIONS
 from integrators.naming import shown
-from integrators.validation import as_count, as_generator
+from integrators.validation import as_array, as_count, as_generator
 
 __all__ = ["SETTINGS", "as_grid", "check_setting", "cites", "published_start"]
 
@@ -107,6 +108,48 @@ def _rng(value: Any, name: str, d: int) -> Any:
     return as_generator(value, name)
 
 
+def _vector(least: float, strict: bool) -> Check:
+    """One number, or d of them, at least so large; None leaves them to the published start."""
+
+    def check(value: Any, name: str, d: int) -> NDArray[np.float64] | None:
+        if value is None:
+            return None
+        given = as_array(value, name, (0, 1))
+        if given.ndim and given.shape != (d,):
+            raise ValueError(f"{name} must be one number or d = {d} of them, got the shape {given.shape}.")
+        if not ((given > least) if strict else (given >= least)).all():
+            worst = float(given.min())
+            raise ValueError(
+                f"{name} must be {'more than' if strict else 'at least'} {least:g}, got {worst:g}."
+            )
+        return np.broadcast_to(given, (d,)).copy()
+
+    return check
+
+
+def _between(value: Any, name: str, d: int) -> NDArray[np.float64] | None:
+    given = _vector(0.0, strict=True)(value, name, d)
+    if given is not None and given.max() >= 1.0:
+        raise ValueError(f"{name} must be less than 1, got {float(given.max()):g}.")
+    return given
+
+
+def _radius(value: Any, name: str, d: int) -> float:
+    number = _number(value, name)
+    if not 0.0 < number < 1.0:
+        raise ValueError(f"{name} must lie between 0 and 1, both excluded, got {shown(value)}.")
+    return number
+
+
+def _one_of(*words: str) -> Check:
+    def check(value: Any, name: str, d: int) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise ValueError(f"{name} must be one of {', '.join(words)}, got {shown(value)}.")
+        return value
+
+    return check
+
+
 SETTINGS: Mapping[str, Check] = {
     "d": _count(1),
     "n_inputs": _count(0),
@@ -121,6 +164,16 @@ SETTINGS: Mapping[str, Check] = {
     "imex": _flag,
     "grid": lambda value, name, d: as_grid(value, name),
     "beta": _share,
+    "A": _vector(0.0, strict=False),
+    "G": _vector(0.0, strict=False),
+    "dt": _vector(0.0, strict=True),
+    "z": _between,
+    "c": _positive,
+    "r_min": _radius,
+    "r_max": _radius,
+    "discretisation": _one_of("zoh", "bilinear"),
+    **dict.fromkeys(("exponential", "normalised", "positive"), _flag),
+    "variant": _one_of("imex1", "imex2", "im", "ex"),
     **dict.fromkeys(("alpha", "epsilon", "eta", "gamma", "mu", "s", "scale"), _finite),
 }
 """Name of a setting → ``check(value, name, d)``, which gives the value in its own type or raises."""

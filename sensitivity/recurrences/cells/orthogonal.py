@@ -12,10 +12,17 @@ from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import helper, kernel
 from sensitivity.recurrences.settings import published_start
+from sensitivity.recurrences.structures.matrices import (
+    Cayley,
+    ComplexMatrix,
+    FourierFactors,
+    UnitaryCayley,
+    above_diagonal,
+    cayley,
+)
+from sensitivity.recurrences.structures.spectral import EigenNormalised, Exponential
 
 from .initial import spectral
-from .spectral_structures import EigenNormalised, Exponential
-from .structures import Cayley, ComplexMatrix, FourierFactors, UnitaryCayley, above_diagonal, cayley
 
 __all__ = ["MODRELU", "MODRELU_COMPLEX", "cayley", "enrnn", "exprnn", "rotations", "scornn", "scurnn", "urnn"]
 

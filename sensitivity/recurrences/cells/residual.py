@@ -12,10 +12,11 @@ from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import kernel
 from integrators.fields.activations import ACTIVATIONS, LOGISTIC, TANH, activate
+from integrators.singular_values import spectral_norm
 from sensitivity.recurrences.settings import cites, published_start
+from sensitivity.recurrences.structures.matrices import Antisymmetric, Lipschitz, above_diagonal
 
 from .initial import activation_of, as_in_the_paper, spectral, uniform
-from .structures import Antisymmetric, above_diagonal
 
 __all__ = [
     "ANTISYMMETRIC",
@@ -26,6 +27,7 @@ __all__ = [
     "euler",
     "gated_antisymmetric",
     "leaky",
+    "lipschitz",
     "residual",
 ]
 
@@ -138,6 +140,39 @@ LEAKY = Kind(
 )
 
 
+@kernel(POINT)
+def _lipschitz(constants, v, out, slopes):
+    activate(TANH, v[1], out[0], slopes[0, 1])
+    for f in range(v.shape[1]):
+        h = v[3, f]
+        out[0, f] = v[2, f] + h * (v[0, f] + out[0, f])
+        slopes[0, 1, f] *= h
+        slopes[0, 0, f], slopes[0, 2, f] = h, 1.0
+
+
+def _lipschitz_bound(cell, h, n_steps):
+    """(‖I + ε A‖₂ + ε ‖W‖₂)^N."""
+    A, W = np.split(cell.parameters["W"], 2)
+    still = np.array([spectral_norm(np.eye(cell.d) + step * A) for step in np.ravel(h)]).reshape(h.shape)
+    return n_steps * np.log(still + h * float(spectral_norm(W)))
+
+
+LIPSCHITZ = Kind(
+    name="lipschitz",
+    state=("h",),
+    rows=("A", "a"),
+    point=_lipschitz,
+    depends={"h": "A a h"},
+    recurrent=2,
+    inputs=(1, 2),
+    biases=(1, 2),
+    step=0.1,
+    reference="N. B. Erichson, O. Azencot, A. Queiruga, L. Hodgkinson, M. W. Mahoney, ICLR 2021",
+    bound=_lipschitz_bound,
+    structure=Lipschitz(),
+)
+
+
 @published_start
 def euler(d: int, n_inputs: int = 0, rng: Rng = 0, step: float = 1.0, activation: str = "tanh") -> Cell:
     """h' = h + ε σ(W h + V x + b), J = I + ε D[σ'(a)] W: equations (3) and (12) of the paper.
@@ -216,3 +251,19 @@ def leaky(d: int, n_inputs: int = 0, rng: Rng = 0, tau: float = 10.0, activation
     W = 1.5 * generator.normal(size=(d, d)) / math.sqrt(d)
     given = {"V": generator.uniform(-0.1, 0.1, (d, n_inputs))} if n_inputs else {}
     return LEAKY(d, n_inputs, step=1.0 / tau, W=W, activation=ACTIVATIONS[activation].code, **given)
+
+
+@published_start
+def lipschitz(
+    d: int, n_inputs: int = 0, rng: Rng = 0, step: float = 0.1, beta: float = 0.75, gamma: float = 0.001
+) -> Cell:
+    """h' = h + ε (A h + tanh(W h + V x + b)), A, W = (1 − β)(M + Mᵀ) + β(M − Mᵀ) − γ I of matrices M_A, M_W.
+
+    Start: entries of M ~ N(0, (0.1/d)²), V, b uniform on ±1/√d. The parameter W holds the rows of A, then of W.
+    """
+    generator = np.random.default_rng(rng)
+    M = 0.1 / d * generator.normal(size=(2, d, d))
+    given = uniform(LIPSCHITZ, d, n_inputs, generator)
+    del given["W"]
+    fixed = {"beta": np.array(beta), "gamma": np.array(gamma)}
+    return LIPSCHITZ(d, n_inputs, step=step, M_A=M[0], M_W=M[1], **fixed, **given)

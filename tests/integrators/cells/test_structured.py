@@ -21,10 +21,10 @@ from sensitivity.recurrences.cells.gated import lstm
 from sensitivity.recurrences.cells.orthogonal import ENRNN, EXPRNN, MODRELU_COMPLEX, SCORNN, SCURNN, URNN
 from sensitivity.recurrences.cells.oscillators import unicornn
 from sensitivity.recurrences.cells.residual import ANTISYMMETRIC
-from sensitivity.recurrences.cells.spectral_structures import Exponential
-from sensitivity.recurrences.cells.structures import Cayley, Positive, cayley
 from sensitivity.recurrences.cells.vanilla import vanilla
 from sensitivity.recurrences.registry import MODELS, make
+from sensitivity.recurrences.structures.matrices import Cayley, Positive, cayley
+from sensitivity.recurrences.structures.spectral import Exponential
 from sensitivity.weights.weight_files import load_weights, save_weights
 
 ROOT = Path(__file__).resolve().parents[3]

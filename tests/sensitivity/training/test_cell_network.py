@@ -15,10 +15,10 @@ from sensitivity.recurrences.cells.gated import GRU_BEFORE, LSTM, gru_before, ls
 from sensitivity.recurrences.cells.initial import uniform
 from sensitivity.recurrences.cells.orthogonal import EXPRNN, SCURNN
 from sensitivity.recurrences.cells.oscillators import unicornn
-from sensitivity.recurrences.cells.spectral_structures import Exponential
-from sensitivity.recurrences.cells.structures import above_diagonal
 from sensitivity.recurrences.cells.vanilla import vanilla
 from sensitivity.recurrences.registry import MODELS, make
+from sensitivity.recurrences.structures.matrices import above_diagonal
+from sensitivity.recurrences.structures.spectral import Exponential
 from sensitivity.training.classifier import SequenceClassifier
 from sensitivity.training.data.tasks import TASKS
 from sensitivity.training.models import MODELS as NETWORKS

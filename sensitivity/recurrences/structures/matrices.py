@@ -25,6 +25,7 @@ __all__ = [
     "Cayley",
     "ComplexMatrix",
     "FourierFactors",
+    "Lipschitz",
     "Positive",
     "UnitaryCayley",
     "above_diagonal",
@@ -484,3 +485,44 @@ class Positive(Structure):
         if not (value > 0.0).all():
             raise ValueError(f"{self.name} holds {value.min():g}; every entry must be positive.")
         return {f"log_{self.name}": np.log(value)}
+
+
+@dataclass(frozen=True)
+class Lipschitz(Structure):
+    """W = [[A], [W]], each (1 − β)(M + Mᵀ) + β(M − Mᵀ) − γ I: the two matrices of the Lipschitz RNN.
+
+    The free parameters are the matrices M_A and M_W. β and γ are the same for both, and not trained.
+    """
+
+    beta: float = 0.75
+    gamma: float = 0.001
+    makes = ("W",)
+    fixed = ("beta", "gamma")
+
+    def shapes(self, d: int) -> dict[str, tuple[int, ...]]:
+        return {"M_A": (d, d), "M_W": (d, d), "beta": (), "gamma": ()}
+
+    def start(self, d: int) -> dict[str, Float]:
+        fixed = {"beta": np.array(float(self.beta)), "gamma": np.array(float(self.gamma))}
+        return {**super().start(d), **fixed}
+
+    def assemble(self, free: Arrays) -> dict[str, Float]:
+        beta, unit = free["beta"], free["gamma"] * np.eye(len(free["M_A"]))
+        # (1 − β)(M + Mᵀ) + β(M − Mᵀ) = M + (1 − 2β) Mᵀ
+        return {
+            "W": np.concatenate([M + (1.0 - 2.0 * beta) * M.T - unit for M in (free["M_A"], free["M_W"])])
+        }
+
+    def pullback(self, free: Arrays, gradient: Arrays) -> dict[str, Float]:
+        halves = zip(("M_A", "M_W"), np.split(gradient["W"], 2), strict=True)
+        return {name: G + (1.0 - 2.0 * free["beta"]) * G.T for name, G in halves}
+
+    def recover(self, made: Arrays, given: Arrays) -> dict[str, Float]:
+        c, d = 1.0 - 2.0 * given["beta"], made["W"].shape[1]
+        if abs(c) == 1.0:
+            raise ValueError("W alone does not tell M_A and M_W where beta is 0 or 1; give these.")
+        halves = [half + given["gamma"] * np.eye(d) for half in np.split(made["W"], 2)]
+        return {
+            name: (half - c * half.T) / (1.0 - c * c)
+            for name, half in zip(("M_A", "M_W"), halves, strict=True)
+        }

@@ -1,6 +1,6 @@
 """Structures by the eigenvalues of a matrix: exponentials, and matrices of spectral radius one.
 
-They need SciPy, which takes longer to load than the cells of `structures` should wait for.
+They need SciPy, which takes longer to load than the matrices of `matrices` should wait for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from integrators.cells.structure import Structure
 from integrators.engine.blocks import one_blas_thread
 
-from .structures import (
+from .matrices import (
     above_diagonal,
     antisymmetric,
     cayley,

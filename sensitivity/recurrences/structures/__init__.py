@@ -1,0 +1,1 @@
+"""Parameters that are functions of free parameters: orthogonal matrices, decay rates, poles."""
