@@ -240,3 +240,126 @@ def sbo_nesterov(p, s, x, h, clock):
     hidden, old = rows(s, 2)
     new = hidden - p["eta"] * _descent(p, hidden, x)
     return np.concatenate([new + p["mu"] * (new - old), new])
+
+
+def linoss_im(p, s, x, h, clock):
+    z, y = rows(s, 2)
+    A, dt = p["A"], p["dt"]
+    z = (z + dt * (driven(p, x) - A * y)) / (1 + dt * dt * A)  # z' = z + Δt (u − A (y + Δt z'))
+    return np.concatenate([z, y + dt * z])
+
+
+def linoss_imex(p, s, x, h, clock):
+    z, y = rows(s, 2)
+    z = z + p["dt"] * (driven(p, x) - p["A"] * y)
+    return np.concatenate([z, y + p["dt"] * z])
+
+
+def linoss_vv(p, s, x, h, clock):
+    z, y = rows(s, 2)
+    A, dt, u = p["A"], p["dt"], driven(p, x)
+    new = y + dt * z + dt**2 / 2 * (u - A * y)
+    return np.concatenate([z + dt / 2 * ((u - A * y) + (u - A * new)), new])
+
+
+def dlinoss(p, s, x, h, clock):
+    z, y = rows(s, 2)
+    A, G, dt, u = p["A"], p["G"], p["dt"], driven(p, x)
+    if p["variant"] == 3:  # all explicit
+        return np.concatenate([z + dt * (u - A * y - G * z), y + dt * z])
+    if p["variant"] == 2:  # all implicit
+        new = (z + dt * (u - A * y)) / (1 + dt * G + dt * dt * A)
+    elif p["variant"] == 0:
+        new = (z + dt * (u - A * y)) / (1 + dt * G)
+    else:
+        new = z + dt * (u - A * y - G * z)
+    return np.concatenate([new, y + dt * new])
+
+
+def lru(p, s, x, h, clock):
+    re, im = rows(s, 2)
+    u, w = rows(p["V"] @ x if "V" in p else 0 * s, 2)
+    a, b, g, k = p["a_re"], p["a_im"], p["g_re"], p["g_im"]
+    return np.concatenate([a * re - b * im + g * u - k * w, b * re + a * im + k * u + g * w])
+
+
+s4d = lru
+
+
+def _candidate(p, a):
+    if p["positive"] == 0:
+        return a
+    above = real(a) >= 0
+    return np.where(above, a + 0.5, sigma(np.where(above, 0 * a, a)))
+
+
+def mingru(p, s, x, h, clock):
+    z, n = rows(driven(p, x), 2)
+    return (1 - sigma(z)) * s + sigma(z) * _candidate(p, n)
+
+
+def minlstm(p, s, x, h, clock):
+    f, i, n = rows(driven(p, x), 3)
+    f, i = sigma(f), sigma(i)
+    if p["normalised"] != 0:
+        f, i = f / (f + i), i / (f + i)
+    return f * s + i * _candidate(p, n)
+
+
+def rg_lru(p, s, x, h, clock):
+    d = len(s)
+    value, r, i = rows(p["V"] @ x if "V" in p else np.zeros(3 * d), 3)
+    r, i = sigma(r + p["b"][:d]), sigma(i + p["b"][d:])
+    a = exp(p["c"] * r * p["log_a"])
+    return a * s + sqrt(1 - a * a) * i * value
+
+
+def log(a):
+    scalar = np.vectorize(mpmath.log, otypes=[object])
+    return scalar(a) if np.asarray(a).dtype == object else np.log(a)
+
+
+def s6(p, s, x, h, clock):
+    states = 16
+    d = len(s) // states
+    value, delta, *B = rows(p["V"] @ x if "V" in p else np.zeros((2 + states) * d), 2 + states)
+    dt = log(1 + exp(delta + p["b"]))
+    parts = zip(rows(s, states), B, strict=True)
+    return np.concatenate([exp(dt * p[f"A{k}"]) * part + dt * b * value for k, (part, b) in enumerate(parts)])
+
+
+def _stabilised(p, f, i, m):
+    log_f = f if p["exponential"] != 0 else -log(1 + exp(-f))
+    new = np.where(real(log_f + m) >= real(i), log_f + m, i)
+    return new, exp(log_f + m - new), exp(i - new)
+
+
+def slstm(p, s, x, h, clock):
+    hidden, c, n, m = rows(s, 4)
+    z, i, f, o = rows(p["W"] @ hidden + driven(p, x), 4)
+    m, f, i = _stabilised(p, f, i, m)
+    c, n = f * c + i * tanh(z), f * n + i
+    return np.concatenate([sigma(o) * c / n, c, n, m])
+
+
+def mlstm(p, s, x, h, clock):
+    keys = 4
+    d = len(s) // (2 * keys + 1)
+    value, i, f, *k = rows(p["V"] @ x if "V" in p else np.zeros((3 + keys) * d), 3 + keys)
+    *stored, m = rows(s, 2 * keys + 1)
+    m, f, i = _stabilised(p, f + p["b"][d:], i + p["b"][:d], m)
+    k = [part / 2 for part in k]  # √4
+    memory = [f * part + i * value * key for part, key in zip(stored[:keys], k, strict=True)]
+    counts = [f * part + i * key for part, key in zip(stored[keys:], k, strict=True)]
+    return np.concatenate([*memory, *counts, m])
+
+
+def lipschitz(p, s, x, h, clock):
+    A, W = rows(p["W"], 2)
+    return s + h * (A @ s + tanh(W @ s + driven(p, x)))
+
+
+def h1(p, s, x, h, clock):
+    d = len(s) // 2
+    gradient = p["W"].T @ tanh(p["W"] @ s + driven(p, x))
+    return s + h * np.concatenate([gradient[d:], -gradient[:d]])

@@ -96,6 +96,58 @@ def urnn(p, d):
     )  # fmt: skip
 
 
+def lipschitz(p, d):
+    def mixed(M):
+        return (1 - p["beta"]) * (M + M.T) + p["beta"] * (M - M.T) - p["gamma"] * np.eye(d)
+
+    return np.concatenate([mixed(p["M_A"]), mixed(p["M_W"])])
+
+
+def sigma(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def relu(x):
+    return np.where(x.real > 0, x, 0 * x)
+
+
+def linoss(p, d):
+    return {"A": relu(p["A_free"]), "dt": sigma(p["dt_logit"])}
+
+
+def dlinoss(p, d):
+    G, dt = relu(p["G_free"]), sigma(p["dt_logit"])
+    low, high = ((2 + dt * G + sign * 2 * np.sqrt(1 + dt * G)) / dt**2 for sign in (-1, 1))
+    return {"A": low + relu(p["A_free"] - low) - relu(p["A_free"] - high), "G": G, "dt": dt}
+
+
+def lru(p, d):
+    radius, phase = np.exp(-np.exp(p["nu"])), np.exp(p["theta"])
+    made = {"a_re": radius * np.cos(phase), "a_im": radius * np.sin(phase)}
+    return made | {"g_re": np.sqrt(1 - radius**2), "g_im": 0 * radius}
+
+
+def s4d(p, d):
+    """exp(aΔ) and (exp(aΔ) − 1)/a with a = −e^(log_decay) + i frequency, by real arithmetic."""
+    dt, x, y = np.exp(p["log_dt"]), -np.exp(p["log_decay"]), p["frequency"]
+    re, im = np.exp(x * dt) * np.cos(y * dt), np.exp(x * dt) * np.sin(y * dt)
+    size = x * x + y * y
+    return {
+        "a_re": re,
+        "a_im": im,
+        "g_re": ((re - 1) * x + im * y) / size,
+        "g_im": (im * x - (re - 1) * y) / size,
+    }
+
+
+def s6(p, d):
+    return {f"A{k}": -np.exp(row) for k, row in enumerate(p["A_log"])}
+
+
+def rg_lru(p, d):
+    return {"log_a": -np.log(1 + np.exp(-p["Lambda"]))}
+
+
 BY_NAME = {
     "scornn": scornn,
     "exprnn": exprnn,
@@ -104,9 +156,25 @@ BY_NAME = {
     "scurnn": scurnn,
     "antisymmetric": antisymmetric,
     "gated_antisymmetric": gated_antisymmetric,
+    "lipschitz": lipschitz,
+    "linoss_im": linoss,
+    "linoss_imex": linoss,
+    "linoss_vv": linoss,
+    "dlinoss": dlinoss,
+    "lru": lru,
+    "s4d": s4d,
+    "s6": s6,
+    "rg_lru": rg_lru,
 }
+"""Name of a model → function of the free parameters that gives W, or what it makes by name."""
+
+
+def made(name, free, d):
+    """What the structure of that model makes, by name."""
+    found = BY_NAME[name](free, d)
+    return found if isinstance(found, dict) else {"W": found}
 
 
 def parameters(name, free, d):
     """The parameters of the published equations, from the free ones of a cell of that name."""
-    return dict(free) if name not in BY_NAME else {**free, "W": BY_NAME[name](free, d)}
+    return dict(free) if name not in BY_NAME else {**free, **made(name, free, d)}

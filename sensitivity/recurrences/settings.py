@@ -21,7 +21,7 @@ from integrators.fields.activations import ACTIVATIONS
 from integrators.naming import shown
 from integrators.validation import as_array, as_count, as_generator
 
-__all__ = ["SETTINGS", "as_grid", "check_setting", "cites", "published_start"]
+__all__ = ["FLAGS", "SETTINGS", "WORDS", "as_grid", "check_setting", "cites", "published_start"]
 
 P = ParamSpec("P")
 Check = Callable[[Any, str, int], Any]
@@ -150,6 +150,12 @@ def _one_of(*words: str) -> Check:
     return check
 
 
+WORDS = {"discretisation": ("zoh", "bilinear"), "variant": ("imex1", "imex2", "im", "ex")}
+"""Settings that are words; a cell that holds one as a constant holds its place among them."""
+
+FLAGS = ("exponential", "imex", "normalised", "positive")
+"""Settings that are True or False; a cell holds 1 or 0."""
+
 SETTINGS: Mapping[str, Check] = {
     "d": _count(1),
     "n_inputs": _count(0),
@@ -161,7 +167,7 @@ SETTINGS: Mapping[str, Check] = {
     "restart": _count(0),
     "negative": _neurons,
     "split": _neurons,
-    "imex": _flag,
+    **dict.fromkeys(FLAGS, _flag),
     "grid": lambda value, name, d: as_grid(value, name),
     "beta": _share,
     "A": _vector(0.0, strict=False),
@@ -171,9 +177,7 @@ SETTINGS: Mapping[str, Check] = {
     "c": _positive,
     "r_min": _radius,
     "r_max": _radius,
-    "discretisation": _one_of("zoh", "bilinear"),
-    **dict.fromkeys(("exponential", "normalised", "positive"), _flag),
-    "variant": _one_of("imex1", "imex2", "im", "ex"),
+    **{name: _one_of(*words) for name, words in WORDS.items()},
     **dict.fromkeys(("alpha", "epsilon", "eta", "gamma", "mu", "s", "scale"), _finite),
 }
 """Name of a setting → ``check(value, name, d)``, which gives the value in its own type or raises."""

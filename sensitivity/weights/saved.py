@@ -19,7 +19,7 @@ from integrators.cells.cell import Cell, Kind
 from integrators.fields.activations import ACTIVATIONS
 from integrators.validation import as_array
 from sensitivity.recurrences.registry import MODELS, canonical, hyperparameters, make
-from sensitivity.recurrences.settings import SETTINGS, check_setting
+from sensitivity.recurrences.settings import FLAGS, SETTINGS, WORDS, check_setting
 
 from .entries import as_numpy
 from .weights import from_named, same_kind, to_torch
@@ -224,7 +224,7 @@ def _check_constants(cell: Cell, given: Mapping[str, Any]) -> None:
                 raise ValueError(f"activation = {value:g} stands for none of {', '.join(codes.values())}.")
             continue
         whole = name == "restart" and value == int(value)
-        check_setting(name, int(value) if whole else value, cell.d)
+        check_setting(name, int(value) if whole else _readable(name, value), cell.d)
 
 
 def _refuse_missing(cell: Cell, given: Mapping[str, Any]) -> None:
@@ -246,8 +246,12 @@ def _refuse_missing(cell: Cell, given: Mapping[str, Any]) -> None:
 
 def _neurons(model: str, arrays: Mapping[str, NDArray[Any]]) -> int:
     """d, from the length of one parameter and the number of its rows for one neuron."""
-    unit = make(model, 2).kind.shapes(1, 0)
-    names = [name for name in ("w", "c", "b", "W", "R") if name in arrays and name in unit]
+    kind = make(model, 2).kind
+    unit = kind.free_shapes(1, 0) | kind.shapes(1, 0)
+    # Of a matrix the first axis may count several rows a neuron, of a vector there is one.
+    names = [
+        name for name in ("w", "c", "b", "W", "R", *kind.vectors, *unit) if name in arrays and unit.get(name)
+    ]
     if not names:
         held = ", ".join(map(str, arrays)) or "nothing"
         raise ValueError(f"none of {', '.join(n for n in unit if unit[n])} of {model} is among {held}.")
@@ -277,6 +281,8 @@ def lasting(cell: Cell, name: str) -> Any:
     if name == "split":
         return cell.blocks["h1"].stop if "h1" in cell.blocks else None
     structure = cell.kind.structure
+    if isinstance(getattr(structure, name, None), str):
+        return getattr(structure, name)
     if structure is not None and name in structure.fixed and np.ndim(cell.free_parameters[name]) == 0:
         return float(cell.free_parameters[name])
     return None
@@ -285,7 +291,9 @@ def lasting(cell: Cell, name: str) -> Any:
 def _readable(name: str, value: float) -> Any:
     if name == "activation":
         return next((record.name for record in ACTIVATIONS.values() if record.code == value), value)
-    return bool(value) if name == "imex" and value in (0.0, 1.0) else value
+    if name in WORDS and value in range(len(WORDS[name])):
+        return WORDS[name][int(value)]
+    return bool(value) if name in FLAGS and value in (0.0, 1.0) else value
 
 
 def described(cell: Cell) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Linear recurrences with a diagonal complex matrix: the LRU, and S4D with the diagonal form of S5.
 
 The state is (Re h, Im h), and the Jacobian of a step is made of d blocks [[Re λ, −Im λ], [Im λ, Re λ]], so
-‖∂s_N/∂s_0‖₂ = max |λ|^N exactly. What is read out, Re(C h) + D x in the publications, is no part of the state.
+‖∂s_N/∂s_0‖₂ = max |λ|^N exactly. What is read out, Re(C h) + D x in the publications, is no part of the
+state.
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ def _inputs(generator: np.random.Generator, d: int, n_inputs: int) -> dict[str, 
 def lru(d: int, n_inputs: int = 0, rng: Rng = 0, r_min: float = 0.9, r_max: float = 0.999) -> Cell:
     """h' = λ∘h + γ∘(B x) in ℂ^d, λ = exp(−e^ν + i e^θ), γ = √(1 − |λ|²); state (Re h, Im h).
 
-    Start: |λ|² ~ U(r_min², r_max²), arg λ ~ U(0, 2π), both parts of B ~ N(0, 1/(2 n_inputs)). V holds the rows
-    of Re B, then those of Im B. ‖∂s_N/∂s_0‖₂ = max |λ|^N.
+    Start: |λ|² ~ U(r_min², r_max²), arg λ ~ U(0, 2π), both parts of B ~ N(0, 1/(2 n_inputs)). V holds the
+    rows of Re B, then those of Im B. ‖∂s_N/∂s_0‖₂ = max |λ|^N.
     """
     generator = np.random.default_rng(rng)
     low, high = min(r_min, r_max), max(r_min, r_max)
@@ -96,8 +97,8 @@ def s4d(d: int, n_inputs: int = 0, rng: Rng = 0, discretisation: str = "zoh") ->
     """x' = a x + B u in steps of Δ, with a diagonal a: h' = Ā∘h + g∘(B x), Ā = e^{aΔ}, g = (Ā − 1)/a.
 
     With ``discretisation="bilinear"`` Ā = (1 + aΔ/2)/(1 − aΔ/2) and g = Δ/(1 − aΔ/2). Start: S4D-Lin,
-    a_n = −½ + iπn; Δ log-uniform on (1e-3, 1e-1), one for each neuron, as in S5; B as `lru`. Every neuron sees
-    all inputs, which is the form of S5. State (Re h, Im h). ‖∂s_N/∂s_0‖₂ = max |Ā|^N.
+    a_n = −½ + iπn; Δ log-uniform on (1e-3, 1e-1), one for each neuron, as in S5; B as `lru`. Every neuron
+    sees all inputs, which is the form of S5. State (Re h, Im h). ‖∂s_N/∂s_0‖₂ = max |Ā|^N.
     """
     generator = np.random.default_rng(rng)
     log_dt = generator.uniform(math.log(1e-3), math.log(1e-1), d)

@@ -1,7 +1,7 @@
 """Cells that are linear in their state, with gates of the input alone: minGRU, minLSTM, RG-LRU and S6.
 
-The Jacobian of a step is diagonal and depends on the input only, so that of a run is the product of the gates,
-for every neuron by itself. The gates lie between 0 and 1: ‖∂s_N/∂s_0‖₂ ≤ 1 for all inputs.
+The Jacobian of a step is diagonal and depends on the input only, so that of a run is the product of the
+gates, for every neuron by itself. The gates lie between 0 and 1: ‖∂s_N/∂s_0‖₂ ≤ 1 for all inputs.
 """
 
 from __future__ import annotations
@@ -206,8 +206,8 @@ def mingru(d: int, n_inputs: int = 0, rng: Rng = 0, positive: bool = False, z: A
     """h' = (1 − z)∘h + z∘n, z = σ̂(V_z x + b_z), n = V_n x + b_n: ∂h_N/∂h_0 = Π (1 − z_i) exactly.
 
     With `positive`, n = g(·) with g(a) = a + ½ for a ≥ 0 and σ̂(a) for a < 0, the authors' form for scans of
-    logarithms. Rows of V and b: z, n. Start: ±1/√d, uniform; with `z`, one number or d of them, b_z is such that
-    this is the gate at x = 0.
+    logarithms. Rows of V and b: z, n. Start: ±1/√d, uniform; with `z`, one number or d of them, b_z is such
+    that this is the gate at x = 0.
     """
     given = uniform(MINGRU, d, n_inputs, rng)
     if z is not None:
@@ -219,8 +219,8 @@ def mingru(d: int, n_inputs: int = 0, rng: Rng = 0, positive: bool = False, z: A
 def minlstm(d: int, n_inputs: int = 0, rng: Rng = 0, positive: bool = False, normalised: bool = True) -> Cell:
     """h' = f'∘h + i'∘n, f' = f/(f + i), i' = i/(f + i), f, i = σ̂(·), n = V_n x + b_n; gates of x alone.
 
-    Without `normalised`, f' = f and i' = i. `positive` as in `mingru`. Rows of V and b: f, i, n. Start: ±1/√d,
-    uniform. ∂h_N/∂h_0 = Π f'_i exactly.
+    Without `normalised`, f' = f and i' = i. `positive` as in `mingru`. Rows of V and b: f, i, n. Start:
+    ±1/√d, uniform. ∂h_N/∂h_0 = Π f'_i exactly.
     """
     constants = {"positive": float(positive), "normalised": float(normalised)}
     return MINLSTM(d, n_inputs, **constants, **uniform(MINLSTM, d, n_inputs, rng))
@@ -230,8 +230,8 @@ def minlstm(d: int, n_inputs: int = 0, rng: Rng = 0, positive: bool = False, nor
 def rg_lru(d: int, n_inputs: int = 0, rng: Rng = 0, c: float = 8.0) -> Cell:
     """h' = a∘h + √(1 − a²)∘(i∘x̃), a = σ̂(Λ)^(c r), r, i = σ̂(V x + b), x̃ = V_x x: the cell of Griffin.
 
-    Rows of V: x, r, i; of b: r, i. Start: σ̂(Λ)^c uniform in its square on (0.9², 0.999²), V ~ N(0, 1/n_inputs),
-    b = 0. ∂h_N/∂h_0 = Π a_i exactly.
+    Rows of V: x, r, i; of b: r, i. Start: σ̂(Λ)^c uniform in its square on (0.9², 0.999²), V ~ N(0,
+    1/n_inputs), b = 0. ∂h_N/∂h_0 = Π a_i exactly.
     """
     generator = np.random.default_rng(rng)
     log_a = 0.5 * np.log(generator.uniform(0.9**2, 0.999**2, d)) / c
@@ -241,12 +241,14 @@ def rg_lru(d: int, n_inputs: int = 0, rng: Rng = 0, c: float = 8.0) -> Cell:
 
 @published_start
 def s6(d: int, n_inputs: int = 0, rng: Rng = 0, A: Any = None, dt: Any = None) -> Cell:
-    """h_k' = e^{ΔA_k}∘h_k + Δ∘B_k∘x̃, Δ = softplus(V_Δ x + b_Δ), B_k = V_k x, x̃ = V_x x, k = 0 … 15: Mamba's core.
+    """h_k' = e^{ΔA_k}∘h_k + Δ∘B_k∘x̃, k = 0 … 15, with Δ = softplus(V_Δ x + b_Δ), B_k = V_k x, x̃ = V_x x.
+
+    This is the core of Mamba.
 
     Rows of V: x, Δ, B_0 …; b: Δ. Start: A_k = −(k + 1) for every neuron, b_Δ such that Δ is log-uniform on
-    (1e-3, 1e-1) at x = 0, V ~ U(±1/√n_inputs), with rows of B_k that are the same for all neurons, as Mamba keeps
-    them. With `A`, minus this number is the rate of all states; with `dt`, this is Δ at x = 0 and V_Δ = 0.
-    ∂h_N/∂h_0 = Π e^{Δ_i A} exactly, and every factor lies between 0 and 1.
+    (1e-3, 1e-1) at x = 0, V ~ U(±1/√n_inputs), with rows of B_k that are the same for all neurons,
+    as Mamba keeps them. With `A`, minus this number is the rate of all states; with `dt`, this is Δ
+    at x = 0 and V_Δ = 0. ∂h_N/∂h_0 = Π e^{Δ_i A} exactly, and every factor lies between 0 and 1.
     """
     generator = np.random.default_rng(rng)
     rates = np.log(np.repeat(np.arange(1.0, STATES + 1.0)[:, None], d, axis=1))

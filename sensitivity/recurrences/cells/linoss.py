@@ -1,8 +1,8 @@
 """Oscillatory state-space cells: LinOSS and its damped form D-LinOSS, each with its discretisations.
 
 Every neuron is one oscillator y'' = −A y − G y' + u with u = B x + b and z = y', so the Jacobian of a step is
-made of d blocks M of size 2 × 2 that depend neither on the state nor on the input. The complex B of the authors
-makes two copies of each oscillator, whose blocks are equal; here B is real.
+made of d blocks M of size 2 × 2 that depend neither on the state nor on the input. The complex B of the
+authors makes two copies of each oscillator, whose blocks are equal; here B is real.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import helper, kernel
-from sensitivity.recurrences.settings import published_start
+from sensitivity.recurrences.settings import WORDS, published_start
 from sensitivity.recurrences.structures.vectors import DampedOscillator, Oscillator
 
 __all__ = ["dlinoss", "linoss_im", "linoss_imex", "linoss_vv", "log_power_norm"]
@@ -25,6 +25,9 @@ Float = NDArray[np.float64]
 Rng = int | np.random.Generator
 
 _LINOSS = "T. K. Rusch, D. Rus, ICLR 2025"
+IMEX1, IMEX2, IM, EX = range(4)
+"""Variants of D-LinOSS, by their place in `WORDS`."""
+
 _DLINOSS = "J. Boyer, T. K. Rusch, D. Rus, arXiv:2505.12171 (2025)"
 
 
@@ -32,8 +35,9 @@ _DLINOSS = "J. Boyer, T. K. Rusch, D. Rus, arXiv:2505.12171 (2025)"
 def _oscillate(v, f, A, G, dt, explicit, implicit, force, out, by, damped):
     """z' = ((1 − e ΔtG) z + Δt (u − A y))/S with S = 1 + i ΔtG + j Δt²A, and y' = y + Δt z'.
 
-    The flags e, i and j say whether the damping is explicit or implicit, and whether the force is implicit. The
-    slopes of z' go to by[0], those of y' to by[1]; the locals are u, z, y, A, then G if `damped`, then Δt.
+    The flags e, i and j say whether the damping is explicit or implicit, and whether the force is implicit.
+    The slopes of z' go to by[0], those of y' to by[1]; the locals are u, z, y, A, then G if `damped`, then
+    Δt.
     """
     u, z, y = v[0, f], v[1, f], v[2, f]
     S = 1.0 + implicit * (dt * G) + force * (dt * dt * A)
@@ -61,10 +65,13 @@ def _undamped(constants, v, out, slopes):
 
 @kernel(POINT)
 def _damped(constants, v, out, slopes):
-    explicit, implicit, force, old = constants[0], constants[1], constants[2], constants[3]
+    variant = constants[0]
+    old = variant == EX
+    explicit = 1.0 if variant == IMEX2 or old else 0.0
+    implicit, force = 1.0 - explicit, 1.0 if variant == IM else 0.0
     for f in range(v.shape[1]):
         _oscillate(v, f, v[3, f], v[4, f], v[5, f], explicit, implicit, force, out, slopes, True)
-    if old != 0.0:  # the position moves with the old velocity
+    if old:  # the position moves with the old velocity
         for f in range(v.shape[1]):
             out[1, f] = v[2, f] + v[5, f] * v[1, f]
             for local in range(6):
@@ -117,9 +124,9 @@ def _scaled(M: Float, logs: Float) -> tuple[Float, Float]:
 def _log_bound(M: Float, n_steps: int) -> float:
     """ln of max ‖M^N‖₂ ≤ det(M)^{N/2} √κ(Q) over the oscillators; for real eigenvalues, of the norm itself.
 
-    Complex eigenvalues: MᵀQM = det(M) Q with Q = [[m₂₁, (m₂₂ − m₁₁)/2], [·, −m₁₂]], which is definite then, and
-    the norm √(sᵀQs) changes by √det(M) a step. For LinOSS-IM Q is diag(1, A) and det M = 1/(1 + Δt²A); for
-    LinOSS-IMEX Q = [[1, −ΔtA/2], [−ΔtA/2, A]] and det M = 1.
+    Complex eigenvalues: MᵀQM = det(M) Q with Q = [[m₂₁, (m₂₂ − m₁₁)/2], [·, −m₁₂]], which is definite then,
+    and the norm √(sᵀQs) changes by √det(M) a step. For LinOSS-IM Q is diag(1, A) and det M = 1/(1 + Δt²A);
+    for LinOSS-IMEX Q = [[1, −ΔtA/2], [−ΔtA/2, A]] and det M = 1.
     """
     Q11, Q12, Q22 = M[:, 1, 0], (M[:, 1, 1] - M[:, 0, 0]) / 2.0, -M[:, 0, 1]
     det = M[:, 0, 0] * M[:, 1, 1] - M[:, 0, 1] * M[:, 1, 0]
@@ -130,31 +137,27 @@ def _log_bound(M: Float, n_steps: int) -> float:
     return float(np.where(definite, envelope, log_power_norm(M, n_steps)).max())
 
 
-_FLAGS = {"imex1": (0.0, 1.0, 0.0, 0.0), "imex2": (1.0, 0.0, 0.0, 0.0), "im": (0.0, 1.0, 1.0, 0.0)}
-_FLAGS["ex"] = (1.0, 0.0, 0.0, 1.0)
-"""Variant of D-LinOSS → its flags: damping explicit, damping implicit, force implicit, old velocity in y'."""
-
-
-def _matrices(
-    A: Float, G: Float, dt: Float, explicit: float, implicit: float, force: float, old: float
-) -> Float:
+def _matrices(A: Float, G: Float, dt: Float, variant: int) -> Float:
     """M of every oscillator on (z, y), shape (d, 2, 2)."""
-    S = 1.0 + implicit * dt * G + force * dt * dt * A
-    first = np.array([(1.0 - explicit * dt * G) / S, -dt * A / S])
-    second = np.array([dt, np.ones_like(dt)]) if old else dt * first + np.array([0.0 * dt, np.ones_like(dt)])
+    explicit = variant in (IMEX2, EX)
+    keep = 1.0 - dt * G if explicit else np.ones_like(dt)
+    S = np.ones_like(dt) if explicit else 1.0 + dt * G + (dt * dt * A if variant == IM else 0.0)
+    first = np.array([keep / S, -dt * A / S])
+    second = (np.array([dt, 0.0 * dt]) if variant == EX else dt * first) + np.array(
+        [0.0 * dt, np.ones_like(dt)]
+    )
     return np.stack([first, second]).transpose(2, 0, 1)
 
 
 def _undamped_bound(cell: Cell, h: Float, n_steps: int) -> Float:
     p = cell.parameters
-    M = _matrices(p["A"], 0.0 * p["A"], p["dt"], 0.0, 0.0, float(p["implicit"]), 0.0)
+    M = _matrices(p["A"], 0.0 * p["A"], p["dt"], IM if p["implicit"] else IMEX1)
     return np.full(h.shape, _log_bound(M, n_steps))
 
 
 def _damped_bound(cell: Cell, h: Float, n_steps: int) -> Float:
     p = cell.parameters
-    flags = (float(p[name]) for name in ("explicit", "implicit", "force", "old"))
-    return np.full(h.shape, _log_bound(_matrices(p["A"], p["G"], p["dt"], *flags), n_steps))
+    return np.full(h.shape, _log_bound(_matrices(p["A"], p["G"], p["dt"], int(p["variant"])), n_steps))
 
 
 def _verlet_bound(cell: Cell, h: Float, n_steps: int) -> Float:
@@ -182,9 +185,9 @@ def _undamped_kind(name: str, point: Any, bound: Any, constants: dict[str, float
     )
 
 
-IM = _undamped_kind("linoss_im", _undamped, _undamped_bound, {"implicit": 1.0})
-IMEX = _undamped_kind("linoss_imex", _undamped, _undamped_bound, {"implicit": 0.0})
-VERLET = _undamped_kind("linoss_vv", _verlet, _verlet_bound)
+LINOSS_IM = _undamped_kind("linoss_im", _undamped, _undamped_bound, {"implicit": 1.0})
+LINOSS_IMEX = _undamped_kind("linoss_imex", _undamped, _undamped_bound, {"implicit": 0.0})
+LINOSS_VV = _undamped_kind("linoss_vv", _verlet, _verlet_bound)
 
 DAMPED = Kind(
     name="dlinoss",
@@ -194,7 +197,7 @@ DAMPED = Kind(
     depends={"z": "u z y A G dt", "y": "u z y A G dt"},
     recurrent=0,
     vectors=("A", "G", "dt"),
-    constants=dict(zip(("explicit", "implicit", "force", "old"), _FLAGS["imex1"], strict=True)),
+    constants={"variant": float(IMEX1)},
     reference=_DLINOSS,
     bound=_damped_bound,
     structure=DampedOscillator(),
@@ -229,7 +232,7 @@ def linoss_im(d: int, n_inputs: int = 0, rng: Rng = 0, A: Any = None, dt: Any = 
     Start: A = max(0, Â), Â ~ U(0, 1); Δt = 1/(1 + e^−ŝ), ŝ ~ U(0, 1); B ~ U(±1/√n_inputs); b = 0. With `A` or
     `dt`, one number or d of them, the parameters are A and Δt themselves. State (z, y).
     """
-    return _undamped_cell(IM, d, n_inputs, rng, A, dt)
+    return _undamped_cell(LINOSS_IM, d, n_inputs, rng, A, dt)
 
 
 @published_start
@@ -238,7 +241,7 @@ def linoss_imex(d: int, n_inputs: int = 0, rng: Rng = 0, A: Any = None, dt: Any 
 
     The eigenvalues have modulus one for 0 < Δt²A < 4. Start as `linoss_im`.
     """
-    return _undamped_cell(IMEX, d, n_inputs, rng, A, dt)
+    return _undamped_cell(LINOSS_IMEX, d, n_inputs, rng, A, dt)
 
 
 @published_start
@@ -248,16 +251,16 @@ def linoss_vv(d: int, n_inputs: int = 0, rng: Rng = 0, A: Any = None, dt: Any = 
     Both halves of a step see the input of that step; the authors' second half sees the next one. Start as
     `linoss_im`.
     """
-    return _undamped_cell(VERLET, d, n_inputs, rng, A, dt)
+    return _undamped_cell(LINOSS_VV, d, n_inputs, rng, A, dt)
 
 
-def _from_poles(variant: str, square: Float, trace: Float, dt: Float) -> tuple[Float, Float]:
+def _from_poles(variant: int, square: Float, trace: Float, dt: Float) -> tuple[Float, Float]:
     """A and G of the steps whose M has the determinant r² and the trace 2r cos θ."""
-    if variant == "imex1":
+    if variant == IMEX1:
         return (1.0 + (1.0 - trace) / square) / dt**2, (1.0 / square - 1.0) / dt
-    if variant == "imex2":
+    if variant == IMEX2:
         return (1.0 + square - trace) / dt**2, (1.0 - square) / dt
-    if variant == "im":
+    if variant == IM:
         return (1.0 + (1.0 - trace) / square) / dt**2, (trace / square - 2.0) / dt
     return (1.0 + square - trace) / dt**2, (2.0 - trace) / dt
 
@@ -276,18 +279,18 @@ def dlinoss(
 
     Its poles have |λ|² = 1/(1 + ΔtG). Variants: "imex1", this one; "imex2", explicit damping; "im", all
     implicit; "ex", all explicit. Start: |λ|² ~ U(0.9², 1), arg λ ~ U(0, π), Δt = 1/(1 + e^−ŝ), ŝ ~ N(0, ½²),
-    B ~ U(±1/√n_inputs), b = 0. "imex1" keeps A between A_low and A_high, where its poles are complex. With `A`,
-    `G` or `dt` the parameters are these themselves. State (z, y).
+    B ~ U(±1/√n_inputs), b = 0. "imex1" keeps A between A_low and A_high, where its poles are complex. With
+    `A`, `G` or `dt` the parameters are these themselves. State (z, y).
     """
+    code = WORDS["variant"].index(variant)
     generator = np.random.default_rng(rng)
     square, angle = generator.uniform(0.81, 1.0, d), generator.uniform(0.0, np.pi, d)
     logits = 0.5 * generator.normal(size=d)
     step = np.broadcast_to(1.0 / (1.0 + np.exp(-logits)) if dt is None else dt, (d,))
-    drawn_A, drawn_G = _from_poles(variant, square, 2.0 * np.sqrt(square) * np.cos(angle), step)
+    drawn_A, drawn_G = _from_poles(code, square, 2.0 * np.sqrt(square) * np.cos(angle), step)
     inputs = _drawn_inputs(generator, d, n_inputs)
-    flags = dict(zip(("explicit", "implicit", "force", "old"), _FLAGS[variant], strict=True))
-    if variant == "imex1" and A is None and G is None and dt is None:
+    if code == IMEX1 and A is None and G is None and dt is None:
         return DAMPED(d, n_inputs, A_free=drawn_A, G_free=drawn_G, dt_logit=logits, **inputs)
     told = {"A": drawn_A if A is None else A, "G": drawn_G if G is None else G, "dt": step}
     values = {name: np.broadcast_to(value, (d,)) for name, value in told.items()}
-    return replace(DAMPED, structure=None)(d, n_inputs, **values, **inputs, **flags)
+    return replace(DAMPED, structure=None)(d, n_inputs, **values, **inputs, variant=float(code))

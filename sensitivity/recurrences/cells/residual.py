@@ -259,7 +259,8 @@ def lipschitz(
 ) -> Cell:
     """h' = h + ε (A h + tanh(W h + V x + b)), A, W = (1 − β)(M + Mᵀ) + β(M − Mᵀ) − γ I of matrices M_A, M_W.
 
-    Start: entries of M ~ N(0, (0.1/d)²), V, b uniform on ±1/√d. The parameter W holds the rows of A, then of W.
+    Start: entries of M ~ N(0, (0.1/d)²), V, b uniform on ±1/√d. The parameter W holds the rows of A, then
+    of W.
     """
     generator = np.random.default_rng(rng)
     M = 0.1 / d * generator.normal(size=(2, d, d))

@@ -1,7 +1,7 @@
 """The cells of xLSTM with exponential gates: sLSTM, and mLSTM with a matrix as its memory.
 
-Both keep m, the logarithm by which what they store is scaled down, so that no exponential overflows. The sLSTM's
-h does not depend on m; what is stored, c and n, does.
+Both keep m, the logarithm by which what they store is scaled down, so that no exponential overflows. The
+sLSTM's h does not depend on m; what is stored, c and n, does.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ KEYS = 4
 def stabilised(exponential, forget, enter, m):
     """m' = max(ln f + m, i), the scaled gates f', i', and the slopes by the rows f, i and by m of all three.
 
-    f is the exponential or the logistic function of its row. Returned are m', f', i', then ∂m', ∂f', ∂i' by the
-    row f, by the row i, and by m.
+    f is the exponential or the logistic function of its row. Returned are m', f', i', then ∂m', ∂f', ∂i' by
+    the row f, by the row i, and by m.
     """
     if exponential != 0.0:
         log_f, slope = forget, 1.0
@@ -155,11 +155,13 @@ MLSTM = Kind(
 
 @published_start
 def slstm(d: int, n_inputs: int = 0, rng: Rng = 0, exponential: bool = False) -> Cell:
-    """m' = max(ln f + m, i), c' = f' c + i' z, n' = f' n + i', h' = o c'/n', f' = f e^{m − m'}, i' = e^{i − m'}.
+    """c' = f' c + i' z, n' = f' n + i', h' = o c'/n' with f' = f e^{m − m'}, i' = e^{i − m'}.
+
+    Here m' = max(ln f + m, i).
 
     z = tanh(·), o = σ̂(·), f = σ̂(·), or e^(·) with `exponential`; rows of W, V and b: z, i, f, o. State
-    (h, c, n, m); W multiplies h. Start: W = 0, b_f = 5 − 12 (k/(d − 1))^0.3 for neuron k, other b = 0, V ±1/√d,
-    uniform, as in the authors' code for a first block with one head.
+    (h, c, n, m); W multiplies h. Start: W = 0, b_f = 5 − 12 (k/(d − 1))^0.3 for neuron k, other b =
+    0, V ±1/√d, uniform, as in the authors' code for a first block with one head.
     """
     given = uniform(SLSTM, d, n_inputs, rng)
     given["W"][:] = given["b"][:] = 0.0
@@ -172,10 +174,10 @@ def mlstm(d: int, n_inputs: int = 0, rng: Rng = 0, exponential: bool = False) ->
     """C' = f' C + i' v kᵀ/2, n' = f' n + i' k/2, m' = max(ln f + m, i), with v, k, i, f of the input alone.
 
     f' = f e^{m − m'}, i' = e^{i − m'}, f = σ̂(·), or e^(·) with `exponential`. The keys have the length 4, and
-    kᵀ/2 is k/√4. Rows of V: v, i, f, k_0 … k_3; of b: i, f. State: the columns of C, of d values each, which are
-    the block "C"; n; m. Every value has gates, keys, n and m of its own here: they are the same for all d of them
-    at the start, as in the publication, whose Jacobian ∂C_N/∂C_0 is the same. What is read out with a query,
-    o∘(C q)/max(|nᵀq|, 1), is no part of the state.
+    kᵀ/2 is k/√4. Rows of V: v, i, f, k_0 … k_3; of b: i, f. State: the columns of C, of d values
+    each, which are the block "C"; n; m. Every value has gates, keys, n and m of its own here: they
+    are the same for all d of them at the start, as in the publication, whose Jacobian ∂C_N/∂C_0 is
+    the same. What is read out with a query, o∘(C q)/max(|nᵀq|, 1), is no part of the state.
 
     Start: V ±1/√d, uniform, b_i = 0, and b_f = 3.
     """

@@ -1,8 +1,8 @@
 """Vectors of a linear recurrence from the free parameters of their publications: poles, rates, step sizes.
 
-Each is an `integrators.cells.structure.Structure`: free parameters → vectors, and the gradient by the vectors →
-the one by the free parameters. The state-space cells hold the numbers of one step, so that no exponential has
-to be computed anew at each of them.
+Each is an `integrators.cells.structure.Structure`: free parameters → vectors, and the gradient by the
+vectors → the one by the free parameters. The state-space cells hold the numbers of one step, so that no
+exponential has to be computed anew at each of them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _step_size(made: Arrays) -> Float:
 def _not_negative(made: Arrays, name: str) -> Float:
     if made[name].min() < 0.0:
         raise ValueError(
-            f"{name} holds {made[name].min():g}, and max(0, ·) is not negative; take unstructured() for others."
+            f"{name} holds {made[name].min():g}, and max(0, ·) is not negative; take unstructured() for that."
         )
     return made[name].copy()
 
@@ -77,7 +77,7 @@ class Oscillator(Structure):
 
 
 def clamp(G: Any, dt: Any) -> tuple[Any, Any]:
-    """A_low, A_high = (2 + ΔtG ∓ 2√(1 + ΔtG))/Δt², between which D-LinOSS keeps A: its poles are complex there.
+    """A_low, A_high = (2 + ΔtG ∓ 2√(1 + ΔtG))/Δt², between which the poles of D-LinOSS are complex.
 
     The lower one is written (ΔtG/(1 + √(1 + ΔtG)))²/Δt², without cancellation.
     """
@@ -172,10 +172,11 @@ class Ring(Structure):
 
 @dataclass(frozen=True)
 class Sampled(Structure):
-    """x' = a x + u in steps of Δ: the pole Ā and the input gain of S4D and S5, a = −exp(log_decay) + i frequency.
+    """x' = a x + u in steps of Δ, with a = −exp(log_decay) + i frequency: pole and gain of S4D and S5.
 
-    With zero-order hold Ā = e^{aΔ} and the gain is (Ā − 1)/a; with the bilinear rule Ā = (1 + aΔ/2)/(1 − aΔ/2)
-    and the gain is Δ/(1 − aΔ/2). The free parameters are log_dt, log_decay and frequency.
+    With zero-order hold Ā = e^{aΔ} and the gain is (Ā − 1)/a; with the bilinear rule Ā = (1 +
+    aΔ/2)/(1 − aΔ/2) and the gain is Δ/(1 − aΔ/2). The free parameters are log_dt, log_decay and
+    frequency.
 
     Attributes
     ----------
@@ -214,8 +215,10 @@ class Sampled(Structure):
         return {"log_dt": by_dt * dt, "log_decay": -by_a.real * decay, "frequency": -by_a.imag}
 
     def recover(self, made: Arrays, given: Arrays) -> dict[str, Float]:
-        raise ValueError("a step does not tell the rates, since frequencies alias; give log_dt, log_decay and "
-                         "frequency, or take unstructured() first.")  # fmt: skip
+        raise ValueError(
+            "a step does not tell the rates, since frequencies alias; give log_dt, log_decay and frequency, "
+            "or take unstructured() first."
+        )
 
 
 def _average(z: Any) -> tuple[Any, Any]:

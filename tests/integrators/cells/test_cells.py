@@ -36,9 +36,9 @@ def point(cell, seed=5):
 
 
 def in_domain(cell, s):
-    """Second moments are not negative."""
-    if "m" in cell.blocks:
-        s[cell.blocks["m"]] = np.abs(s[cell.blocks["m"]]) + 0.1
+    """Second moments, and the counts by which an sLSTM divides, are not negative."""
+    for block in {"m", "n"} & set(cell.blocks):
+        s[cell.blocks[block]] = np.abs(s[cell.blocks[block]]) + 0.1
     return s
 
 

@@ -27,6 +27,15 @@ WRONG = {
     "imex": (2, 0.5, "yes", None),
     "grid": (-1.0, 0.3, np.nan, "fine"),
     "beta": (-0.1, 1.5, np.nan, "a"),
+    "A": (-0.1, np.nan, [1.0, 2.0], [[1.0] * 4], "a", 1j),
+    "G": (-0.1, np.inf, [1.0, 2.0], "a"),
+    "dt": (0.0, -0.5, np.nan, [1.0, 2.0], "a"),
+    "z": (0.0, 1.0, -0.1, 1.5, [0.5, 0.5], "a"),
+    "c": (0.0, -1.0, np.inf, *NOT_A_NUMBER),
+    **dict.fromkeys(("r_min", "r_max"), (0.0, 1.0, -0.1, np.nan, *NOT_A_NUMBER)),
+    "discretisation": ("euler", None, 3),
+    "variant": ("IMEX1", "imex", None, 3),
+    **dict.fromkeys(("exponential", "normalised", "positive"), (2, 0.5, "yes", None)),
     **dict.fromkeys(
         ("alpha", "epsilon", "eta", "gamma", "mu", "s", "scale"), (np.nan, -np.inf, *NOT_A_NUMBER)
     ),
