@@ -122,7 +122,7 @@ def _scaled(M: Float, logs: Float) -> tuple[Float, Float]:
 
 
 def _log_bound(M: Float, n_steps: int) -> float:
-    """ln of max ‖M^N‖₂ ≤ det(M)^{N/2} √κ(Q) over the oscillators; for real eigenvalues, of the norm itself.
+    """ln of the largest ‖M^N‖₂ ≤ min(‖M‖₂^N, det(M)^{N/2} √κ(Q)); for real eigenvalues, of the norm itself.
 
     Complex eigenvalues: MᵀQM = det(M) Q with Q = [[m₂₁, (m₂₂ − m₁₁)/2], [·, −m₁₂]], which is definite then,
     and the norm √(sᵀQs) changes by √det(M) a step. For LinOSS-IM Q is diag(1, A) and det M = 1/(1 + Δt²A);
@@ -134,6 +134,7 @@ def _log_bound(M: Float, n_steps: int) -> float:
     definite = (Q11 > 0.0) & (Q11 * Q22 > Q12**2) & (Q11 + Q22 > root)
     with np.errstate(divide="ignore", invalid="ignore"):
         envelope = 0.5 * n_steps * np.log(det) + 0.5 * np.log((Q11 + Q22 + root) / (Q11 + Q22 - root))
+        envelope = np.minimum(envelope, n_steps * log_power_norm(M, 1))  # the smaller one for a few steps
     return float(np.where(definite, envelope, log_power_norm(M, n_steps)).max())
 
 
