@@ -76,6 +76,9 @@ SHAPES = {
     Registers(2, 16): TileShape(2, 4, 2, 3, 3),
 }
 
+# Registers of sums of a matrix times one vector. Each sum waits four cycles for its last term, and a core
+# begins two terms in a cycle, so eight are busy all the time; beside them only two registers are needed.
+ROW_VECTORS = 8
 
 # What a tile of a product starts from, and what it does with its sums.
 FRESH, ONTO, BY_ROW, BY_LANE = range(4)
@@ -187,6 +190,26 @@ def _emit_product(
     builder.position_at_end(done)
 
 
+def _emit_sums(shape, _, n_vectors, builder, x, inner, b, b_row, o):
+    """The sums of one row into a register each, then added to the target."""
+    index = inner.type
+    lanes = [ir.Constant(index, v * width_of(shape, o.type.pointee)) for v in range(n_vectors)]
+    zero = ir.Constant(_register(shape, o), [0.0] * width_of(shape, o.type.pointee))
+    sums = [[cgutils.alloca_once_value(builder, zero) for _ in lanes]]
+    with cgutils.for_range(builder, inner) as loop:
+        at_b = builder.mul(loop.index, b_row)
+        _add_products(
+            shape,
+            builder,
+            o,
+            sums,
+            lambda r: _load_everywhere(shape, builder, x, loop.index),
+            lambda v: _load(shape, builder, b, builder.add(at_b, lanes[v])),
+        )
+    for lane, total in zip(lanes, sums[0], strict=True):
+        _store(shape, builder, builder.fadd(_load(shape, builder, o, lane), builder.load(total)), o, lane)
+
+
 def _emit_outer(shape, n_rows, n_columns, builder, g, g_step, y, y_step, steps, vectors, row, o, o_row):
     """A tile of an outer product of one shape."""
     eight = ir.Constant(row.type, WIDTH)
@@ -258,6 +281,11 @@ def _emit_drifts(shape, builder, rows, vectors, *arguments):
     _emit_choice(shape, _emit_drift, 1, shape.vectors, builder, one, vectors, rows, *arguments)
 
 
+def _emit_row(shape, builder, vectors, *arguments):
+    one = ir.Constant(vectors.type, 1)
+    _emit_choice(shape, _emit_sums, 1, ROW_VECTORS, builder, one, vectors, *arguments)
+
+
 def _emit_copy(shape, builder, rows, width, source, s_row, target, t_row):
     size = ir.Constant(width.type, width_of(shape, source.type.pointee))
     whole = builder.udiv(width, size)
@@ -278,6 +306,7 @@ FUNCTIONS = (
     ("outer", "iididiiiidi", _emit_outers),
     ("drift", "iibdddi", _emit_drifts),
     ("copy", "iididi", _emit_copy),
+    ("row", "ididid", _emit_row),
 )
 
 

@@ -24,9 +24,10 @@ from numpy.typing import DTypeLike
 
 from .compiled import JIT_DISABLED, compiling_ours, kernel, shared
 from .processor import registers
-from .register_tile import BY_LANE, BY_ROW, FRESH, ONTO, SHAPES, WIDTH, emit_tiles, width_of
+from .register_tile import BY_LANE, BY_ROW, FRESH, ONTO, ROW_VECTORS, SHAPES, WIDTH, emit_tiles, width_of
 
 __all__ = [
+    "ROW_VECTORS",
     "TILE",
     "WIDTH",
     "copy_strip",
@@ -35,6 +36,7 @@ __all__ = [
     "product_tile",
     "register_numbers",
     "register_width",
+    "row_tile",
     "sum_tile",
 ]
 
@@ -82,6 +84,14 @@ if JIT_DISABLED:
                     for t in range(steps):
                         for v in range(lane, vectors * WIDTH + lane, WIDTH):
                             out[place] += G[g + t * g_step + r * row + v] * Y[y + t * y_step + c * row + v]
+
+    def row_tile(vectors, x, inner, B, b, b_row, out, o):
+        """The same in plain Python; rounds products twice, having no fused multiply-add."""
+        for v in range(vectors * TILE.width):
+            total = 0.0
+            for j in range(inner):
+                total += x[j] * B[b + j * b_row + v]
+            out[o + v] += total
 
     def copy_strip(rows, width, source, s, s_row, target, t, t_row):
         """The same in plain Python."""
@@ -167,6 +177,23 @@ else:
 
         i = types.intp
         return types.void(i, i, types.boolean, A, i, i, i, i, B, i, i, out, i, i), codegen
+
+    @intrinsic
+    def row_tile(typingctx, vectors, x, inner, B, b, b_row, out, o):
+        """out[o + v] += Σ_j x[j] B[b + j·b_row + v] for v < width·vectors, vectors ≤ ROW_VECTORS, all flat.
+
+        The sum over j < inner runs in order and begins at zero.
+        """
+
+        def codegen(context, builder, signature, arguments):
+            vectors, factors, inner, _, _, b_row, _, _ = arguments
+            x = context.make_array(signature.args[1])(context, builder, factors).data
+            b, o = (_data(context, builder, signature, arguments, place) for place in (3, 6))
+            _call_shared(builder, "row", [vectors, x, inner, b, b_row, o])
+            return context.get_dummy_value()
+
+        i = types.intp
+        return types.void(i, x, i, B, i, i, out, i), codegen
 
     @intrinsic
     def outer_tile(typingctx, rows, columns, G, g, g_step, Y, y, y_step, steps, vectors, row, out, o, o_row):

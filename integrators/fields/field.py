@@ -122,7 +122,7 @@ class Field(ByValue):
         self.kick = user_kernel(kick, KICK, "kick")
         self.kick_adjoint = user_kernel(kick_adjoint, KICK_ADJOINT, "kick_adjoint")
         # A field's own loops, where it can do better than to be called kick by kick (see `NeuralField`). They
-        # may keep something cheaper than y on the tape for a replay, and take θ in another order backwards.
+        # may keep something cheaper than y on the tape for a replay, and read θ in another order, too.
         self.driver_forward, self.driver_backward = kicks_forward, kicks_backward
         self.condenses, self.transposed = False, np.zeros(0)
         if not ours:
@@ -158,7 +158,7 @@ class Field(ByValue):
         The arithmetic is that of `theta`.
         """
         driver, kick = (kernel.for_dtype(theta.dtype) for kernel in (self.driver_forward, self.kick))
-        driver(kick, theta, *rest)
+        driver(kick, theta, self.transposed.astype(theta.dtype, copy=False), *rest)
 
     def backward(self, theta: NDArray, *rest: Any) -> None:
         """`sweep_backward` with this field's stage: run, tape, columns, exponent, gradient, taps, steps."""

@@ -11,7 +11,13 @@ from integrators.codegen.access import borrowed, flat, get, put
 from integrators.codegen.arithmetic import fma
 from integrators.codegen.compiled import helper, inlined, kernel
 from integrators.codegen.memory import aligned_empty, copy_into
-from integrators.codegen.product import add_matrix_vector, add_product, push_columns
+from integrators.codegen.product import (
+    add_matrix,
+    add_matrix_vector,
+    add_product,
+    add_rows_vector,
+    push_columns,
+)
 from integrators.engine.drivers import CONDENSE, KEEP, REPLAY, sweep_backward, sweep_forward
 from integrators.engine.program import EXPLICIT, FIRST_ORDER, SPLITTING
 from integrators.singular_values import spectral_norm
@@ -36,8 +42,11 @@ def workspace(d, m, dtype):
 
 
 @inlined
-def linearise(theta, y, x, work):
-    """Fill work with (s, ds, z): s = σ(z) and ds = σ'(z) at z = b + W y + V x, each flat of length d·m."""
+def linearise(theta, transposed, y, x, work):
+    """Fill work with (s, ds, z): s = σ(z) and ds = σ'(z) at z = b + W y + V x, each flat of length d·m.
+
+    `transposed` has Wᵀ row by row, for a single batch member; it may be empty.
+    """
     d, m = y.shape
     s, ds, z = work[0], work[1], work[2]
     n_inputs = x.shape[0]
@@ -46,14 +55,16 @@ def linearise(theta, y, x, work):
     for i in range(d):
         for q in range(m):
             put(z, i * m + q, theta[b_start + i])
-    if m == 1:
+    if m == 1 and transposed.size > 0:
+        add_rows_vector(theta, transposed, d, d, flat(y), z)
+    elif m == 1:
         add_matrix_vector(theta, 0, d, d, flat(y), z)
     else:
         ones(ds, d)
         add_product(theta, 0, d, 1, d, d, flat(y), z, m, m, ds, False)
     if n_inputs > 0:
         ones(ds, d)
-        add_product(theta, v_start, n_inputs, 1, d, n_inputs, flat(x), z, m, m, ds, False)
+        add_matrix(theta, v_start, d, n_inputs, flat(x), z, m, ds)
     activate(int(theta[b_start + d]), z, s, ds)
 
 
@@ -108,7 +119,7 @@ def push_one_unit(w, b, c, e, y, p, dy, dp, in_place):
 
 
 @inlined
-def push_through(theta, x, c, e, y, p, dy, dp, work, in_place, slopes):
+def push_through(theta, transposed, x, c, e, y, p, dy, dp, work, in_place, slopes):
     """p += c σ(z) and dp += c σ'(z) W dy, then, with factors e of a drift, y += e p and dy += e dp.
 
     Parameters
@@ -125,7 +136,7 @@ def push_through(theta, x, c, e, y, p, dy, dp, work, in_place, slopes):
     if d == 1 and k == 1 and x.shape[0] == 0 and slopes.size == 0 and theta[2] == TANH:
         push_one_unit(theta[0], theta[1], c, e, flat(y), flat(p), flat(dy), flat(dp), in_place)
         return
-    linearise(theta, y, x, work)
+    linearise(theta, transposed, y, x, work)
     ds = work[1]
     copy_into(ds[: slopes.size], slopes)
     add_force(c, work[0], ds, flat(p))
@@ -160,7 +171,7 @@ def replay(theta, slopes, c, e, dy, dp, work, in_place):
 
 @inlined
 def push_neural(
-    callback, second, layout, theta, operation, x, c, e, entry, parts, spare, spare_columns, work
+    callback, transposed, layout, theta, operation, x, c, e, entry, parts, spare, spare_columns, work
 ):
     """A kick and the drift after it in one pass over the columns; see `drivers`."""
     y, p, dy, dp = parts
@@ -181,7 +192,7 @@ def push_neural(
         if operation.tape == KEEP:
             copy_into(flat(y), flat(entry))
         slopes = flat(entry)[: entry.size if operation.tape == CONDENSE else 0]
-        push_through(theta, x, c, drifts, y, p, dy, dp, work, in_place, slopes)
+        push_through(theta, transposed, x, c, drifts, y, p, dy, dp, work, in_place, slopes)
     if operation.form == EXPLICIT:
         drift(e, flat(spare), flat(y))
         drift(e, flat(spare_columns), flat(dy))
@@ -201,11 +212,11 @@ def neural_workspace(layout, form, D, k, m, dtype):
 
 
 @kernel(FORWARD)
-def neural_forward(kick, theta, run, block, tape, nodes, start, stop):
+def neural_forward(kick, theta, transposed, run, block, tape, nodes, start, stop):
     """`sweep_forward` of the neural field, which does not call its callback."""
     sweep_forward(
-        push_neural, halves, neural_workspace, neural_spare_rows, kick, 0, 0, borrowed(theta), run, block,
-        tape, nodes, start, stop,
+        push_neural, halves, neural_workspace, neural_spare_rows, kick, borrowed(transposed), 0,
+        borrowed(theta), run, block, tape, nodes, start, stop,
     )  # fmt: skip
 
 
@@ -213,7 +224,7 @@ def neural_forward(kick, theta, run, block, tape, nodes, start, stop):
 def neural_kick(theta, y, x, c, p, dy, dp):
     """p += c σ(z); dp += c σ'(z) W dy, with z = W y + V x + b."""
     work = workspace(y.shape[0], y.shape[1], theta.dtype)
-    push_through(theta, x, c, c[:0], y, p, dy, dp, work, False, c[:0])
+    push_through(theta, theta[:0], x, c, c[:0], y, p, dy, dp, work, False, c[:0])
 
 
 @helper
@@ -253,7 +264,7 @@ def neural_kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
     d, m = y.shape
     k = lam_p.shape[1]
     work = workspace(d, m, theta.dtype)
-    linearise(theta, y, x, work)
+    linearise(theta, theta[:0], y, x, work)
     ds = work[1]
     g = np.empty(d * k * m, theta.dtype)
     for i in range(d):
@@ -297,7 +308,7 @@ def pull_neural(
             scaled_slopes(c, flat(entry), slope)
         else:
             rows = work[: 3 * d * m].reshape((3, d * m))
-            linearise(theta, entry, x, rows)
+            linearise(theta, transposed, entry, x, rows)
             scaled_slopes(c, rows[1], slope)
         pull_columns(transposed, d, 1, slope, flat(lam_p), flat(lam_y), k, m, g)
         n_inputs = by_input.shape[0]

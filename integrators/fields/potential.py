@@ -24,7 +24,7 @@ def potential_kick(theta, y, x, c, p, dy, dp):
     d, m = y.shape
     k = dy.shape[1]
     work = workspace(d, m, theta.dtype)
-    linearise(theta, y, x, work)
+    linearise(theta, theta[:0], y, x, work)
     s, ds, minus = work[0], work[1], work[2]
     for i in range(d):
         for q in range(m):
@@ -42,7 +42,7 @@ def potential_kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
     d, m = y.shape
     k, n_inputs = lam_p.shape[1], x.shape[0]
     work = workspace(d, m, theta.dtype)
-    linearise(theta, y, x, work)
+    linearise(theta, theta[:0], y, x, work)
     s, ds = work[0], work[1]
     mu, g = np.empty((d, k, m), theta.dtype), np.zeros((d, k, m), theta.dtype)
     for i in range(d):

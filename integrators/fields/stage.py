@@ -31,7 +31,7 @@ __all__ = [
 _I = types.int64
 KICK = types.void(VECTOR, MATRIX, MATRIX, VECTOR, MATRIX, COLUMNS, COLUMNS)
 KICK_ADJOINT = types.void(VECTOR, MATRIX, MATRIX, VECTOR, COLUMNS, COLUMNS, VECTOR)
-FORWARD = types.void(Callback(KICK), VECTOR, RUN, BLOCK, COLUMNS, COLUMNS, _I, _I)
+FORWARD = types.void(Callback(KICK), VECTOR, VECTOR, RUN, BLOCK, COLUMNS, COLUMNS, _I, _I)
 BACKWARD = types.void(
     Callback(KICK_ADJOINT), VECTOR, VECTOR, RUN, COLUMNS, COLUMNS, COUNTS, VECTOR, TAPS, _I, _I
 )
@@ -119,7 +119,7 @@ def pull_kick(
 
 
 @kernel(FORWARD)
-def kicks_forward(kick, theta, run, block, tape, nodes, start, stop):
+def kicks_forward(kick, theta, transposed, run, block, tape, nodes, start, stop):
     """`sweep_forward` of any field."""
     sweep_forward(
         push_kick, halves, no_workspace, spare_rows, kick, 0, 0, theta, run, block, tape, nodes, start, stop
