@@ -1,6 +1,6 @@
 """The arithmetic bound: the time that the operations alone would take at the measured rates.
 
-Counted, for ∂y_N/∂y_0 (k = d tangent columns a lane) and every lane:
+Counted, for ∂y_N/∂y_0 (k = d tangent columns a member) and every member:
 
 products
     2 d² k for each kick but the first, W times the columns; the first kick acts on the identity, whose
@@ -60,7 +60,7 @@ class Bound:
 
 
 def operations(work: Work) -> Operations:
-    """Count what ∂y_N/∂y_0 takes, all lanes together."""
+    """Count what ∂y_N/∂y_0 takes, all members together."""
     program = Program.of(get_scheme(work.scheme), work.n_steps, close=False)
     kicks = int(program.evaluated.sum())
     drifts = sum(operation.stage == "drift" for operation in program)

@@ -70,9 +70,9 @@ class Library:
     name, module : str
     packages : tuple of str
         Distributions whose versions are shown.
-    screening_steps, screening_lanes, screening_runs : int
+    screening_steps, screening_members, screening_runs : int
         Size and number of the short runs that choose among candidates.
-    lanes_in_turn : bool
+    members_in_turn : bool
         Whether it loops over step sizes, so that each costs the same.
     environment : mapping
         Environment variables of the process; ``{cores}`` stands for the number of processors.
@@ -83,9 +83,9 @@ class Library:
     packages: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     screening_steps: int = 1000
-    screening_lanes: int = 100
+    screening_members: int = 100
     screening_runs: int = 3
-    lanes_in_turn: bool = False
+    members_in_turn: bool = False
 
 
 # One BLAS or OpenMP thread a processor, whatever the library.
@@ -107,7 +107,7 @@ TUNED_JAX = Library("JAX", "peers_jax", ("jax", "jaxlib"), {**_JAX, "XLA_FLAGS":
 PLAIN_JAX = Library("JAX, default flags", "peers_jax_plain", ("jax", "jaxlib"), _JAX)
 PYTORCH = Library("PyTorch", "peers_torch", ("torch",), _THREADS, screening_steps=50)
 AUTOGRAD = Library(
-    "autograd", "peers_autograd", ("autograd", "numpy"), _THREADS, 20, 2, 1, lanes_in_turn=True
+    "autograd", "peers_autograd", ("autograd", "numpy"), _THREADS, 20, 2, 1, members_in_turn=True
 )
 JAX = (TUNED_JAX, PLAIN_JAX)
 PEERS = (*JAX, PYTORCH, AUTOGRAD)

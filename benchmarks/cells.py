@@ -64,7 +64,7 @@ def best(call: Callable[[], object], rounds: int) -> float:
 
 
 def measured(d: int, n_steps: int, rates: Rates, rounds: int = 9) -> list[Row]:
-    """The neural field, then every cell; one lane on one thread."""
+    """The neural field, then every cell; one member on one thread."""
     speed, tanh = rates.dgemm[0], max(rates.tanh[0], rates.numpy_tanh[0])
     field = OdeRecurrence(NeuralField.random(d), "euler", 0.1, n_steps, threads=1)
     eye = np.eye(d)
@@ -102,7 +102,7 @@ def main(given: list[str] | None = None) -> int:
         ]
         for row in rows
     ]
-    print(f"d = {options.d}, N = {options.n_steps}, one lane, one thread, {rates.dgemm[0] / 1e9:.0f} GF/s")
+    print(f"d = {options.d}, N = {options.n_steps}, one member, one thread, {rates.dgemm[0] / 1e9:.0f} GF/s")
     head = ["model", "ms", "time ÷ bound", "÷ that of the field", "the same with slopes counted"]
     print(markdown(head, table))
     within = sum(row.over <= 2.0 * reference.over for row in rows[1:])

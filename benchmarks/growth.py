@@ -14,12 +14,12 @@ import numpy as np
 __all__ = ["Curve", "Fit", "draw", "fit", "measure"]
 
 # What stands still while one of the three grows.
-DIMS, STEPS, LANES = (
+DIMS, STEPS, MEMBERS = (
     (1, 2, 4, 8, 16, 32, 64, 128, 256),
     tuple(10**e for e in range(1, 6)),
     tuple(4**e for e in range(7)),
 )
-AT_DIM, AT_STEPS, AT_LANES = 10, 200, 32
+AT_DIM, AT_STEPS, AT_MEMBERS = 10, 200, 32
 # Runs are repeated for this long, and at least three times.
 SECONDS = 0.1
 
@@ -91,27 +91,27 @@ def fit(sizes: Sequence[float], seconds: Sequence[float]) -> Fit:
 def measure(cores: int, largest_dim: int = DIMS[-1]) -> list[Curve]:
     """Time the leapfrog Jacobian of the paper's weights along the three axes."""
     dims = tuple(d for d in DIMS if d <= largest_dim)
-    held = {"d": f"d = {AT_DIM}", "N": f"N = {AT_STEPS}", "m": f"{AT_LANES} step sizes"}
+    held = {"d": f"d = {AT_DIM}", "N": f"N = {AT_STEPS}", "m": f"{AT_MEMBERS} step sizes"}
     curves = []
     for symbol, name, sizes, expected in (
         ("d", "dimension d", dims, 3.0),
         ("N", "steps N", STEPS, 1.0),
-        ("m", "step sizes", LANES, 1.0),
+        ("m", "step sizes", MEMBERS, 1.0),
     ):
         seconds = []
         for size in sizes:
-            shape = {"d": AT_DIM, "N": AT_STEPS, "m": AT_LANES, symbol: size}
+            shape = {"d": AT_DIM, "N": AT_STEPS, "m": AT_MEMBERS, symbol: size}
             seconds.append(_seconds(shape["d"], shape["N"], shape["m"], cores))
         others = ", ".join(text for key, text in held.items() if key != symbol)
         curves.append(Curve(symbol, name, others, expected, sizes, tuple(seconds)))
     return curves
 
 
-def _seconds(d: int, n_steps: int, lanes: int, cores: int) -> float:
+def _seconds(d: int, n_steps: int, members: int, cores: int) -> float:
     from integrators import NeuralField
     from sensitivity import jacobian
 
-    field, steps, spans = NeuralField.random(d), np.geomspace(1e-3, 1.0, lanes), []
+    field, steps, spans = NeuralField.random(d), np.geomspace(1e-3, 1.0, members), []
     until = time.perf_counter() + SECONDS
     jacobian(field, "leapfrog", steps, n_steps, threads=cores, progress=False)
     while len(spans) < 3 or time.perf_counter() < until:

@@ -46,8 +46,8 @@ rng = np.random.default_rng(0)
 def gaussian(d, inputs=0):
     V = rng.normal(size=(d, inputs)) if inputs else None
     return NeuralField(rng.normal(size=(d, d)) / d**0.5, rng.normal(size=d), V)
-def steps(lanes):
-    return np.geomspace(1e-5, 1e-4, lanes)
+def steps(members):
+    return np.geomspace(1e-5, 1e-4, members)
 def falsify(cases):
     from sensitivity.falsification import falsify
     return falsify(cases)
@@ -79,12 +79,12 @@ CALLS = {
     "jacobian, d = 10": ("gaussian(10)", f'jacobian(field, "leapfrog", steps(100), {_LONG})'),
     "jacobian, d = 100": ("gaussian(100)", f'jacobian(field, "leapfrog", steps(100), {_LONG})'),
     "jacobian, d = 512": ("gaussian(512)", f'jacobian(field, "leapfrog", steps(4), {_LONG})'),
-    "jacobian, d = 512, one lane, one thread": (
+    "jacobian, d = 512, one member, one thread": (
         "gaussian(512)",
         f'jacobian(field, "leapfrog", 1e-5, {_LONG}, threads=1)',
     ),
     "jacobian, d = 2000": ("gaussian(2000)", f'jacobian(field, "leapfrog", steps(2), {_LONG})'),
-    "jacobian, 200 000 lanes": ("gaussian(40)", 'jacobian(field, "leapfrog", steps(200_000), 5)'),
+    "jacobian, 200 000 members": ("gaussian(40)", 'jacobian(field, "leapfrog", steps(200_000), 5)'),
     "jacobian, one step, large result": ("gaussian(300)", 'jacobian(field, "leapfrog", steps(300), 1)'),
     "a textbook field": (
         "henon_heiles()",

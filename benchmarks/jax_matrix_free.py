@@ -31,7 +31,7 @@ MOST_ITERATIONS, CHECK_EVERY = 200, 4
 
 
 def _slopes(work: Work) -> Any:
-    """(steps, W, b) → weight · σ'(z) at every kick, shape (N, d, lanes)."""
+    """(steps, W, b) → weight · σ'(z) at every kick, shape (N, d, members)."""
 
     def run(h: Array, W: Array, b: Array) -> Array:
         def euler(y: Array, _: None) -> tuple[Array, Array]:
@@ -53,7 +53,7 @@ def _slopes(work: Work) -> Any:
 
 
 def _push(work: Work) -> Any:
-    """J v for one column a lane, v (d, lanes)."""
+    """J v for one column a member, v (d, members)."""
 
     def run(v: Array, slopes: Array, h: Array, W: Array) -> Array:
         if work.scheme == "euler":
@@ -70,7 +70,7 @@ def _push(work: Work) -> Any:
 
 
 def _pull(work: Work) -> Any:
-    """Jᵀ u for one column a lane, u (d, lanes)."""
+    """Jᵀ u for one column a member, u (d, members)."""
 
     def run(u: Array, slopes: Array, h: Array, W: Array) -> Array:
         if work.scheme == "euler":
@@ -87,7 +87,7 @@ def _pull(work: Work) -> Any:
 
 
 def _largest(alpha: Float, beta: Float) -> tuple[Float, Float]:
-    """Largest singular value and its residual for every lane; alpha, beta (lanes, k)."""
+    """Largest singular value and its residual for every member; alpha, beta (members, k)."""
     k = alpha.shape[1]
     B = np.zeros((alpha.shape[0], k, k))
     B[:, range(k), range(k)] = alpha
@@ -97,7 +97,7 @@ def _largest(alpha: Float, beta: Float) -> tuple[Float, Float]:
 
 
 def _against(basis: Float, column: Float) -> Float:
-    """`column` (lanes, d) made orthogonal to `basis` (lanes, k, d), twice for round-off."""
+    """`column` (members, d) made orthogonal to `basis` (members, k, d), twice for round-off."""
     for _ in range(2):
         along = basis @ column[:, :, None]
         column = column - (along.transpose(0, 2, 1) @ basis)[:, 0]
@@ -105,9 +105,9 @@ def _against(basis: Float, column: Float) -> Float:
 
 
 def lanczos(work: Work, cores: int) -> Run:
-    """All lanes of a thread together, so that every sweep is N products (d, d) × (d, lanes).
+    """All members of a thread together, so that every sweep is N products (d, d) × (d, members).
 
-    Both bases are orthogonalised again in full; it ends when the residual of every lane is below tol.
+    Both bases are orthogonalised again in full; it ends when the residual of every member is below tol.
     """
     slopes_of, push, pull = (jax.jit(make(work)) for make in (_slopes, _push, _pull))
     W, b = (jax.device_put(part) for part in (work.W, work.b))
@@ -117,9 +117,9 @@ def lanczos(work: Work, cores: int) -> Run:
     most = min(MOST_ITERATIONS, work.d)
 
     def norms(h: Array) -> Float:
-        slopes, lanes = slopes_of(h, W, b), h.size
-        right, left = (np.empty((lanes, most + 1, work.d)) for _ in range(2))
-        alpha, beta = (np.empty((lanes, most)) for _ in range(2))
+        slopes, members = slopes_of(h, W, b), h.size
+        right, left = (np.empty((members, most + 1, work.d)) for _ in range(2))
+        alpha, beta = (np.empty((members, most)) for _ in range(2))
         right[:, 0] = start / np.linalg.norm(start)
         for k in range(most):
             u = _against(left[:, :k], np.asarray(push(right[:, k].T, slopes, h, W)).T)

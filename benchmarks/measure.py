@@ -27,10 +27,10 @@ TOLERANCE = 1e-10
 BUDGET = 4.0
 OTHERS = 0.4
 SCREENING_OPERATIONS = 2e9
-# Comparing all lanes costs a run of the whole Jacobian; beyond so many operations only the first and the last
-# lane.
+# Comparing all members costs a run of the whole Jacobian; beyond so many operations only the first and the
+# last member are compared.
 COMPARED_OPERATIONS = 1e12
-# From this dimension on a lane alone keeps the processors busy, and one run takes seconds.
+# From this dimension on a member alone keeps the processors busy, and one run takes seconds.
 LARGE_DIM = 256
 # Idle threads of OpenBLAS and OpenMP spin for some 30 ms before they sleep.
 PAUSE = 0.2
@@ -49,7 +49,7 @@ class Sample:
     scale : float
         1, or by how much the work was cut for this candidate.
     deviation : float
-        Largest difference from ours, relative to the largest entry of the same lane.
+        Largest difference from ours, relative to the largest entry of the same member.
     wall, cpu : tuple of float
         Seconds, and processor seconds of all threads.
     """
@@ -109,7 +109,7 @@ class RowResult:
 
 
 def deviation(found: NDArray[np.float64], ours: NDArray[np.float64]) -> float:
-    """Largest |difference| of a lane over its largest entry; inf where a number is missing or not finite."""
+    """Largest |difference| in a member over its largest entry; inf if a number is missing or not finite."""
     if found.shape != ours.shape or not np.isfinite(found).all() or not np.isfinite(ours).all():
         return float("inf")
     axes = tuple(range(1, ours.ndim))
@@ -117,21 +117,21 @@ def deviation(found: NDArray[np.float64], ours: NDArray[np.float64]) -> float:
     return float(np.max(np.abs(found - ours) / np.where(size > 0.0, size, 1.0)))
 
 
-def shrink(work: Work, seconds: float, budget: float, by_lanes: bool) -> Work:
+def shrink(work: Work, seconds: float, budget: float, by_members: bool) -> Work:
     """The part of the work that fits into the budget, if the whole takes so many seconds.
 
     Parameters
     ----------
-    by_lanes : bool
-        Whether a lane costs the same however many there are. Then step sizes are cut first, down to two; and
-        a norm is cut no further, for part of its cost does not depend on the steps. Otherwise only steps are
-        cut, down to ten.
+    by_members : bool
+        Whether a member costs the same however many there are. Then step sizes are cut first, down to two;
+        and a norm is cut no further, for part of its cost does not depend on the steps. Otherwise only steps
+        are cut, down to ten.
     """
     factor = seconds / budget
-    if by_lanes:
-        lanes = work.n_kept // _divisor(work.n_kept, factor, work.n_kept // 2)
-        factor *= lanes / work.n_kept
-        work = work.part(lanes=lanes)
+    if by_members:
+        members = work.n_kept // _divisor(work.n_kept, factor, work.n_kept // 2)
+        factor *= members / work.n_kept
+        work = work.part(members=members)
         if work.what == "norm":
             return work
     return work.part(n_steps=work.n_steps // _divisor(work.n_steps, factor, work.n_steps // 10))
@@ -145,7 +145,7 @@ def _divisor(number: int, least: float, most: int) -> int:
 
 def screening(work: Work, library: Library) -> Work:
     """A part short enough to try every candidate of a library on."""
-    part = work.part(lanes=library.screening_lanes if work.d < LARGE_DIM else 4)
+    part = work.part(members=library.screening_members if work.d < LARGE_DIM else 4)
     each = 2.0 * part.d**3 * part.n_kept
     return part.part(n_steps=max(5, min(library.screening_steps, int(SCREENING_OPERATIONS / each))))
 
@@ -171,7 +171,7 @@ def _finalists(
     """The fastest candidates of a library and its familiar one, prepared."""
     part = screening(work, library)
     allowed = budget if library in JAX else OTHERS * budget
-    by_lanes = work.d >= LARGE_DIM or library.lanes_in_turn
+    by_members = work.d >= LARGE_DIM or library.members_in_turn
     seconds: dict[str, float] = {}
     chosen: list[tuple[str, bool, bool]] = []
     for name, familiar, judged in worker.ask("candidates", part):
@@ -195,8 +195,8 @@ def _finalists(
             chosen.append((name, False, True))
     entries = []
     for name, familiar, judged in chosen:
-        # What is not judged shares work among lanes and steps, so that a part of it would tell nothing.
-        full = shrink(work, seconds[name] * work.times_smaller(part), allowed, by_lanes) if judged else work
+        # What is not judged shares work among members and steps, so that a part of it would tell nothing.
+        full = shrink(work, seconds[name] * work.times_smaller(part), allowed, by_members) if judged else work
         key = next(keys)
         try:
             worker.ask("prepare", key, name, full)
@@ -272,7 +272,7 @@ def _compare(ours: Worker, entries: list[_Entry], keys: count[int]) -> None:
             continue
         found, part = entry.worker.ask("result", entry.key), entry.work
         if 2.0 * part.d**3 * part.n_kept * part.n_steps > COMPARED_OPERATIONS:
-            part = part.part(lanes=2)
+            part = part.part(members=2)
             found = found[[0, -1]]
         if part not in references:
             key = next(keys)

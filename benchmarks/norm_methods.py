@@ -88,7 +88,7 @@ def main(given: list[str] | None = None) -> int:
         ]
         for row in rows
     ]
-    print(f"N = {options.n_steps}, one lane, one thread; milliseconds of processor time")
+    print(f"N = {options.n_steps}, one member, one thread; milliseconds of processor time")
     head = ["model", "d", *METHODS, "Lanczos ÷ full", "iterations", "auto ÷ better"]
     print(markdown(head, table))
     within = sum(row.auto_over_better <= 1.2 for row in rows)

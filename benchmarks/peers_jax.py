@@ -1,9 +1,10 @@
 """JAX: the familiar Jacobian, and the fastest formulations that we could find.
 
-Tried and left out because they always lost (two cores, jaxlib 0.10): one (d, d) product a lane (`jnp.matmul`
-with a batch axis, 1.1 to 4 times slower), lanes before columns (1 to 2 times), products as a broadcast and a
-sum (3 times or more), the trajectory first and the tangents after it, unrolled scans, shard_map over two host
-devices (as fast as two threads, or slower), one Eigen thread, XLA's other scheduler, fast-math.
+Tried and left out because they were always slower (two cores, jaxlib 0.10): one (d, d) product a member
+(`jnp.matmul` with a batch axis, 1.1 to 4 times slower), members before columns (1 to 2 times), products as a
+broadcast and a sum (3 times or more), the trajectory first and the tangents after it, unrolled scans,
+shard_map over two host devices (as fast as two threads, or slower), one Eigen thread, XLA's other scheduler,
+fast-math.
 """
 
 # pyright: reportMissingImports=false
@@ -38,7 +39,7 @@ Spread = Callable[[Propagator, After, Work, int], Run]
 
 # Formulations for small d: the loop's own cost counts there.
 SMALL_DIM = 16
-# Blocks of lanes: where the columns of all lanes together leave the cache, and those of one lane do not.
+# Blocks of members: where the columns of all members together exceed the cache, and those of one do not.
 BLOCKED_DIMS = range(32, 257)
 BLOCKS = (1, 2, 10)
 FAMILIAR = "jit(vmap(jacfwd))"
@@ -67,14 +68,14 @@ def vmap_jacfwd(work: Work) -> Propagator:
     return lambda h, W, b: jax.vmap(lambda step: jacobian(jnp.zeros(work.d), step, W, b))(h)
 
 
-def jacfwd_lanes(work: Work) -> Propagator:
-    """jit(jacfwd) of the map that carries all lanes, lanes last."""
+def jacfwd_members(work: Work) -> Propagator:
+    """jit(jacfwd) of the map that carries all members, members last."""
 
     def propagate(h: Array, W: Array, b: Array) -> Array:
-        def lanes(y: Array) -> Array:
+        def members(y: Array) -> Array:
             return trajectory(work, jnp.broadcast_to(y[:, None], (work.d, h.size)), h, W, b[:, None])
 
-        return jnp.moveaxis(jax.jacfwd(lanes)(jnp.zeros(work.d)), 1, 0)
+        return jnp.moveaxis(jax.jacfwd(members)(jnp.zeros(work.d)), 1, 0)
 
     return propagate
 
@@ -83,7 +84,7 @@ def jacfwd_lanes(work: Work) -> Propagator:
 
 
 def as_matrix(W: Array, T: Array) -> Array:
-    """W T as one product (d, d) × (d, k·lanes)."""
+    """W T as one product (d, d) × (d, k·members)."""
     return (W @ T.reshape(W.shape[0], -1)).reshape(T.shape)
 
 
@@ -96,7 +97,7 @@ def by_rows(W: Array, T: Array) -> Array:
 
 
 def tangents(product: Product, work: Work) -> Propagator:
-    """A scan that carries the tangent columns (d, k, lanes) beside the state and multiplies them all at once.
+    """A scan that carries the tangent columns (d, k, members) beside the state, in one product a step.
 
     The first kick acts on the identity and needs no product. Momenta carried times ε would spare one
     multiplication an entry, but XLA takes half as long again over that form.
@@ -132,7 +133,7 @@ def tangents(product: Product, work: Work) -> Propagator:
 
 
 def one_column_more(work: Work) -> Propagator:
-    """The same with the state as one more column (d, k + 1, lanes): a single product a step."""
+    """The same with the state as one more column (d, k + 1, members): a single product a step."""
     d = work.d
 
     def propagate(h: Array, W: Array, b: Array) -> Array:
@@ -160,15 +161,15 @@ def one_column_more(work: Work) -> Propagator:
     return propagate
 
 
-def in_blocks(build: Build, lanes: int, work: Work) -> Propagator:
-    """Blocks of lanes one after the other, so that the columns of a block stay in cache."""
+def in_blocks(build: Build, members: int, work: Work) -> Propagator:
+    """Blocks of members one after the other, so that the columns of a block stay in cache."""
     propagate = build(work)
 
     def blocked(h: Array, W: Array, b: Array) -> Array:
-        whole = h.size - h.size % lanes
+        whole = h.size - h.size % members
         if whole == 0:
             return propagate(h, W, b)
-        J = lax.map(lambda steps: propagate(steps, W, b), h[:whole].reshape(-1, lanes))
+        J = lax.map(lambda steps: propagate(steps, W, b), h[:whole].reshape(-1, members))
         J = J.reshape(whole, *J.shape[2:])
         return J if whole == h.size else jnp.concatenate([J, propagate(h[whole:], W, b)])
 
@@ -176,7 +177,7 @@ def in_blocks(build: Build, lanes: int, work: Work) -> Propagator:
 
 
 def gram(propagate: Propagator) -> Propagator:
-    """J Jᵀ for every lane."""
+    """J Jᵀ for every member."""
 
     def product(h: Array, W: Array, b: Array) -> Array:
         J = propagate(h, W, b)
@@ -186,7 +187,7 @@ def gram(propagate: Propagator) -> Propagator:
 
 
 def norms(products: Array) -> NDArray[np.float64]:
-    """‖J‖₂ = √λ_max(J Jᵀ) for every lane, which costs a fraction of the singular values.
+    """‖J‖₂ = √λ_max(J Jᵀ) for every member, which costs a fraction of the singular values.
 
     By NumPy, in the thread that has the products: LAPACK called by XLA from two threads can wait for ever.
     """
@@ -204,7 +205,7 @@ def one_call(propagate: Propagator, after: After, work: Work, cores: int) -> Run
 
 
 def by_threads(propagate: Propagator, after: After, work: Work, cores: int) -> Run:
-    """The lanes in equal parts, each part a call of its own from a thread of its own."""
+    """The members in equal parts, each part a call of its own from a thread of its own."""
     call = jax.jit(propagate)
     matrices = [jax.device_put(part) for part in (work.W, work.b)]
     parts = [jax.device_put(part) for part in np.array_split(work.steps, min(cores, work.n_kept))]
@@ -220,18 +221,18 @@ def formulations(work: Work) -> Iterator[tuple[str, Build, tuple[Spread, ...]]]:
     columns: Build = partial(tangents, as_matrix)
     both = (one_call, by_threads)
     yield FAMILIAR, vmap_jacfwd, both
-    yield "jacfwd, lanes last", jacfwd_lanes, both
+    yield "jacfwd, members last", jacfwd_members, both
     yield "tangents", columns, both
     yield "tangents and state", one_column_more, both
     if work.d <= SMALL_DIM:
         yield "tangents by rows", partial(tangents, by_rows), both
     if work.d in BLOCKED_DIMS:
-        for lanes in BLOCKS:
-            if 2 * lanes <= work.lanes:
-                yield f"tangents, blocks of {lanes}", partial(in_blocks, columns, lanes), (by_threads,)
+        for members in BLOCKS:
+            if 2 * members <= work.members:
+                yield f"tangents, blocks of {members}", partial(in_blocks, columns, members), (by_threads,)
                 yield (
-                    f"tangents and state, blocks of {lanes}",
-                    partial(in_blocks, one_column_more, lanes),
+                    f"tangents and state, blocks of {members}",
+                    partial(in_blocks, one_column_more, members),
                     (by_threads,),
                 )
 

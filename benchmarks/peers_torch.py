@@ -51,7 +51,7 @@ State = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def _start(work: Work, h: Tensor, W: Tensor, b: Tensor) -> State:
-    """After the first step: y, p and their columns (d, k, lanes); the product with the identity is W."""
+    """After the first step: y, p and their columns (d, k, members); the product with the identity is W."""
     s = torch.tanh(b)[:, None].expand(work.d, h.numel())
     first = (1.0 - s * s)[:, None] * W[:, :, None]
     eye = torch.eye(work.d, dtype=torch.float64)[:, :, None]
@@ -81,10 +81,10 @@ def _in_place(work: Work, h: Tensor, W: Tensor, b: Tensor) -> Tensor:
     return T.permute(2, 0, 1)
 
 
-def tangents(lanes: int, work: Work, cores: int) -> Run:
-    """Columns (d, k, lanes) changed in place, one product a step, in blocks of so many lanes."""
+def tangents(members: int, work: Work, cores: int) -> Run:
+    """Columns (d, k, members) changed in place, one product a step, in blocks of so many members."""
     steps, W, b = _tensors(work, cores)
-    return lambda: torch.cat([_in_place(work, h, W, b) for h in torch.split(steps, lanes)])
+    return lambda: torch.cat([_in_place(work, h, W, b) for h in torch.split(steps, members)])
 
 
 def _one_step(
@@ -136,7 +136,7 @@ def norms(prepare: Callable[[Work, int], Run]) -> Callable[[Work, int], Run]:
 def candidates(work: Work, cores: int) -> list[Candidate]:
     """The familiar way, and the tangents written out."""
     ways: dict[str, Callable[[Work, int], Run]] = {"vmap(jacfwd)": vmap_jacfwd}
-    ways["tangents, in place"] = partial(tangents, work.lanes)
+    ways["tangents, in place"] = partial(tangents, work.members)
     if work.d in range(32, 257):
         ways["tangents, in place, blocks of 5"] = partial(tangents, 5)
     if work.d in COMPILED_DIMS:

@@ -57,17 +57,17 @@ which one unit in the last place of W moves the norm by more than the accuracy a
   another is timed. In every round each candidate has one turn, which begins with a run that does not count
   unless it takes longer than five seconds; times are medians over rounds with the least and the most, and a
   ratio is the median of the ratios within a round. Compilation and the first call are never timed.
-- Before anything is timed each candidate's numbers are compared with ours (1e-10 of the largest entry, lane
-  by lane). A candidate that differs stops the benchmark. Norms are compared with the whole Jacobian's.
+- Before anything is timed each candidate's numbers are compared with ours (1e-10 of the largest entry, member
+  by member). A candidate that differs stops the benchmark. Norms are compared with the whole Jacobian's.
 - **bound**: float operations of the matrix products ÷ measured dgemm rate + tanh evaluations ÷ measured tanh
   rate, all cores. What is counted is written in `benchmarks/bound.py`. The O(d²) updates of the columns are
   not in it, and are shown in the second table of each row; nor is memory traffic, so the bound cannot be
   reached for small d.
 - **best JAX**: the fastest of the formulations in `benchmarks/peers_jax.py`, found anew for each row on short
   runs: the familiar jit(vmap(jacfwd)), and tangents written out by hand in several layouts, with and without
-  blocks of lanes, in one call and in one thread a core, with XLA flags that suit short loops. Few users would
-  write these. **JAX, default flags** is the faster of the two that they would: jit(vmap(jacfwd)), and a scan
-  that carries the tangent columns.
+  blocks of members, in one call and in one thread a core, with XLA flags that suit short loops. Few users
+  would write these. **JAX, default flags** is the faster of the two that they would: jit(vmap(jacfwd)), and a
+  scan that carries the tangent columns.
 - **×k** behind a number: that candidate was timed on 1/k of the work (fewer steps, or fewer step sizes where
   each costs the same) and its time multiplied by k.
 - **peak memory**: what one run of ours adds at its highest to the resident memory of a fresh process, its

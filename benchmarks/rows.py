@@ -44,7 +44,7 @@ def _jacobians() -> tuple[Row, ...]:
     rows = []
     for d, (most, least, rounds) in asked.items():
         for scheme in ("leapfrog", "euler"):
-            work = Work(scheme, d, lanes=4 if d == 512 else 100)
+            work = Work(scheme, d, members=4 if d == 512 else 100)
             # At d = 512 autograd needs minutes for one step size.
             peers = tuple(name for name in Row.peers if d != 512 or name != AUTOGRAD.name)
             rows.append(Row(f"{scheme}-{d}", f"{scheme}, d = {d}", work, most, least, rounds, peers))
@@ -71,7 +71,7 @@ def quick(row: Row) -> Row:
     shrunk = replace(
         work,
         n_steps=max(10, min(work.n_steps // 2, 10 * 1000 // work.d)),
-        lanes=min(work.lanes, 8) if work.d >= 512 else work.lanes,
+        members=min(work.members, 8) if work.d >= 512 else work.members,
     )
     return replace(row, work=shrunk, rounds=2)
 

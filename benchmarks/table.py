@@ -125,7 +125,7 @@ def details(result: RowResult) -> str:
     weights = "the paper's weights" if work.weights == "paper" else "Gaussian W"
     low, high = work.span
     about = (
-        f"**{result.row.title}**: {work.scheme}, N = {work.n_steps}, {work.lanes} step sizes {low:g} … "
+        f"**{result.row.title}**: {work.scheme}, N = {work.n_steps}, {work.members} step sizes {low:g} … "
         f"{high:g}, {weights}, {result.row.rounds} rounds."
     )
     if result.bound:

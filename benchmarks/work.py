@@ -27,7 +27,7 @@ class Work:
         Recursions (11) and (12) of Rusch, Pearson, Zygalakis (2019).
     d, n_steps : int
         Dimension and N.
-    lanes : int
+    members : int
         Number of step sizes of the full work, log-spaced over `span`.
     what : {"jacobian", "norm"}
     weights : {"paper", "gaussian"}
@@ -41,7 +41,7 @@ class Work:
     scheme: Scheme
     d: int
     n_steps: int = 1000
-    lanes: int = 100
+    members: int = 100
     what: What = "jacobian"
     weights: Weights = "paper"
     span: tuple[float, float] = (1e-3, 1.0)
@@ -64,23 +64,23 @@ class Work:
 
     @property
     def n_kept(self) -> int:
-        return self.lanes if self.kept is None else self.kept
+        return self.members if self.kept is None else self.kept
 
     @cached_property
     def steps(self) -> Float:
         """The step sizes ε, shape (n_kept,)."""
         low, high = self.span
-        steps = np.geomspace(low, high, self.lanes)
-        return steps[np.linspace(0, self.lanes - 1, self.n_kept).round().astype(int)]
+        steps = np.geomspace(low, high, self.members)
+        return steps[np.linspace(0, self.members - 1, self.n_kept).round().astype(int)]
 
-    def part(self, lanes: int | None = None, n_steps: int | None = None) -> Work:
+    def part(self, members: int | None = None, n_steps: int | None = None) -> Work:
         """The same with at most that many step sizes and steps."""
         return replace(
             self,
-            kept=min(self.n_kept, lanes or self.n_kept),
+            kept=min(self.n_kept, members or self.n_kept),
             n_steps=min(self.n_steps, n_steps or self.n_steps),
         )
 
     def times_smaller(self, part: Work) -> float:
-        """By what the time of `part` is to be multiplied: all costs are linear in lanes and steps."""
+        """By what the time of `part` is to be multiplied: all costs are linear in members and steps."""
         return (self.n_kept / part.n_kept) * (self.n_steps / part.n_steps)

@@ -33,7 +33,7 @@ COLD_SECONDS = 5.0
 # Seconds after which a library is given up.
 LONGEST_WAIT = 240.0
 # What warms a process up before its memory is looked at.
-TINY = {"n_steps": 2, "lanes": 2}
+TINY = {"n_steps": 2, "members": 2}
 
 
 class WorkerFailure(RuntimeError):

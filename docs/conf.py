@@ -42,7 +42,7 @@ html_theme_options = {"navigation_with_keys": True}
 
 
 def plain(_app: Any, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
-    """Let formulas stand in docstrings as they read: shapes (*lanes, D), norms |x|, names with an underscore.
+    """Let formulas stand in docstrings as written: shapes (*members, D), norms |x|, names with underscores.
 
     Inside ``…``, `…` and examples nothing is touched.
     """

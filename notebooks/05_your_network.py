@@ -64,7 +64,7 @@ print(cell, {name: value.shape for name, value in cell.parameters.items()})
 # %% [markdown]
 # ## How large is the gradient, on real inputs?
 #
-# One lane for each test sequence. The state of an LSTM is $(h, c)$; `block="h"` asks for $\partial
+# One batch member for each test sequence. The state of an LSTM is $(h, c)$; `block="h"` asks for $\partial
 # h_N/\partial h_0$ at fixed $c_0$, `block="state"` for the whole, and for memory it is the whole that
 # counts.
 

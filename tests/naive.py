@@ -164,7 +164,7 @@ def relative(found, expected):
 
 
 def cross_entropy(scheme, F, R, r, h, sequences, labels):
-    """Mean of −ln softmax(R y_N + r)[label] from rest; sequences (lanes, N, inputs)."""
+    """Mean of −ln softmax(R y_N + r)[label] from rest; sequences (members, N, inputs)."""
     losses = []
     for x, label in zip(sequences, labels, strict=True):
         rest = 0 * r[:1] + np.zeros(R.shape[1])

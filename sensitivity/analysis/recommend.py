@@ -30,7 +30,7 @@ Float = NDArray[np.float64]
 # Steps beyond this multiple of the guaranteed one are not looked at.
 REACH = 1e6
 PER_DECADE = 24
-LANES = 32
+MEMBERS = 32
 RELATIVE_TOLERANCE = 1e-10
 LARGEST = float(np.finfo(np.float64).max)
 
@@ -231,8 +231,8 @@ def _first_outside(
     """Where a singular value first leaves [lo, hi], which one, and the curve up to a bit beyond."""
     seen: list[tuple[Float, Float, Float]] = []
     ratio = 10.0 ** (1.0 / PER_DECADE)
-    end = start * min(REACH, LARGEST / ratio ** (2 * LANES) / start)  # the last grid stays within float64
-    grid, before = start * ratio ** np.arange(LANES), start
+    end = start * min(REACH, LARGEST / ratio ** (2 * MEMBERS) / start)  # the last grid stays within float64
+    grid, before = start * ratio ** np.arange(MEMBERS), start
     while grid[0] < end:
         largest, smallest = extremes(grid)
         seen.append((grid, largest, smallest))
@@ -241,7 +241,7 @@ def _first_outside(
             first = int(np.argmax(outside))
             step, leaves = _refine(extremes, grid[first - 1] if first else before, grid[first], lo, hi)
             return step, leaves, *_joined(seen)
-        before, grid = grid[-1], grid * ratio**LANES
+        before, grid = grid[-1], grid * ratio**MEMBERS
     return math.inf, "", *_joined(seen)
 
 
@@ -249,12 +249,12 @@ def _refine(extremes: Any, inside: float, outside: float, lo: float, hi: float) 
     """Sections of 32 at a time between a step inside the band and one outside."""
     leaves = "norm"
     while True:
-        grid = np.linspace(inside, outside, LANES + 1)[1:]
+        grid = np.linspace(inside, outside, MEMBERS + 1)[1:]
         largest, smallest = extremes(grid)
         first = int(np.argmax(~((largest <= hi) & (smallest >= lo))))
         leaves = "norm" if not largest[first] <= hi else "smallest"
         inside, outside = (grid[first - 1] if first else inside), grid[first]
-        if outside - inside <= RELATIVE_TOLERANCE * outside or LANES * (outside - inside) < np.spacing(
+        if outside - inside <= RELATIVE_TOLERANCE * outside or MEMBERS * (outside - inside) < np.spacing(
             outside
         ):
             return float(outside), leaves

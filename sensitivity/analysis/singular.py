@@ -32,7 +32,7 @@ STEP_OPERATIONS = 2_500_000_000
 STORE_BYTES = 1 << 30
 # Members are iterated in groups, each until its last member has converged: as few as fill a register, or as
 # many as make a sweep of some milliseconds, with a trajectory that stays in cache.
-GROUP_LANES, GROUP_BYTES = 8, 1 << 22
+GROUP_MEMBERS, GROUP_BYTES = 8, 1 << 22
 # A rough estimate: some ten iterations of two sweeps.
 SECONDS_PER_BYTE_AND_COLUMN = 2e-10
 
@@ -221,6 +221,6 @@ def _iterations(recurrence: Recurrence, width: int, k: int, group: int) -> int:
 
 def _groups(members: int, member_bytes: int, threads: int) -> tuple[int, int]:
     """(members of a group, how many groups at a time)."""
-    group = min(max(GROUP_LANES, GROUP_BYTES // member_bytes), -(-members // threads))
-    group = min(group + -group % GROUP_LANES, max(1, STORE_BYTES // member_bytes))
+    group = min(max(GROUP_MEMBERS, GROUP_BYTES // member_bytes), -(-members // threads))
+    group = min(group + -group % GROUP_MEMBERS, max(1, STORE_BYTES // member_bytes))
     return group, max(1, min(threads, STORE_BYTES // (group * member_bytes)))

@@ -16,10 +16,19 @@ from integrators.singular_values import singular_values, spectral_norm
 from integrators.values import ByValue
 from sensitivity.analysis.jacobians import jacobian, log_jacobian_norm
 
-__all__ = ["LANES", "MOST_PHASE", "Trial", "continuous", "draw", "draw_fast_start", "moved", "scaled_weight"]
+__all__ = [
+    "MEMBERS",
+    "MOST_PHASE",
+    "Trial",
+    "continuous",
+    "draw",
+    "draw_fast_start",
+    "moved",
+    "scaled_weight",
+]
 
 Float = NDArray[np.float64]
-LANES = 8
+MEMBERS = 8
 SMALLEST_STEP, LARGEST_STEP = 1e-3, 5.0
 LEAST_NORM, MOST_NORM = 0.1, 10.0
 # How far Wy + b may move in a step, for the flow to be resolved.
@@ -110,7 +119,7 @@ def draw(rng: np.random.Generator) -> Trial:
         rng.normal(size=(d, INPUTS if driven else 0)),
         str(rng.choice(list(ACTIVATIONS))),
         scheme,
-        np.exp(rng.uniform(np.log(SMALLEST_STEP), np.log(LARGEST_STEP), LANES)),
+        np.exp(rng.uniform(np.log(SMALLEST_STEP), np.log(LARGEST_STEP), MEMBERS)),
         n,
         np.zeros(d) if resting else rng.normal(size=d),
         np.zeros(d) if resting else rng.normal(size=d),
@@ -124,7 +133,7 @@ def draw_fast_start(rng: np.random.Generator) -> Trial:
     W = scaled_weight(rng.normal(size=(1, 1)), 10.0 ** rng.uniform(-1.0, 1.0))
     # The largest step with ε |W| (ẏ_0 + T) = MOST_PHASE, and steps down to a hundredth of it.
     largest = np.sqrt(MOST_PHASE / (n * (2.0 + excess) * abs(W[0, 0])))
-    steps = largest * 10.0 ** rng.uniform(-2.0, 0.0, LANES)
+    steps = largest * 10.0 ** rng.uniform(-2.0, 0.0, MEMBERS)
     speed = n * steps.max() * (1.0 + excess)
     return Trial(
         W,

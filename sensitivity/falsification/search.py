@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from integrators.validation import as_count
 from integrators.values import ByValue
 
-from .cases import LANES, Trial, continuous, moved
+from .cases import MEMBERS, Trial, continuous, moved
 from .targets import TARGETS, Target
 
 __all__ = ["FalsifierReport", "Worst", "falsify"]
@@ -159,12 +159,12 @@ def falsify(
         for kind, drawing in enumerate(draws):
             members = [tally for tally in tallies.values() if tally.target.draw is drawing]
             share = cases if kind == 0 else math.ceil(cases / 5)
-            for batch in range(math.ceil(share / LANES)):
+            for batch in range(math.ceil(share / MEMBERS)):
                 case = drawing(np.random.default_rng([seed, kind, batch]))
                 for tally in members:
                     tally.add(case)
                 if tick is not None:
-                    tick(LANES)
+                    tick(MEMBERS)
         for tally in tallies.values():
             tally.search()
     return FalsifierReport({name: tally.worst() for name, tally in tallies.items()}, seed)

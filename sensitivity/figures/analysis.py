@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_comparison", "plot_convergence", "plot_funnel", "plot_growth", "plot_profile"]
 
-MOST_LANES, MOST_EXPONENTS = 3, 4
+MOST_MEMBERS, MOST_EXPONENTS = 3, 4
 MARKERS = "osD"
 # A bound takes 0.15 ms a point, and is smooth.
 BOUND_POINTS = 80
@@ -41,20 +41,22 @@ def plot_growth(found: GrowthExponents, title: str = "") -> Figure:
     k = found.exponents.shape[-1]
     exponents, errors = (part.reshape(-1, k) for part in (found.exponents, found.standard_error))
     steps = found.step.reshape(-1)
-    lanes = np.unique(np.linspace(0, len(exponents) - 1, min(MOST_LANES, len(exponents))).round().astype(int))
+    members = np.unique(
+        np.linspace(0, len(exponents) - 1, min(MOST_MEMBERS, len(exponents))).round().astype(int)
+    )
     index = np.arange(1, k + 1)
-    for number, lane in enumerate(lanes):
+    for number, member in enumerate(members):
         spectrum.errorbar(
-            index + 0.12 * (number - (len(lanes) - 1) / 2),
-            exponents[lane],
-            np.nan_to_num(errors[lane]),
+            index + 0.12 * (number - (len(members) - 1) / 2),
+            exponents[member],
+            np.nan_to_num(errors[member]),
             color=f"C{number + 1}",
             linestyle="none",
             marker=MARKERS[number],
             fillstyle="full" if number == 0 else "none",
             capsize=2,
             elinewidth=1.0,
-            label=rf"$\varepsilon$ = {steps[lane]:.3g}",
+            label=rf"$\varepsilon$ = {steps[member]:.3g}",
         )
     spectrum.axhline(0.0, color=GREY, linewidth=0.8)
     spectrum.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -64,10 +66,10 @@ def plot_growth(found: GrowthExponents, title: str = "") -> Figure:
     spectrum.legend(loc="best")
     series = found.series.reshape(-1, len(found.series_steps), k)
     for i in np.unique(np.linspace(0, k - 1, min(MOST_EXPONENTS, k)).round().astype(int)):
-        convergence.plot(found.series_steps, series[lanes[0], :, i], label=rf"$\lambda_{{{i + 1}}}$")
+        convergence.plot(found.series_steps, series[members[0], :, i], label=rf"$\lambda_{{{i + 1}}}$")
     convergence.set_xlabel("steps $n$")
     convergence.set_ylabel("estimate after $n$ steps")
-    convergence.set_title(rf"$\varepsilon$ = {steps[lanes[0]]:.3g}, burn-in {found.burn_in}")
+    convergence.set_title(rf"$\varepsilon$ = {steps[members[0]]:.3g}, burn-in {found.burn_in}")
     convergence.legend(loc="best", ncols=2)
     spectrum.set_title(title or f"N = {found.n_steps}")
     return figure
@@ -90,12 +92,12 @@ def plot_profile(profile: GradientProfile, title: str = "") -> Figure:
     bounds = None
     if profile.bound is not None:
         bounds = profile.log_bounds(some).reshape(steps.size, -1)
-    for number, lane in enumerate(chosen, start=1):
-        values = np.where(np.isfinite(logs[lane]), logs[lane], np.nan)
-        axes.plot(profile.index, values, color=f"C{number}", label=rf"$\varepsilon$ = {steps[lane]:.3g}")
+    for number, member in enumerate(chosen, start=1):
+        values = np.where(np.isfinite(logs[member]), logs[member], np.nan)
+        axes.plot(profile.index, values, color=f"C{number}", label=rf"$\varepsilon$ = {steps[member]:.3g}")
         if bounds is not None and profile.bound is not None:
             label = f"its bound {profile.bound.theorem}"
-            axes.plot(some, bounds[lane], color=f"C{number}", linestyle=":", linewidth=1.5, label=label)
+            axes.plot(some, bounds[member], color=f"C{number}", linestyle=":", linewidth=1.5, label=label)
     fit_values(axes, [logs[chosen]], logarithmic=True)
     axes.set_xlabel("index $i$")
     axes.set_ylabel(rf"$\ln$ {_formula(profile.quantity)}")

@@ -19,7 +19,7 @@ Arrays = Mapping[str, Float]
 
 @dataclass(frozen=True)
 class Variable:
-    """A labelled array of a cell, shape (lanes,) or (lanes, size of `dim`).
+    """A labelled array of a cell, shape (members,) or (members, size of `dim`).
 
     Attributes
     ----------
@@ -90,9 +90,9 @@ def _none(case: ModelCase, arrays: Arrays) -> Iterator[str]:
 
 
 def _above(values: Float, limit: Float, what: str) -> Iterator[str]:
-    """Lanes whose value is above the limit. NaN, a lost trajectory or an unknown bound, claims nothing."""
-    for lane in np.flatnonzero(values > limit):
-        yield f"{what}: {float(values[lane])!r} > {float(limit[lane])!r} in lane {lane}"
+    """Members whose value is above the limit. NaN (overflowed, or no bound is known) is above no limit."""
+    for member in np.flatnonzero(values > limit):
+        yield f"{what}: {float(values[member])!r} > {float(limit[member])!r} in batch member {member}"
 
 
 def _norm_kept(case: ModelCase, arrays: Arrays) -> Iterator[str]:

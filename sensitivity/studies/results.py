@@ -156,10 +156,10 @@ class Results(ByValue):
             labels = [_word(study.values(a)[i]) for a, i in zip(study.axes, place, strict=False)]
             for cell in cells:
                 arrays = self.read(cell)
-                for lane, step in enumerate(cell.steps):
+                for member, step in enumerate(cell.steps):
                     row = [*labels, repr(step)]
                     for name, width in widths.items():
-                        values = np.atleast_1d(arrays[name][lane]).tolist()
+                        values = np.atleast_1d(arrays[name][member]).tolist()
                         row += [*map(repr, values), *[""] * ((width or 1) - len(values))]
                     yield row
 

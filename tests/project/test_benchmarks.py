@@ -43,7 +43,7 @@ def result(ours, *peers, row=ROWS[0], memory=1 << 20, missing=()):
 @pytest.mark.parametrize("scheme", ["leapfrog", "euler"])
 @pytest.mark.parametrize(("d", "n"), [(1, 1), (3, 5), (10, 1000)])
 def test_the_bound_counts_every_operation_once(scheme, d, n):
-    found = operations(Work(scheme, d, n, lanes=7))
+    found = operations(Work(scheme, d, n, members=7))
     products = updates = tanh = 0
     for kick in range(n):
         products += 2 * d * d  # W y
@@ -71,14 +71,14 @@ def test_the_better_of_two_measurements_of_the_rates():
 
 def test_parts_of_a_piece_of_work():
     work = Work("leapfrog", 10)
-    part = work.part(lanes=10, n_steps=100)
+    part = work.part(members=10, n_steps=100)
     assert work.times_smaller(part) == 100.0
     assert {part.steps[0], part.steps[-1]} == {work.steps[0], work.steps[-1]}
     assert part.steps.size == 10
     np.testing.assert_array_equal(part.W, work.W)
-    assert shrink(work, 40.0, 4.0, by_lanes=False).n_steps == 100
-    assert shrink(work, 40.0, 4.0, by_lanes=True).n_kept == 10
-    assert shrink(work, 1.0, 4.0, by_lanes=True) == dataclasses.replace(work, kept=100)
+    assert shrink(work, 40.0, 4.0, by_members=False).n_steps == 100
+    assert shrink(work, 40.0, 4.0, by_members=True).n_kept == 10
+    assert shrink(work, 1.0, 4.0, by_members=True) == dataclasses.replace(work, kept=100)
 
 
 def test_growth_is_fitted_where_fixed_costs_are_small():
@@ -109,7 +109,7 @@ def test_only_what_is_judged_can_be_the_best():
     assert found.best("autograd") is None
 
 
-def test_deviation_is_relative_to_each_lane():
+def test_deviation_is_relative_to_each_member():
     ours = np.array([[[1.0, 2.0]], [[1e6, 0.0]]])
     assert deviation(ours + np.array([0.0, 1e-3]), ours) == pytest.approx(5e-4)
     assert deviation(ours[:1], ours) == math.inf
@@ -305,18 +305,18 @@ def test_a_process_that_lacks_its_library_says_so():
 def test_memory_of_a_jacobian_is_what_the_docstring_promises(d):
     from benchmarks.candidate import OURS
 
-    work = Work("leapfrog", d, n_steps=20, lanes=40)
+    work = Work("leapfrog", d, n_steps=20, members=40)
     with worker.Worker(OURS, 2) as process:
         used = process.ask("memory", "jacobian", work)
-    assert used <= 24 * work.lanes * d * d + 2 * 6 * max(16 * d * d * 8, 1 << 20)
+    assert used <= 24 * work.members * d * d + 2 * 6 * max(16 * d * d * 8, 1 << 20)
 
 
-# Memory of a norm: two groups of eight lanes, not forty lanes, and the bases of some iterations.
+# Memory of a norm: two groups of eight members, not forty members, and the bases of some iterations.
 @pytest.mark.skipif(NOJIT, reason="compiled kernels are what is measured")
 def test_memory_of_a_norm_is_what_the_docstring_promises():
     from benchmarks.candidate import OURS
 
-    work = Work("leapfrog", 100, n_steps=1000, lanes=40, what="norm")
+    work = Work("leapfrog", 100, n_steps=1000, members=40, what="norm")
     with worker.Worker(OURS, 2) as process:
         name = process.ask("candidates", work)[0][0]
         used = process.ask("memory", name, work)

@@ -189,9 +189,9 @@ def test_docstrings_keep_their_formulas():
     source = (ROOT / "docs" / "conf.py").read_text(encoding="utf-8")
     spec["__file__"] = str(ROOT / "docs" / "conf.py")
     exec(compile(source, "conf.py", "exec"), spec)
-    lines = ["shape (*lanes, D), |x| and run_ :", "``*code*`` and `x|y`", ">>> f(*a)", "-----"]
+    lines = ["shape (*members, D), |x| and run_ :", "``*code*`` and `x|y`", ">>> f(*a)", "-----"]
     spec["plain"](None, None, None, None, None, lines)
-    assert lines == [r"shape (\*lanes, D), \|x\| and run\_ :", "``*code*`` and `x|y`", ">>> f(*a)", "-----"]
+    assert lines == [r"shape (\*members, D), \|x\| and run\_ :", "``*code*`` and `x|y`", ">>> f(*a)", "-----"]
 
 
 def test_theory_page_shows_each_step_and_mutant():

@@ -105,10 +105,10 @@ def _columns(
     """One row for every step size and exponent."""
     import numpy as np
 
-    lanes, k = found.exponents.shape
+    members, k = found.exponents.shape
     return {
         "step": np.repeat(steps, k).tolist(),
-        "number": np.tile(np.arange(1, k + 1), lanes).tolist(),
+        "number": np.tile(np.arange(1, k + 1), members).tolist(),
         "exponent": found.exponents.ravel().tolist(),
         "standard_error": found.standard_error.ravel().tolist(),
         "per_time": found.per_time.ravel().tolist(),

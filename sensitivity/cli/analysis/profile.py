@@ -70,12 +70,12 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"{profile.quantity}: {asked.describe()}")
         headers, cells = ["i"], [[str(i) for i in shown]]
-        for lane, step in enumerate(asked.steps):
+        for member, step in enumerate(asked.steps):
             headers.append(f"ε = {number(step)}")
-            cells.append([from_log(float(value)) for value in profile.log_norms[lane, places]])
+            cells.append([from_log(float(value)) for value in profile.log_norms[member, places]])
             if log_bounds is not None and profile.bound is not None:
                 headers.append(f"bound {profile.bound.theorem}")
-                cells.append([from_log(float(value)) for value in log_bounds[lane]])
+                cells.append([from_log(float(value)) for value in log_bounds[member]])
         print_table(headers, zip(*cells, strict=True))
         files.tell(args)
     return checked(violations, "of the norms shown lie above a proved bound")
@@ -85,10 +85,10 @@ def _columns(profile: GradientProfile) -> dict[str, list[float]]:
     """One row for every step size and index."""
     import numpy as np
 
-    lanes, n = profile.norms.shape
+    members, n = profile.norms.shape
     return {
         "step": np.repeat(profile.step, n).tolist(),
-        "index": np.tile(profile.index, lanes).tolist(),
+        "index": np.tile(profile.index, members).tolist(),
         "norm": profile.norms.ravel().tolist(),
         "log_norm": profile.log_norms.ravel().tolist(),
     }

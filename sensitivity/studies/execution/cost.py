@@ -1,6 +1,6 @@
 """What a cell costs before it is run: seconds, roughly, and bytes of memory, from above.
 
-The model behind the seconds: a kick of one lane with k tangent columns takes 2 d² (k + 1) operations of the
+The model behind the seconds: a kick of one member with k tangent columns takes 2 d² (k + 1) operations of the
 product with W and some nanoseconds for every component's σ; each step, each network and each cell take a
 fixed time besides. The constants were measured on one core of 2.0 GHz; they weigh cells against each other
 for the bar and the plan. For a time in seconds, `measured_seconds` runs a sample.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from integrators.run.checkpoint import MEMORY_BYTES
 from sensitivity.analysis.cost import StepWork, iterations_that_pay
 from sensitivity.analysis.factoring import panel_length
-from sensitivity.analysis.singular import FULL_COLUMNS, GROUP_BYTES, GROUP_LANES, STORE_BYTES
+from sensitivity.analysis.singular import FULL_COLUMNS, GROUP_BYTES, GROUP_MEMBERS, STORE_BYTES
 from sensitivity.studies.axes import axis_of
 from sensitivity.studies.models import RunSize, size_of_run
 from sensitivity.studies.quantities import checked
@@ -32,8 +32,8 @@ FLOAT = 8
 CELL_SECONDS = 1.2e-3
 FLOPS_PER_SECOND = 1.5e10
 COMPONENT_SECONDS = 5e-9
-# Of a kick beside its arithmetic, for all lanes and for each; of ‖W‖ and the like, by d³; of an input.
-KICK_SECONDS, LANE_SECONDS = 6e-7, 2e-8
+# Of a kick beside its arithmetic, for all members and for each; of ‖W‖ and the like, by d³; of an input.
+KICK_SECONDS, MEMBER_SECONDS = 6e-7, 2e-8
 FACTOR_SECONDS, INPUT_SECONDS = 3e-9, 5e-8
 BOUND_SECONDS = 3e-4
 # The norm of one entry of a profile.
@@ -80,7 +80,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class _Terms:
-    """Of one quantity, for all lanes: sweeps of a column, bytes as it runs, numbers kept, other seconds."""
+    """Of one quantity, for all members: sweeps of a column, bytes as it runs, numbers kept, other seconds."""
 
     columns: float
     memory: float
@@ -88,67 +88,69 @@ class _Terms:
     seconds: float = 0.0
 
 
-def _matrix(size: RunSize, lanes: int) -> _Terms:
+def _matrix(size: RunSize, members: int) -> _Terms:
     """The full product, or Lanczos sweeps along stored trajectories; memory for the larger of the two."""
-    full = 10.0 * lanes * size.state * size.d * FLOAT
+    full = 10.0 * members * size.state * size.d * FLOAT
     if size.d < FULL_COLUMNS:
-        return _Terms(size.d, full, lanes)
-    most = _iterations_that_pay(size, lanes)
+        return _Terms(size.d, full, members)
+    most = _iterations_that_pay(size, members)
     if UNSURE * most <= size.iterations + 1.0:
-        return _Terms(size.d, full, lanes)
+        return _Terms(size.d, full, members)
     columns = size.d * (size.iterations / most if most > size.iterations + 1.0 else 1.0)
     vectors = min(size.d, max(10.0, size.d / LANCZOS_SHARE, UNSURE * most)) + 2.0
-    basis = 6.0 * lanes * size.state * vectors * FLOAT
-    return _Terms(columns, full + _trajectories(size, lanes) + basis, lanes)
+    basis = 6.0 * members * size.state * vectors * FLOAT
+    return _Terms(columns, full + _trajectories(size, members) + basis, members)
 
 
-def _iterations_that_pay(size: RunSize, lanes: int) -> float:
+def _iterations_that_pay(size: RunSize, members: int) -> float:
     """Lanczos iterations that take as long as the full product, as `sensitivity.analysis.cost` has them."""
     one = FLOAT * max(1, size.kicks) * size.state
     if one > STORE_BYTES or size.kicks == 0:
         return 0.0
     kicked = StepWork(size.d, 1.0, POINTWISE, size.sweeps)
-    group = min(lanes, int(max(GROUP_LANES, GROUP_BYTES // one)))
+    group = min(members, int(max(GROUP_MEMBERS, GROUP_BYTES // one)))
     return iterations_that_pay(kicked, size.kicks, size.d, max(1, group))
 
 
-def _trajectories(size: RunSize, lanes: int) -> float:
-    """What Lanczos stores: of a group of lanes, filled up to whole registers; nothing if one is too long."""
+def _trajectories(size: RunSize, members: int) -> float:
+    """What Lanczos stores: a group of members, filled up to whole registers; nothing if one is too long."""
     one = FLOAT * max(1, size.kicks) * size.state
     if one > STORE_BYTES:
         return 0.0
-    group = min(max(GROUP_LANES, GROUP_BYTES / one), lanes + -lanes % GROUP_LANES)
+    group = min(max(GROUP_MEMBERS, GROUP_BYTES / one), members + -members % GROUP_MEMBERS)
     return 1.5 * min(STORE_BYTES, one * group)
 
 
-def _singular_values(size: RunSize, lanes: int) -> _Terms:
-    memory = 12.0 * lanes * size.state * size.d * FLOAT
-    return _Terms(3.0 * size.d, memory, lanes * size.d, _factorings(size, lanes) + GRADED_SECONDS * lanes)
+def _singular_values(size: RunSize, members: int) -> _Terms:
+    memory = 12.0 * members * size.state * size.d * FLOAT
+    return _Terms(
+        3.0 * size.d, memory, members * size.d, _factorings(size, members) + GRADED_SECONDS * members
+    )
 
 
-def _factorings(size: RunSize, lanes: int) -> float:
+def _factorings(size: RunSize, members: int) -> float:
     """Seconds of the QR factorisations on the way, at the interval that is tried first."""
     return (
         size.n_steps
         / panel_length(size.d, None)
-        * lanes
+        * members
         * (QR_SECONDS + 4.0 * size.state * size.d**2 / FLOPS_PER_SECOND)
     )
 
 
-def _exponents(size: RunSize, lanes: int) -> _Terms:
-    growth = GROWTH_COPIES * lanes * size.state * min(size.n_steps, MARKS) * FLOAT
-    columns = 12.0 * lanes * size.state**2 * FLOAT
-    kept = 2 * lanes * size.state
-    return _Terms(4.0 * size.state, columns + growth, kept, _factorings(size, lanes))
+def _exponents(size: RunSize, members: int) -> _Terms:
+    growth = GROWTH_COPIES * members * size.state * min(size.n_steps, MARKS) * FLOAT
+    columns = 12.0 * members * size.state**2 * FLOAT
+    kept = 2 * members * size.state
+    return _Terms(4.0 * size.state, columns + growth, kept, _factorings(size, members))
 
 
-def _profile(size: RunSize, lanes: int) -> _Terms:
-    norms = 16.0 * lanes * (size.n_steps + 1) * FLOAT
-    padded = lanes + -lanes % GROUP_LANES
+def _profile(size: RunSize, members: int) -> _Terms:
+    norms = 16.0 * members * (size.n_steps + 1) * FLOAT
+    padded = members + -members % GROUP_MEMBERS
     trajectory = min(1.5 * MEMORY_BYTES, 3.0 * FLOAT * padded * (size.kicks + 1) * size.state)
-    columns = 10.0 * lanes * size.state * size.d * FLOAT
-    entries = lanes * (size.n_steps + 1)
+    columns = 10.0 * members * size.state * size.d * FLOAT
+    entries = members * (size.n_steps + 1)
     memory = norms + trajectory + columns + KEPT_BYTES
     return _Terms(4.0 * size.d, memory, entries, ENTRY_SECONDS * size.d * entries / 4)
 
@@ -159,7 +161,7 @@ _TERMS: dict[str, Callable[[RunSize, int], _Terms]] = {
     "singular_values": _singular_values,
     "exponents": _exponents,
     "profile": _profile,
-    "bounds": lambda size, lanes: _Terms(0.0, 64.0 * lanes * FLOAT, 2 * lanes),
+    "bounds": lambda size, members: _Terms(0.0, 64.0 * members * FLOAT, 2 * members),
 }
 
 
@@ -180,14 +182,14 @@ def cost_of(cell: GridCell) -> Cost:
 
 
 @lru_cache(maxsize=1024)
-def _cost(size: RunSize, lanes: int, quantities: tuple[str, ...]) -> Cost:
+def _cost(size: RunSize, members: int, quantities: tuple[str, ...]) -> Cost:
     seconds, memory, kept = CELL_SECONDS + INPUT_SECONDS * size.inputs * size.n_steps, 0.0, 0.0
     if size.parameters:
         seconds += FACTOR_SECONDS * size.d**3
     counted: set[Callable] = set()
     for quantity in checked(quantities):
         rule = _TERMS[quantity.name]
-        terms = rule(size, lanes)
+        terms = rule(size, members)
         kept += terms.kept
         if rule in counted:  # norm and log_norm are one run
             continue
@@ -196,7 +198,7 @@ def _cost(size: RunSize, lanes: int, quantities: tuple[str, ...]) -> Cost:
         kick = operations / FLOPS_PER_SECOND + COMPONENT_SECONDS * size.d
         seconds += BOUND_SECONDS + terms.seconds
         if terms.columns:
-            seconds += size.kicks * (KICK_SECONDS + lanes * (kick + LANE_SECONDS))
+            seconds += size.kicks * (KICK_SECONDS + members * (kick + MEMBER_SECONDS))
         memory = max(memory, terms.memory)
     network = PARAMETER_COPIES * size.parameters + INPUT_COPIES * size.inputs * size.n_steps
     # Arrays, their file, and both once more in the process that writes it.

@@ -17,12 +17,12 @@ N, D_IN = 700, 2
 STEPS = {"unicornn": 0.3, "staggered": 0.05}
 
 
-def started(name, lanes=3, grid=0.0, n_steps=N, step=0.0, **details):
+def started(name, members=3, grid=0.0, n_steps=N, step=0.0, **details):
     rng = np.random.default_rng(5)
     cell = make(name, 6, D_IN, step=step or STEPS[name], grid=grid, **details)
-    s0 = 0.5 * rng.normal(size=(lanes, cell.dim))
+    s0 = 0.5 * rng.normal(size=(members, cell.dim))
     s0 = np.rint(s0 / GRID) * GRID
-    return unroll(cell, s0=s0, inputs=rng.normal(size=(lanes, n_steps, D_IN)))
+    return unroll(cell, s0=s0, inputs=rng.normal(size=(members, n_steps, D_IN)))
 
 
 @pytest.mark.parametrize(("name", "details"), CASES)

@@ -120,7 +120,7 @@ def run(batch):
 
 
 def products(run, batch):
-    """∂s_N/∂s_i of every lane, i = 0 … N, from one-step Jacobians."""
+    """∂s_N/∂s_i of every member, i = 0 … N, from one-step Jacobians."""
     inputs, s0 = batch
     result = []
     for drive, s in zip(inputs, s0, strict=True):
@@ -216,7 +216,7 @@ def test_gradients_by_parameters_state_and_inputs(run, batch):
     assert np.abs(last - each).max() <= 1e-12 * np.abs(each).max()
 
 
-def test_bits_do_not_depend_on_threads_lanes_or_memory(run, batch):
+def test_bits_do_not_depend_on_threads_members_or_memory(run, batch):
     from integrators.run.backpropagation import backpropagate
 
     inputs, s0 = batch

@@ -53,10 +53,10 @@ def test_it_is_a_recurrence_like_any_other(henon):
     inputs, s0 = 0.01 * rng.normal(size=(9, 8, 1)), 0.1 * rng.normal(size=(9, 2))
     run = unroll(henon, s0=s0, inputs=inputs)
     J = jacobian(run)
-    for lane in range(9):
-        end, expected = by_hand(s0[lane], inputs[lane])
-        assert np.abs(run.run()[lane] - end).max() <= 1e-12
-        assert np.abs(J[lane] - expected).max() <= 1e-12 * np.abs(expected).max()
+    for member in range(9):
+        end, expected = by_hand(s0[member], inputs[member])
+        assert np.abs(run.run()[member] - end).max() <= 1e-12
+        assert np.abs(J[member] - expected).max() <= 1e-12 * np.abs(expected).max()
     assert np.allclose(jacobian_norm(run), np.linalg.norm(J, 2, axis=(1, 2)), rtol=1e-12)
     assert np.allclose(gradient_profile(run).norms[:, 0], jacobian_norm(run), rtol=1e-9)
     # det J = −b at every step, so the exponents add up to ln b.

@@ -99,21 +99,21 @@ def test_gradients_of_a_run_by_the_free_parameters(name):
 
     def loss(free):
         p, total = naive_structures.parameters(name, cell.unpack_free(free)[0], d), 0.0
-        for lane in range(3):
-            s = s0[lane]
+        for member in range(3):
+            s = s0[member]
             for i in range(6):
-                s = twin(p, s, x[lane, i], cell.step_size, ())
-                total = total + (A[lane, i + 1] * s**2).sum() / 2
+                s = twin(p, s, x[member, i], cell.step_size, ())
+                total = total + (A[member, i + 1] * s**2).sum() / 2
         return total
 
     slopes = np.array([loss(cell.free + 1j * eps * e).imag / eps for e in np.eye(cell.free.size)])
     slopes = np.where(cell.free_trainable, slopes, 0.0)
     assert np.abs(found - slopes).max() <= 1e-12 * np.abs(slopes).max()
-    # The last state alone, lane by lane, and pieces that are the whole.
+    # The last state alone, member by member, and pieces that are the whole.
     lam = rng.normal(size=cell.dim)
-    by_lane = run.parameter_gradient(lam)
-    assert by_lane.shape == (3, cell.free.size)
-    assert np.allclose(by_lane.sum(axis=0), run.backpropagate(np.tile(lam, (3, 1))).theta, rtol=1e-12)
+    by_member = run.parameter_gradient(lam)
+    assert by_member.shape == (3, cell.free.size)
+    assert np.allclose(by_member.sum(axis=0), run.backpropagate(np.tile(lam, (3, 1))).theta, rtol=1e-12)
     assert np.allclose(truncated_gradient(run, A * run.states(), 6), found, rtol=1e-12)
 
 

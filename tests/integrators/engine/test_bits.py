@@ -1,4 +1,4 @@
-"""Results have the same bits whatever runs beside them: tangents, other lanes, threads, a kept path."""
+"""Results have the same bits whatever runs beside them: tangents, other members, threads, a kept path."""
 
 import numpy as np
 import pytest
@@ -69,7 +69,7 @@ def test_trajectory_is_the_same_with_and_without_tangents(name, d, n_inputs, ran
 
 @pytest.mark.parametrize("n_inputs", [0, 2])
 @pytest.mark.parametrize("d", DIMENSIONS)
-def test_a_lane_does_not_see_its_neighbours(d, n_inputs, random_field):
+def test_a_member_does_not_see_its_neighbours(d, n_inputs, random_field):
     field, y0, p0, inputs = case(d, n_inputs, random_field, 12)
     steps = np.logspace(-2, 0, 23)
     for name in ("leapfrog", "yoshida4") if d < 40 else ("leapfrog",):
@@ -148,7 +148,7 @@ def test_threads_change_no_bit_of_any_public_verb(verb, d, random_field, pools, 
     assert max(pools) > 1
 
 
-def test_lanes_of_a_textbook_field(pools):
+def test_members_of_a_textbook_field(pools):
     steps = np.logspace(-3, -1, 19)
     arguments = ([0.1, 0.2], [0.0, 0.1])
     together = jacobian(henon_heiles(), "yoshida4", steps, 20, *arguments, threads=1)
@@ -180,14 +180,14 @@ def test_integrate_against_the_naive_twin(name, n_inputs, random_field):
     field, y0, p0, inputs = case(3, n_inputs, random_field, 11)
     F = naive.neural(field.W, field.b, field.V, "tanh")
     for given in (inputs, (lambda t: np.array([np.sin(t), t])) if n_inputs else None):
-        # Enough lanes for whole registers of them.
+        # Enough members for whole registers of them.
         steps = [0.1, 0.25, 0.2, 0.15, 0.05, 0.3, 0.12, 0.22, 0.17]
         path = integrate(field, name, y0, p0, steps, 11, given)
-        for lane, h in enumerate(steps):
+        for member, h in enumerate(steps):
             y, p = map(np.array, zip(*naive.trajectory(SCHEMES[name], F, y0, p0, h, 11, given), strict=True))
-            np.testing.assert_allclose(path.y[lane], y, rtol=1e-13, atol=1e-14)
+            np.testing.assert_allclose(path.y[member], y, rtol=1e-13, atol=1e-14)
             if SCHEMES[name].form != "first_order":
-                np.testing.assert_allclose(path.p[lane], p, rtol=1e-13, atol=1e-14)
+                np.testing.assert_allclose(path.p[member], p, rtol=1e-13, atol=1e-14)
 
 
 @pytest.mark.nojit

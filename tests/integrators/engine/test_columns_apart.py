@@ -58,7 +58,7 @@ def test_the_identity_comes_back(scaling, bits, times):
         assert jacobian_norm(run, method=method) == pytest.approx(1.0, rel=1e-12)
 
 
-# Catches: exponents of one batch member used for another, padded columns and lanes counted.
+# Catches: exponents of one batch member used for another, padded columns and members counted.
 def test_many_members_each_with_columns_of_its_own(scaling):
     inputs = np.stack([there_and_back(bits, 60) for bits in (0, 10, 20, -30, 5, 40, 1, 15, -12)])
     J = jacobian(unroll(scaling, inputs=inputs))

@@ -1,4 +1,4 @@
-"""float32 lanes: the same map in shorter arithmetic, its error measured."""
+"""float32 members: the same map in shorter arithmetic, its error measured."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Endless:
     def __init__(self):
         self.running, self.cancelled, self.ended = (threading.Event() for _ in range(3))
 
-    def __call__(self, lanes, ticker):
+    def __call__(self, members, ticker):
         self.running.set()
         until = time.monotonic() + DEADLINE
         try:
@@ -45,8 +45,10 @@ class Endless:
         return not self.ended.is_set() and self.cancelled.wait(DEADLINE)
 
 
-def run(work, threads, lanes=2, seconds=1.0):
-    run_blocks(lanes, 1, work, total=lanes, seconds=seconds, label="test", threads=threads, progress=False)
+def run(work, threads, members=2, seconds=1.0):
+    run_blocks(
+        members, 1, work, total=members, seconds=seconds, label="test", threads=threads, progress=False
+    )
 
 
 def raises(error, call):
@@ -72,9 +74,9 @@ def interrupt_when(event):
 def test_a_failing_block_stops_the_others():
     endless = Endless()
 
-    def work(lanes, ticker):
-        if lanes.start == 0:
-            endless(lanes, ticker)
+    def work(members, ticker):
+        if members.start == 0:
+            endless(members, ticker)
         endless.running.wait(DEADLINE)
         raise ValueError("of block 1")
 
@@ -98,7 +100,7 @@ def test_a_quiet_ticker_is_cancelled_with_its_own():
 def test_ctrl_c_stops_all_blocks(threads):
     endless = Endless()
     interrupt_when(endless.running)
-    raises(KeyboardInterrupt, lambda: run(endless, threads, lanes=5))
+    raises(KeyboardInterrupt, lambda: run(endless, threads, members=5))
     assert endless.stopped
 
 
@@ -202,9 +204,9 @@ def test_work_inside_of_work(seconds):
 def test_work_inside_of_work_is_cancelled_with_it():
     endless = Endless()
 
-    def outer(lanes, ticker):
-        if lanes.start == 0:
-            run(endless, threads=1, lanes=1)
+    def outer(members, ticker):
+        if members.start == 0:
+            run(endless, threads=1, members=1)
         assert endless.running.wait(DEADLINE)
         raise ValueError("of block 1")
 
@@ -280,7 +282,7 @@ def test_threads_start_on_processors_of_their_own_and_may_leave_them(monkeypatch
 
 SOME = [
     "jacobian, d = 10",
-    "jacobian, 200 000 lanes",
+    "jacobian, 200 000 members",
     "norm, Lanczos, long, d = 100",
     "growth exponents, d = 10",
     "pullback with checkpoints",

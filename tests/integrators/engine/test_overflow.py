@@ -70,7 +70,7 @@ def test_integrate_names_the_first_lost_lane():
 
 
 @pytest.mark.parametrize("function", [jacobian, jacobian_norm, log_jacobian_norm])
-def test_lost_lanes_are_nan_with_a_warning(function):
+def test_overflowed_members_are_nan_with_a_warning(function):
     field, steps = NeuralField(W, B, activation="relu"), [[0.01, 4.0], [2.0, 0.02]]
     with pytest.warns(
         RuntimeWarning, match="2 of 4 batch members are NaN: the trajectory overflowed at step .*step = 4"
@@ -92,7 +92,7 @@ def test_the_warning_points_at_the_caller():
     assert seen[0].filename == __file__
 
 
-def test_lost_lanes_of_the_other_verbs():
+def test_overflowed_members_of_the_other_verbs():
     field = NeuralField(W, B, activation="relu")
     recurrence = OdeRecurrence(field, "leapfrog", [4.0, 0.01], 400, [1.0, 2.0])
     for verb in (recurrence.run, lambda: recurrence.pullback(np.eye(4)).unscaled()):
@@ -162,7 +162,7 @@ def test_log_norm_of_the_phase_block_and_of_the_pullback():
     assert logarithm == pytest.approx(expected, abs=1e-12 * 1e3)
 
 
-def test_scaled_lanes_do_not_touch_their_neighbours():
+def test_scaled_members_do_not_touch_their_neighbours():
     field = NeuralField(W, B, activation="identity")
     steps = np.array([0.01, 2.0, 0.02, 5.0, 0.1, 9.0, 0.03, 2.0, 1.0, 4.0])
     together = log_jacobian_norm(field, "leapfrog", steps, 900)
@@ -240,7 +240,7 @@ def test_norm_is_the_largest_singular_value(random_field):
         np.testing.assert_allclose(logs, np.log(norms), atol=1e-14)
 
 
-# Catches: an SVD or QR of NaN that raises instead of marking the lane.
+# Catches: an SVD or QR of NaN that raises instead of marking the member.
 def test_spectra_of_a_lost_lane_are_nan():
     field = NeuralField(W, B, activation="relu")
     for function in (growth_exponents, log_singular_values):

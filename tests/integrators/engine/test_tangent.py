@@ -118,9 +118,9 @@ def complex_step_error(field, F, name, n_steps, time, inputs):
     if scheme.form == "first_order":
         expected = expected[:d, :d]
     found = jacobian(field, name, h, n_steps, y0, p0, inputs, block_of(name))
-    # The same among enough lanes to fill registers with them.
-    lanes = jacobian(field, name, h / np.arange(9, 0, -1), n_steps, y0, p0, inputs, block_of(name))
-    np.testing.assert_array_equal(lanes[-1], found)
+    # The same among enough members to fill registers with them.
+    members = jacobian(field, name, h / np.arange(9, 0, -1), n_steps, y0, p0, inputs, block_of(name))
+    np.testing.assert_array_equal(members[-1], found)
     return np.linalg.norm(found - expected) / np.linalg.norm(expected)
 
 
@@ -154,7 +154,7 @@ def test_inputs_as_a_function_of_time(name, random_field):
 
 
 def adjoint_gap(recurrence, seed=1):
-    """|⟨U, J V⟩ − ⟨Jᵀ U, V⟩| relative to ‖U‖ ‖J V‖, the size of what is summed, over all lanes."""
+    """|⟨U, J V⟩ − ⟨Jᵀ U, V⟩| relative to ‖U‖ ‖J V‖, the size of what is summed, over all members."""
     rng = np.random.default_rng(seed)
     U, V = rng.normal(size=(2, recurrence.state_size, 5))
     JV, JtU = recurrence.pushforward(V).unscaled(), recurrence.pullback(U).unscaled()

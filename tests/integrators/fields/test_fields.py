@@ -277,7 +277,7 @@ def overwrites(theta, y, x, c, p, dy, dp):
     dp += c * theta[0] * (np.cos(y)[:, None] * dy)[::-1]
 
 
-def only_the_first_lane(theta, y, x, c, p, dy, dp):
+def only_the_first_member(theta, y, x, c, p, dy, dp):
     good_kick(theta, np.repeat(y[:, :1], y.shape[1], axis=1), x, c, p, dy, dp)
 
 
@@ -335,7 +335,7 @@ def test_the_check_passes_a_right_field():
     [
         (wrong_sign, good_adjoint, "the tangent of kick"),
         (overwrites, good_adjoint, "p after adding two members"),
-        (only_the_first_lane, good_adjoint, "after adding two members"),
+        (only_the_first_member, good_adjoint, "after adding two members"),
         (one_weight_for_all, good_adjoint, "after adding two members"),
         (moves_y, good_adjoint, "a callback changes y"),
         (needs_tangents, good_adjoint, "finite difference of kick gives 0"),

@@ -260,7 +260,7 @@ def test_no_steps_give_the_identity_exactly(name, driven):
 
 @pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 3)])
 @pytest.mark.parametrize("n_steps", [0, 5])
-def test_no_lanes_give_empty_results(shape, n_steps):
+def test_no_members_give_empty_results(shape, n_steps):
     steps = np.zeros(shape)
     for threads in (None, 1, 3):
         assert jacobian(FIELD, "leapfrog", steps, n_steps, threads=threads).shape == (*shape, 2, 2)

@@ -20,12 +20,12 @@ N = 600
 ROOMY, TIGHT = 1 << 30, 150_000
 
 
-def make(name, d, lanes, driven, random_field, n_steps=N, field=None):
+def make(name, d, members, driven, random_field, n_steps=N, field=None):
     """A problem and two cotangent columns."""
     rng = np.random.default_rng(4)
     field = field or random_field(d, 2 if driven else 0)
     inputs = {"rows": rng.normal(size=(n_steps, 2)), "time": lambda t: [np.sin(t), 1.0], "": None}[driven]
-    step = 0.05 if lanes == 1 else np.geomspace(0.01, 0.2, lanes)
+    step = 0.05 if members == 1 else np.geomspace(0.01, 0.2, members)
     problem = OdeRecurrence(field, name, step, n_steps, rng.normal(size=d), rng.normal(size=d), inputs)
     return problem, rng.normal(size=(problem.state_size, 2))
 
@@ -70,10 +70,10 @@ def test_checkpoints_change_no_bit(name, driven, random_field):
         assert same_bits(checkpointed_pullback(problem, lam, gradient=gradient, memory_bytes=tight), whole)
 
 
-@pytest.mark.parametrize(("lanes", "room"), [(3, 2), (21, 8)])
-def test_checkpoints_change_no_bit_of_any_lane(lanes, room, random_field, monkeypatch):
+@pytest.mark.parametrize(("members", "room"), [(3, 2), (21, 8)])
+def test_checkpoints_change_no_bit_of_any_member(members, room, random_field, monkeypatch):
     monkeypatch.setattr(checkpoint, "POOL_SECONDS", 0.0)  # threads also for little work
-    problem, lam = make("leapfrog", 3, lanes, "rows", random_field)
+    problem, lam = make("leapfrog", 3, members, "rows", random_field)
     whole = checkpointed_pullback(threaded(problem, 1), lam, gradient=True, memory_bytes=ROOMY)
     for threads in (1, 2):
         memory = room * least(problem, 2, threads)
@@ -129,7 +129,7 @@ def test_the_step_at_which_the_state_is_lost_is_counted_from_the_start_of_the_ru
     assert found.overflowed[0] == whole.overflowed[0]
 
 
-def test_no_steps_and_no_lanes(random_field):
+def test_no_steps_and_no_members(random_field):
     field, lam = random_field(3), np.eye(6, 3)
     still = checkpointed_pullback(OdeRecurrence(field, "leapfrog", 0.1, 0), lam, gradient=True)
     np.testing.assert_array_equal(still.columns.values[0], np.eye(6, 3))
@@ -154,7 +154,7 @@ def test_memory_that_is_too_small_says_how_much_is_needed(random_field):
 @pytest.mark.parametrize("name", ["leapfrog", "position_verlet", "yoshida4", "euler"])
 @pytest.mark.parametrize("memory_bytes", [100_000, 300_000, 10_000_000])
 def test_the_layout_keeps_to_the_memory(name, memory_bytes, random_field):
-    """What `backwards` allocates, for every lane of every thread, is at most what was allowed."""
+    """What `backwards` allocates, for every member of every thread, is at most what was allowed."""
     problem, _ = make(name, 8, 21, "", random_field)
     problem.n_steps = 2000
     chosen = layout(problem, 4, memory_bytes, threads=2)
@@ -229,7 +229,7 @@ def test_the_reversed_sweep_finds_its_way_back(name, driven, random_field):
         np.testing.assert_allclose(sweep.gradient, true.gradient, rtol=1e-9, atol=1e-11)
 
 
-def test_the_reversed_sweep_of_many_lanes(random_field):
+def test_the_reversed_sweep_of_many_members(random_field):
     problem, lam = make("yoshida4", 3, 21, "rows", random_field)
     one, two = (reversed_pullback(threaded(problem, t), lam, gradient=True) for t in (1, 2))
     assert one.deviation.shape == (21,)
@@ -238,7 +238,7 @@ def test_the_reversed_sweep_of_many_lanes(random_field):
 
 
 def test_the_reported_round_off_is_what_it_says(random_field):
-    """A chaotic way back: the report must show the loss of digits, and tell it by lane."""
+    """A chaotic way back: the report must show the loss of digits, and tell it by member."""
     field = random_field(6, scale=4.0, seed=1)
     problem, lam = make("leapfrog", 6, 2, "", random_field, n_steps=400, field=field)
     problem.steps[:] = [0.01, 0.2]
@@ -251,10 +251,10 @@ def test_the_reported_round_off_is_what_it_says(random_field):
     # The way back is the mirror image, bit by bit, of a run with the velocities reversed.
     y0, p0 = problem.initial_value
     there = integrate(field, "leapfrog", y0, p0, problem.steps, 400)
-    for lane, step in enumerate(problem.steps):
-        back = integrate(field, "leapfrog", there.y[lane, -1], -there.p[lane, -1], step, 400)
+    for member, step in enumerate(problem.steps):
+        back = integrate(field, "leapfrog", there.y[member, -1], -there.p[member, -1], step, 400)
         error = np.concatenate([back.y[-1] - y0, -back.p[-1] - p0])
-        assert sweep.start_error[lane] == pytest.approx(np.linalg.norm(error), rel=1e-12)
+        assert sweep.start_error[member] == pytest.approx(np.linalg.norm(error), rel=1e-12)
     assert sweep.start_error[1] > 100.0 * sweep.start_error[0] > 0.0
     assert re.fullmatch(
         r"<ReversedSweep of 2 batch members: start off by \S+, cotangent by \S+ of its size>", repr(sweep)

@@ -28,9 +28,9 @@ def test_truncation():
     # By hand: pieces of one step know the direct effect of θ on the next state only.
     direct = np.zeros(run.cell.theta.size)
     states, x = run.states(), run.drive()
-    for lane in range(3):
+    for member in range(3):
         for i in range(20):
-            direct += run.cell.adjoint(states[lane, i], x[lane, i], cotangents[lane, i + 1])[2]
+            direct += run.cell.adjoint(states[member, i], x[member, i], cotangents[member, i + 1])[2]
     assert np.abs(truncated_gradient(run, cotangents, 1) - direct).max() <= 1e-13 * np.abs(direct).max()
     with pytest.raises(ValueError, match="counts its steps"):
         truncated_gradient(*losses("nesterov_rnn"), 3)
@@ -52,11 +52,11 @@ def test_truncation_of_cells_with_momentum(name, settings, window):
     run, cotangents = losses(name, **settings)
     states, x, N = run.states(), run.drive(), run.n_steps
     expected = np.zeros(run.cell.free.size)
-    for lane in range(3):
+    for member in range(3):
         lam = np.zeros(run.cell.dim)
         for i in range(N - 1, -1, -1):
-            lam = lam + cotangents[lane, i + 1]
-            lam, _, by_theta = run.cell.adjoint(states[lane, i], x[lane, i], lam, index=i)
+            lam = lam + cotangents[member, i + 1]
+            lam, _, by_theta = run.cell.adjoint(states[member, i], x[member, i], lam, index=i)
             expected += by_theta
             if i % window == 0:
                 lam = np.zeros_like(lam)
@@ -87,15 +87,15 @@ def test_rflo_is_the_sum_of_eligibility_traces():
     cell, states, x = run.cell, run.states(), run.drive()
     p, h = cell.parameters, cell.step_size
     expected = {"W": np.zeros((4, 4)), "V": np.zeros((4, 2)), "b": np.zeros(4)}
-    for lane in range(3):
+    for member in range(3):
         traces = {name: np.zeros_like(value) for name, value in expected.items()}
         for i in range(20):
-            slope = 1.0 - np.tanh(p["W"] @ states[lane, i] + p["V"] @ x[lane, i] + p["b"]) ** 2
-            for name, seen in (("W", states[lane, i]), ("V", x[lane, i]), ("b", 1.0)):
+            slope = 1.0 - np.tanh(p["W"] @ states[member, i] + p["V"] @ x[member, i] + p["b"]) ** 2
+            for name, seen in (("W", states[member, i]), ("V", x[member, i]), ("b", 1.0)):
                 traces[name] = (1.0 - h) * traces[name] + h * (
                     np.outer(slope, seen) if name != "b" else slope
                 )
-                error = cotangents[lane, i + 1]
+                error = cotangents[member, i + 1]
                 expected[name] += (error[:, None] if name != "b" else error) * traces[name]
     found = cell.unpack(rflo_gradient(run, cotangents))[0]
     for name, value in expected.items():

@@ -103,7 +103,7 @@ def test_growth_beyond_float64() -> None:
     assert found == pytest.approx(2000 * np.log(3.0), rel=1e-12)
 
 
-def test_driven_and_more_lanes_than_registers() -> None:
+def test_driven_and_more_members_than_registers() -> None:
     rng = np.random.default_rng(0)
     field = NeuralField(rng.normal(size=(D, D)) / 8, rng.normal(size=D), rng.normal(size=(D, 2)))
     inputs = rng.normal(size=(25, 2))
@@ -114,7 +114,7 @@ def test_driven_and_more_lanes_than_registers() -> None:
     np.testing.assert_allclose(lanczos, full, rtol=1e-10)
 
 
-# Catches: results that depend on how lanes fall into blocks and threads.
+# Catches: results that depend on how members fall into blocks and threads.
 def test_bits_do_not_depend_on_threads() -> None:
     field = _weights("gaussian")
     steps = np.linspace(0.05, 0.4, 40)
@@ -125,7 +125,7 @@ def test_bits_do_not_depend_on_threads() -> None:
 # Catches: a group with steps, inputs or results of another; iterations that depend on neighbours.
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("scheme", ["leapfrog", "euler"])
-def test_groups_of_lanes_change_no_bit(scheme: str, threads: int, monkeypatch) -> None:
+def test_groups_of_members_change_no_bit(scheme: str, threads: int, monkeypatch) -> None:
     rng = np.random.default_rng(3)
     field = NeuralField(rng.normal(size=(D, D)) / 8, rng.normal(size=D), rng.normal(size=(D, 1)))
     steps = np.geomspace(1e-3, 1.0, 41)[rng.permutation(41)]
@@ -144,18 +144,18 @@ def test_groups_of_lanes_change_no_bit(scheme: str, threads: int, monkeypatch) -
     np.testing.assert_array_equal(together, alone)
 
 
-# Catches: more trajectories at a time than the promised memory holds, groups of no lanes.
-@pytest.mark.parametrize("lane_bytes", [1, 10**5, 10**7, 10**9, 10**11])
-@pytest.mark.parametrize("lanes", [1, 7, 100, 10**6])
+# Catches: more trajectories at a time than the promised memory holds, groups of no members.
+@pytest.mark.parametrize("member_bytes", [1, 10**5, 10**7, 10**9, 10**11])
+@pytest.mark.parametrize("members", [1, 7, 100, 10**6])
 @pytest.mark.parametrize("threads", [1, 2, 64])
-def test_groups_stay_within_the_memory(lane_bytes: int, lanes: int, threads: int) -> None:
-    group, at_a_time = singular._groups(lanes, lane_bytes, threads)
+def test_groups_stay_within_the_memory(member_bytes: int, members: int, threads: int) -> None:
+    group, at_a_time = singular._groups(members, member_bytes, threads)
     assert 1 <= at_a_time <= threads
-    assert group * at_a_time * lane_bytes <= max(singular.STORE_BYTES, lane_bytes)
+    assert group * at_a_time * member_bytes <= max(singular.STORE_BYTES, member_bytes)
 
 
-# Catches: iterations that wait for lanes which have no norm.
-def test_a_lane_that_overflows_is_left_behind_at_once(monkeypatch) -> None:
+# Catches: iterations that wait for members which have no norm.
+def test_a_member_that_overflows_is_left_behind_at_once(monkeypatch) -> None:
     field = NeuralField(np.eye(D), np.ones(D), activation="sin")
     iterations, plain = [], golub_kahan_lanczos
 
@@ -246,7 +246,7 @@ def test_linearised_operator_is_the_jacobian() -> None:
     np.testing.assert_allclose(pulled, np.swapaxes(J, 1, 2) @ columns, rtol=1e-12, atol=1e-13)
 
 
-# Catches: a number of iterations that depends on which lanes are run together.
+# Catches: a number of iterations that depends on which members are run together.
 def test_bits_do_not_depend_on_neighbours() -> None:
     field = _weights("gaussian")
     together = jacobian_norm(field, "leapfrog", STEPS, 40, method="lanczos")

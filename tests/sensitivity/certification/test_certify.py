@@ -452,7 +452,7 @@ def test_the_stated_error_follows_the_drivers_kicks():
         assert math.fsum(kicks) == pytest.approx(0.4, rel=1e-13)
 
 
-# Catches: certified=True ignored, or lanes out of order.
+# Catches: certified=True ignored, or members out of order.
 def test_certified_norms():
     field, steps = NeuralField.random(3), [[0.1, 0.01], [0.3, 0.02]]
     found = jacobian_norm(field, "leapfrog", steps, 50, certified=True)

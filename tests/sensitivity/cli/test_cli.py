@@ -353,7 +353,7 @@ def test_norms_beyond_float64_are_still_shown(leapgrad):
     assert "ln" in logarithms[1] and float(logarithms[3].split()[1]) == pytest.approx(log_norm, rel=1e-5)
 
 
-def test_lost_lanes_are_a_warning_of_one_line(leapgrad):
+def test_overflowed_members_are_a_warning_of_one_line(leapgrad):
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         result = leapgrad("norm", *SMALL, "--activation", "relu", "--step", "1e-2,1e160", "--json")

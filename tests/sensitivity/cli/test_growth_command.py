@@ -1,4 +1,4 @@
-"""`leapgrad growth`, and the singular values and float32 lanes of `leapgrad norm`."""
+"""`leapgrad growth`, and the singular values and float32 members of `leapgrad norm`."""
 
 import csv
 import json

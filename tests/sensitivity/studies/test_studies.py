@@ -472,9 +472,9 @@ def test_unfinished_results_say_so(folder):
 
 
 @pytest.mark.parametrize("quantity", QUANTITIES)
-@pytest.mark.parametrize(("d", "n_steps", "lanes"), [(3, 200, 20), (20, 60, 5), (64, 40, 3), (2, 1500, 2)])
-def test_memory_is_estimated_from_above_and_not_by_far(quantity, d, n_steps, lanes):
-    cell = cell_of((quantity,), d=d, n_steps=n_steps, step=np.geomspace(0.01, 0.1, lanes))
+@pytest.mark.parametrize(("d", "n_steps", "members"), [(3, 200, 20), (20, 60, 5), (64, 40, 3), (2, 1500, 2)])
+def test_memory_is_estimated_from_above_and_not_by_far(quantity, d, n_steps, members):
+    cell = cell_of((quantity,), d=d, n_steps=n_steps, step=np.geomspace(0.01, 0.1, members))
     arrays_of(cell)  # compiled, imported
     tracemalloc.start()
     arrays_of(cell)

@@ -175,7 +175,7 @@ def odd_headers(cell):
         "another name": arrays(["norm", [2]], ["log_bound", [2]], ["least_singular_value", [2]]),
         "one too few": arrays(["log_norm", [2]], ["log_bound", [4]]),
         "none": arrays(),
-        "other lanes": arrays(["log_norm", [1]], ["log_bound", [1]], ["least_singular_value", [4]]),
+        "other members": arrays(["log_norm", [1]], ["log_bound", [1]], ["least_singular_value", [4]]),
         "a scalar": arrays(["log_norm", []], ["log_bound", [1]], ["least_singular_value", [4]]),
         "a matrix": arrays(["log_norm", [2, 1]], ["log_bound", [2]], ["least_singular_value", [2]]),
         "numbers left over": arrays(["log_norm", [1]], ["log_bound", [1]], ["least_singular_value", [1]]),

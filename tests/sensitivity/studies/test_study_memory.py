@@ -201,7 +201,7 @@ def test_nothing_is_run_that_cannot_be():
 
 # Catches: Lanczos in the estimate from 48 columns on, where the product of all columns is the better way.
 @pytest.mark.parametrize(("model", "d"), [("neural", 48), ("neural", 100), ("vanilla", 48), ("lstm", 96)])
-def test_the_time_of_one_lane_is_that_of_the_full_product(model, d):
+def test_the_time_of_one_member_is_that_of_the_full_product(model, d):
     def seconds(width):
         (cell,) = Study({"model": model, "d": [width], "n_steps": [1000], "seed": [0]}, "norm").cells()
         return cost_of(cell).seconds
@@ -210,7 +210,7 @@ def test_the_time_of_one_lane_is_that_of_the_full_product(model, d):
     assert seconds(d) / seconds(d - 1) < 1.1
 
 
-def test_the_time_of_many_lanes_is_that_of_the_way_that_is_taken():
+def test_the_time_of_many_members_is_that_of_the_way_that_is_taken():
     size = RunSize(d=64, state=128, n_steps=40, kicks=41)
     assert cost._matrix(size, 1).columns == 64
     assert cost._matrix(size, 16).columns < 64

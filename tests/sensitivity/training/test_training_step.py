@@ -176,8 +176,8 @@ def test_theorem_g_holds_to_the_last_bit():
 @pytest.mark.parametrize("n", [1, 8, 9, 33, 100, 128, 1000])
 def test_blocks_cover_a_batch_once(n):
     blocks = Blocks.of(n)
-    lanes = [first + q for first, members in blocks.members() for q in range(members)]
-    assert lanes == list(range(n))
+    members = [first + q for first, members in blocks.members() for q in range(members)]
+    assert members == list(range(n))
     assert all(width % 8 == 0 and width <= 32 for width in blocks.widths)
     assert max(blocks.widths) - min(blocks.widths) <= 8
     for threads in (1, 2, 5):
