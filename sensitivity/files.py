@@ -1,6 +1,6 @@
 """Files that are either complete or not there: everything is written beside its place, then renamed.
 
-What users bring is read here too: as bytes, as text in whatever Unicode encoding it says it has, or as TOML.
+Files of users are read here too: as bytes, as text in any Unicode encoding that it declares, or as TOML.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def user_path(path: Any, argument: str = "path") -> Path:
 
 
 def read_bytes(path: str | Path, limit: int = MOST_BYTES) -> bytes:
-    """The whole content of a regular file, unpacked if it is gzipped, whatever its name ends in.
+    """The whole content of a regular file. A gzipped file is unpacked, also if its name does not say so.
 
     Raises
     ------

@@ -66,7 +66,7 @@ def _of(structure: Structure, free: Mapping[str, Float], d: int) -> dict[str, Fl
 
 
 class Cell(ByValue):
-    """A recurrence s' = Φ(s, x; θ): a kind of cell with numbers.
+    """A recurrent cell s' = Φ(s, x; θ): a `Kind` with its dimension and its parameters.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ class Cell(ByValue):
 
     @property
     def free(self) -> Float:
-        """The free parameters, flat and read-only, shape (F,): what gradients by the parameters are by.
+        """The free parameters, flat and read-only, shape (F,). Gradients are taken by these.
 
         Where a structure makes some parameters from free ones (W = exp(A) from A), these are in here instead
         of what they make; for a cell without a structure it is `theta`.
@@ -373,7 +373,7 @@ class Cell(ByValue):
         return self._with(other.packed, other._free)
 
     def structured(self, structure: Structure, **free: ArrayLike) -> Cell:
-        """The same cell with some of its parameters made from free ones; for cells of your own, too.
+        """The same cell with some of its parameters made from free ones. This works for own cells, too.
 
         Parameters
         ----------
@@ -425,7 +425,7 @@ class Cell(ByValue):
         return np.broadcast_to(self.kind.bound(self, h, n_steps), h.shape) + slack
 
     def clock(self, n_steps: int) -> Float:
-        """What the pointwise rule is told about each step besides the input: (n_steps, clock rows)."""
+        """Rows that the pointwise rule reads at each step besides the input: (n_steps, clock rows)."""
         if self.kind.clock is None:
             return np.zeros((n_steps, self.kind.clock_rows))
         told = np.asarray(self.kind.clock(self, n_steps), dtype=np.float64)

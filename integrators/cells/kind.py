@@ -139,7 +139,7 @@ class Kind(ByValue):
         return (*self.rows, *self.second, *self.state, *self.vectors)
 
     def layout(self, layers: int = 1) -> Layout:
-        """What the compiled code is told."""
+        """The layout of such a cell with some number of layers, for compiled code."""
         rows = (0, len(self.rows) + len(self.second))
         return Layout(
             layers,

@@ -78,7 +78,7 @@ def common_exponent(parts: Sequence[NDArray], exponent: Counts) -> tuple[Counts,
 def aligned(
     parts: Sequence[NDArray], exponent: Counts, apart: Counts | None
 ) -> tuple[Sequence[NDArray], Counts]:
-    """The columns of `common_exponent` with one exponent for each member, whatever that costs small columns.
+    """The columns of `common_exponent` with one exponent for each member, even where small columns underflow.
 
     The largest column has the size one, and what is smaller by more than float64 holds becomes zero, which
     changes no norm and no sum.
@@ -126,7 +126,7 @@ class Scaled(ByValue):
 
     @classmethod
     def of(cls, values: Float, exponents: Counts) -> Scaled:
-        """From an exponent for each column, shape (*batch, columns)."""
+        """Make it from columns with an exponent each, shape (*batch, columns)."""
         values = values.copy()
         return cls(values, *common_exponent([values], exponents))
 
@@ -137,7 +137,7 @@ class Scaled(ByValue):
         return common if self.apart is None else common + self.apart
 
     def aligned(self) -> Scaled:
-        """The same with one exponent a batch member: columns too small to be held become zero."""
+        """The same with one exponent for each batch member; columns that are too small for it become zero."""
         if self.apart is None:
             return self
         (values,), exponent = aligned([self.values], self.exponent, self.apart)

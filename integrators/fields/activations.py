@@ -124,7 +124,7 @@ def activate(code, z, s, ds):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Activation(ByValue):
-    """σ with what the bounds and the proofs need to know about it.
+    """An activation σ, with its derivative and the constants that the bounds use.
 
     Attributes
     ----------

@@ -186,7 +186,7 @@ class Recurrence(ByValue):
 
     @property
     def step(self) -> Float:
-        """Time that one step stands for, shape batch; 1 where steps have no size."""
+        """The step size ε, in the shape of the batch; 1 for a cell without a step size."""
         return self.steps.reshape(self.shape)
 
     def __repr__(self) -> str:
@@ -222,7 +222,7 @@ class Recurrence(ByValue):
     def pushforward(self, columns: ArrayLike, rows: str | None = None) -> Scaled:
         """J V for tangent columns V of shape (D, k), J = ∂s_N/∂s_0; only one block's rows with `rows`.
 
-        With ``rows="position"`` the last half kick is spared, which changes p_N only.
+        With ``rows="position"`` the last half kick is left out, which changes p_N only.
         """
         given = self._checked(columns, "columns")
         _, end, overflowed = forward(self, given, close=rows != "position")
@@ -232,7 +232,7 @@ class Recurrence(ByValue):
     def pullback(self, cotangents: ArrayLike) -> Scaled:
         """Jᵀ Λ for cotangent columns Λ of shape (D, k), by the transposed factors in reversed order.
 
-        Keeps the tape while that fits into half a GiB, else checkpoints (`checkpointed_pullback`).
+        The tape is kept if it fits into half a GiB; otherwise checkpoints are used (`checkpointed_pullback`).
         """
         pulled = checkpointed_pullback(self, self._checked(cotangents, "cotangents"))
         self.check_overflow(pulled.overflowed, pulled.columns.values)
@@ -245,7 +245,7 @@ class Recurrence(ByValue):
 
         ``visit(members, step, columns)`` sees each block's columns and may return others, (members, D, k), to
         go on with. Before the last step the state of a splitting is (y, p) with p before the kick at the
-        node. Returns which batch members are lost to an overflow of the state.
+        node. Returns which batch members have overflowed.
         """
 
         def follow(block: BlockWalk) -> None:
@@ -264,7 +264,7 @@ class Recurrence(ByValue):
     ) -> NDArray[np.bool_]:
         """Push columns (D, k) forwards in pieces that may be taken back: `follow` moves each block.
 
-        Returns which batch members are lost to an overflow of the state.
+        Returns which batch members have overflowed.
         """
         start = self._checked(columns, "columns")
 
@@ -339,10 +339,10 @@ class Recurrence(ByValue):
     def reversed_pullback(
         self, cotangents: ArrayLike, *, gradient: bool = False, compare: bool = True
     ) -> ReversedSweep:
-        """`pullback` in O(D) memory whatever N is: the run finds its own way back.
+        """`pullback` in O(D) memory for any N: the states are computed backwards instead of being stored.
 
-        For symmetric schemes and cells with an inverse; reports how far off the way back ended, and with
-        `compare` how far the cotangents are from those of `pullback`.
+        This needs a symmetric scheme, or a cell with an inverse. The result says how far the computed initial
+        state is from the true one, and with `compare` how far the cotangents are from those of `pullback`.
         """
         lam = self._checked(cotangents, "cotangents")
         found = reversed_pullback(self, lam, gradient=gradient, compare=compare)
@@ -373,9 +373,9 @@ class Recurrence(ByValue):
 
     @property
     def qr_interval(self) -> NDArray[np.int64]:
-        """Steps that columns can be pushed, whatever they meet, before a QR loses digits; (members,).
+        """The number of steps after which columns need a QR so that no digits are lost, shape (members,).
 
-        Each batch member by itself: which others run beside it makes no difference to its bits.
+        It is chosen for each batch member by itself, so that no bit depends on the other members.
         """
         bits = np.maximum(*range_bits(self.system, self.program(), self.steps))
         return np.array([steps_within(10, 8, member) for member in bits.tolist()], dtype=np.int64)
@@ -426,7 +426,7 @@ class Recurrence(ByValue):
         return np.ascontiguousarray(self.start[members].T, dtype=self.dtype)
 
     def block(self, members: NDArray[np.intp], columns: Float | None = None) -> Block:
-        """Some members at the initial state, with copies of tangent columns (D, k) or none."""
+        """Some members at their initial states, with a copy of the tangent columns (D, k) for each."""
         n = members.size
         copies = self.repeated(np.zeros((self.state_size, 0)) if columns is None else columns, n)
         return Block(

@@ -1,4 +1,4 @@
-"""Pulling cotangents back without a stored trajectory: a reversible scheme finds its own way back.
+"""Pulling cotangents back without a stored trajectory: a reversible scheme is run backwards from s_N.
 
 A drift y += a ε p and a kick p += b ε F(y, x) are undone by the same one with −ε, so the whole run is undone
 by its stages in reversed order. Only round-off separates the reconstructed states from the true ones; it
@@ -75,7 +75,7 @@ def reversed_pullback(
     gradient: bool = False,
     compare: bool = True,
 ) -> ReversedSweep:
-    """Jᵀ Λ, J = ∂(y_N, p_N)/∂(y_0, p_0), and ∂⟨Λ, s_N⟩/∂θ, in O(d) memory whatever N is.
+    """Jᵀ Λ, J = ∂(y_N, p_N)/∂(y_0, p_0), and ∂⟨Λ, s_N⟩/∂θ, in O(d) memory for any N.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Coefficients as expressions: written once, evaluated in whatever number type is asked for.
+"""Coefficients as expressions, which can be evaluated with any type of number.
 
 A coefficient may be a plain number, a decimal string, or a function of a *number constructor* ``R``, as in
 ``lambda R: 1 / (2 - R(2) ** (R(1) / 3))``. With ``R = decimal.Decimal`` it gives the digits that are rounded,

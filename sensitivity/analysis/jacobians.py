@@ -65,7 +65,7 @@ def norm_and_log(
 ) -> tuple[Float, Float]:
     """‖∂y_N/∂y_0‖₂ and its natural logarithm from one run, shape (steps,) each.
 
-    Parameters are those of `jacobian_norm`. The logarithm of a norm that leaves float64 comes from the
+    Parameters are those of `jacobian_norm`. The logarithm of a norm that float64 cannot hold comes from the
     mantissa and the exponent of the norm.
     """
     recurrence = as_recurrence(field, scheme, step, n_steps, **details)

@@ -37,12 +37,12 @@ Of = Literal["state", "inputs"]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class GradientProfile(ByValue):
-    """‖∂y_N/∂y_i‖₂ for all i, or what else `gradient_profile` was asked for.
+    """The result of `gradient_profile`: ‖∂y_N/∂y_i‖₂ for all i, or the norms of another quantity.
 
     Attributes
     ----------
     norms : ndarray, shape (*step.shape, n)
-        One for every entry of `index`; inf or 0 where it leaves float64.
+        One norm for each entry of `index`; inf or 0 where float64 cannot hold it.
     log_norms : ndarray, same shape
         Natural logarithms, which neither overflow nor underflow; −inf for zero.
     index : ndarray of int, shape (n,)

@@ -110,12 +110,12 @@ def aposteriori(
     Returns
     -------
     ndarray, shape step.shape
-        inf where it leaves float64. Never above the bound of theorem E.
+        inf where the bound is too large for float64. It is never above the bound of theorem E.
 
     Notes
     -----
     It holds for the product of the one-step Jacobians along the computed trajectory, which is what `jacobian`
-    returns. Rounded outwards like the other bounds.
+    returns. Like the other bounds it is rounded upwards.
 
     Examples
     --------

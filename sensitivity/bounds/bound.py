@@ -79,7 +79,7 @@ class Bound(ByValue):
         Returns
         -------
         ndarray
-            1 or more; inf where a lower bound is not positive, and where the ratio leaves float64.
+            1 or more; inf where a lower bound is not positive, and where the ratio is too large for float64.
         """
         with np.errstate(over="ignore"):
             return np.exp(self.log_tightness(log_value))[()]

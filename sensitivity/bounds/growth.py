@@ -74,7 +74,7 @@ def chebyshev(field: Field, step: ArrayLike, n_steps: int) -> Float:
     """Theorem B: ‖∂y_N/∂y_0‖₂ ≤ C_N(1 + a/2), a = ε²λ, for leapfrog, that is (11) and (13).
 
     C_N is the Chebyshev polynomial of the first kind. Parameters, errors and shapes are those of `majorant`.
-    Holds for every ε > 0, d, y_0, ẏ_0 and input; attained by σ = identity, d = 1, W > 0.
+    The bound holds for every ε > 0, d, y_0, ẏ_0 and input. It is an equality for σ = identity, d = 1, W > 0.
 
     Notes
     -----
@@ -156,8 +156,8 @@ def log_euler(field: Field, step: ArrayLike, n_steps: int) -> Float:
 def euler(field: Field, step: ArrayLike, n_steps: int) -> Float:
     """Theorem D: ‖∂y_N/∂y_0‖₂ ≤ (1 + ελ)^N ≤ exp(Nελ) for the Euler recursion (12).
 
-    Parameters, errors and shapes are those of `majorant`. Holds for every ε > 0, d, y_0 and input; attained
-    by σ = identity, d = 1, W > 0.
+    Parameters, errors and shapes are those of `majorant`. The bound holds for every ε > 0, d, y_0 and input.
+    It is an equality for σ = identity, d = 1, W > 0.
 
     Examples
     --------
@@ -200,7 +200,7 @@ def majorant(
     Returns
     -------
     ndarray, shape step.shape
-        inf where it leaves float64.
+        inf where the bound is too large for float64.
 
     Raises
     ------
@@ -209,7 +209,7 @@ def majorant(
 
     Notes
     -----
-    Holds for every y_0, ẏ_0 and input. For leapfrog it is C_N(1 + ε²λ/2), for Euler (1 + ελ)^N.
+    The bound holds for every y_0, ẏ_0 and input. For leapfrog it is C_N(1 + ε²λ/2), for Euler (1 + ελ)^N.
 
     Examples
     --------

@@ -114,11 +114,11 @@ class Certificate(ByValue):
 
     @property
     def float64_within_stated_error(self) -> bool:
-        """Whether the float64 Jacobian is proved to be as good as it is stated to be."""
+        """Whether the error of the float64 Jacobian is proved to be within the bound stated for it."""
         return self.log_error[1] <= self.log_stated_error
 
     def check(self, log_bound: float, name: str = "bound", side: Side = "upper") -> CheckedBound:
-        """Hold a bound, given by its logarithm, against the enclosure.
+        """Compare a bound, given by its logarithm, with the enclosure.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The entry point: parse, run, and turn whatever goes wrong into one line and an exit status."""
+"""The entry point: parse, run, and turn errors into one line and an exit status."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def checked(violations: int, what: str) -> int:
 
 
 def notice(text: str) -> None:
-    """One line on standard error, before the work that it tells of; without one there is nobody to tell."""
+    """Print one line on standard error before some work begins; nothing if there is no standard error."""
     with suppress(OSError, ValueError):
         print(f"leapgrad: {text}", file=sys.stderr, flush=True)
 

@@ -118,7 +118,7 @@ def builder(name: str) -> Builder:
 
 
 def _own_builder(name: str) -> Builder:
-    """The function of a user's module, so wrapped that whatever goes wrong in it is told in one sentence."""
+    """The function of a user's module, wrapped so that each error in it becomes one sentence."""
     module, name_there = name.split(":", 1)
     try:
         function = getattr(importlib.import_module(module), name_there)

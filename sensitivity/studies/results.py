@@ -34,7 +34,7 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Results(ByValue):
-    """A study and the folder of its cells. Numbers are read, and checked, when they are asked for.
+    """The results of a study. The numbers stay in its folder, and are read and checked when they are needed.
 
     Attributes
     ----------
@@ -127,8 +127,8 @@ class Results(ByValue):
     def to_csv(self, path: str | Path) -> Path:
         """Write one row for every network and step size, floats in full.
 
-        Several values at one step (singular values, exponents) are columns with a number; a profile, whose
-        N + 1 columns nobody reads, is left out.
+        Quantities with several values at one step (singular values, exponents) have a numbered column for
+        each. A profile, which would need N + 1 columns, is left out.
         """
         target = check_writable(path)
         widths = {v.name: self._length(v) for v in self.variables if v.dim != "index"}

@@ -165,7 +165,7 @@ class Study(ByValue):
         return plain | ({"checksums": dict(self.checksums)} if self.checksums else {})
 
     def difference(self, other: Study) -> str:
-        """What makes `other` another study, in words; "" if one of the two holds all values of the other.
+        """Why `other` is a different study, in words; "" if one of the two holds all values of the other.
 
         Values may be added to a study, or left out of it, on any number of axes; its name does not matter.
         """
@@ -208,12 +208,12 @@ class Study(ByValue):
 
     @property
     def n_points(self) -> int:
-        """Grid points, every step size counted."""
+        """Number of grid points, with every step size counted."""
         return math.prod(self.shape)
 
     @property
     def n_cells(self) -> int:
-        """Cells; several points share one where they differ in an axis that their model does not take."""
+        """Number of cells. Points that differ only in an axis that their model does not take share a cell."""
         networks = sum(
             math.prod(len(self.values(axis)) for axis in self._networks_axes(model))
             for model in self.values("model")
@@ -233,7 +233,7 @@ class Study(ByValue):
                 yield from self._cells_of(name, dict(zip(axes, chosen, strict=True)))
 
     def kinds(self) -> Iterator[tuple[GridCell, int]]:
-        """One cell for all that cost the same and have arrays of the same shape, and how many they are."""
+        """One cell for each group of cells with equal costs and shapes, and the size of the group."""
         for name in self.values("model"):
             axes = self._networks_axes(name)
             choices = [self.values(axis)[: None if axis_of(axis).costs else 1] for axis in axes]

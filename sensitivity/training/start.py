@@ -48,8 +48,8 @@ class Start:
     coupling : float
         oscillators, thresholds: the noise on W.
     growth : float
-        thresholds: near rest a lone unit grows by e^growth a step, whatever ε: wε² = 4 sinh²(growth/2), from
-        λ + 1/λ = 2 + wε² for leapfrog (11).
+        thresholds: near rest a unit without input grows by e^growth in a step, for every ε. For this
+        wε² = 4 sinh²(growth/2), by λ + 1/λ = 2 + wε² for leapfrog (11).
     bias_scale : float, optional
         b is uniform on ± this, where it is given, as `input_scale` says for V.
     rows, harmonics : int

@@ -154,7 +154,7 @@ ITERATIONS = 200
 
 
 def enough_epochs(n: int, batch: int, least: int = 20) -> int:
-    """Epochs where nobody says how many: `least`, and so many that there are 200 iterations."""
+    """The default number of epochs: `least`, or more if 200 iterations need more."""
     return max(least, math.ceil(ITERATIONS / max(1, n // max(1, min(batch, n)))))
 
 

@@ -21,7 +21,7 @@ WEIGHT, READOUT = 0.1, 3.0
 
 
 def step_units(step: float, n_steps: int) -> dict[str, float]:
-    """Units of W and R in which a network is the same one, and trained alike, whatever its ε (theorem G).
+    """Units of W and R in which a network and its training do not depend on ε (theorem G).
 
     A lone unit that is pushed to one side all along ends at y_N = ±(Nε)²/2.
     """

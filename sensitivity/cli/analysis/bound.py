@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class _Computed:
-    """Logarithms of the extreme singular values of ∂y_N/∂y_0, NaN where the trajectory leaves float64."""
+    """Logarithms of the extreme singular values of ∂y_N/∂y_0, NaN where the trajectory overflows."""
 
     norm: Float
     smallest: Float

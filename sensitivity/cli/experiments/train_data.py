@@ -24,7 +24,7 @@ def load(args: argparse.Namespace) -> tuple[Split, float | None]:
     Raises
     ------
     ValueError, OSError
-        If there is no such task or file, or it does not hold what is asked for.
+        If there is no such task or file, or if the file does not hold the sequences that are needed.
     """
     from sensitivity.training.data.tasks import TASKS
 

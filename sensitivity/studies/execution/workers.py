@@ -1,7 +1,7 @@
 """Workers of this machine: threads, or processes with a thread each that hands them jobs.
 
 A process sends every job as soon as it is done, so that when it dies (killed for want of memory, say) the
-job it was at is known and the others go on. It ends with the process that started it, whatever ends that.
+job it was at is known and the others go on. It ends when the process that started it ends, for any reason.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Worker(Protocol):
 
 
 class ThreadWorker:
-    """The calling thread; stopped at the next step of whatever it is at."""
+    """The calling thread; `stop` ends its job at the next step."""
 
     def __init__(self) -> None:
         self._ticker = Ticker(0, 0.0, "", False)

@@ -61,7 +61,7 @@ class Job(ABC):
 
     @abstractmethod
     def compute(self) -> Arrays:
-        """The arrays by name; the same bits wherever and beside whatever it runs."""
+        """The arrays by name. Their bits do not depend on where the job runs, or on other jobs."""
 
     @abstractmethod
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -73,7 +73,7 @@ class Job(ABC):
         """How long it takes, roughly: jobs are weighed against each other by it."""
 
     def lost(self, arrays: Arrays) -> int:
-        """How many trajectories among the arrays left float64."""
+        """How many trajectories among the arrays overflowed."""
         return 0
 
     @cached_property

@@ -89,7 +89,7 @@ def _stamped(parts: list[str], spacing: Spacing) -> list[list[float]]:
 
 
 def _time(text: str) -> float:
-    """A time stamp in seconds, or in whatever unit numbers have."""
+    """A time stamp in seconds; a plain number in its own unit."""
     try:
         return float(text)
     except ValueError:

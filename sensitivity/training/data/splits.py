@@ -13,7 +13,7 @@ __all__ = ["hold_out", "share", "some_of"]
 
 Indices = NDArray[np.intp]
 SHARE = 0.2
-"""Of the training sequences, held out where nobody says how many."""
+"""Default share of the training sequences that is held out."""
 
 
 def hold_out(data: Sequences, count: int, seed: int, argument: str = "validation") -> tuple[Indices, Indices]:

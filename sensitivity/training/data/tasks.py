@@ -76,7 +76,7 @@ def _gaussian_mean(n: int, n_steps: int, rng: np.random.Generator) -> tuple[Floa
 
 
 def _recent_mean(n: int, n_steps: int, rng: np.random.Generator) -> tuple[Float, NDArray[np.int64]]:
-    """The same for the mean of the last ten alone: what is asked for does not grow with N."""
+    """The same for the mean of the last ten entries, so that the memory needed does not grow with N."""
     x = rng.normal(size=(n, n_steps))
     return x, (x[:, -RECENT:].mean(axis=1) >= 0.0).astype(np.int64)
 
