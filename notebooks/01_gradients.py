@@ -42,14 +42,15 @@ rng = np.random.default_rng(0)
 W = rng.normal(size=(d, d)) / np.sqrt(d)  # eigenvalues inside a disc of radius about 1
 
 # %% [markdown]
-# ## One number decides: the scale of the weights
+# ## The scale of the weights
 #
 # The vanilla network $h_n = \tanh(W h_{n-1} + b)$ has $J_n = D_n W$ with $D_n =
-# \mathrm{diag}(\tanh'(a_n))$. Multiply $W$ by a factor and look at the logarithm of $\|\partial
-# h_N/\partial h_0\|_2$. It is the logarithm because the norm itself soon leaves every number format;
-# `log_jacobian_norm` never overflows. Small weights contract. Large ones stretch, but they also saturate
-# tanh, whose slope then damps: without inputs the state settles on some orbit, and the product follows the
-# slopes met there. Hence the ragged right half.
+# \mathrm{diag}(\tanh'(a_n))$. We multiply $W$ by a factor and plot the logarithm of $\|\partial
+# h_N/\partial h_0\|_2$. The norm itself is soon too large or too small for floating-point numbers;
+# `log_jacobian_norm` never overflows. Small weights make the product shrink. Large weights make it grow, but
+# they also drive tanh into saturation, where its slope is small. Without inputs the state then settles on
+# some orbit, and the product depends on the slopes along that orbit. This is why the right half of the curve
+# is irregular.
 
 # %%
 scales = np.linspace(0.5, 3.0, 9 if FAST else 41)
@@ -64,11 +65,11 @@ plot_curves(
 )
 
 # %% [markdown]
-# ## Where along the sequence it is lost
+# ## Where along the sequence the gradient is lost
 #
-# The *profile* $\|\partial h_N/\partial h_i\|$ over $i$ is a straight line on logarithmic axes: every step
-# back multiplies by about the same factor. An LSTM with its forget gate wide open loses much less. (The
-# full state of an LSTM is $(h, c)$; its Jacobian includes the cell state, which is where the memory is.)
+# The *profile* $\|\partial h_N/\partial h_i\|$ over $i$ is a straight line on logarithmic axes, because every
+# step back multiplies the norm by about the same factor. An LSTM whose forget gate is nearly 1 loses much
+# less. (The full state of an LSTM is $(h, c)$. Its Jacobian includes the cell state, which holds the memory.)
 
 # %%
 open_gate = lstm(d)
@@ -90,9 +91,10 @@ plot_curves(
 )
 
 # %% [markdown]
-# ## The norm is not the whole story
+# ## All singular values
 #
-# A matrix of norm one can still kill most directions. The singular values say how many directions survive.
+# The norm is the largest singular value only. If the others are small, most directions of $h_0$ are forgotten
+# although the norm is one. The singular values show how many directions are kept.
 
 # %%
 for name, network in {
@@ -103,10 +105,10 @@ for name, network in {
     print(f"{name:20s} ln σ_1 … ln σ_5 = {np.array2string(values.log, precision=2)}")
 
 # %% [markdown]
-# ## A network that cannot vanish, and a proof of it
+# ## A network whose gradient is proved not to vanish
 #
-# Rusch, Pearson and Zygalakis (2019) read the recursion as Störmer–Verlet steps of $\ddot y = \sigma(Wy +
-# b)$. Then the size of a step ε is a choice, and with $\varepsilon = c/N$ the gradient stays of order one
+# Rusch, Pearson and Zygalakis (2019) take Störmer–Verlet steps of $\ddot y = \sigma(Wy + b)$ as the
+# recursion. The step size ε can then be chosen, and with $\varepsilon = c/N$ the gradient stays of order one
 # for *every* N. leapgrad prints the norm with the bound that is proved for it (theorem B) and with the
 # bound from below on the smallest singular value (theorem C).
 
@@ -121,4 +123,4 @@ for n in (10, 100, 1000) if FAST else (10, 100, 1000, 10_000):
     print(f"N = {n:6d}: {lower:.4f} ≤ σ_min = {smallest:.4f}, ‖∂y_N/∂y_0‖ = {norm:.4f} ≤ {upper:.4f}")
 
 # %% [markdown]
-# Next: [2 Integrators](02_integrators.ipynb), where such recursions come from.
+# Next: [2 Integrators](02_integrators.ipynb) shows how such recursions are made.

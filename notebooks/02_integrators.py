@@ -14,9 +14,10 @@
 # %% [markdown]
 # # 2 Integrators: order, symplecticity, and the shape of sensitivity
 #
-# A time-stepping scheme for $\ddot y = F(y)$ is a short list of *drifts* $y \leftarrow y + a_s \varepsilon
-# p$ and *kicks* $p \leftarrow p + b_s \varepsilon F(y)$. The list decides the order of the error, and
-# whether areas of the phase plane survive. With $F = \sigma(Wy + b)$ the same list is a recurrent network.
+# A time-stepping scheme for $\ddot y = F(y)$ is a short list of *drifts* $y \leftarrow y + a_s
+# \varepsilon p$ and *kicks* $p \leftarrow p + b_s \varepsilon F(y)$. The list determines the order of the
+# error, and whether areas in the phase plane are preserved. With $F = \sigma(Wy + b)$ the same list is a
+# recurrent network.
 
 # %%
 # %matplotlib inline
@@ -43,8 +44,9 @@ print(f"{len(SCHEMES)} schemes in all: {', '.join(SCHEMES)}")
 # %% [markdown]
 # ## Order: claimed, measured, proved
 #
-# Halve the step, and the error of a scheme of order $p$ falls by $2^p$. The legend shows the measured
-# slopes on the nonlinear Hénon–Heiles system; the harmonic oscillator would flatter some of them.
+# If the step is halved, the error of a scheme of order $p$ is divided by about $2^p$. The legend shows the
+# slopes measured on the nonlinear Hénon–Heiles system. On the harmonic oscillator, which is linear, some
+# schemes have a higher order than in general.
 
 # %%
 counts = (50, 100, 200) if FAST else (25, 50, 100, 200, 400)
@@ -53,7 +55,7 @@ found = convergence(henon_heiles(), schemes, [0.1, 0.2], [0.3, 0.1], time=10.0, 
 plot_convergence(found)
 
 # %% [markdown]
-# The same orders as a theorem: the order conditions are decided from the very coefficients that run.
+# The same orders are also proved: the order conditions are decided from the coefficients that the code uses.
 
 # %%
 report = check("scheme_orders")
@@ -64,8 +66,9 @@ for step in report.steps[:4]:
 # %% [markdown]
 # ## Phase-space area
 #
-# Take a disc of pendulums with slightly different starts and let all of them run. Explicit Euler inflates
-# the disc; symplectic Euler and leapfrog shear and bend it, but its area stays, for every step size.
+# We start pendulums from all points of a small disc in the phase plane and run each of them. Explicit Euler
+# makes the area of the disc grow. Symplectic Euler and leapfrog deform it, but its area stays the same, for
+# every step size.
 
 # %%
 names, n_steps = ("explicit_euler", "symplectic_euler", "leapfrog"), 60 if FAST else 100
@@ -76,9 +79,9 @@ plot_areas(areas)
 # ## The sensitivity ellipse
 #
 # $\partial(y_i, p_i)/\partial(y_0, p_0)$ maps a small circle of perturbations to an ellipse. Its longer
-# half axis is the norm of the gradient, the quantity of this whole toolkit. Along the trajectory the
-# ellipse turns and stretches: one direction is amplified, another is forgotten, and under leapfrog their
-# product stays exactly one.
+# half axis is the norm of the gradient, which this toolkit computes. Along the trajectory the ellipse turns
+# and becomes longer and thinner: one direction is amplified and another is damped. Under leapfrog the product
+# of the two half axes stays one.
 
 # %%
 runs = [
@@ -100,8 +103,9 @@ picture
 # %% [markdown]
 # ## Energy over a long time
 #
-# Order says how small one step's error is; symplecticity says what becomes of it. Leapfrog's energy error
-# oscillates and does not drift, symplectic Euler's is larger but bounded as well; explicit Euler's grows.
+# The order tells how small the error of one step is. Whether the scheme is symplectic tells how these errors
+# add up. The energy error of leapfrog oscillates and does not drift. That of symplectic Euler is larger but
+# also bounded. That of explicit Euler grows.
 
 # %%
 n = 300 if FAST else 500
@@ -124,5 +128,5 @@ print(check("hamiltonian").headline)
 
 # %% [markdown]
 # The last line matters for networks: for d ≥ 2 the system $\ddot y = \sigma(Wy + b)$ is Hamiltonian only
-# for special W, but volume and reversibility survive for every W. Next: [3 Theorem 3.2 under the
-# microscope](03_theorem_3_2.ipynb).
+# for special W, but volume is preserved and the map is reversible for every W. Next: [3 Theorem 3.2 under
+# the microscope](03_theorem_3_2.ipynb).

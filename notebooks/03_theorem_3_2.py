@@ -16,8 +16,8 @@
 #
 # The paper's central estimate, for $d = 1$ and $\ddot y = \sigma(Wy + b)$: if $\dot y(0) > T$, then
 # $\left|\partial y(t)/\partial y(0)\right| = O(t)$ on $[0, T]$. From it the paper concludes that the
-# gradient of its network grows linearly, whatever the weights. We check the printed proof line by line, see
-# which hypothesis it cannot do without, and repair it.
+# gradient of its network grows linearly for all weights. We check the printed proof line by line, show which
+# hypothesis is necessary, and prove theorems that hold without it.
 
 # %%
 # %matplotlib inline
@@ -38,7 +38,8 @@ FAST = os.environ.get("LEAPGRAD_FAST") == "1"
 # %% [markdown]
 # ## The proof, step by step
 #
-# Each line is a SymPy identity or inequality with a function that decides it, and that can fail.
+# Each line is an identity or an inequality in SymPy. A function decides whether it holds, and may find that
+# it does not.
 
 # %%
 report = check("theorem_3_2")
@@ -48,8 +49,8 @@ for step in report.steps:
 print("\nVerdict:", report.headline)
 
 # %% [markdown]
-# That the machine would notice a mistake is tested with *mutants*: the same proof with one sign, constant
-# or hypothesis changed.
+# Would these functions notice a mistake? This is tested with *mutants*, which are copies of the proof with
+# one sign, constant or hypothesis changed. Each of them must be refuted.
 
 # %%
 for mutant in CATALOGUE["theorem_3_2"].mutants:
@@ -71,15 +72,16 @@ for T in (1.0, 10.0, 100.0):
         print(f"T = {T:5.0f}: bound {value:.4f}; norm {norm:.4f} with N = {N} steps")
 
 # %% [markdown]
-# Look at the last two lines. With T = 100 and N = 1000 the norm lies *above* the bound, and nothing is
-# wrong: theorem 3.2 is about the differential equation, and a network that moves by $\varepsilon\dot y =
-# 20$ in one step is far from it. With N = 100 000 the recursion follows the flow, and the bound holds. The
+# In the last two lines, with T = 100 and N = 1000, the norm lies *above* the bound. This does not contradict
+# theorem 3.2, which is about the differential equation: a network that moves by $\varepsilon\dot y = 20$ in
+# one step does not approximate it. With N = 100 000 the recursion follows the flow, and the bound holds. The
 # theorems A to F below are about the recursion itself, for every step.
 
 # %% [markdown]
 # ## The hypothesis excludes the paper's own network
 #
-# That network starts from rest, $\dot y(0) = 0$. There the function refuses, and says why:
+# That network starts from rest, $\dot y(0) = 0$. For this start the function raises an error that names the
+# hypothesis:
 
 # %%
 field = NeuralField([[1.0]], [0.0])  # σ = tanh, W = 1, b = 0
@@ -91,7 +93,8 @@ except ValueError as error:
 # %% [markdown]
 # ## The counterexample, run
 #
-# σ = tanh, W = 1, b = 0, y(0) = ẏ(0) = 0. Then y ≡ 0 and $S(t) = \cosh t$: exponential, not linear.
+# σ = tanh, W = 1, b = 0, y(0) = ẏ(0) = 0. Then y ≡ 0 and $S(t) = \cosh t$, which grows
+# exponentially and not linearly.
 
 # %%
 print(report.counterexample)
@@ -107,7 +110,7 @@ plot_curves(
 )
 
 # %% [markdown]
-# ## The repair: theorems A to F
+# ## Theorems A to F, which hold for every start
 #
 # For every d, W, initial value and input, $\|\partial y_N/\partial y_0\| \le C_N(1 + \tfrac12\varepsilon^2
 # L\|W\|) \le \cosh(N\varepsilon\sqrt{L\|W\|})$ with the Chebyshev polynomial $C_N$ (theorem B), and every
@@ -121,18 +124,19 @@ for name in ("theorem_a", "theorem_b", "theorem_c", "theorem_d", "theorem_e", "t
     )
 
 # %% [markdown]
-# ### The bound closing on the norm
+# ### The bounds approach the norm
 #
-# All singular values of $\partial y_N/\partial y_0$ lie in the shaded funnel. It closes on the norm as ε →
-# 0; theorem F, which uses the slopes met along the trajectory, follows the norm further.
+# All singular values of $\partial y_N/\partial y_0$ lie in the shaded region between the bounds. For ε → 0
+# the bounds approach the norm. Theorem F uses the slopes along the trajectory and stays close to the norm for
+# larger ε.
 
 # %%
 network = NeuralField.random(10)
 plot_funnel(funnel_in_step(network, "leapfrog", np.geomspace(1e-4, 4e-3, 15 if FAST else 60), 1000))
 
 # %% [markdown]
-# With ε = 1/N the funnel does not depend on N: the heuristic (14) of the paper holds, with its constant,
-# without theorem 3.2.
+# With ε = 1/N these bounds do not depend on N. So the heuristic (14) of the paper holds, with an explicit
+# constant, without theorem 3.2.
 
 # %%
 lengths = (
@@ -144,5 +148,6 @@ plot_funnel(funnel_in_length(network, "leapfrog", 1.0, lengths))
 Math(r"\left\|\frac{\partial y_N}{\partial y_0}\right\| \le \cosh\!\left(N\varepsilon\sqrt{L\|W\|}\right)")
 
 # %% [markdown]
-# "Independent of the parameters" does not hold: the constant is $\sqrt{L\|W\|}$. Theorem G makes it exact.
+# The paper says "independent of the parameters". This does not hold, since the constant contains
+# $\sqrt{L\|W\|}$. Theorem G states the dependence exactly.
 # Next: [4 The heuristic ε ∝ 1/N](04_heuristic.ipynb).

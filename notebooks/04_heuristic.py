@@ -14,10 +14,10 @@
 # %% [markdown]
 # # 4 The heuristic ε ∝ 1/N, as an experiment
 #
-# The paper recommends a step $\varepsilon = O(1/N)$ (equation 14) and shows it in Figure 4: the best ε of a
-# network that tells the sign of the mean of N numbers falls like 1/N. We run a small version: every ε on a
-# grid, several seeds, the whole *set* of ε that are within one standard error of the best, an interval for
-# the exponent, and two controls.
+# The paper recommends a step $\varepsilon = O(1/N)$ (equation 14) and shows it in Figure 4: the best ε of
+# a network that decides the sign of the mean of N numbers decreases like 1/N. We run a small version of
+# this experiment, with every ε of a grid and several seeds. It finds the whole *set* of ε within one
+# standard error of the best, an interval for the exponent, and two controls.
 
 # %%
 # %matplotlib inline
@@ -56,8 +56,8 @@ found = run_experiment("gaussian_mean", small if FAST else usual, progress=False
 # %% [markdown]
 # ## What came out
 #
-# A class-room run is small: look at the intervals
-# before you believe an exponent. `leapgrad heuristic --full` is the real thing.
+# This run is small, so the intervals matter more than the exponents themselves. `leapgrad heuristic --full`
+# is the experiment at full size.
 
 # %%
 for label, value in findings(found).items():
@@ -70,12 +70,12 @@ figure_4(found, "A small run; see above for its numbers.")
 # ## What theory says
 #
 # Theorem C: with ε = c/N every singular value of $\partial y_N/\partial y_0$ lies within $2 -
-# \cosh(c\sqrt{L\|W\|})$ and $\cosh(c\sqrt{L\|W\|})$ for every N, so the heuristic keeps gradients of order
-# one. It also does so for the Euler network (theorem D): at $T = N\varepsilon = O(1)$ it does not tell the
-# two apart.
+# \cosh(c\sqrt{L\|W\|})$ and $\cosh(c\sqrt{L\|W\|})$ for every N, so with this heuristic gradients stay of
+# order one. The same holds for the Euler network (theorem D). At $T = N\varepsilon = O(1)$ the heuristic
+# therefore gives no reason to prefer one of the two.
 #
-# Theorem G: ε and the scale of W are one parameter. If the dynamics decide the best ε, it moves as
-# $s^{-1/2}$ when W is scaled by s, which is what the collapse panels test.
+# Theorem G: ε and the scale of W act as one parameter. If the dynamics determine the best ε, it must
+# change as $s^{-1/2}$ when W is multiplied by s. The panels with rescaled axes test this.
 
 # %%
 from proofs import check

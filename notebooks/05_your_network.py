@@ -64,9 +64,9 @@ print(cell, {name: value.shape for name, value in cell.parameters.items()})
 # %% [markdown]
 # ## How large is the gradient, on real inputs?
 #
-# One batch member for each test sequence. The state of an LSTM is $(h, c)$; `block="h"` asks for $\partial
-# h_N/\partial h_0$ at fixed $c_0$, `block="state"` for the whole, and for memory it is the whole that
-# counts.
+# One batch member for each test sequence. The state of an LSTM is $(h, c)$; `block="h"` gives $\partial
+# h_N/\partial h_0$ at fixed $c_0$, and `block="state"` the Jacobian of the whole state, which includes the
+# memory in $c$.
 
 # %%
 inputs = data.test.values.transpose(2, 0, 1)[:32]  # (sequences, N, n_inputs)
@@ -102,7 +102,7 @@ plot_curves(
 )
 
 # %% [markdown]
-# ## Directions, and the long run
+# ## Singular values and growth exponents
 
 # %%
 values = singular_values(trained, block="state", k=4)
@@ -112,7 +112,7 @@ print(growth_exponents(long, k=3))
 print("ln of the norm after that many steps:", log_jacobian_norm(long, block="state").round(2))
 
 # %% [markdown]
-# ## What truncated backpropagation would have missed
+# ## How much truncated backpropagation leaves out
 #
 # Exact and truncated gradient of $\sum_j h_{N,j}$ of the first sequence: the angle between them, and how
 # long the truncated one is.

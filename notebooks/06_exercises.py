@@ -14,8 +14,8 @@
 # %% [markdown]
 # # 6 Exercises
 #
-# Each exercise has a hidden solution: click on the collapsed cell below it. Solutions are executed like
-# everything else, so they are right.
+# Each exercise has a hidden solution: click on the collapsed cell below it. The solutions are executed
+# with the notebook.
 
 # %%
 # %matplotlib inline
@@ -29,10 +29,10 @@ from sensitivity.papers.hamiltonian.funnel import funnel_in_step
 from sensitivity.papers.hamiltonian.portraits import phase_area, sensitivity_ellipses
 
 # %% [markdown]
-# ## 1 The bound that is attained
+# ## 1 A case in which the bound is an equality
 #
 # Theorem B holds with equality for σ = identity, d = 1, W > 0. Show it for ε = 0.1, N = 50, W = 2. What
-# does the bound F say there?
+# is bound F in this case?
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
 line = NeuralField([[2.0]], [0.0], activation="identity")
@@ -56,8 +56,8 @@ print("theorem G:", check("theorem_g").headline)
 # %% [markdown]
 # ## 3 A scheme of your own
 #
-# Ruth's scheme of 1983 has drifts 1, −2/3, 2/3 and kicks −1/24, 3/4, 7/24. Which order has it? Does it keep
-# areas? Is it symmetric?
+# Ruth's scheme of 1983 has drifts 1, −2/3, 2/3 and kicks −1/24, 3/4, 7/24. What is its order? Does it
+# preserve areas? Is it symmetric?
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
 ruth = Scheme("ruth3", 3, a=("1", "-2/3", "2/3"), b=("-1/24", "3/4", "7/24"))
@@ -67,9 +67,9 @@ print(phase_area(pendulum(), ruth, 0.12, 60, (1.0, 0.0), 0.5), "symmetric:", rut
 # %% [markdown]
 # ## 4 The other Euler
 #
-# `euler` (the network of equation 12) and `explicit_euler` are two things. Which of them has a phase plane,
-# and what happens to the area of the other one's sensitivity ellipse after 100 steps of 0.1 on the harmonic
-# oscillator ($\det = (1 + \varepsilon^2)^N$)?
+# `euler` (the network of equation 12) and `explicit_euler` are two different schemes. Which of them has a
+# phase plane, and what happens to the area of the other one's sensitivity ellipse after 100 steps of 0.1
+# on the harmonic oscillator ($\det = (1 + \varepsilon^2)^N$)?
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
 from integrators import harmonic
@@ -79,7 +79,7 @@ ellipses = sensitivity_ellipses(harmonic(), "explicit_euler", 0.1, 100, [1.0], [
 print("area ×", ellipses.areas[-1], " (1 + ε²)^N =", 1.01**100)
 
 # %% [markdown]
-# ## 5 A step that is safe
+# ## 5 A step with a guarantee
 #
 # For a random network with d = 20 and N = 500: which step is *proved* to keep all singular values in [1/2,
 # 2], and up to which step do they stay there in fact?
@@ -95,7 +95,7 @@ print(f"at the guaranteed step: {values.min():.3f} … {values.max():.3f}")
 # ## 6 Is it chaotic?
 #
 # The largest growth exponent per step of a random network with large weights, with its standard error: is
-# it positive? And what is the sum of *all* exponents of a leapfrog network, whatever the weights?
+# it positive? And what is the sum of *all* exponents of a leapfrog network, for any weights?
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
 rng = np.random.default_rng(5)
