@@ -20,8 +20,17 @@ from .networks.cell_network import CellNetwork
 from .networks.network import Network
 from .networks.ode_network import OdeNetwork
 
-__all__ = ["MODELS", "Model", "Shape", "make_network", "model_named", "network_from_weights", "parse_step",
-           "trainable"]  # fmt: skip
+__all__ = [
+    "MODELS",
+    "Model",
+    "Shape",
+    "is_equation_from_file",
+    "make_network",
+    "model_named",
+    "network_from_weights",
+    "parse_step",
+    "trainable",
+]  # fmt: skip
 
 FIRST_ORDER, SECOND_ORDER = ("euler",), ("leapfrog", "explicit_euler")
 """Schemes that a message names for equations of either order."""
@@ -132,6 +141,11 @@ def model_named(name: str) -> Model:
     return MODELS[name] if name in MODELS else _cell(name)
 
 
+def is_equation_from_file(model: str) -> bool:
+    """Whether a file of weights makes the model a differential equation; all others are cells then."""
+    return model not in CELLS and ":" not in model
+
+
 def network_from_weights(
     model: str, file: str | Path, shape: Shape, settings: Mapping[str, object] | None = None
 ) -> Network:
@@ -140,32 +154,23 @@ def network_from_weights(
     Parameters
     ----------
     model : str
-        A cell, "hamiltonian" or "euler".
+        A cell, among them "euler" and "antisymmetric", or "hamiltonian".
     file : path
-        Of a cell as for `sensitivity.load_weights`; of the others an .npz file with W, b and V.
+        Of a cell as for `sensitivity.load_weights`; for "hamiltonian" an .npz file with W, b and V.
     shape : Shape
         Its d is that of the file.
     settings : mapping, optional
-        Settings of the model; of a differential equation "step" is needed, and "scheme" and "activation" may
-        be given.
+        Settings of the model; for "hamiltonian" these are "step", which is needed, "scheme" and "activation".
 
     Raises
     ------
     ValueError, TypeError, OSError
-        For a model whose free parameters are not those of a file, a file that cannot be read, or one with
-        other inputs than the sequences have.
+        For a model that cannot be trained, a file that cannot be read, or one with other inputs than the
+        sequences have.
     """
     model, given = trainable(model), {k: v for k, v in (settings or {}).items() if v is not None}
-    if model in ("hamiltonian", "euler"):
-        own = {"activation": given["activation"]} if "activation" in given else {}
-        found = model_of("hamiltonian", file=file, settings=own)
-    elif model in MODELS and model not in CELLS:
-        raise ValueError(
-            f"the free parameters of {model} are W − Wᵀ above the diagonal, which no file of weights holds; "
-            "start from a file with hamiltonian, euler or a cell."
-        )
-    else:
-        found = model_of(model, file=file, settings=given)
+    own = {key: given[key] for key in ("activation",) if key in given}
+    found = model_of(model, file=file, settings=own if is_equation_from_file(model) else given)
     if found.n_inputs != shape.n_inputs:
         what = "cell" if isinstance(found, Cell) else "field"
         raise ValueError(

@@ -196,12 +196,12 @@ def _check_start_options(args: argparse.Namespace) -> None:
 
 def _model(args: argparse.Namespace) -> tuple[str, str | None]:
     """The name of a model that can be trained, and the file with the weights to start from."""
-    from sensitivity.training.models import model_named, trainable
+    from sensitivity.training.models import is_equation_from_file, trainable
 
     name, file, _ = grammar.named(args.model, args.weights)
     name = trainable(name)
     brought = ("d", "start", "recipe", "gamma")
-    if model_named(name).scheme is None:
+    if not is_equation_from_file(name):
         brought += ("step", "activation", "scheme")
     for option in brought if file else ():
         if getattr(args, option) is not None:
@@ -214,12 +214,21 @@ def _model_name(args: argparse.Namespace) -> str:
 
 
 def _network(args: argparse.Namespace, data: Split) -> Network:
-    from sensitivity.training.models import Shape, make_network, model_named, network_from_weights, parse_step
+    from sensitivity.training.models import (
+        Shape,
+        is_equation_from_file,
+        make_network,
+        model_named,
+        network_from_weights,
+        parse_step,
+    )
     from sensitivity.training.units import InUnits, step_units
 
     part, settings = data.train, grammar.settings_of(args.set)
     shape = Shape(args.d, part.n_steps, part.n_inputs, part.n_classes)
     needs_step = "step" in model_named(args.model).needs
+    if args.weights:
+        needs_step = is_equation_from_file(args.model)
     text = args.step or ("10/N" if needs_step else None)
     step = None if text is None else parse_step(text, part.n_steps)
     given = {"step": step, "scheme": args.scheme, "gamma": args.gamma, "activation": args.activation}

@@ -293,7 +293,7 @@ def test_a_field_of_a_study_is_that_of_the_library(tmp_path):
         ("train xor --model kepler", "kepler cannot be trained; take euler, antisymmetric, hamiltonian"),
         ("train xor --model gru=gru.npz --d 3", "--d cannot go with weights from gru.npz"),
         ("train xor --model hamiltonian=net.npz", "the field in net.npz takes 0 inputs, but the sequences"),
-        ("train xor --model antisymmetric=net.npz", "with hamiltonian, euler or a cell"),
+        ("train xor --model antisymmetric=net.npz", "does not say the step size of antisymmetric"),
         ("train xor --model hamiltonian=net.npz --d 3", "--d cannot go with weights from net.npz"),
         (
             "train xor --model matrix_models:duffing",

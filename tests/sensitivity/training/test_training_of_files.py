@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from integrators import NeuralField
-from sensitivity import SequenceClassifier, cell, unroll
+from sensitivity import SequenceClassifier, cell, save_weights, unroll
 from sensitivity.cli import main
 from sensitivity.training.models import Shape, network_from_weights
 from sensitivity.training.start import Start
@@ -27,19 +27,26 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.delitem(__import__("sys").modules, "train_models", raising=False)
 
 
-@pytest.mark.parametrize(("model", "scheme"), [("hamiltonian", "leapfrog"), ("euler", "euler")])
-def test_the_first_scores_are_those_of_the_field_in_the_file(model, scheme):
+@pytest.mark.parametrize("scheme", [None, "explicit_euler"])
+def test_the_first_scores_are_those_of_the_field_in_the_file(scheme):
     field = NeuralField.random(3, 1, inputs=2, activation="sin")
     np.savez("net.npz", W=field.W, V=field.V, b=field.b)
-    settings = {"step": 0.3, "activation": "sin"}
-    network = network_from_weights(model, "net.npz", Shape(10, 6, 2, 2), settings)
+    settings = {"step": 0.3, "activation": "sin", "scheme": scheme}
+    network = network_from_weights("hamiltonian", "net.npz", Shape(10, 6, 2, 2), settings)
     theta = Start().draw(network, 0)
     inputs = np.random.default_rng(2).normal(size=(6, 2, 4))
     expected = []
     for q in range(4):
-        run = unroll(field, 6, inputs=inputs[:, :, q], step=0.3, scheme=scheme)
+        run = unroll(field, 6, inputs=inputs[:, :, q], step=0.3, scheme=scheme or "leapfrog")
         expected.append(network.named(theta)["R"] @ run.run()[..., :3].ravel())
     assert np.allclose(network.scores(theta, inputs).T, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_euler_from_a_file_is_the_cell_of_that_name():
+    own = cell("euler", 3, 1, 4, step=0.2)
+    save_weights("euler.npz", own)
+    network = network_from_weights("euler", "euler.npz", Shape(10, 6), {})
+    assert network.cell == own
 
 
 def test_a_checkpoint_knows_the_weights_and_the_module(capsys, tmp_path):
