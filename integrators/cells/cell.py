@@ -46,7 +46,7 @@ from integrators.validation import as_array, as_count, as_steps, as_vector
 from integrators.values import ByValue
 
 from .kind import Kind
-from .kind_check import check_bound, check_kind
+from .kind_check import bound_of, check_bound, check_kind
 from .stage import cells_backward, cells_forward
 from .structure import Structure, assembled, check_structure, completed, pulled
 
@@ -411,18 +411,35 @@ class Cell(ByValue):
         """The same cell without a structure: every entry of theta is a parameter of its own."""
         return self._with(self.packed, None, replace(self.kind, structure=None))
 
-    def log_bound(self, step: ArrayLike, n_steps: int) -> Float:
+    def log_bound(self, step: ArrayLike, n_steps: int, s0: ArrayLike | None = None) -> Float:
         """ln of the proved bound on the norm of the default block of ∂s_N/∂s_0, shape step.shape.
 
-        NaN where none is proved, as for gated cells. It is one for the product as computed: N (D + 8) D units
-        of round-off are added, which is what N products of D × D matrices can gain by rounding.
+        Parameters
+        ----------
+        step : array_like
+            Step sizes; cells without one ignore them.
+        n_steps : int
+            N ≥ 0.
+        s0 : array_like, shape (..., D), optional
+            Initial states that the bound is to hold for, zero by default. The bounds of LSTM, GRU and LEM
+            depend on their largest entries, and hold for every state within these.
+
+        Returns
+        -------
+        ndarray, shape step.shape
+            NaN where none is proved, as for the momentum forms of the LSTM and for stacked layers. It is a
+            bound of the product as computed: N (D + 8) D units of round-off are added, which is what N
+            products of D × D matrices can gain by rounding, and those that the logarithm itself rounds.
         """
-        h = as_steps(step)
+        h, n_steps = as_steps(step), as_count(n_steps, "n_steps")
         if self.kind.bound is None or self.layout.layers > 1:
             return np.full(h.shape, np.nan)
         check_bound(self)
-        slack = n_steps * (self.dim + 8) * self.dim * 2.0**-53
-        return np.broadcast_to(self.kind.bound(self, h, n_steps), h.shape) + slack
+        found = np.broadcast_to(bound_of(self, h, n_steps, s0), h.shape)
+        slack = n_steps * ((self.dim + 8) * self.dim + 8) * 2.0**-53
+        with np.errstate(invalid="ignore"):
+            rounded = found + slack + 8.0 * 2.0**-53 * np.abs(found)
+        return np.where(np.isinf(found), found, rounded)[()]
 
     def clock(self, n_steps: int) -> Float:
         """Rows that the pointwise rule reads at each step besides the input: (n_steps, clock rows)."""

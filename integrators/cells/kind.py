@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from inspect import signature
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -77,7 +78,9 @@ class Kind(ByValue):
         Where the cell was published.
     bound : callable, optional
         ``bound(cell, h, n_steps)`` → the logarithm of a proved bound on the norm of the default block of
-        ∂s_N/∂s_0 for step sizes h, which holds for every state and input.
+        ∂s_N/∂s_0 for step sizes h, which holds for every state and input. With a fourth argument, ``start``,
+        it is told the largest entry of every block of the initial state in absolute value, by name, and holds
+        for all initial states within that.
     fixed : tuple of str
         Parameters that are not trained.
     inverse : callable, optional
@@ -125,7 +128,7 @@ class Kind(ByValue):
     groups: Mapping[str, tuple[str, ...]] | None = None
     block: str = "state"
     reference: str = ""
-    bound: Callable[[Cell, Float, int], Float] | None = None
+    bound: Callable[..., Float] | None = None
     fixed: tuple[str, ...] = ()
     inverse: Callable[[Cell], Cell] | None = None
     structure: Structure | None = None
@@ -137,6 +140,11 @@ class Kind(ByValue):
     def locals(self) -> tuple[str, ...]:
         """Names of the locals, in the order of the rows of v."""
         return (*self.rows, *self.second, *self.state, *self.vectors)
+
+    @cached_property
+    def bound_needs_start(self) -> bool:
+        """Whether the bound depends on the size of the initial state."""
+        return self.bound is not None and "start" in signature(self.bound).parameters
 
     def layout(self, layers: int = 1) -> Layout:
         """The layout of such a cell with some number of layers, for compiled code."""

@@ -9,6 +9,9 @@ function            theorem     bounds
 `euler`             D           ‖∂y_N/∂y_0‖ of the Euler recursion (12)
 `majorant`          E           ‖∂y_N/∂y_0‖ of any scheme
 `aposteriori`       F           B, D and E with the slopes met along the trajectory in place of sup|σ'|
+`phase_no_vanishing`  I       every singular value of ∂(y_N, p_N)/∂(y_0, p_0), from below
+`bias_gradient`     J           ‖∂y_N/∂b‖ of a neural field
+`weight_gradient`   J           ‖∂y_N/∂W‖ of a neural field with bounded σ
 `step_product`      H           ∂s_N/∂s_0 of any recurrence by Π ‖J_n‖ along the trajectory
 `weighted_product`  H           the same in a norm chosen for the trajectory; never above theorem F
 `theorem_3_2`       3.2         the *flow's* |∂y(T)/∂y(0)|, d = 1, ẏ(0) > T
@@ -55,7 +58,9 @@ from .growth import (
     log_majorant,
     majorant,
     no_vanishing,
+    phase_no_vanishing,
 )
+from .parameters import bias_gradient, log_bias_gradient, log_weight_gradient, weight_gradient
 from .products import log_step_product, log_weighted_product, step_product, weighted_product
 from .table import TABLE, applicable, inapplicable, log_upper_bound, lower_bound
 
@@ -68,24 +73,29 @@ __all__ = [
     "Bound",
     "aposteriori",
     "applicable",
+    "bias_gradient",
     "chebyshev",
     "cosh",
     "euler",
     "inapplicable",
     "local_lipschitz",
     "log_aposteriori",
+    "log_bias_gradient",
     "log_chebyshev",
     "log_cosh",
     "log_euler",
     "log_majorant",
     "log_step_product",
     "log_upper_bound",
+    "log_weight_gradient",
     "log_weighted_product",
     "lower_bound",
     "majorant",
     "no_vanishing",
     "of_recurrence",
+    "phase_no_vanishing",
     "step_product",
     "theorem_3_2",
+    "weight_gradient",
     "weighted_product",
 ]

@@ -30,7 +30,7 @@ def cell_bound(recurrence: Recurrence, block: str | None = None) -> Bound | None
     cell = recurrence.cell
     if cell is None or block_of(recurrence, block)[0] != block_of(recurrence, None)[0]:
         return None
-    log_value = cell.log_bound(recurrence.step, recurrence.n_steps)
+    log_value = cell.log_bound(recurrence.step, recurrence.n_steps, recurrence.start)
     if np.isnan(log_value).all():
         return None
     return _bound(cell.name, "cell", log_value, f"{_norm(recurrence, block)} ≤ the bound of {cell.name}")

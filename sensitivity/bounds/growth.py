@@ -15,7 +15,15 @@ from sensitivity.recurrences.arguments import needs_field
 from .bound import Block
 from .matrix import matrix_power, relative_slack, step_matrix
 from .rounding import log_upward, upward
-from .table import any_scheme, finite_lipschitz, finite_slope, proved, scheme_is, second_order
+from .table import (
+    any_scheme,
+    finite_lipschitz,
+    finite_slope,
+    is_splitting,
+    proved,
+    scheme_is,
+    second_order,
+)
 
 __all__ = [
     "chebyshev",
@@ -27,6 +35,7 @@ __all__ = [
     "log_majorant",
     "majorant",
     "no_vanishing",
+    "phase_no_vanishing",
 ]
 
 Float = NDArray[np.float64]
@@ -106,7 +115,7 @@ def log_cosh(field: Field, step: ArrayLike, n_steps: int) -> Float:
     """
     steps, n_steps = as_steps(step), as_count(n_steps, "n_steps")
     with np.errstate(over="ignore"):
-        x = n_steps * (steps * math.sqrt(finite_lipschitz(field)))
+        x = n_steps * (steps * math.sqrt(finite_lipschitz(field))) if n_steps else np.zeros(steps.shape)
     # log cosh x = log(1 + 2 sinh²(x/2)) keeps its digits near 0, x + log(1 + e^−2x) − log 2 does elsewhere.
     small = np.minimum(x, 1.0)
     near, far = np.log1p(2.0 * np.sinh(small / 2.0) ** 2), x + np.log1p(np.exp(-2.0 * x)) - LOG_2
@@ -246,6 +255,59 @@ def no_vanishing(field: Field, step: ArrayLike, n_steps: int, scheme: str | Sche
     True
     """
     return np.nextafter(2.0 - majorant(field, scheme, step, n_steps), -np.inf)[()]
+
+
+@proved(
+    "I", "1/s ≤ every singular value of ∂(y_N, p_N)/∂(y_0, p_0), s the bound E on its norm; the largest ≥ 1",
+    (is_splitting, finite_slope), side="lower", block="phase",
+)  # fmt: skip
+@needs_field
+def phase_no_vanishing(
+    field: Field,
+    step: ArrayLike,
+    n_steps: int,
+    scheme: str | Scheme = "leapfrog",
+    *,
+    block: Block = "phase",
+) -> Float:
+    """Theorem I: every singular value of ∂(y_N, p_N)/∂(y_0, p_0) is at least 1/s > 0, for every N.
+
+    s is the bound of theorem E on the norm of that matrix. Parameters, errors and shapes are those of
+    `majorant`.
+
+    Parameters
+    ----------
+    block : {"phase"}
+        Of the whole state only. Its position block ∂y_N/∂y_0 can be zero: σ = identity, W = −1 has
+        ∂y_N/∂y_0 = cos(Nθ), 1 − cos θ = ε²/2, which vanishes for Nθ = π/2.
+
+    Raises
+    ------
+    ValueError
+        Also for a scheme that is no composition of drifts and kicks, and for another block.
+
+    Notes
+    -----
+    The inverse of a step is a splitting with the same weights in modulus, so that its norm has the same
+    bound. Since the determinant is 1 the largest singular value is at least 1. Where DF is symmetric the map
+    is symplectic, and singular values come in pairs σ, 1/σ.
+
+    Examples
+    --------
+    >>> import leapgrad as lg
+    >>> field = lg.NeuralField.random(10, rng=0)
+    >>> values = lg.singular_values(field, "leapfrog", 0.05, 100, block="phase").unscaled()
+    >>> bool(0.0 < lg.bounds.phase_no_vanishing(field, 0.05, 100) <= values[-1])
+    True
+    >>> lg.bounds.no_vanishing(field, 0.05, 100) < 0.0
+    np.True_
+    """
+    if block != "phase":
+        raise ValueError(f"block {block!r} is not known here; it is 'phase', since ∂y_N/∂y_0 can vanish.")
+    if get_scheme(scheme).form != "splitting":
+        name = get_scheme(scheme).name
+        raise ValueError(f"theorem I is about compositions of drifts and kicks, not {name!r}.")
+    return np.nextafter(1.0 / majorant(field, scheme, step, n_steps, block="phase"), -np.inf)[()]
 
 
 def _majorant(

@@ -29,11 +29,11 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ScaledMatrix(ByValue):
-    """Matrices ``values · 2^exponent``.
+    """Square matrices ``values · 2^exponent``.
 
     Attributes
     ----------
-    values : ndarray, shape (*batch, 2, 2)
+    values : ndarray, shape (*batch, n, n)
         Largest entry in [1/2, 1), unless it overflowed.
     exponent : ndarray of int, shape batch
     """
@@ -89,7 +89,8 @@ def step_matrix(scheme: Scheme, step: Float, lipschitz: float) -> ScaledMatrix:
 def matrix_power(matrix: ScaledMatrix, n: int) -> ScaledMatrix:
     """The n-th power, by squaring: 2 log₂ n products at most, and a relative error of 2n roundings."""
     batch = matrix.exponent.shape
-    power = ScaledMatrix.of(np.broadcast_to(np.eye(2), (*batch, 2, 2)))
+    size = matrix.values.shape[-1]
+    power = ScaledMatrix.of(np.broadcast_to(np.eye(size), (*batch, size, size)))
     while n:
         if n & 1:
             power = power @ matrix

@@ -39,6 +39,7 @@ __all__ = [
     "finite_lipschitz",
     "finite_slope",
     "inapplicable",
+    "is_splitting",
     "log_upper_bound",
     "lower_bound",
     "proved",
@@ -233,6 +234,13 @@ def second_order(case: BoundCase) -> str:
     """The scheme solves ÿ = F, so that the state is (y, p)."""
     if case.scheme.form == "first_order":
         raise ValueError(f"it is about the state (y, p), which {case.scheme.name!r} does not have.")
+    return any_scheme(case)
+
+
+def is_splitting(case: BoundCase) -> str:
+    """The scheme is a composition of drifts and kicks, whose steps can be undone."""
+    if case.scheme.form != "splitting":
+        raise ValueError(f"it is about compositions of drifts and kicks, not {case.scheme.name!r}.")
     return any_scheme(case)
 
 

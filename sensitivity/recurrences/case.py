@@ -209,7 +209,9 @@ class ModelCase:
         if isinstance(model, Field):
             part = "position" if default else "phase"
             return np.atleast_1d(log_upper_bound(model, self._scheme, self.steps, n, block=part))
-        return self._members(np.atleast_1d(model.log_bound(self.steps, n)) if default else none)
+        # A bound that depends on the initial state says nothing about a part of the run from another one.
+        proved = default and not (n != self.n_steps and model.kind.bound_needs_start)
+        return self._members(np.atleast_1d(model.log_bound(self.steps, n, run.start)) if proved else none)
 
     def least_singular_value(self) -> Float:
         """The proved lower bound on every singular value of ∂y_N/∂y_0, NaN where none is proved."""

@@ -159,7 +159,10 @@ TABLE: list[tuple[str, Any, dict[str, Any], dict[str, list[Any]]]] = [
       for name in ("chebyshev", "log_chebyshev", "cosh", "log_cosh", "euler", "log_euler")),
     *((name, getattr(bounds, name), GOOD, SCHEMED | BLOCK) for name in ("majorant", "log_majorant")),
     *((name, getattr(bounds, name), GOOD, SCHEMED)
-      for name in ("no_vanishing", "log_upper_bound", "lower_bound")),
+      for name in ("no_vanishing", "log_upper_bound", "lower_bound", "bias_gradient", "log_bias_gradient")),
+    ("phase_no_vanishing", bounds.phase_no_vanishing, GOOD, SCHEMED | {"block": [*NO_BLOCKS, "position"]}),
+    *((name, getattr(bounds, name), GOOD, SCHEMED | {"y0": NO_VECTORS, "p0": NO_VECTORS})
+      for name in ("weight_gradient", "log_weight_gradient")),
     ("theorem_3_2", bounds.theorem_3_2,
      {"field": NeuralField([[0.5]], [0.1]), "step": 0.1, "n_steps": 4, "p0": [100.0]},
      BOUND | {"y0": [*NO_NUMBERS, np.zeros(3)], "p0": [*NO_NUMBERS, np.zeros(3)]}),

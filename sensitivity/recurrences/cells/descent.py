@@ -14,6 +14,7 @@ from integrators.codegen.compiled import Kernel, helper, kernel
 from sensitivity.recurrences.settings import published_start
 
 from .initial import spectral, uniform
+from .majorants import log_norm_of_power, log_power
 
 __all__ = ["sbo", "sbo_heavy_ball", "sbo_nesterov"]
 
@@ -72,9 +73,26 @@ def _nesterov(constants, v, out, slopes):
 
 def _gradient_bound(cell, h, n_steps):
     """max(1, η (α + ‖W‖₂)² − 1)^N: J = I − η Π Πᵀ is symmetric with 0 ≤ Π Πᵀ ≤ (α + ‖W‖₂)²."""
+    return log_power(_descent_gains(cell)[0], n_steps, h.shape)
+
+
+def _descent_gains(cell):
+    """Bounds on ‖I − ηH‖ and ‖ηH‖, H = Π Πᵀ."""
     p = cell.parameters
-    lowest = 1.0 - float(p["eta"]) * (abs(float(p["alpha"])) + spectral(cell)) ** 2
-    return np.full(h.shape, n_steps * math.log(max(1.0, -lowest)))
+    step = float(p["eta"]) * (abs(float(p["alpha"])) + spectral(cell)) ** 2
+    return (max(1.0, step - 1.0), step) if step >= 0.0 else (1.0 - step, -step)
+
+
+def _heavy_ball_bound(cell, h, n_steps):
+    """The norm of the N-th power of ((g, μ), (k, μ)), g ≥ ‖I − ηH‖, k ≥ ‖ηH‖."""
+    (g, k), mu = _descent_gains(cell), abs(float(cell.parameters["mu"]))
+    return np.full(h.shape, log_norm_of_power(np.array([[g, mu], [k, mu]]), n_steps))
+
+
+def _nesterov_bound(cell, h, n_steps):
+    """The norm of the N-th power of (((1 + μ) g, μ), (g, 0)), g ≥ ‖I − ηH‖."""
+    g, mu = _descent_gains(cell)[0], float(cell.parameters["mu"])
+    return np.full(h.shape, log_norm_of_power(np.array([[abs(1.0 + mu) * g, abs(mu)], [g, 0.0]]), n_steps))
 
 
 def _kind(name: str, point: Kernel, depends: Mapping[str, str], bound: Any = None) -> Kind:
@@ -98,8 +116,8 @@ def _kind(name: str, point: Kernel, depends: Mapping[str, str], bound: Any = Non
 
 
 SBO = _kind("sbo", _gradient, {"h": "p Wu h"}, _gradient_bound)
-HEAVY_BALL = _kind("sbo_heavy_ball", _heavy_ball, {"h": "p Wu h v", "v": "p Wu h v"})
-NESTEROV = _kind("sbo_nesterov", _nesterov, {"h": "p Wu h w", "w": "p Wu h"})
+HEAVY_BALL = _kind("sbo_heavy_ball", _heavy_ball, {"h": "p Wu h v", "v": "p Wu h v"}, _heavy_ball_bound)
+NESTEROV = _kind("sbo_nesterov", _nesterov, {"h": "p Wu h w", "w": "p Wu h"}, _nesterov_bound)
 
 
 def _start(kind: Kind, d: int, n_inputs: int, rng: Rng, constants: dict[str, float]) -> Cell:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import helper, kernel
 from integrators.fields.activations import LOGISTIC, TANH, activate
+from integrators.singular_values import spectral_norm
 from sensitivity.recurrences.settings import published_start
 
 from .initial import uniform
+from .majorants import log_norm_of_power, log_power
 
 __all__ = ["GRU", "GRU_BEFORE", "LSTM", "gru", "gru_before", "lstm", "lstm_rule"]
 
@@ -46,6 +50,27 @@ def _lstm(constants, v, out, slopes):
             slopes[b, 5, f] = by[b, 4, f]
 
 
+def _norms(cell, name="W"):
+    """‖·‖₂ of the rows of every gate."""
+    matrix, d = cell.parameters[name], cell.d
+    return [float(spectral_norm(matrix[k : k + d])) for k in range(0, len(matrix), d)]
+
+
+def _lstm_bound(cell, h, n_steps, start):
+    """The norm of the product of matrices that bound the blocks of a step.
+
+    From |i|, |f|, |o|, |tanh| ≤ 1 with slopes ≤ ¼, ¼, ¼, 1, and |c_n| ≤ |c_0| + n: ‖∂c'/∂h‖ ≤ ‖U_i‖/4 +
+    |c| ‖U_f‖/4 + ‖U_g‖, ‖∂c'/∂c‖ ≤ 1, and ∂h' is o tanh'(c') ∂c' and at most ‖U_o‖/4 more.
+    """
+    i, f, g, o = _norms(cell)
+
+    def matrix(n):
+        from_h = 0.25 * i + 0.25 * (start["c"] + n) * f + g
+        return np.array([[from_h + 0.25 * o, 1.0], [from_h, 1.0]])
+
+    return np.full(h.shape, log_norm_of_power(matrix, n_steps))
+
+
 LSTM = Kind(
     name="lstm",
     state=("h", "c"),
@@ -54,6 +79,7 @@ LSTM = Kind(
     depends={"h": "i f g o c", "c": "i f g c"},
     recurrent=4,
     reference="S. Hochreiter, J. Schmidhuber, Neural Computation 9 (1997) 1735–1780; with forget gate",
+    bound=_lstm_bound,
 )
 
 
@@ -74,6 +100,19 @@ def _gru(constants, v, out, slopes):
         slopes[0, 4, f] = z[f]
 
 
+def _gru_bound(cell, h, n_steps, start):
+    """(√(1 + β²) + (m + 1) ‖U_z‖/4)^N with m = max(1, |h_0|), which |h| never exceeds.
+
+    J = D[z] + D[1 − z] B + D[(h − ν) ż] U_z with 0 ≤ z ≤ 1, so that ‖D[z] + D[1 − z] B‖² ≤ 1 + ‖B‖², and
+    ‖B‖ ≤ β = ‖U_q‖ + ‖D[q̄] U_r‖/4, q̄ the largest |U_n h + b_q|.
+    """
+    W, b, d, m = cell.parameters["W"], cell.parameters["b"], cell.d, max(1.0, start["h"])
+    largest = m * np.abs(W[:d]).sum(axis=1) + np.abs(b[:d])
+    inner = float(spectral_norm(W[:d]) + 0.25 * spectral_norm(largest[:, None] * W[d : 2 * d]))
+    gain = math.hypot(1.0, inner) + 0.25 * (m + 1.0) * float(spectral_norm(W[2 * d :]))
+    return log_power(gain, n_steps, h.shape)
+
+
 GRU = Kind(
     name="gru",
     state=("h",),
@@ -83,6 +122,7 @@ GRU = Kind(
     recurrent=3,
     inputs=(1, 4),
     reference="K. Cho et al., EMNLP 2014, 1724–1734; reset after the product, as in PyTorch",
+    bound=_gru_bound,
 )
 
 
@@ -108,6 +148,13 @@ def _gru_before(constants, v, out, slopes):
         slopes[0, 3, f] = z[f]
 
 
+def _gru_before_bound(cell, h, n_steps, start):
+    """As that of the GRU, with β = ‖U_n‖ (1 + m ‖U_r‖/4)."""
+    (r, z), m = _norms(cell), max(1.0, start["h"])
+    inner = _norms(cell, "R")[0] * (1.0 + 0.25 * m * r)
+    return log_power(math.hypot(1.0, inner) + 0.25 * (m + 1.0) * z, n_steps, h.shape)
+
+
 GRU_BEFORE = Kind(
     name="gru_before",
     state=("h",),
@@ -119,6 +166,7 @@ GRU_BEFORE = Kind(
     depends={"h": "z n h"},
     recurrent=2,
     reference="K. Cho et al., EMNLP 2014, 1724–1734; reset before the product",
+    bound=_gru_before_bound,
 )
 
 

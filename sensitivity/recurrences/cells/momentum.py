@@ -18,7 +18,8 @@ from integrators.fields.activations import TANH, activate
 from sensitivity.recurrences.settings import published_start
 
 from .gated import lstm_rule
-from .initial import uniform
+from .initial import spectral, uniform
+from .majorants import log_norm_of_power
 
 __all__ = [
     "adam_rnn",
@@ -65,7 +66,23 @@ def _kind(name, clock, constants, **details):
     return Kind(name=name, clock=clock, clock_rows=1, constants=constants, **(common | details))
 
 
-_FORM = {"state": ("h", "v"), "point": _momentum, "depends": {"h": "a g v", "v": "g v"}}
+def _momentum_bound(cell, h, n_steps):
+    """The norm of the product of ((‖U‖, |μ|), (0, |μ|)): J = ((D U, μ D), (0, μ I)) with |D| ≤ 1."""
+    norm, told = spectral(cell), np.abs(cell.clock(n_steps)[:, 0])
+    return np.full(h.shape, log_norm_of_power(_of_each(lambda mu: [[norm, mu], [0.0, mu]], told), n_steps))
+
+
+def _of_each(matrix, told):
+    """n → the matrix of μ_n; that of μ = 0 where there is no step."""
+    return lambda n: np.array(matrix(told[n] if n < told.size else 0.0))
+
+
+_FORM = {
+    "state": ("h", "v"),
+    "point": _momentum,
+    "depends": {"h": "a g v", "v": "g v"},
+    "bound": _momentum_bound,
+}
 MOMENTUM = _kind("momentum_rnn", _constant, {"s": 1.0, "mu": 0.6}, **_FORM)
 NESTEROV = _kind("nesterov_rnn", _nesterov, {"s": 1.0, "restart": 0.0}, **_FORM)
 
@@ -119,6 +136,13 @@ def _preactivation(constants, v, out, slopes):
         )
 
 
+def _preactivation_bound(cell, h, n_steps):
+    """The norm of the product of (((1 + μ) ‖U‖, μ), (‖U‖, 0))."""
+    norm, told = spectral(cell), cell.clock(n_steps)[:, 0]
+    steps = _of_each(lambda mu: [[(1.0 + mu) * norm, mu], [norm, 0.0]], told)
+    return np.full(h.shape, log_norm_of_power(steps, n_steps))
+
+
 PREACTIVATION = _kind(
     "nesterov_preactivation_rnn",
     _nesterov,
@@ -126,6 +150,7 @@ PREACTIVATION = _kind(
     state=("h", "p"),
     point=_preactivation,
     depends={"h": "a g p", "p": "a g"},
+    bound=_preactivation_bound,
 )
 
 _GATES = ("i", "f", "g", "o")

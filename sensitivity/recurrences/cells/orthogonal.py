@@ -23,6 +23,7 @@ from sensitivity.recurrences.structures.matrices import (
 from sensitivity.recurrences.structures.spectral import EigenNormalised, Exponential
 
 from .initial import spectral
+from .majorants import log_power
 
 __all__ = ["MODRELU", "MODRELU_COMPLEX", "cayley", "enrnn", "exprnn", "rotations", "scornn", "scurnn", "urnn"]
 
@@ -45,7 +46,7 @@ def _modrelu(constants, v, out, slopes):
 
 def _modrelu_bound(cell, h, n_steps):
     """‖W‖₂^N, since every slope is 0 or 1."""
-    return np.full(h.shape, n_steps * math.log(spectral(cell)))
+    return log_power(spectral(cell), n_steps, h.shape)
 
 
 MODRELU = Kind(
@@ -120,7 +121,8 @@ def _complex_bound(cell, h, n_steps):
     p = cell.parameters
     least, offset, b = math.sqrt(p["inside"]), float(p["outside"]), float(p["b"].max())
     gain = 1.0 if b <= offset else math.inf if least + offset == 0.0 else (least + b) / (least + offset)
-    return np.full(h.shape, n_steps * math.log(gain * spectral(cell)) if n_steps else 0.0)
+    norm = spectral(cell)  # a W of zeros has the bound 0 also where the slope has none
+    return log_power(gain * norm if norm > 0.0 else 0.0, n_steps, h.shape)
 
 
 MODRELU_COMPLEX = Kind(

@@ -11,9 +11,11 @@ from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import helper, kernel
 from integrators.fields.activations import LOGISTIC, TANH, activate
+from integrators.singular_values import spectral_norm
 from sensitivity.recurrences.settings import published_start
 
 from .initial import uniform
+from .majorants import first_entry, log_of_power
 
 __all__ = ["CORNN", "LEM", "UNICORNN", "cornn", "cornn_imex", "lem", "on_grid", "unicornn"]
 
@@ -36,6 +38,21 @@ def _cornn(constants, v, out, slopes):
         slopes[0, 1, f], slopes[0, 2, f] = 1.0 + h * slopes[1, 1, f], h * keep
 
 
+def _cornn_bound(cell, h, n_steps):
+    """The first entry of the N-th power of a matrix that bounds the blocks of a step.
+
+    z' = k z + δΔt (D (W_y y + W_z z) − γ y) with |D| ≤ 1, and y' = y + Δt z'; blocks are y and Δt z.
+    """
+    p, d = cell.parameters, cell.d
+    size = h * abs(p["epsilon"]) if p["imex"] else h * p["epsilon"]
+    delta = np.abs(1.0 / (1.0 + h * p["epsilon"])) if p["imex"] else np.ones(h.shape)
+    keep = delta if p["imex"] else np.abs(1.0 - size)
+    from_y = delta * h * (spectral_norm(p["W"][:, :d]) + abs(p["gamma"]))
+    from_z = keep + delta * h * spectral_norm(p["W"][:, d:])
+    steps = np.array([[1.0 + h * from_y, from_z], [h * from_y, from_z]])
+    return first_entry(*log_of_power(np.moveaxis(steps, (0, 1), (-2, -1)), n_steps))
+
+
 CORNN = Kind(
     name="cornn",
     state=("y", "z"),
@@ -48,6 +65,7 @@ CORNN = Kind(
     step=0.05,
     block="y",
     reference="T. K. Rusch, S. Mishra, ICLR 2021",
+    bound=_cornn_bound,
 )
 
 
@@ -155,6 +173,30 @@ def _lem(constants, v, out, slopes):
     _towards(v, 1, 2, 5, out[1], slopes[1])
 
 
+def _lem_bound(cell, h, n_steps, start):
+    """The first entry of the product of matrices that bound the blocks of a step.
+
+    With |y|, |z| ≤ m, m ≥ 1: z' = (1 − δ) z + δ t, δ = Δt σ̂(·) in [0, Δt], has ∂δ ≤ Δt/4 and |t − z| ≤ m + 1.
+    The next m is the larger of m and |1 − Δt| m + Δt, which is m for Δt ≤ 1.
+    """
+    W, d = cell.parameters["W"], cell.d
+    open_y, open_z, target = (float(spectral_norm(W[k * d : (k + 1) * d])) for k in range(3))
+    through, keep = float(spectral_norm(cell.parameters["R"])), np.maximum(1.0, np.abs(1.0 - h))
+    first = max(1.0, start["y"], start["z"])
+
+    def matrix(m):
+        from_y = h * (0.25 * (m + 1.0) * open_z + target)
+        yy = keep + h * (0.25 * (m + 1.0) * open_y + through * from_y)
+        return np.moveaxis(np.array([[yy, h * through * keep], [from_y, keep]]), (0, 1), (-2, -1))
+
+    if (h <= 1.0).all():
+        return first_entry(*log_of_power(matrix(first), n_steps))
+    sizes = [np.full(h.shape, first)]
+    for _ in range(n_steps):
+        sizes.append(np.maximum(sizes[-1], np.abs(1.0 - h) * sizes[-1] + h))
+    return first_entry(*log_of_power(lambda n: matrix(sizes[n]), n_steps))
+
+
 LEM = Kind(
     name="lem",
     state=("y", "z"),
@@ -168,6 +210,7 @@ LEM = Kind(
     step=1.0,
     block="y",
     reference="T. K. Rusch, S. Mishra, N. B. Erichson, M. W. Mahoney, ICLR 2022",
+    bound=_lem_bound,
 )
 
 

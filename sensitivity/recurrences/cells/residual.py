@@ -45,7 +45,7 @@ def _euler(constants, v, out, slopes):
 
 def _euler_bound(cell, h, n_steps):
     """(1 + ε sup|σ'| ‖W‖₂)^N."""
-    return n_steps * np.log1p(h * activation_of(cell).lipschitz * spectral(cell))
+    return n_steps * np.log1p(h * (activation_of(cell).lipschitz * spectral(cell)))
 
 
 EULER = Kind(
@@ -123,7 +123,9 @@ def _leaky(constants, v, out, slopes):
 
 def _leaky_bound(cell, h, n_steps):
     """(|1 − 1/τ| + sup|σ'| ‖W‖₂/τ)^N."""
-    return n_steps * np.log(np.abs(1.0 - h) + h * activation_of(cell).lipschitz * spectral(cell))
+    gain = np.abs(1.0 - h) + h * (activation_of(cell).lipschitz * spectral(cell))
+    with np.errstate(divide="ignore"):  # a gain of 0
+        return n_steps * np.log(gain) if n_steps else np.zeros(h.shape)
 
 
 LEAKY = Kind(

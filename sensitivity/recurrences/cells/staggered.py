@@ -8,9 +8,11 @@ from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import kernel
 from integrators.fields.activations import ACTIVATIONS, activate
+from integrators.singular_values import spectral_norm
 from sensitivity.recurrences.settings import published_start
 
-from .initial import as_in_the_paper
+from .initial import activation_of, as_in_the_paper
+from .majorants import first_entry, log_of_power
 from .oscillators import on_grid
 
 __all__ = ["STAGGERED", "staggered"]
@@ -65,6 +67,15 @@ def _inverse(cell: Cell) -> Cell:
     return _BACK(cell.d, cell.n_inputs, step=cell.step_size, W=p.pop("R"), **p)
 
 
+def _bound(cell, h, n_steps):
+    """The first entry of the N-th power of ((1, 1), (ε²λ, 1 + ε²λ)), λ = sup|σ'| ‖W‖₂: theorem E."""
+    slope = activation_of(cell).lipschitz * float(spectral_norm(cell.parameters["R"]))
+    one, gain = np.ones(h.shape), h * (h * slope)
+    steps = [[one, one], [gain, one + gain]]
+    total, log_scale = log_of_power(np.moveaxis(np.array(steps), (0, 1), (-2, -1)), n_steps)
+    return first_entry(total, log_scale)
+
+
 STAGGERED = Kind(
     name="staggered",
     state=("y", "q"),
@@ -79,6 +90,7 @@ STAGGERED = Kind(
     step=0.01,
     block="y",
     reference="Rusch, Pearson, Zygalakis (2019), eq. (13)",
+    bound=_bound,
     inverse=_inverse,
 )
 

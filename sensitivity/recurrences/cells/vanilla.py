@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from integrators.cells.cell import Cell, Kind
@@ -13,6 +11,7 @@ from integrators.fields.activations import ACTIVATIONS, activate
 from sensitivity.recurrences.settings import cites, published_start
 
 from .initial import activation_of, spectral, uniform
+from .majorants import log_power
 
 __all__ = ["VANILLA", "irnn", "vanilla"]
 
@@ -24,8 +23,7 @@ def _point(constants, v, out, slopes):
 
 def _bound(cell, h, n_steps):
     """(sup|σ'| ‖W‖₂)^N: the paper's bound below equation (1)."""
-    gain = activation_of(cell).lipschitz * spectral(cell)
-    return np.full(h.shape, n_steps * math.log(gain) if gain else -math.inf if n_steps else 0.0)
+    return log_power(activation_of(cell).lipschitz * spectral(cell), n_steps, h.shape)
 
 
 VANILLA = Kind(
