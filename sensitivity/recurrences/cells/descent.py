@@ -11,10 +11,10 @@ import numpy as np
 from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import Kernel, helper, kernel
+from sensitivity.recurrences.majorants import log_norm_of_power, log_power
 from sensitivity.recurrences.settings import published_start
 
 from .initial import spectral, uniform
-from .majorants import log_norm_of_power, log_power
 
 __all__ = ["sbo", "sbo_heavy_ball", "sbo_nesterov"]
 

@@ -11,10 +11,10 @@ from integrators.cells.layout import POINT
 from integrators.codegen.compiled import helper, kernel
 from integrators.fields.activations import LOGISTIC, TANH, activate
 from integrators.singular_values import spectral_norm
+from sensitivity.recurrences.majorants import log_norm_of_power, log_power
 from sensitivity.recurrences.settings import published_start
 
 from .initial import uniform
-from .majorants import log_norm_of_power, log_power
 
 __all__ = ["GRU", "GRU_BEFORE", "LSTM", "gru", "gru_before", "lstm", "lstm_rule"]
 

@@ -15,11 +15,11 @@ from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import kernel
 from integrators.fields.activations import TANH, activate
+from sensitivity.recurrences.majorants import log_norm_of_power
 from sensitivity.recurrences.settings import published_start
 
 from .gated import lstm_rule
 from .initial import spectral, uniform
-from .majorants import log_norm_of_power
 
 __all__ = [
     "adam_rnn",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import helper, kernel
+from sensitivity.recurrences.majorants import log_power
 from sensitivity.recurrences.settings import published_start
 from sensitivity.recurrences.structures.matrices import (
     Cayley,
@@ -23,7 +24,6 @@ from sensitivity.recurrences.structures.matrices import (
 from sensitivity.recurrences.structures.spectral import EigenNormalised, Exponential
 
 from .initial import spectral
-from .majorants import log_power
 
 __all__ = ["MODRELU", "MODRELU_COMPLEX", "cayley", "enrnn", "exprnn", "rotations", "scornn", "scurnn", "urnn"]
 

@@ -12,10 +12,10 @@ from integrators.cells.layout import POINT
 from integrators.codegen.compiled import helper, kernel
 from integrators.fields.activations import LOGISTIC, TANH, activate
 from integrators.singular_values import spectral_norm
+from sensitivity.recurrences.majorants import first_entry, log_of_power
 from sensitivity.recurrences.settings import published_start
 
 from .initial import uniform
-from .majorants import first_entry, log_of_power
 
 __all__ = ["CORNN", "LEM", "UNICORNN", "cornn", "cornn_imex", "lem", "on_grid", "unicornn"]
 

@@ -9,10 +9,10 @@ from integrators.cells.layout import POINT
 from integrators.codegen.compiled import kernel
 from integrators.fields.activations import ACTIVATIONS, activate
 from integrators.singular_values import spectral_norm
+from sensitivity.recurrences.majorants import first_entry, log_of_power
 from sensitivity.recurrences.settings import published_start
 
 from .initial import activation_of, as_in_the_paper
-from .majorants import first_entry, log_of_power
 from .oscillators import on_grid
 
 __all__ = ["STAGGERED", "staggered"]

@@ -8,10 +8,10 @@ from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import kernel
 from integrators.fields.activations import ACTIVATIONS, activate
+from sensitivity.recurrences.majorants import log_power
 from sensitivity.recurrences.settings import cites, published_start
 
 from .initial import activation_of, spectral, uniform
-from .majorants import log_power
 
 __all__ = ["VANILLA", "irnn", "vanilla"]
 
