@@ -20,7 +20,7 @@ B, P, B_new, P_new, beta, upsilon, radius, Y = sp.symbols(
 
 
 def source(with_source: int = 1) -> Decision:
-    """The kick b ε σ(W y + x + b) differentiated by b and by W (d = 2): D (W ∂y + I) and D (W ∂y + y ⊗ I)."""
+    """The kick b ε σ(W y + x + b) by b and by W (d = 2): D (W ∂y + I) and D (W ∂y + y_j e_i)."""
     d = 2
     bias, W, drive = vector("b", d), square("W", d), vector("x", d)
     now = sp.Matrix([sp.Function(f"now{k}", real=True)(*bias) for k in range(d)])
@@ -43,7 +43,7 @@ def source(with_source: int = 1) -> Decision:
 
 
 def induction(gain: sp.Expr = ONE) -> Decision:
-    """β, υ with υ ← υ + |b|ε(L‖W‖β + L r) and β ← β + |a|ευ majorise, where the source is at most r."""
+    """β, δ with δ ← δ + |b|ε(L‖W‖β + L r) and β ← β + |a|εδ majorise, where the source is at most r."""
     premises = [
         (P_new, P + size * eps * L * (w * B + Y)), (B_new, B + size * eps * P), (B, beta), (P, upsilon),
         (Y, radius),
@@ -58,7 +58,7 @@ def induction(gain: sp.Expr = ONE) -> Decision:
 
 
 def closed_form(offset: sp.Expr = ONE) -> Decision:
-    """For r = 1: β = (s − 1)/‖W‖ and υ = u/‖W‖ turn theorem E's recursion into this one, (1, 0) to (0, 0)."""
+    """For r = 1: β = (s − 1)/‖W‖ and δ = u/‖W‖ turn theorem E's recursion into this one, (1, 0) to (0, 0)."""
     s, u = sp.symbols("s u", nonnegative=True)
     weight = sp.Symbol("w", positive=True)
     to_beta = (s - offset) / weight
@@ -95,15 +95,15 @@ def attained(slope: sp.Expr = ONE) -> Decision:
 PROPOSITION = Proposition(
     name="theorem_j",
     title="Theorem J: gradients by b and W",
-    statement="For y'' = σ(W y + V x + b) and every scheme of drifts and kicks ‖∂y_N/∂b‖ ≤ (s_N − 1)/‖W‖, s_N "
-    "the majorant of theorem E; and ‖∂y_N/∂W‖ ≤ β_N, the same recursion with the source L‖y‖, ‖y‖ by lemma 3.1.",
+    statement="For ÿ = σ(W y + V x + b) and every scheme of drifts and kicks ‖∂y_N/∂b‖ ≤ (s_N − 1)/‖W‖, s_N "
+    "the majorant of theorem E; ‖∂y_N/∂W‖ ≤ β_N, the same recursion with the source L‖y‖, ‖y‖ by lemma 3.1.",
     hypotheses={"slope": "|σ'| ≤ L", "bounded": "for W: |σ| ≤ sup|σ| < ∞"},
     source="ours",
     rests_on=("theorem_e", "lemma_3_1_discrete"),
     steps=(
-        Step("source", "a kick has the derivative D (W ∂y + I) by b, D (W ∂y + y ⊗ I) by W (d = 2)", source,
+        Step("source", "a kick has the derivative D (W ∂y + I) by b, D (W ∂y + y_j e_i) by W (d = 2)", source,
              axioms=("chain_rule",)),
-        Step("induction", "β and υ survive a drift and a kick", induction, ("source",),
+        Step("induction", "β and δ survive a drift and a kick", induction, ("source",),
              ("triangle", "submultiplicative", "diagonal_norm", "identity_norm", "induction")),
         Step("closed_form", "by b: β_N = (s_N − 1)/‖W‖", closed_form, ("induction",), ("induction",)),
         Step("radius_of_y", "by W: ‖y‖ and ‖p‖ survive a drift and a kick", radius_of_y, (),
