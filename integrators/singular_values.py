@@ -63,6 +63,12 @@ def spectral_norm(matrices: NDArray) -> Float:
     return norms[()]
 
 
+def largest_of_two(matrices: Float) -> Float:
+    """‖·‖₂ of real 2 × 2 matrices, (hypot(a + d, b − c) + hypot(a − d, b + c))/2, without cancellation."""
+    (a, b), (c, d) = (matrices[..., 0, 0], matrices[..., 0, 1]), (matrices[..., 1, 0], matrices[..., 1, 1])
+    return (np.hypot(a + d, b - c) + np.hypot(a - d, b + c)) / 2.0
+
+
 def scaled_norm(
     matrices: Float, norm: Callable[[NDArray], NDArray] = spectral_norm
 ) -> tuple[Float, NDArray[np.int64]]:

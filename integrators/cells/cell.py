@@ -113,7 +113,6 @@ class Cell(ByValue):
 
     # What the sweeps ask of every system; see `Field`.
     vectorised, pads_one_column = True, False
-    constant_jacobian = False
     lipschitz = None
     condenses = False
 
@@ -136,6 +135,10 @@ class Cell(ByValue):
                 f"layers must be a list of mappings of names to arrays, one a layer; got {shown(layers)}."
             )
         self.layout = kind.layout(len(layers))
+        # Without a product that takes the state, a neuron's new state depends on its own old one alone.
+        alone = self.layout.recurrent == 0 and self.layout.second == 0 and len(layers) == 1
+        self.decoupled = alone and self.d > 1
+        self.constant_jacobian = kind.linear and len(layers) == 1 and alone
         default = 1.0 if kind.step is None else kind.step
         self.step_size = float(as_steps(default if step is None else as_array(step, "step", 0)))
         self.name = kind.name

@@ -99,6 +99,8 @@ def _is_right(rule: _Rule, step: float, clock: Float) -> bool:
         raise rule.refused("makes one neuron or member depend on another; it must work entry by entry.")
     if not good.any():
         return False
+    if rule.kind.linear:
+        _check_linear(rule, v, slopes)
     for number, local in enumerate(rule.kind.locals):
         expected, trusted = _differences(rule, v, number)
         for b, block in enumerate(rule.blocks):
@@ -107,6 +109,21 @@ def _is_right(rule: _Rule, step: float, clock: Float) -> bool:
                 rule, block, local, slopes[b, number] if listed else None, expected[b], good & trusted[b]
             )
     return True
+
+
+def _check_linear(rule: _Rule, v: Float, slopes: Float) -> None:
+    """Slopes by pre-activations and state are the same at other ones of these."""
+    count = len(rule.kind.locals) - len(rule.kind.vectors)
+    moved = v.copy()
+    moved[:count] = 0.7 - 0.5 * moved[:count]
+    other = rule(moved)[1]
+    for b, block in enumerate(rule.blocks):
+        for local in set(rule.depends[block]) & set(rule.kind.locals[:count]):
+            number = rule.kind.locals.index(local)
+            if not np.array_equal(slopes[b, number], other[b, number]):
+                raise rule.refused(
+                    f"is said to be linear, but ∂{block}/∂{local} depends on the state or input."
+                )
 
 
 def _check_filled(rule: _Rule, v: Float, out: Float, slopes: Float) -> None:

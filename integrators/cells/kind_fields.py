@@ -88,6 +88,7 @@ _CHECKS: dict[str, Callable[[Any, str], object]] = {
     "source": as_count,
     "clock_rows": as_count,
     "tied": _flag,
+    "linear": _flag,
     "block": as_name,
     "reference": _text,
 }

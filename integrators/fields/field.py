@@ -100,6 +100,9 @@ class Field(ByValue):
     constant_jacobian = False
     """Whether DF is the same everywhere, so that tangents outlive an overflow of the state."""
 
+    decoupled = False
+    """Whether neurons do not see one another, so that a Jacobian is one small matrix for each; of cells."""
+
     def __init__(
         self,
         dim: int,

@@ -24,7 +24,8 @@ from sensitivity.recurrences.arguments import as_recurrence
 
 from .factoring import factor_product, panel_length
 from .growth import Stops
-from .singular import block_of
+from .neurons import told_apart
+from .singular import block_of, blocks_of_neurons
 
 __all__ = ["graded_singular_values", "log_singular_values"]
 
@@ -89,6 +90,8 @@ def log_singular_values(
     width, members = part.stop - part.start, math.prod(recurrence.shape)
     if recurrence.n_steps == 0 or members == 0:
         return np.zeros((*recurrence.shape, width))
+    if recurrence.system.decoupled and qr_every is None and told_apart(recurrence, part):
+        return blocks_of_neurons(recurrence, part).logs().reshape(*recurrence.shape, width)
     every = panel_length(width, None if qr_every is None else as_count(qr_every, "qr_every", least=1))
     product, stops = _RowScaled(members, width), Stops([recurrence.n_steps], every)
     q = factor_product(recurrence, np.eye(recurrence.state_size)[:, part], stops, product, rows=rows)

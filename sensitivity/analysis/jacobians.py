@@ -17,7 +17,16 @@ from integrators.singular_values import scaled_norm, svd
 from integrators.validation import as_count
 from sensitivity.recurrences.arguments import as_recurrence, needs_field
 
-from .singular import Block, Method, SingularValues, block_of, check_method, leading, scaled_jacobian
+from .singular import (
+    Block,
+    Method,
+    SingularValues,
+    block_of,
+    blocks_of_neurons,
+    check_method,
+    leading,
+    scaled_jacobian,
+)
 
 __all__ = [
     "float32_error",
@@ -36,6 +45,9 @@ def norm_and_exponent(
     recurrence: Recurrence, block: str | None, method: Method = "auto", tol: float = 1e-10
 ) -> tuple[Float, NDArray[np.int64]]:
     """Spectral norm of a block of ∂s_N/∂s_0 as mantissa · 2^exponent, for every batch member."""
+    if recurrence.system.decoupled and method == "auto":
+        norm, exponent = blocks_of_neurons(recurrence, block_of(recurrence, block)[0]).norms()
+        return norm.reshape(recurrence.shape), exponent.reshape(recurrence.shape)
     triplets = leading(recurrence, block, 1, method, tol)
     if triplets is None:
         return _norm_of(scaled_jacobian(recurrence, block))

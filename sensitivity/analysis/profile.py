@@ -23,6 +23,7 @@ from sensitivity.bounds import Bound, applicable, log_upper_bound
 from sensitivity.recurrences.arguments import as_recurrence
 from sensitivity.text import from_log
 
+from .neurons import condensed, neuron_norms
 from .norms import spectral_norms
 from .singular import block_of
 
@@ -203,10 +204,16 @@ def gradient_profile(
     if not isinstance(recurrence, Recurrence):
         raise TypeError(f"profiles are made of fields and cells, and {type(recurrence).__name__} is neither.")
     part, own = _rows(recurrence, block), recurrence.cell is None
-    unit = np.eye(recurrence.system.dim)[:, part]
+    system = recurrence.system
+    # Of a cell whose neurons do not see one another the cotangents of all neurons go together.
+    neurons = system.d if system.decoupled and cotangent is None and of == "state" else 0
+    if neurons:
+        unit = condensed(system.dim // neurons, neurons)[:, part.start // neurons : part.stop // neurons]
+    else:
+        unit = np.eye(system.dim)[:, part]
     columns = unit if cotangent is None else unit @ as_vector(cotangent, "cotangent", unit.shape[1])[:, None]
     index = _index(at, 1 if of == "inputs" else 0, recurrence.n_steps)
-    mantissa, exponent = _norms(recurrence, columns, of, part, index, memory_bytes)
+    mantissa, exponent = _norms(recurrence, columns, of, part, index, memory_bytes, neurons)
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
         norms = np.ldexp(mantissa, exponent)
         log_norms = np.asarray(np.log(mantissa) + math.log(2.0) * exponent, dtype=np.float64)
@@ -226,7 +233,13 @@ def gradient_profile(
 
 
 def _norms(
-    recurrence: Recurrence, columns: Float, of: Of, part: slice, index: NDArray[np.int64], memory: int
+    recurrence: Recurrence,
+    columns: Float,
+    of: Of,
+    part: slice,
+    index: NDArray[np.int64],
+    memory: int,
+    neurons: int,
 ) -> tuple[Float, NDArray[np.int64]]:
     """Norms of the cotangents at the places `index` as mantissa and exponent, (members, places) each."""
     shape = recurrence.members, index.size
@@ -238,7 +251,8 @@ def _norms(
         here = index[entries] - kept.first
         values = kept.values[here][:, rows] if len(here) < len(kept.values) else kept.values[:, rows]
         powers = kept.exponents[here].transpose(2, 0, 1)
-        norms = spectral_norms(Scaled.of(values.transpose(3, 0, 1, 2), powers))
+        scaled = Scaled.of(values.transpose(3, 0, 1, 2), powers)
+        norms = neuron_norms(scaled, neurons) if neurons else spectral_norms(scaled)
         mantissa[kept.members, entries], exponent[kept.members, entries] = norms
 
     sweep = input_cotangents if of == "inputs" else node_cotangents

@@ -17,8 +17,18 @@ from integrators.validation import as_number
 
 from .cost import expected_iterations, iterations_that_pay, structure_of
 from .lanczos import JacobianBlock, SingularTriplets, repeated_triplets
+from .neurons import NeuronBlocks, neuron_blocks
 
-__all__ = ["Block", "Method", "SingularValues", "block_of", "check_method", "leading", "scaled_jacobian"]
+__all__ = [
+    "Block",
+    "Method",
+    "SingularValues",
+    "block_of",
+    "blocks_of_neurons",
+    "check_method",
+    "leading",
+    "scaled_jacobian",
+]
 
 Float = NDArray[np.float64]
 Method = Literal["auto", "full", "lanczos"]
@@ -128,6 +138,8 @@ def scaled_jacobian(recurrence: Recurrence, block: str | None) -> Scaled:
     The columns of large blocks are taken in several runs, so that a step stays short enough for Ctrl-C.
     """
     part, rows = block_of(recurrence, block)
+    if recurrence.system.decoupled:
+        return blocks_of_neurons(recurrence, part).whole().shaped(recurrence.shape)
     width = part.stop - part.start
     runs = max(1, -(-2 * width**3 // STEP_OPERATIONS))
     count = -(-width // runs)
@@ -141,6 +153,12 @@ def scaled_jacobian(recurrence: Recurrence, block: str | None) -> Scaled:
         np.concatenate([getattr(p, name) for p in pieces], axis=-1) for name in ("values", "exponents")
     )
     return Scaled(values, *common_exponent([values], exponents))
+
+
+def blocks_of_neurons(recurrence: Recurrence, part: slice) -> NeuronBlocks:
+    """Those rows and columns of ∂s_N/∂s_0 for a cell whose neurons do not see one another."""
+    d = recurrence.system.d
+    return neuron_blocks(recurrence).part(slice(part.start // d, part.stop // d))
 
 
 def check_method(method: Any, tol: Any) -> None:

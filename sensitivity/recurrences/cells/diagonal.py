@@ -55,6 +55,7 @@ def _kind(name: str, structure: Ring | Sampled, reference: str) -> Kind:
         point=_diagonal,
         depends={"re": every, "im": every},
         recurrent=0,
+        linear=True,
         biases=(0, 0),
         vectors=("a_re", "a_im", "g_re", "g_im"),
         reference=reference,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import helper, kernel
+from integrators.singular_values import largest_of_two
 from sensitivity.recurrences.settings import WORDS, published_start
 from sensitivity.recurrences.structures.vectors import DampedOscillator, Oscillator
 
@@ -107,11 +108,8 @@ def log_power_norm(M: Float, n_steps: int) -> Float:
             total, scale = _scaled(total @ power, scale + exponent)
         power, exponent = _scaled(power @ power, 2.0 * exponent)
         n >>= 1
-    # σ₁ ± σ₂ = √(‖M‖_F² ± 2 |det M|)
-    square = (total**2).sum(axis=(-2, -1))
-    twice = 2.0 * np.abs(total[..., 0, 0] * total[..., 1, 1] - total[..., 0, 1] * total[..., 1, 0])
     with np.errstate(divide="ignore"):
-        return np.log((np.sqrt(square + twice) + np.sqrt(np.maximum(square - twice, 0.0))) / 2.0) + scale
+        return np.log(largest_of_two(total)) + scale
 
 
 def _scaled(M: Float, logs: Float) -> tuple[Float, Float]:
@@ -178,6 +176,7 @@ def _undamped_kind(name: str, point: Any, bound: Any, constants: dict[str, float
         point=point,
         depends={"z": every, "y": every},
         recurrent=0,
+        linear=True,
         vectors=("A", "dt"),
         constants=constants,
         reference=_LINOSS,
@@ -197,6 +196,7 @@ DAMPED = Kind(
     point=_damped,
     depends={"z": "u z y A G dt", "y": "u z y A G dt"},
     recurrent=0,
+    linear=True,
     vectors=("A", "G", "dt"),
     constants={"variant": float(IMEX1)},
     reference=_DLINOSS,
