@@ -66,8 +66,7 @@ class NeuronBlocks:
             logs = (np.log(mantissa) + math.log(2.0) * (self.exponent + shift))[..., None]
         if self.log_det is not None:
             logs = np.concatenate([logs, self.log_det[..., None] - logs], axis=-1)
-        found: Float = np.sort(logs.reshape(len(logs), -1), axis=-1)[:, ::-1]
-        return found
+        return np.sort(logs.reshape(len(logs), -1).astype(np.float64), axis=-1)[:, ::-1]
 
     def whole(self) -> Scaled:
         """The matrix itself, shape (members, d · rows, d · columns), a power of two to each column."""
