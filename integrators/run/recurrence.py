@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
@@ -145,8 +146,10 @@ class Recurrence(ByValue):
         elif isinstance(system, Cell) and system.kind.step is None:
             raise ValueError(f"step was given, but {system.name} has no step size.")
         self.shape = _common_shape(steps.shape, start.shape[:-1], drive)
-        self.members = members = int(np.prod(self.shape))
-        self.steps = np.broadcast_to(steps, self.shape).reshape(-1).copy()
+        self.members = members = math.prod(self.shape)
+        if steps.shape != self.shape:
+            steps = np.broadcast_to(steps, self.shape).copy()
+        self.steps = steps.reshape(-1)
         # One initial state and one sequence for all are kept once.
         self.start = start[None] if start.ndim == 1 else _flattened(start, self.shape, members)
         self.inputs: Any = drive if callable(drive) else self._drive(drive, members)
@@ -559,6 +562,8 @@ def _as_dtype(dtype: DTypeLike, cell: bool) -> np.dtype:
 def _common_shape(step: tuple[int, ...], start: tuple[int, ...], drive: Any) -> tuple[int, ...]:
     """The shape of the batch that step sizes, initial states and inputs have in common."""
     inputs = () if callable(drive) else drive.shape[:-2]
+    if start == inputs == ():
+        return step
     try:
         return np.broadcast_shapes(step, start, inputs)
     except ValueError:

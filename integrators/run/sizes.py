@@ -29,19 +29,22 @@ PAGE_BYTES = 4096
 ONE_MEMBER_DIM = 32
 
 
-def range_bits(system: Any, program: Program, h: Float) -> tuple[Float, Float]:
+def range_bits(system: Any, program: Program, h: Any) -> tuple[Any, Any]:
     """log₂ of what columns can grow and shrink by in one step of size h, from its majorant, or inf.
+
+    One number, or an array for many sizes.
 
     A splitting step has the majorant of its inverse, which is the splitting with reversed signs. The range of
     a cell's step is not known.
     """
     lipschitz = system.lipschitz
+    zero = 0.0 * h
     if lipschitz is None:
-        return np.full(h.shape, np.inf), np.full(h.shape, np.inf)
+        return zero + np.inf, zero + np.inf
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         if program.form == SPLITTING:
             # Row sums of the majorant: how |y| and |p| grow from a start of (1, 1).
-            grown_y, grown_p = np.ones(h.shape), np.ones(h.shape)
+            grown_y, grown_p = zero + 1.0, zero + 1.0
             for stage, weight, *_ in program.steady_step:
                 if stage == "drift":
                     grown_y = grown_y + abs(weight) * h * grown_p
@@ -50,7 +53,7 @@ def range_bits(system: Any, program: Program, h: Float) -> tuple[Float, Float]:
             bits = np.log2(np.maximum(grown_y, grown_p))
             return bits, bits
         slope = max(lipschitz, 1.0) if program.form == EXPLICIT else lipschitz
-        grow, shrink = np.zeros(h.shape), np.zeros(h.shape)
+        grow, shrink = zero, zero
         for _, weight, *_ in program.steady_step:
             change = abs(weight) * h * slope
             grow = grow + np.log2(1.0 + change)
@@ -60,7 +63,8 @@ def range_bits(system: Any, program: Program, h: Float) -> tuple[Float, Float]:
 
 def check_interval(system: Any, program: Program, h: Float, dtype: Any) -> int:
     """Steps between two looks at the range of the columns; every step where growth has no known bound."""
-    grow, shrink = np.max(range_bits(system, program, h), axis=1, initial=0.0).tolist()
+    # The range grows with the step size.
+    grow, shrink = map(float, range_bits(system, program, float(h.max(initial=0.0))))
     if dtype == np.float32:
         return steps_within(40, STEPS_IN_FLOAT32, grow)
     if math.isinf(shrink):
