@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 from .compiled import JIT_DISABLED, helper
 
-__all__ = ["exp_negative", "fma"]
+__all__ = ["exp_composed", "exp_negative", "exp_reduced", "exp_series", "fma"]
 
 if JIT_DISABLED:
 
@@ -67,18 +67,20 @@ LOWEST = -708.0
 
 
 @helper
-def exp_negative(u):
-    """(1 − e^u, e^u) for −708 ≤ u ≤ 0, each to about one unit in the last place.
-
-    u = k ln 2 + r with |r| ≤ ln 2 / 2; p = e^r − 1 by its Taylor polynomial of degree 13 (remainder 4e-18);
-    then e^u = 2^k + 2^k p and 1 − e^u = (1 − 2^k) − 2^k p, without cancellation near u = 0.
-    """
+def exp_reduced(u):
+    """(r, low, 2^k) with u = k ln 2 + r + low, k whole and |r| ≤ ln 2 / 2, for −708 ≤ u ≤ 0."""
     rounded = fma(u, LOG2_E, ROUNDER)
     power = _from_bits((_bits(rounded) + 1023) << 52)
     k = rounded - ROUNDER
     high = fma(-k, LN2_HIGH, u)
     r = fma(-k, LN2_LOW, high)
     low = fma(-k, LN2_LOW, high - r)
+    return r, low, power
+
+
+@helper
+def exp_series(r):
+    """q with e^r ≈ 1 + r + r² q: the Taylor polynomial of degree 13 of e^r, whose remainder is 4e-18."""
     q = 1.0 / 6227020800.0
     q = fma(q, r, 1.0 / 479001600.0)
     q = fma(q, r, 1.0 / 39916800.0)
@@ -90,6 +92,21 @@ def exp_negative(u):
     q = fma(q, r, 1.0 / 120.0)
     q = fma(q, r, 1.0 / 24.0)
     q = fma(q, r, 1.0 / 6.0)
-    q = fma(q, r, 0.5)
+    return fma(q, r, 0.5)
+
+
+@helper
+def exp_composed(r, low, power, q):
+    """(1 − e^u, e^u) of what `exp_reduced` and `exp_series` give.
+
+    With p = e^r − 1, e^u = 2^k + 2^k p and 1 − e^u = (1 − 2^k) − 2^k p, without cancellation near u = 0.
+    """
     p = r + fma(r * r, q, low)
     return -fma(power, p, power - 1.0), fma(power, p, power)
+
+
+@helper
+def exp_negative(u):
+    """(1 − e^u, e^u) for −708 ≤ u ≤ 0, each to about one unit in the last place."""
+    r, low, power = exp_reduced(u)
+    return exp_composed(r, low, power, exp_series(r))

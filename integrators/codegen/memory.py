@@ -5,14 +5,58 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
-from .compiled import helper, inlined
+from .compiled import JIT_DISABLED, helper, inlined
 
-__all__ = ["aligned_array", "aligned_empty", "clear", "copy_into", "input_of"]
+__all__ = ["STACK_NUMBERS", "aligned_array", "aligned_empty", "clear", "copy_into", "input_of", "on_stack"]
 
 # A register as wide as a cache line takes two accesses where it lies across two lines: at d = 10 a product
 # whose columns start on a line is a third faster than one whose columns do not.
 LINE_BYTES = 64
+
+
+# Numbers of float64 that `on_stack` gives.
+STACK_NUMBERS = 512
+
+if JIT_DISABLED:
+
+    def on_stack():
+        """A flat array of STACK_NUMBERS float64, not initialised."""
+        return np.empty(STACK_NUMBERS)
+
+else:
+
+    @intrinsic
+    def on_stack(typingctx):
+        """A flat array of STACK_NUMBERS float64, not initialised, which ends with the function that asks.
+
+        Memory of the system's takes 40 ns to get and give back, as long as 40 values of tanh.
+        """
+        row = types.Array(types.float64, 1, "C")
+
+        def codegen(context, builder, signature, arguments):
+            from numba.np.arrayobj import populate_array
+
+            kind = ir.ArrayType(ir.DoubleType(), STACK_NUMBERS)
+            with builder.goto_entry_block():  # `cgutils.alloca_once` would fill it with zeros
+                room = builder.alloca(kind)
+            room.align = LINE_BYTES
+            index, size = ir.IntType(64), ir.Constant(ir.IntType(64), 8)
+            view = context.make_array(row)(context, builder)
+            populate_array(
+                view,
+                data=builder.bitcast(room, ir.DoubleType().as_pointer()),
+                shape=[ir.Constant(index, STACK_NUMBERS)],
+                strides=[size],
+                itemsize=size,
+                meminfo=None,
+            )
+            return view._getvalue()
+
+        return row(), codegen
 
 
 @helper

@@ -14,8 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.codegen.arithmetic import LOWEST, exp_negative, fma
+from integrators.codegen.access import borrowed, get, put
+from integrators.codegen.arithmetic import (
+    LOWEST,
+    exp_composed,
+    exp_negative,
+    exp_reduced,
+    exp_series,
+    fma,
+)
 from integrators.codegen.compiled import helper
+from integrators.codegen.memory import STACK_NUMBERS, on_stack
 from integrators.naming import nearest
 from integrators.values import ByValue, portable
 
@@ -34,31 +43,98 @@ True
 TWO_OVER_SQRT_PI = 1.1283791670955126
 
 
+# Values at a time in `begin_exponentials`, which keeps four numbers for each; fewer than the second go one by
+# one: 10 of them in 24 ns instead of 37, with AVX-512.
+CHUNK, FEW = STACK_NUMBERS // 4, 40
+
+
 @helper
-def tanh(x):
-    """(tanh x, sech² x): with t = 1 − e and e = exp(−2|x|), t/(1+e) and 4e/(1+e)².
+def tanh_of(x, t, e):
+    """(tanh x, sech² x) from t = 1 − e and e = exp(−2|x|): t/(1+e) and 4e/(1+e)².
 
     The quotient is corrected by its residual, which makes tanh correct to 2 units in the last place for
     every double; sech² keeps its relative accuracy where 1 − tanh² would cancel.
     """
-    u = -2.0 * abs(x)
-    t, e = exp_negative(LOWEST if u < LOWEST else u)
     one_plus_e = 1.0 + e
     rest = e - (one_plus_e - 1.0)
     w = 1.0 / one_plus_e
     s = t * w
     s = fma(w, fma(-s, rest, fma(-s, one_plus_e, t)), s)
-    return math.copysign(s, x), 0.0 if u < LOWEST else 4.0 * e * (w * w)
+    return math.copysign(s, x), 0.0 if -2.0 * abs(x) < LOWEST else 4.0 * e * (w * w)
 
 
 @helper
-def _logistic(x):
-    """(1/(1 + e^−x), e^−|x|/(1 + e^−|x|)²), both with full relative accuracy in either tail."""
-    u = -abs(x)
-    _, e = exp_negative(LOWEST if u < LOWEST else u)
-    e = 0.0 if u < LOWEST else e
+def logistic_of(x, e):
+    """(1/(1 + e^−x), e/(1 + e)²) from e = exp(−|x|), both with full relative accuracy in either tail."""
+    e = 0.0 if -abs(x) < LOWEST else e
     w = 1.0 / (1.0 + e)
     return w if x >= 0.0 else e * w, e * (w * w)
+
+
+@helper
+def tanh(x):
+    """(tanh x, sech² x)."""
+    u = -2.0 * abs(x)
+    t, e = exp_negative(LOWEST if u < LOWEST else u)
+    return tanh_of(x, t, e)
+
+
+@helper
+def logistic(x):
+    """(1/(1 + e^−x), its derivative)."""
+    u = -abs(x)
+    _, e = exp_negative(LOWEST if u < LOWEST else u)
+    return logistic_of(x, e)
+
+
+@helper
+def begin_exponentials(factor, z, room):
+    """Prepare exp(u), u = factor·|z|, of at most CHUNK values; `exponential_of` gives them.
+
+    A value alone takes some hundred operations that wait for each other, and a processor that works on four
+    at a time has nothing to do in half of its cycles. One loop for all values of a part of the operations is
+    short enough for it to see ten: tanh takes 0.61 ns instead of 0.90 with AVX-512, and 1.24 instead of
+    1.86 with AVX2, in the first-level cache of one core.
+    """
+    for i in range(z.size):
+        u = factor * abs(z[i])
+        r, low, power = exp_reduced(LOWEST if u < LOWEST else u)
+        put(room, i, r)
+        put(room, CHUNK + i, low)
+        put(room, 2 * CHUNK + i, power)
+    for i in range(z.size):
+        put(room, 3 * CHUNK + i, exp_series(get(room, i)))
+
+
+@helper
+def exponential_of(room, i):
+    """(1 − e^u, e^u) of value i of the chunk."""
+    low, power, q = get(room, CHUNK + i), get(room, 2 * CHUNK + i), get(room, 3 * CHUNK + i)
+    return exp_composed(get(room, i), low, power, q)
+
+
+@helper
+def fill_tanh(z, s, ds):
+    """s = tanh z and ds = sech² z; the bits of `tanh`."""
+    room, z, s, ds = on_stack(), borrowed(z), borrowed(s), borrowed(ds)
+    for first in range(0, z.size, CHUNK):
+        part, value, slope = z[first : first + CHUNK], s[first : first + CHUNK], ds[first : first + CHUNK]
+        begin_exponentials(-2.0, part, room)
+        for i in range(part.size):
+            t, e = exponential_of(room, i)
+            value[i], slope[i] = tanh_of(part[i], t, e)
+
+
+@helper
+def fill_logistic(z, s, ds):
+    """s = 1/(1 + e^−z) and its derivative."""
+    room, z, s, ds = on_stack(), borrowed(z), borrowed(s), borrowed(ds)
+    for first in range(0, z.size, CHUNK):
+        part, value, slope = z[first : first + CHUNK], s[first : first + CHUNK], ds[first : first + CHUNK]
+        begin_exponentials(-1.0, part, room)
+        for i in range(part.size):
+            _, e = exponential_of(room, i)
+            value[i], slope[i] = logistic_of(part[i], e)
 
 
 @helper
@@ -83,12 +159,16 @@ def activate(code, z, s, ds):
     (array([-0.7616,  0.    ,  0.7616]), array([0.42, 1.  , 0.42]))
     """
     n = z.size
-    if code == TANH:
+    if code == TANH and n >= FEW:
+        fill_tanh(z, s, ds)
+    elif code == TANH:
         for i in range(n):
             s[i], ds[i] = tanh(z[i])
+    elif code == LOGISTIC and n >= FEW:
+        fill_logistic(z, s, ds)
     elif code == LOGISTIC:
         for i in range(n):
-            s[i], ds[i] = _logistic(z[i])
+            s[i], ds[i] = logistic(z[i])
     elif code == RELU:
         for i in range(n):
             x = z[i]

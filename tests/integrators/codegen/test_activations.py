@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import naive
-from integrators import ACTIVATIONS
+from integrators import ACTIVATIONS, activate
 from integrators.codegen.arithmetic import exp_negative
 
 LN2 = math.log(2.0)
@@ -222,3 +222,17 @@ def test_an_unknown_name_suggests_the_nearest():
     with pytest.raises(KeyError):
         ACTIVATIONS[3]
     assert "gelu" not in ACTIVATIONS
+
+
+@pytest.mark.parametrize("name", ["tanh", "logistic"])
+def test_values_do_not_depend_on_how_many_there_are(name, rng):
+    """Few are taken one by one, many in chunks: at the ends of both, in strided arrays, and in place."""
+    points = rng.normal(size=400) * np.repeat([1.0, 300.0], 200)[rng.permutation(400)]
+    points[[3, 130, 399]] = np.nan, np.inf, -0.0
+    code = ACTIVATIONS[name].code
+    alone = np.array([ACTIVATIONS[name].value_and_derivative([x]) for x in points])[:, :, 0].T
+    for n in (1, 39, 40, 41, 127, 128, 129, 256, 300, 400):
+        for array in (points[:n].copy(), np.repeat(points[:n], 2)[::2]):
+            slopes = np.empty_like(array)
+            activate(code, array, array, slopes)
+            np.testing.assert_array_equal([array, slopes], alone[:, :n])
