@@ -12,7 +12,16 @@ from integrators.codegen.access import flat, get, put
 from integrators.codegen.array_types import COLUMNS, COUNTS, VECTOR
 from integrators.codegen.compiled import Callback, helper, inlined, kernel
 from integrators.codegen.memory import copy_into
-from integrators.engine.drivers import BLOCK, NOTHING, REPLAY, RUN, TAPS, sweep_backward, sweep_forward
+from integrators.engine.drivers import (
+    BLOCK,
+    NOTHING,
+    REPLAY,
+    RUN,
+    TAPS,
+    one_by_one,
+    sweep_backward,
+    sweep_forward,
+)
 
 from .algebra import add_gradient, evaluate, pull, push
 from .layout import LAYOUT, POINT, layer_of, work_for
@@ -139,6 +148,7 @@ def cells_forward(point, middle, layout, theta, run, block, tape, nodes, start, 
     """`sweep_forward` of any cell."""
     sweep_forward(
         push_cell,
+        one_by_one,
         whole,
         workspace,
         all_rows,

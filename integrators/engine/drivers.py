@@ -11,6 +11,12 @@ columns, spare, by_input, gradient, work)``
     every cotangent column ← (∂stage)ᵀ · column, likewise; and by_input += (∂stage/∂x)ᵀ · column, gradient +=
     (∂stage/∂θ)ᵀ · column where these are not empty.
 
+A stage may do many steps at a time where nothing is to be looked at between them, by
+
+``push_steps(second, theta, form, weights, factors, parts, work, steps)``
+    All operations of so many steps in place, without inputs; returns False where it has no faster way. With
+    `one_by_one` a stage has none.
+
 The loops are templates, compiled once for each built-in sort of recurrence (`kicks` for any field, `neural`,
 `cell_stage`) with its stage inside: a call through an address for every operation would take as long as the
 step of a small network.
@@ -46,6 +52,7 @@ __all__ = [
     "Run",
     "StageCall",
     "Taps",
+    "one_by_one",
     "sweep_backward",
     "sweep_forward",
 ]
@@ -146,16 +153,24 @@ def weights_and_factors(run):
 
 
 @inlined
+def one_by_one(second, theta, form, weights, factors, parts, work, steps):
+    """No faster way to do several steps."""
+    return False
+
+
+@inlined
 def sweep_forward(
-    push, view, workspace, spare_rows, callback, second, layout, theta, run, block, tape, nodes, start, stop
-):
+    push, push_steps, view, workspace, spare_rows, callback, second, layout, theta, run, block, tape, nodes,
+    start, stop,
+):  # fmt: skip
     """Steps [start, stop) of the run, in place; the closing operation too, if `stop` is the end.
 
     Parameters
     ----------
-    push, view, workspace, spare_rows : compiled functions
-        Of the stage: `view` makes of state and columns the parts that `push` works on, `spare_rows` says how
-        many rows of the state it writes elsewhere, `workspace` gives an owner of memory and what `push` sees.
+    push, push_steps, view, workspace, spare_rows : compiled functions
+        Of the stage: `push_steps` does several whole steps if it can, `view` makes of state and columns the
+        parts that these two work on, `spare_rows` says how many rows of the state `push` writes elsewhere,
+        `workspace` gives an owner of memory and what they see of it.
     tape : float64[:, :, ::1]
         Entries from step ``run.base`` on; of size 0 with ``run.tape == NOTHING``.
     nodes : float64[:, :, ::1]
@@ -178,10 +193,15 @@ def sweep_forward(
     parts = view(run.form, state, columns)
     operations, swapped = weights.shape[0] - 2, False
     kept, keep_nodes = run.tape != NOTHING, nodes.size > 0
+    plain, reached = not kept and not keep_nodes and inputs.shape[1] == 0, start
 
     for i in range(start, stop):
         last = i + 1 == run.n_steps
-        for j in range(operations + 1):
+        if plain and i > 0 and i >= reached:
+            until = min(stop, i + run.check_every - i % run.check_every)
+            if push_steps(second, theta, run.form, weights, factors, parts, work, until - i):
+                reached = until
+        for j in range(operations if i < reached else 0, operations + 1):
             closing = j == operations
             if closing and keep_nodes:
                 copy_into(flat(state), flat(nodes[i + 1]))

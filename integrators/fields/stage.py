@@ -14,7 +14,16 @@ from integrators.codegen.arithmetic import fma
 from integrators.codegen.array_types import COLUMNS, COUNTS, MATRIX, VECTOR
 from integrators.codegen.compiled import Callback, helper, inlined, kernel
 from integrators.codegen.memory import copy_into
-from integrators.engine.drivers import BLOCK, KEEP, REPLAY, RUN, TAPS, sweep_backward, sweep_forward
+from integrators.engine.drivers import (
+    BLOCK,
+    KEEP,
+    REPLAY,
+    RUN,
+    TAPS,
+    one_by_one,
+    sweep_backward,
+    sweep_forward,
+)
 from integrators.engine.program import FIRST_ORDER, SPLITTING
 
 __all__ = [
@@ -122,8 +131,9 @@ def pull_kick(
 def kicks_forward(kick, theta, transposed, run, block, tape, nodes, start, stop):
     """`sweep_forward` of any field."""
     sweep_forward(
-        push_kick, halves, no_workspace, spare_rows, kick, 0, 0, theta, run, block, tape, nodes, start, stop
-    )
+        push_kick, one_by_one, halves, no_workspace, spare_rows, kick, 0, 0, theta, run, block, tape, nodes,
+        start, stop,
+    )  # fmt: skip
 
 
 @kernel(BACKWARD)

@@ -28,7 +28,7 @@ from integrators.codegen.array_types import COLUMNS, COUNTS, VECTOR
 from integrators.codegen.compiled import helper, inlined, kernel
 from integrators.codegen.memory import aligned_empty, clear
 from integrators.codegen.simd import WIDTH
-from integrators.engine.drivers import BLOCK, KEEP, RUN, TAPS, sweep_backward, sweep_forward
+from integrators.engine.drivers import BLOCK, KEEP, RUN, TAPS, one_by_one, sweep_backward, sweep_forward
 from integrators.engine.program import EXPLICIT, FIRST_ORDER
 from integrators.fields.activations import activate
 from integrators.fields.stage import drift, halves, no_workspace
@@ -194,8 +194,8 @@ def sequences_forward(activation, theta, run, block, tape, nodes, start, stop):
     d = D if run.form == FIRST_ORDER else D // 2
     untaped = aligned_empty((2 * d + run.inputs.shape[1] + 1) * w, theta.dtype)
     sweep_forward(
-        push_sequences, halves, push_workspace, no_rows, borrowed(untaped), 0, activation, borrowed(theta),
-        run, block, tape, nodes, start, stop,
+        push_sequences, one_by_one, halves, push_workspace, no_rows, borrowed(untaped), 0, activation,
+        borrowed(theta), run, block, tape, nodes, start, stop,
     )  # fmt: skip
     hold(untaped)
 
