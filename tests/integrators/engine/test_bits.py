@@ -227,3 +227,19 @@ def test_columns_in_several_runs_beyond_float64(monkeypatch):
     assert whole.exponent.min() > 1000
     moved = np.ldexp(parts.values, (parts.exponent - whole.exponent)[:, None, None])
     np.testing.assert_array_equal(moved, whole.values)
+
+
+@pytest.mark.parametrize("d", [1, 2, 10])
+@pytest.mark.parametrize("scheme", ["leapfrog", "euler", "explicit_euler", "position_verlet", "yoshida4"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_many_steps_at_a_time_have_the_bits_of_single_steps(d, scheme, dtype, rng):
+    """A sweep with a tape goes step by step; one without goes from one look at the range to the next."""
+    field = NeuralField(rng.normal(size=(d, d)), rng.normal(size=d))
+    for members in (8, 100, 300):
+        run = OdeRecurrence(field, scheme, np.geomspace(0.01, 1.0, members), 150, dtype=dtype)
+        columns = np.eye(run.state_size, d)
+        state, moved, _ = forward(run, columns)
+        state_by_step, moved_by_step, _ = forward(run, columns, tape=KEEP)
+        np.testing.assert_array_equal(state, state_by_step)
+        np.testing.assert_array_equal(moved.values, moved_by_step.values)
+        np.testing.assert_array_equal(moved.exponents, moved_by_step.exponents)
