@@ -91,7 +91,11 @@ PAGES: Mapping[str, Page] = {
             "bounds.log_upper_bound bounds.lower_bound bounds.Bound bounds.local_lipschitz",
         },
     ),
-    "certificates": Page("Certificates", "sensitivity", {"Ball arithmetic": "certify Certificate"}),
+    "certificates": Page(
+        "Certificates",
+        "sensitivity",
+        {"Ball arithmetic": "certify Certificate certify_region RegionCertificate"},
+    ),
     "studies": Page(
         "Studies and training",
         "sensitivity",

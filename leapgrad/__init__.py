@@ -42,11 +42,12 @@ _NAMES = {
     "sensitivity": """
         Agreement Antisymmetric Cayley Certificate Comparison ComplexMatrix Convergence
         EigenNormalised Exponential FourierFactors GradientProfile GrowthExponents OdeRecurrence
-        Positive Recurrence Results Scaled SequenceClassifier SingularValues StepRecommendation
-        Study UnitaryCayley agreement bounds cell certify compare convergence energy_error
-        float32_error from_arrays from_keras from_torch gradient_profile growth_exponents jacobian
-        jacobian_norm load_weights log_jacobian_norm log_singular_values open_results recommend_step
-        rflo_gradient save_weights singular_values to_torch truncated_gradient unroll
+        Positive Recurrence RegionCertificate Results Scaled SequenceClassifier SingularValues
+        StepRecommendation Study UnitaryCayley agreement bounds cell certify certify_region compare
+        convergence energy_error float32_error from_arrays from_keras from_torch gradient_profile
+        growth_exponents jacobian jacobian_norm load_weights log_jacobian_norm log_singular_values
+        open_results recommend_step rflo_gradient save_weights singular_values to_torch
+        truncated_gradient unroll
     """,
     "proofs": """
         CATALOGUE Decision Mutant Outcome Proposition Report Role Step StepReport Verdict check

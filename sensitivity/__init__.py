@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .analysis.profile import GradientProfile, gradient_profile
     from .analysis.recommend import StepRecommendation, recommend_step
     from .analysis.singular import SingularValues
-    from .certification import Certificate, certify
+    from .certification import Certificate, RegionCertificate, certify, certify_region
     from .recurrences.cell import unroll
     from .recurrences.registry import make as cell
     from .recurrences.structures.matrices import (
@@ -55,6 +55,7 @@ __all__ = [
     "OdeRecurrence",
     "Positive",
     "Recurrence",
+    "RegionCertificate",
     "Results",
     "Scaled",
     "SequenceClassifier",
@@ -66,6 +67,7 @@ __all__ = [
     "bounds",
     "cell",
     "certify",
+    "certify_region",
     "compare",
     "convergence",
     "energy_error",
@@ -94,7 +96,7 @@ __all__ = [
 _HOME = {
     "integrators.engine.column_scale": ("Scaled",),
     "integrators.run.recurrence": ("OdeRecurrence", "Recurrence"),
-    ".certification": ("Certificate", "certify"),
+    ".certification": ("Certificate", "RegionCertificate", "certify", "certify_region"),
     ".analysis.approximate": ("Agreement", "agreement", "rflo_gradient", "truncated_gradient"),
     ".analysis.comparison": ("Comparison", "compare"),
     ".analysis.convergence": ("Convergence", "convergence", "energy_error"),

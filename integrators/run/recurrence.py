@@ -208,6 +208,10 @@ class Recurrence(ByValue):
         part.threads = self.threads if threads is None else threads
         return part
 
+    def alone(self) -> list[Self]:
+        """The recurrence of every batch member by itself."""
+        return [self.select(slice(member, member + 1)) for member in range(self.members)]
+
     def program(self, close: bool = True) -> Program:
         """The operations of the run; see `Program.of`."""
         if self.scheme is None:

@@ -255,9 +255,9 @@ def jacobian_norm(
     tol : float
         Relative accuracy that Lanczos has to reach. The full matrix gives the norm up to round-off.
     certified : bool
-        Compute each norm in ball arithmetic instead (see `certify`; for a `NeuralField`, extra ``certify``).
-        The result is proved to be within one unit in the last place of the norm of the exact map. This is
-        slow.
+        Compute each norm in ball arithmetic instead (see `certify`; for a `NeuralField` or a cell, extra
+        ``certify``). The result is proved to be within one unit in the last place of the norm of the exact
+        map. This is slow.
 
     Returns
     -------
@@ -301,16 +301,20 @@ def _certified_norm(
     block: str | None,
 ) -> Float:
     """The middle of the enclosure of every norm."""
-    if not isinstance(field, Field) or scheme is None or n_steps is None:
-        raise TypeError("certified=True needs a field, a scheme and a step; cells have no certificates yet.")
     from sensitivity.certification import certify
 
-    part: Block = "phase" if block == "phase" else "position"
-    balls = [
-        certify(field, scheme, float(h), n_steps, y0, p0, inputs, part) for h in recurrence.step.reshape(-1)
-    ]
-    middle = [0.5 * ball.lower + 0.5 * ball.upper for ball in balls]
-    return np.array(middle).reshape(recurrence.shape)[()]
+    # The middle of so narrow an enclosure, rounded, is the float64 nearest to the norm or its neighbour.
+    width = 0.125 * float(np.finfo(np.float64).eps)
+    if isinstance(field, Field):
+        found = [
+            certify(field, scheme, float(h), n_steps, y0, p0, inputs, block, width=width)
+            for h in recurrence.steps
+        ]
+    elif recurrence.cell is not None:
+        found = [certify(one, block=block, width=width) for one in recurrence.alone()]
+    else:
+        raise TypeError("certified=True needs a field with a scheme and a step, or a recurrence of a cell.")
+    return np.array([float(one.norm_ball.mid()) for one in found]).reshape(recurrence.shape)[()]
 
 
 def singular_values(

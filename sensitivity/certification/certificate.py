@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from integrators.fields.field import Field
 from integrators.fields.neural import NeuralField
+from integrators.naming import shown
 from integrators.run.inputs import Inputs
 from integrators.run.overflow import TrajectoryOverflow
 from integrators.run.recurrence import OdeRecurrence, Recurrence
@@ -19,8 +21,9 @@ from integrators.schemes.table import Scheme
 from integrators.validation import as_count, as_number, as_steps
 from integrators.values import ByValue, equal
 from sensitivity import bounds
-from sensitivity.analysis.singular import Block, scaled_jacobian
-from sensitivity.recurrences.arguments import needs_field
+from sensitivity.analysis.singular import block_of, scaled_jacobian
+from sensitivity.bounds.cells import cell_bound
+from sensitivity.recurrences.arguments import as_recurrence
 from sensitivity.text import from_log
 
 from .checked import CheckedBound, Side, checked
@@ -66,7 +69,8 @@ class Certificate(ByValue):
     log_error : tuple of float
         Encloses log ‖float64 − J‖_F: the error that was made; inf if there is no float64 result.
     log_stated_error : float
-        What a running error analysis of the float64 recurrence states for it.
+        What a running error analysis of the float64 recurrence states for it; NaN for a cell, of which none
+        is made.
 
     Examples
     --------
@@ -114,8 +118,8 @@ class Certificate(ByValue):
 
     @property
     def float64_within_stated_error(self) -> bool:
-        """Whether the error of the float64 Jacobian is proved to be within the bound stated for it."""
-        return self.log_error[1] <= self.log_stated_error
+        """Whether the error of the float64 Jacobian is proved to be within what is stated for it, if any."""
+        return math.isnan(self.log_stated_error) or self.log_error[1] <= self.log_stated_error
 
     def check(self, log_bound: float, name: str = "bound", side: Side = "upper") -> CheckedBound:
         """Compare a bound, given by its logarithm, with the enclosure.
@@ -132,8 +136,9 @@ class Certificate(ByValue):
 
     def __repr__(self) -> str:
         within = "within" if self.float64_within_stated_error else "OUTSIDE"
-        made, stated = from_log(self.log_error[1]), from_log(self.log_stated_error)
-        float64 = f"off by at most {made}, {within} its stated error of {stated}"
+        float64 = f"off by at most {from_log(self.log_error[1])}"
+        if not math.isnan(self.log_stated_error):
+            float64 += f", {within} its stated error of {from_log(self.log_stated_error)}"
         if self.log_error[1] == math.inf:
             float64 = "none, since the trajectory leaves the range of float64"
         lines = [
@@ -144,16 +149,15 @@ class Certificate(ByValue):
         return "<Certificate " + "\n  ".join(lines) + ">"
 
 
-@needs_field
 def certify(
-    field: Field,
-    scheme: str | Scheme,
-    step: float,
-    n_steps: int,
+    field: Field | Recurrence,
+    scheme: str | Scheme | None = None,
+    step: float | None = None,
+    n_steps: int | None = None,
     y0: ArrayLike | None = None,
     p0: ArrayLike | None = None,
     inputs: Inputs = None,
-    block: Block = "position",
+    block: str | None = None,
     *,
     width: float = DEFAULT_WIDTH,
     max_precision: int = DEFAULT_PRECISION,
@@ -165,8 +169,10 @@ def certify(
 
     Parameters
     ----------
-    field : NeuralField
-        With any activation.
+    field : NeuralField or Recurrence
+        A neural field with any activation; or a recurrence of a cell with one batch member, such as
+        ``unroll(cell("lstm", 8), 100)``: the arguments from `scheme` to `inputs` are then left out. What is
+        enclosed of a cell is the rule that compiled code runs, in exact arithmetic.
     scheme, step, n_steps, y0, p0, inputs, block
         As for `jacobian`; one step size.
     width : float
@@ -184,9 +190,11 @@ def certify(
     ImportError
         Without python-flint (extra ``certify``).
     TypeError, ValueError
-        If the field is not a NeuralField, if there are several step sizes, or if an argument makes no sense.
+        If the field is neither a NeuralField nor a recurrence of a cell, if there are several step sizes or
+        batch members, or if an argument makes no sense.
     ArithmeticError
-        If `max_precision` bits are not enough, or if the sign of a pre-activation of relu cannot be decided.
+        If `max_precision` bits are not enough, or if a branch of the rule, such as the sign of a
+        pre-activation of relu, cannot be decided.
 
     Notes
     -----
@@ -199,27 +207,71 @@ def certify(
     >>> found = lg.certify(lg.NeuralField.random(3, rng=0), "leapfrog", step=0.01, n_steps=50)
     >>> found.lower <= found.upper, found.width < 1e-14
     (True, True)
+    >>> found = lg.certify(lg.unroll(lg.cell("lstm", 3), n_steps=50))
+    >>> found.lower <= found.upper, found.width < 1e-14
+    (True, True)
     """
-    _require_flint()
-    recurrence = _recurrence(field, scheme, step, n_steps, y0, p0, inputs, block)
+    require_flint()
+    if isinstance(field, Field):
+        needed = {"scheme": scheme, "step": step, "n_steps": n_steps}
+        missing = next((name for name, value in needed.items() if value is None), None)
+        if missing is not None:
+            raise TypeError(
+                f"{missing} is missing: certify takes a field with a scheme, a step and a length."
+            )
+        part = "position" if block is None else block
+        recurrence = _recurrence(field, scheme, step, n_steps, y0, p0, inputs, part)
+    else:
+        recurrence = as_cell_run(as_recurrence(field, scheme, step, n_steps, y0, p0, inputs))
+    block_of(recurrence, block)
     as_number(width, "width", 0.0, 1.0)
     if as_count(max_precision, "max_precision") < FIRST_PRECISION:
         raise ValueError(f"max_precision must be at least {FIRST_PRECISION} bits, got {max_precision}.")
     return _at_enough_precision(recurrence, block, width, max_precision)
 
 
+def as_cell_run(recurrence: Recurrence) -> Recurrence:
+    """The recurrence, if it is of a cell with one batch member.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Otherwise.
+    """
+    if getattr(recurrence, "cell", None) is None:
+        raise TypeError(
+            "field must be a Field such as NeuralField with its scheme and step, or a recurrence of a cell; "
+            f"got {shown(recurrence)}."
+        )
+    if recurrence.members != 1:
+        raise ValueError(f"a certificate is of one batch member; this batch has shape {recurrence.shape}.")
+    alone = copy(recurrence)
+    alone.shape = ()
+    return alone
+
+
+def _ball_jacobian(recurrence: Recurrence, block: str | None) -> arb_mat:
+    from .balls import ball_jacobian
+
+    if recurrence.cell is None:
+        return ball_jacobian(recurrence, block or "position")
+    from .cell_balls import cell_ball_jacobian
+
+    return cell_ball_jacobian(recurrence, block_of(recurrence, block)[0])
+
+
 def _at_enough_precision(
-    recurrence: Recurrence, block: Block, width: float, max_precision: int
+    recurrence: Recurrence, block: str | None, width: float, max_precision: int
 ) -> Certificate:
     """The certificate at the first precision, doubled again and again, that is enough."""
-    from .balls import Undecided, ball_jacobian, precision
+    from .balls import Undecided, precision
     from .spectrum import singular_values
 
     bits, obstacle = FIRST_PRECISION, ""
     while bits <= max_precision:
         with precision(bits):
             try:
-                balls = ball_jacobian(recurrence, block)
+                balls = _ball_jacobian(recurrence, block)
                 largest, smallest = singular_values(balls, width)
                 if _narrow(largest, width):
                     return _certificate(recurrence, block, balls, largest, smallest, bits)
@@ -230,7 +282,7 @@ def _at_enough_precision(
     raise ArithmeticError(f"{max_precision} bits are not enough: {obstacle}; raise max_precision.")
 
 
-def _require_flint() -> None:
+def require_flint() -> None:
     try:
         import flint  # noqa: F401
     except ImportError:
@@ -242,9 +294,9 @@ def _require_flint() -> None:
 
 def _recurrence(
     field: Field,
-    scheme: str | Scheme,
-    step: float,
-    n_steps: int,
+    scheme: Any,
+    step: Any,
+    n_steps: Any,
     y0: ArrayLike | None,
     p0: ArrayLike | None,
     inputs: Inputs,
@@ -270,11 +322,10 @@ def _narrow(ball: arb, width: float) -> bool:
 
 
 def _certificate(
-    recurrence: Recurrence, block: Block, balls: arb_mat, largest: arb, smallest: arb, bits: int
+    recurrence: Recurrence, block: str | None, balls: arb_mat, largest: arb, smallest: arb, bits: int
 ) -> Certificate:
     from flint import arb
 
-    from .roundoff import stated_log_error
     from .spectrum import scaled_midpoints
 
     mid, exponent = scaled_midpoints(balls)
@@ -290,14 +341,14 @@ def _certificate(
         log_norm=log_interval(largest), log_smallest=log_interval(smallest),
         width=upper((largest.upper() - low) / low) if low > 0 else 0.0,
         bounds=(), precision=bits, float64=float64, log_error=log_error,
-        log_stated_error=stated_log_error(recurrence, block) if log_error[1] < math.inf else math.inf,
+        log_stated_error=_stated(recurrence, block) if log_error[1] < math.inf else math.inf,
     )  # fmt: skip
     return replace(
         certificate, bounds=tuple(certificate.check(*row) for row in _applicable(recurrence, block))
     )
 
 
-def _float64(recurrence: Recurrence, block: Block, balls: arb_mat) -> tuple[Float, tuple[float, float]]:
+def _float64(recurrence: Recurrence, block: str | None, balls: arb_mat) -> tuple[Float, tuple[float, float]]:
     """The float64 Jacobian, and an enclosure of the logarithm of its error."""
     from flint import arb
 
@@ -311,12 +362,21 @@ def _float64(recurrence: Recurrence, block: Block, balls: arb_mat) -> tuple[Floa
     return computed.unscaled(), log_interval(error)
 
 
-def _applicable(recurrence: Recurrence, block: Block) -> list[tuple[float, str, Side]]:
+def _stated(recurrence: Recurrence, block: str | None) -> float:
+    from .roundoff import stated_log_error
+
+    return math.nan if recurrence.cell is not None else stated_log_error(recurrence, block or "position")
+
+
+def _applicable(recurrence: Recurrence, block: str | None) -> list[tuple[float, str, Side]]:
     """(logarithm, name, side) of every bound on the recursion that holds for this case."""
+    if recurrence.cell is not None:
+        own = cell_bound(recurrence, block)
+        return [] if own is None else [(float(own.log_value.reshape(())), own.name, own.side)]
     step, n = float(recurrence.steps[0]), recurrence.n_steps
     found = bounds.applicable(
         recurrence.system, recurrence.scheme, step, n, *recurrence.initial_value, of=("recursion",),
-        block=block,
+        block="phase" if block == "phase" else "position",
     )  # fmt: skip
     return [(_log_of(float(b.value), b.side, float(b.log_value)), b.name, b.side) for b in found]
 

@@ -135,8 +135,12 @@ TABLE: list[tuple[str, Any, dict[str, Any], dict[str, list[Any]]]] = [
                     "at": ["x", -1, 5, [0.5], 2.5, [], [99], [True], Module(), RAGGED, [np.nan]],
                     "memory_bytes": ["x", -1, 2.5, None, True, Module(), 0]}),
     ("certify", sensitivity.certify, GOOD,
-     RUN | BLOCK | {"step": [*NO_STEPS, [0.1, 0.2], [[0.1]], []], "width": NO_TOLERANCES,
-                    "max_precision": ["x", -1, 2.5, None, True, 0, 1]}),
+     ANY_RUN | BLOCK | {"step": [*NO_STEPS, [0.1, 0.2], [[0.1]], []], "width": NO_TOLERANCES,
+                        "max_precision": ["x", -1, 2.5, None, True, 0, 1]}),
+    ("certify_region", sensitivity.certify_region, {"recurrence": RECURRENCE, "radius": 0.1},
+     {"recurrence": [None, 3, "lstm", W, Module(), CELL, FIELD, b"x"],
+      "radius": [*NO_NUMBERS, -1.0, [0.1]], "input_radius": [*NO_NUMBERS, -1.0, np.zeros(9)], **BLOCK,
+      "ratio": [0.5, 1.0, -1.0, "x", None]}),
     ("recommend_step", sensitivity.recommend_step, {"field": FIELD, "n_steps": 4},
      {name: bad for name, bad in RUN.items() if name != "step"}
      | {"lo": [*NO_SCALARS, -1, 2.5, [0.5]], "hi": [None, "x", np.nan, 1j, [1.0], [], True, -1, 0.2, 0]}),
@@ -282,7 +286,7 @@ def test_bad_arguments_are_named(function, good, bad):
 
 @pytest.mark.parametrize(
     "function",
-    [sensitivity.certify, sensitivity.float32_error, sensitivity.recommend_step, bounds.chebyshev,
+    [sensitivity.float32_error, sensitivity.recommend_step, bounds.chebyshev,
      bounds.euler, bounds.majorant, bounds.aposteriori, bounds.applicable, bounds.theorem_3_2],
 )  # fmt: skip
 @pytest.mark.parametrize("model", [RECURRENCE, CELL, unroll(FIELD, 4, scheme="euler", step=0.1)])
@@ -293,6 +297,17 @@ def test_a_recurrence_is_told_that_it_is_no_field_before_what_a_field_needs(func
         function(model)
     with pytest.raises(TypeError, match="step"):
         function(FIELD)
+
+
+@pytest.mark.parametrize("model", [CELL, unroll(FIELD, 4, scheme="euler", step=0.1)])
+def test_certificates_are_of_fields_and_of_recurrences_of_cells(model):
+    for function in (sensitivity.certify, lambda one: sensitivity.certify_region(one, 0.1)):
+        with pytest.raises(TypeError, match="field must be a Field such as NeuralField"):
+            function(model)
+    with pytest.raises(TypeError, match="scheme is missing"):
+        sensitivity.certify(FIELD)
+    with pytest.raises(ValueError, match="one batch member"):
+        sensitivity.certify(unroll(CELL, 4, np.zeros((2, CELL.dim))))
 
 
 def test_a_count_that_no_bound_was_right_for():

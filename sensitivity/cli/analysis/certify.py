@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import TYPE_CHECKING, Any
 
 from sensitivity.cli import network
@@ -16,13 +17,16 @@ __all__ = ["COMMAND"]
 
 EXAMPLES = """\
   leapgrad certify --d 10 --step 1e-3,1e-1 --n-steps 1000
+  leapgrad certify --model lstm --d 8 --n-steps 200
   leapgrad certify --weights net.npz --scheme euler --step 0.01 --width 1e-30"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_arguments(parser, steps="1e-3,1e-2,1e-1,1")
     group = parser.add_argument_group("certificate")
-    group.add_argument("--block", default="position", metavar="B", help="position (default) or phase")
+    group.add_argument(
+        "--block", metavar="B", help="position (default) or phase, or a block of the state of a cell"
+    )
     group.add_argument(
         "--width", type=float, default=1e-14, metavar="W", help="relative width to reach (default 1e-14)"
     )
@@ -33,10 +37,13 @@ def run(args: argparse.Namespace) -> int:
     from sensitivity.certification import certify
 
     asked = network.build(args)
-    field, scheme, _, *rest = network.of_fields(asked, "certify", NeuralField)
     options: dict[str, Any] = {"block": args.block, "width": args.width}
     try:
-        found = [certify(field, scheme, float(step), *rest, **options) for step in asked.steps]
+        if asked.case.is_field:
+            field, scheme, _, *rest = network.of_fields(asked, "certify", NeuralField)
+            found = [certify(field, scheme, float(step), *rest, **options) for step in asked.steps]
+        else:
+            found = [certify(run, **options) for run in asked.case.batch.recurrence.alone()]
     except (ImportError, ArithmeticError) as error:  # the extra is missing, or the bits do not suffice
         raise ValueError(str(error)) from error
     if args.json:
@@ -51,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(steps: list[str], found: list[Certificate]) -> None:
     print_table(
-        ("step ε", "‖∂y_N/∂y_0‖₂ enclosed", "rel. width", "bits", "float64 off by", "stated"),
+        ("step ε", "norm ‖J‖₂ enclosed", "rel. width", "bits", "float64 off by", "stated"),
         [
             (
                 step,
@@ -59,7 +66,7 @@ def _show(steps: list[str], found: list[Certificate]) -> None:
                 f"{one.width:.0e}",
                 str(one.precision),
                 from_log(one.log_error[1], 2),
-                from_log(one.log_stated_error, 2),
+                "none" if math.isnan(one.log_stated_error) else from_log(one.log_stated_error, 2),
             )
             for step, one in zip(steps, found, strict=True)
         ],

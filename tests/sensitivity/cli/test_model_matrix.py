@@ -168,6 +168,10 @@ def test_certify(kind, shown, capsys):
         one = certify(*case[:2], 0.1, N, width=1e-6)
         assert found["certificates"][0]["norm"] == one.norm_ball.str(30)
         return
+    if kind not in FIELD:
+        found, case = shown("certify", kind, "--width", "1e-6")
+        assert found["certificates"][0]["norm"] == certify(*case, width=1e-6).norm_ball.str(30)
+        return
     assert main(["certify", *KINDS[kind][0], "--n-steps", str(N)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("leapgrad certify takes hamiltonian.")

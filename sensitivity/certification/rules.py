@@ -1,0 +1,218 @@
+"""The pointwise rules of cells, run on other numbers than float64: the compiled program itself, on balls.
+
+A rule is a Python function before it is compiled. Here its names are bound anew: `activate` to exact
+activations, `math` and `np` to the few functions that rules use, helpers to themselves bound likewise. What
+runs is the source that compiled code comes from, with numbers of a class of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import cache
+from types import CodeType, FunctionType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+from flint import arb
+from numpy.typing import NDArray
+
+from integrators.codegen.arithmetic import exp_negative, fma
+from integrators.codegen.compiled import Kernel
+from integrators.fields.activations import ACTIVATIONS as RECORDS
+from integrators.fields.activations import activate, tanh
+
+from .balls import ACTIVATIONS, Undecided
+
+__all__ = ["Ball", "arb_of", "balls_of", "rule_on_balls"]
+
+Objects = NDArray[np.object_]
+_BY_CODE = {record.code: ACTIVATIONS[name] for name, record in RECORDS.items()}
+
+
+class Ball:
+    """An arb whose comparisons are decided or raise `Undecided`, so that no branch is taken by mistake."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value if isinstance(value, arb) else arb(float(value))
+
+    def __add__(self, other: Any) -> Ball:
+        return Ball(self.value + arb_of(other))
+
+    def __sub__(self, other: Any) -> Ball:
+        return Ball(self.value - arb_of(other))
+
+    def __rsub__(self, other: Any) -> Ball:
+        return Ball(arb_of(other) - self.value)
+
+    def __mul__(self, other: Any) -> Ball:
+        return Ball(self.value * arb_of(other))
+
+    def __truediv__(self, other: Any) -> Ball:
+        return Ball(self.value / arb_of(other))
+
+    def __rtruediv__(self, other: Any) -> Ball:
+        return Ball(arb_of(other) / self.value)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __pow__(self, power: int) -> Ball:
+        return Ball(self.value**power)
+
+    def __neg__(self) -> Ball:
+        return Ball(-self.value)
+
+    def __abs__(self) -> Ball:
+        return Ball(abs(self.value))
+
+    def _decided(self, yes: bool, no: bool) -> bool:
+        if yes == no:
+            raise Undecided(f"a comparison of {self.value.str(5)} is undecided")
+        return yes
+
+    def __lt__(self, other: Any) -> bool:
+        return self._decided(self.value < arb_of(other), self.value >= arb_of(other))
+
+    def __le__(self, other: Any) -> bool:
+        return self._decided(self.value <= arb_of(other), self.value > arb_of(other))
+
+    def __gt__(self, other: Any) -> bool:
+        return not self.__le__(other)
+
+    def __ge__(self, other: Any) -> bool:
+        return not self.__lt__(other)
+
+    def __eq__(self, other: object) -> bool:
+        return self._decided(self.value == arb_of(other), self.value != arb_of(other))
+
+    def __ne__(self, other: object) -> bool:
+        return not self.__eq__(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __int__(self) -> int:
+        """A code or a count among the constants of a kind."""
+        return int(float(self.value.mid()))
+
+
+def arb_of(value: Any) -> arb:
+    """The arb of a ball, or of a float64 number."""
+    return value.value if isinstance(value, Ball) else arb(float(value))
+
+
+def balls_of(values: Any) -> Objects:
+    """Float64 numbers, or arb entries, as an array of balls of the same shape."""
+    given = np.asarray(values, dtype=object)
+    found = np.empty(given.shape, object)
+    for index in np.ndindex(given.shape):
+        found[index] = Ball(given[index])
+    return found
+
+
+def _activate(code: int, z: Objects, s: Objects, ds: Objects) -> None:
+    """`activate` by the exact functions."""
+    for i in range(z.size):
+        value, slope = _BY_CODE[int(code)](z[i].value)
+        s[i], ds[i] = Ball(value), Ball(slope)
+
+
+def _multiply_add(x: Any, y: Any, z: Any) -> Any:
+    return x * y + z
+
+
+def _copysign(size: Any, sign: Any) -> Ball:
+    return abs(Ball(arb_of(size))) if Ball(arb_of(sign)) >= 0.0 else -abs(Ball(arb_of(size)))
+
+
+def _no_grid(*_: Any) -> Any:
+    raise ValueError("certificates are of maps without rounding to a grid: make the cell with grid = 0.")
+
+
+_MATH = SimpleNamespace(
+    sqrt=lambda x: Ball(arb_of(x).sqrt()),
+    exp=lambda x: Ball(arb_of(x).exp()),
+    log=lambda x: Ball(arb_of(x).log()),
+    log1p=lambda x: Ball(arb_of(x).log1p()),
+    expm1=lambda x: Ball(arb_of(x).expm1()),
+    tanh=lambda x: Ball(arb_of(x).tanh()),
+    sin=lambda x: Ball(arb_of(x).sin()),
+    cos=lambda x: Ball(arb_of(x).cos()),
+    hypot=lambda x, y: Ball((arb_of(x) ** 2 + arb_of(y) ** 2).sqrt()),
+    copysign=_copysign,
+    nan=math.nan,
+    inf=math.inf,
+    pi=math.pi,
+)
+_NUMPY = SimpleNamespace(
+    empty=lambda shape, *_: np.full(shape, Ball(math.nan), object),
+    zeros=lambda shape, *_: balls_of(np.zeros(shape)),
+    sqrt=_MATH.sqrt,
+    exp=_MATH.exp,
+    log=_MATH.log,
+    tanh=_MATH.tanh,
+    rint=_no_grid,
+    inf=math.inf,
+    nan=math.nan,
+)
+
+
+def _both(activation: Callable[[arb], tuple[arb, arb]]) -> Callable[[Any], tuple[Ball, Ball]]:
+    """A helper of one number that gives value and slope."""
+
+    def exact(x: Any) -> tuple[Ball, Ball]:
+        value, slope = activation(arb_of(x))
+        return Ball(value), Ball(slope)
+
+    return exact
+
+
+_EXACT: dict[Any, Any] = {
+    tanh: _both(ACTIVATIONS["tanh"]),
+    exp_negative: _both(lambda u: (-u.expm1(), u.exp())),
+}
+
+
+@cache
+def rule_on_balls(rule: Kernel) -> Callable[..., None]:
+    """The pointwise rule as a function of arrays of balls.
+
+    Parameters
+    ----------
+    rule : Kernel
+        With the signature `POINT`.
+    """
+    return _bound_anew(rule.function, {})
+
+
+def _bound_anew(function: Any, known: dict[Any, Any]) -> Any:
+    """A Python function with other globals; helpers that it calls likewise."""
+    if function in known:
+        return known[function]
+    found: dict[str, Any] = {"__builtins__": __builtins__}
+    own = FunctionType(
+        function.__code__, found, function.__name__, function.__defaults__, function.__closure__
+    )
+    known[function] = own
+    for name in set(_names(function.__code__)) & set(function.__globals__):
+        value: Any = function.__globals__[name]
+        if value is activate:
+            value = _activate
+        elif value is math:
+            value = _MATH
+        elif value is np:
+            value = _NUMPY
+        elif hasattr(value, "py_func"):
+            value = _EXACT.get(value) or _bound_anew(value.py_func, known)
+        elif value is fma:
+            value = _multiply_add
+        found[name] = value
+    return own
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
