@@ -378,7 +378,9 @@ def _applicable(recurrence: Recurrence, block: str | None) -> list[tuple[float, 
         recurrence.system, recurrence.scheme, step, n, *recurrence.initial_value, of=("recursion",),
         block="phase" if block == "phase" else "position",
     )  # fmt: skip
-    return [(_log_of(float(b.value), b.side, float(b.log_value)), b.name, b.side) for b in found]
+    # Of the phase space the norm is compared; theorem I follows from it, being the same bound on the inverse.
+    rows = [b for b in found if block != "phase" or b.side == "upper"]
+    return [(_log_of(float(b.value), b.side, float(b.log_value)), b.name, b.side) for b in rows]
 
 
 def _log_of(value: float, side: Side, log_value: float) -> float:

@@ -127,7 +127,12 @@ def certify_region(
     if alone.cell.layout.layers > 1:
         raise ValueError(f"certify_region takes cells of one layer; this has {alone.cell.layout.layers}.")
     part, size = block_of(alone, block)[0], float(as_array(radius, "radius", 0))
-    box = np.broadcast_to(as_array(input_radius, "input_radius", (0, 1)), (alone.cell.n_inputs,)).copy()
+    box, n_inputs = as_array(input_radius, "input_radius", (0, 1)), alone.cell.n_inputs
+    if box.shape not in ((), (n_inputs,)):
+        raise ValueError(
+            f"input_radius has shape {box.shape}; it must be a number or have shape ({n_inputs},)."
+        )
+    box = np.broadcast_to(box, (n_inputs,)).copy()
     if isinstance(ratio, bool) or not isinstance(ratio, Real) or not ratio > 1.0:
         raise ValueError(f"ratio must be a number above 1, got {shown(ratio)}.")
     for name, least in (("radius", size), ("input_radius", float(box.min(initial=0.0)))):

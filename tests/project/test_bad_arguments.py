@@ -137,7 +137,7 @@ TABLE: list[tuple[str, Any, dict[str, Any], dict[str, list[Any]]]] = [
     ("certify", sensitivity.certify, GOOD,
      ANY_RUN | BLOCK | {"step": [*NO_STEPS, [0.1, 0.2], [[0.1]], []], "width": NO_TOLERANCES,
                         "max_precision": ["x", -1, 2.5, None, True, 0, 1]}),
-    ("certify_region", sensitivity.certify_region, {"recurrence": RECURRENCE, "radius": 0.1},
+    ("certify_region", sensitivity.certify_region, {"recurrence": RECURRENCE, "radius": 0.001},
      {"recurrence": [None, 3, "lstm", W, Module(), CELL, FIELD, b"x"],
       "radius": [*NO_NUMBERS, -1.0, [0.1]], "input_radius": [*NO_NUMBERS, -1.0, np.zeros(9)], **BLOCK,
       "ratio": [0.5, 1.0, -1.0, "x", None]}),
