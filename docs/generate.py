@@ -23,6 +23,7 @@ from docs import api, gallery, map, theory  # noqa: E402
 from sensitivity.cli import main as leapgrad  # noqa: E402
 from sensitivity.cli.command import leaves  # noqa: E402
 from sensitivity.cli.registry import COMMANDS  # noqa: E402
+from sensitivity.papers.catalogue import PAPERS, paper  # noqa: E402
 
 TARGET = HERE / "_generated"
 PACKAGES = ("integrators", "leapgrad", "sensitivity", "proofs")
@@ -66,8 +67,18 @@ def output_of(*arguments: str) -> str:
 
 
 def claims() -> None:
-    """The ledger with its verdicts, computed now."""
-    output_of("claims", "--out", str(TARGET))
+    """The ledger of every paper with its verdicts, computed now, and a page that lists them."""
+    output_of("claims", "--paper", "all", "--out", str(TARGET / "papers"))
+    text = (
+        "# Papers\n\nWhat papers claim about gradients of recurrent networks, and what leapgrad finds. Every "
+    )
+    text += "verdict is computed by `leapgrad claims --paper NAME` when this page is made.\n\n"
+    text += "| paper | `--paper` | ledger |\n|---|---|---|\n"
+    for name in PAPERS:
+        one = paper(name)
+        text += f"| {one.citation} | `{name}` | [{len(one.claims)} claims](papers/{name}/claims.md) |\n"
+    toctree = "\n".join(f"papers/{name}/claims" for name in PAPERS)
+    write("claims.md", f"{text}\n```{{toctree}}\n:hidden:\n\n{toctree}\n```\n")
 
 
 def commands() -> None:

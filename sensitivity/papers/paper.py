@@ -20,6 +20,8 @@ class Paper:
 
     Attributes
     ----------
+    title : str
+        A short name, for headings.
     citation : str
         In Markdown.
     notes : tuple of str
@@ -30,10 +32,16 @@ class Paper:
         ``tools(check, **options)`` makes what the rows compute with.
     """
 
+    title: str
     citation: str
     notes: tuple[str, ...]
     claims: Mapping[str, Claim]
     tools: Callable[..., Any]
+
+    @property
+    def plain(self) -> str:
+        """The citation without marks."""
+        return self.citation.replace("*", "")
 
     def chosen(self, names: Iterable[str] = ()) -> list[Claim]:
         """The claims of these names, or all of them; a ValueError names the nearest to an unknown one."""
@@ -84,7 +92,7 @@ class Paper:
         """A page to be read alone: what the verdicts mean, the table, and every claim with its evidence."""
         used = _counts(judged)
         lines = [
-            "# What the paper claims, and what was found",
+            f"# {self.title}: what the paper claims, and what was found",
             "",
             f"The paper: {self.citation}. Equation, example, figure and table numbers are its own.",
             "Claims are stated in our words. Every verdict was computed by `leapgrad claims` when it wrote "
@@ -116,7 +124,7 @@ class Paper:
     def to_json(self, judged: Sequence[Judged]) -> dict[str, Any]:
         """The same as data."""
         return {
-            "paper": self.citation.replace("*", ""),
+            "paper": self.plain,
             "counts": {str(verdict): count for verdict, count in _counts(judged).items()},
             "claims": [
                 {

@@ -43,6 +43,7 @@ class Tools(ProofTools):
 
 
 PAPER = Paper(
+    "Hamiltonian RNN",
     "K. Rusch, J. W. Pearson, K. C. Zygalakis, *Constructing Gradient Controllable Recurrent Neural Networks "
     "Using Hamiltonian Dynamics* (November 2019)",
     (

@@ -1,0 +1,34 @@
+"""The papers that have a ledger, by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+
+from integrators.naming import nearest
+
+from .paper import Paper
+
+__all__ = ["PAPERS", "paper"]
+
+PAPERS: Mapping[str, str] = {
+    "hamiltonian": "sensitivity.papers.hamiltonian.claims",
+    "linoss": "sensitivity.papers.linoss",
+    "dlinoss": "sensitivity.papers.dlinoss",
+    "hdnn": "sensitivity.papers.hdnn",
+    "memory": "sensitivity.papers.memory",
+}
+"""Name → module that has its ledger as `PAPER`; what a ledger needs is loaded when it is asked for."""
+
+
+def paper(name: str) -> Paper:
+    """The paper of that name.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest known name.
+    """
+    if name not in PAPERS:
+        raise nearest("paper", name, PAPERS)
+    return importlib.import_module(PAPERS[name]).PAPER
