@@ -79,10 +79,9 @@ class Trial(ByValue):
         """log ‖J‖₂ for every step; NaN where the state leaves float64."""
         return log_jacobian_norm(*self.arguments, block=block, progress=False)
 
-    @cached_property
-    def singular_values(self) -> tuple[Float, Float]:
-        """Smallest and largest singular value of ∂y_N/∂y_0 for every step; NaN outside float64."""
-        values = singular_values(jacobian(*self.arguments, progress=False))
+    def singular_values(self, block: Literal["position", "phase"] = "position") -> tuple[Float, Float]:
+        """Smallest and largest singular value of that block for every step; NaN outside float64."""
+        values = singular_values(jacobian(*self.arguments, block=block, progress=False))
         return values[:, -1], values[:, 0]
 
     def only(self, member: int) -> Trial:

@@ -91,7 +91,7 @@ def _lower(row: Theorem, case: Trial) -> tuple[Float, Float]:
     """1/(smallest singular value) against 1/bound; NaN where the bound is not positive."""
     lower = row.value(_bound_case(case))
     # The smallest singular value of a computed matrix errs by some units of the largest, a step.
-    smallest, largest = case.singular_values
+    smallest, largest = case.singular_values(row.block)
     noise = 4.0 * np.finfo(np.float64).eps * len(case.W) * largest
     with np.errstate(all="ignore"):
         return -np.log(smallest + noise), np.where(lower > 0.0, -np.log(lower), np.nan)
