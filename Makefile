@@ -10,6 +10,9 @@ DOCS  := $(VENV)/.leapgrad-docs
 LOCK  := constraints/lock.txt
 # Files of tests on all processors, up to four: beyond that compiling the same kernels side by side costs more.
 SPREAD := --numprocesses auto --maxprocesses 4 --dist loadfile
+SPREAD_ANY := $(patsubst loadfile,load,$(SPREAD))
+# The files with tests that run again without compilation; collecting the others would take as long as the tests.
+NOJIT = $$(find tests -name 'test_*.py' -exec grep -l nojit {} +)
 
 # uv where it works, venv and pip where it does not. Neither may fetch an interpreter.
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
@@ -92,16 +95,19 @@ reproduce: $(STAMP) ## draw Figures 1 to 3 into build/figures and check the pape
 	$(VENV)/bin/leapgrad reproduce figures --out build/figures
 	$(VENV)/bin/leapgrad claims --out build/claims
 
+# Byte code is kept, also where PYTHONDONTWRITEBYTECODE is set: without it each of the many processes that the tests
+# start would compile pytest, scikit-learn, pandas and the tests themselves anew, which takes some ten seconds.
+test coverage: export PYTHONDONTWRITEBYTECODE :=
 test: $(DEV) ## run the tests, then the nojit subset again without compilation
 	$(PY) -m pytest $(SPREAD)
-	NUMBA_DISABLE_JIT=1 $(PY) -m pytest -m "nojit and not slow"
+	NUMBA_DISABLE_JIT=1 $(PY) -m pytest $(SPREAD_ANY) -m "nojit and not slow" $(NOJIT)
 
 test-slow: $(DEV) ## run the slow tests
 	$(PY) -m pytest -m slow
 
 coverage: $(DEV) ## run the tests and print the combined coverage
 	$(PY) -m pytest --cov --cov-report=
-	NUMBA_DISABLE_JIT=1 $(PY) -m pytest -m "nojit and not slow" --cov --cov-append
+	NUMBA_DISABLE_JIT=1 $(PY) -m pytest -m "nojit and not slow" --cov --cov-append $(NOJIT)
 
 lint: $(DEV) ## check style and formatting
 	$(PY) -m ruff check
