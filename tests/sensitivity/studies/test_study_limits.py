@@ -20,8 +20,10 @@ def deep(levels=5000):
 
 
 GRIDS = {
-    "10^12 cells": ({"seed": {"first": 0, "count": 10**6}, "y0": {"low": 1, "high": 2, "count": 10**6}},
-                    "the study has 1000000000000 cells (1000000 seed · 1000000 y0); take at most 100000000"),
+    "10^12 cells": (
+        {"seed": {"first": 0, "count": 10**4}} | dict.fromkeys(("y0", "p0"), {"low": 1, "high": 2, "count": 10**4}),
+        "the study has 1000000000000 cells (10000 seed · 10000 y0 · 10000 p0); take at most 100000000",
+    ),
     "a million million steps": ({"step": itertools.repeat(0.1)}, "step holds 0.1 twice"),
     "endless values": ({"seed": itertools.count()}, "seed holds more than 1000000 values"),
     "a huge width": ({"d": 10**9}, "d must be at most 1e+07, got 1000000000"),
@@ -132,7 +134,8 @@ FILES = {
     "an unknown axis": ("[grid]\nsteps = 1", "Did you mean 'step'?"),
     "nothing": ("", "the table [grid] is missing"),
     "10^12 cells": (
-        "[grid]\nseed = {first = 0, count = 1000000}\np0 = {low = 1, high = 2, count = 1000000}",
+        "[grid]\nseed = {first = 0, count = 10000}\np0 = {low = 1, high = 2, count = 10000}\n"
+        "y0 = {low = 1, high = 2, count = 10000}",
         "take at most 100000000",
     ),
 }
