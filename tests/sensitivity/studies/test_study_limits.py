@@ -19,9 +19,10 @@ def deep(levels=5000):
     return value
 
 
+LONG = {"low": 1, "high": 2, "count": 10**4}
 GRIDS = {
     "10^12 cells": (
-        {"seed": {"first": 0, "count": 10**4}} | dict.fromkeys(("y0", "p0"), {"low": 1, "high": 2, "count": 10**4}),
+        {"seed": {"first": 0, "count": 10**4}, "y0": LONG, "p0": LONG},
         "the study has 1000000000000 cells (10000 seed · 10000 y0 · 10000 p0); take at most 100000000",
     ),
     "a million million steps": ({"step": itertools.repeat(0.1)}, "step holds 0.1 twice"),
