@@ -16,8 +16,8 @@ class UnknownNameError(ValueError, KeyError):
         return str(self.args[0])
 
 
-LONGEST = 80
-"""Characters of a wrong value that are shown."""
+LONGEST, MOST_NAMES = 80, 32
+"""Characters of a wrong value that are shown, and known names that are listed."""
 
 
 def shown(value: object) -> str:
@@ -32,9 +32,17 @@ def shown(value: object) -> str:
 
 
 def nearest(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
-    """The error for an unknown `name` of some `kind`: the nearest known name first, then all of them."""
+    """The error for an unknown `name` of some `kind`: the nearest known name first, then all of them.
+
+    Of more than `MOST_NAMES` known names only half as many are listed, those that are most like `name`.
+    """
     names = sorted(known)
     lowered = {known.lower(): known for known in names}
     guess = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.5)
     hint = f" Did you mean {lowered[guess[0]]!r}?" if guess else ""
-    return UnknownNameError(f"{kind} {shown(name)} is not known.{hint} Known: {', '.join(names)}.")
+    more = ""
+    if len(names) > MOST_NAMES:
+        like = difflib.get_close_matches(str(name).lower(), lowered, n=MOST_NAMES // 2, cutoff=0.0)
+        more = f" and {len(names) - len(like)} more"
+        names = sorted(lowered[one] for one in like)
+    return UnknownNameError(f"{kind} {shown(name)} is not known.{hint} Known: {', '.join(names)}{more}.")
