@@ -138,7 +138,6 @@ class Cell(ByValue):
         # Without a product that takes the state, a neuron's new state depends on its own old one alone.
         alone = self.layout.recurrent == 0 and self.layout.second == 0 and len(layers) == 1
         self.decoupled = alone and self.d > 1
-        self.constant_jacobian = kind.linear and len(layers) == 1 and alone
         default = 1.0 if kind.step is None else kind.step
         self.step_size = float(as_steps(default if step is None else as_array(step, "step", 0)))
         self.name = kind.name
@@ -457,6 +456,12 @@ class Cell(ByValue):
         return told
 
     # ---------------------------------------------------------------------------------------- drivers
+
+    @property
+    def constant_jacobian(self) -> bool:
+        """Whether ∂Φ/∂s is the same everywhere, so that tangents outlive an overflow of the state."""
+        linear = self.kind.linear
+        return self.kind.clock is None and bool(linear(self) if callable(linear) else linear)
 
     @property
     def neurons(self) -> int:

@@ -81,9 +81,10 @@ class Kind(ByValue):
         ∂s_N/∂s_0 for step sizes h, which holds for every state and input. With a fourth argument, ``start``,
         it is told the largest entry of every block of the initial state in absolute value, by name, and holds
         for all initial states within that.
-    linear : bool
+    linear : bool or callable
         Whether the new state is a linear function of pre-activations and state, with coefficients of the
-        parameters alone. For a kind without recurrent rows the Jacobian is then the same at every step.
+        parameters alone; or a function of the cell that says so, where constants decide, such as the
+        activation. Without a clock the Jacobian is then the same at every step. The rule is checked for it.
     fixed : tuple of str
         Parameters that are not trained.
     inverse : callable, optional
@@ -132,7 +133,7 @@ class Kind(ByValue):
     block: str = "state"
     reference: str = ""
     bound: Callable[..., Float] | None = None
-    linear: bool = False
+    linear: bool | Callable[[Cell], bool] = False
     fixed: tuple[str, ...] = ()
     inverse: Callable[[Cell], Cell] | None = None
     structure: Structure | None = None

@@ -60,6 +60,8 @@ def check_kind(cell: Cell) -> None:
     kind = cell.kind
     if kind.point.recipe:
         return
+    if callable(kind.linear) and cell.constant_jacobian:
+        _check_linear_cell(cell)
     tables = (tuple((k, tuple(v.split())) for k, v in (t or {}).items()) for t in (kind.depends, kind.hidden))
     key = (kind.point.function, kind.middle.function, kind.locals, *tables)
     if key in _CHECKED:
@@ -99,7 +101,7 @@ def _is_right(rule: _Rule, step: float, clock: Float) -> bool:
         raise rule.refused("makes one neuron or member depend on another; it must work entry by entry.")
     if not good.any():
         return False
-    if rule.kind.linear:
+    if rule.kind.linear is True:
         _check_linear(rule, v, slopes)
     for number, local in enumerate(rule.kind.locals):
         expected, trusted = _differences(rule, v, number)
@@ -109,6 +111,23 @@ def _is_right(rule: _Rule, step: float, clock: Float) -> bool:
                 rule, block, local, slopes[b, number] if listed else None, expected[b], good & trusted[b]
             )
     return True
+
+
+def _check_linear_cell(cell: Cell) -> None:
+    """`_check_linear` for a cell whose constants make its rules linear; once for each choice of these."""
+    kind = cell.kind
+    constants = np.array([float(cell.parameters[name]) for name in kind.constants or {}])
+    key = ("linear", kind.point.function, kind.middle.function, kind.locals, *constants.tolist())
+    if key in _CHECKED:
+        return
+    v = np.random.default_rng(2019).normal(size=(len(kind.locals) + 1, 2 * POINTS))
+    v[len(kind.locals)] = cell.step_size
+    for what, table in (("middle", kind.hidden or {}), ("point", kind.depends)):
+        depends = {block: listed.split() for block, listed in table.items()}
+        rule = _Rule(kind, what, constants, tuple(depends), depends)
+        if depends:
+            _check_linear(rule, v, rule(v)[1])
+    _CHECKED.add(key)
 
 
 def _check_linear(rule: _Rule, v: Float, slopes: Float) -> None:

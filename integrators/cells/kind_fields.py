@@ -73,6 +73,11 @@ def _flag(value: Any, what: str) -> None:
         raise TypeError(f"{what} must be True or False, got {shown(value)}.")
 
 
+def _flag_or_function(value: Any, what: str) -> None:
+    if not callable(value):
+        _flag(value, what)
+
+
 def _text(value: Any, what: str) -> None:
     if not isinstance(value, str):
         raise TypeError(f"{what} must be text, got {shown(value)}.")
@@ -88,7 +93,7 @@ _CHECKS: dict[str, Callable[[Any, str], object]] = {
     "source": as_count,
     "clock_rows": as_count,
     "tied": _flag,
-    "linear": _flag,
+    "linear": _flag_or_function,
     "block": as_name,
     "reference": _text,
 }

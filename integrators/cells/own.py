@@ -170,6 +170,7 @@ def symbolic_cell(
         )
         for block, row in zip(state, rows, strict=True)
     }
+    moving = {*found.state, *found.drive}
     cell = _cell(
         name,
         state,
@@ -177,6 +178,7 @@ def symbolic_cell(
         depends,
         dict(zip(constants, found.theta, strict=True)),
         n_inputs,
+        linear=not any(slope.free_symbols & moving for slope in by_state),
     )
     try:
         check_cell(cell, check_at)
@@ -281,6 +283,7 @@ def _cell(
     depends: Mapping[str, str],
     theta: Mapping[str, float],
     n_inputs: int,
+    linear: bool = False,
 ) -> Cell:
     names = [*state, *theta, *(("V",) if n_inputs else ())]
     for own in names:
@@ -300,6 +303,7 @@ def _cell(
         recurrent=0,
         biases=(0, 0),
         vectors=tuple(theta),
+        linear=linear,
         fixed=("V",),
         reference="a recurrence of your own",
     )

@@ -8,10 +8,12 @@ or its place.
 from __future__ import annotations
 
 import numpy as np
+from numba import types
 
-from .access import get, put
+from .access import flat, get, put
 from .arithmetic import fma
-from .compiled import helper, inlined
+from .array_types import MATRIX
+from .compiled import helper, inlined, kernel
 from .memory import aligned_empty
 from .processor import cache_bytes
 from .simd import (
@@ -25,12 +27,14 @@ from .simd import (
 )
 
 __all__ = [
+    "SECONDS_PER_DOUBLE_TERM",
     "add_matrix",
     "add_matrix_vector",
     "add_outer",
     "add_product",
     "add_rows_vector",
     "add_transposed",
+    "double_product",
     "push_columns",
 ]
 
@@ -51,6 +55,8 @@ PANEL_BYTES = cache_bytes(2) // 4
 # Rows of A that far apart share a place of the cache too. d = 512, GF/s with 12, 8 and 6 rows: older
 # processor: 51, 56; newer: 111, 117, 118; with AVX2, 6 and 4 rows: 62 and 57.
 FAR_TILE_ROWS = min(8, TILE.rows)
+SECONDS_PER_DOUBLE_TERM = 2.5e-10
+"""Of `double_product`, for each of rows · inner · columns terms: 0.22 ns with AVX-512, 0.28 with AVX2."""
 
 
 @helper
@@ -322,3 +328,39 @@ def add_outer(left, rows, right, inner, m, out, ones):
         for q in range(m):
             put(turned, q * inner + j, get(right, j * m + q))
     add_product(left, 0, m, 1, rows, m, turned, out, inner, inner, ones, False)
+
+
+@kernel(types.void(MATRIX, MATRIX, MATRIX, MATRIX, MATRIX, MATRIX))
+def double_product(a_high, a_low, b_high, b_low, c_high, c_low):
+    """C = A B for A = a_high + a_low, B likewise; the error is about 2^-104 · |A| |B| an entry.
+
+    Each product a b is split into two numbers by a fused multiply-add, and what a sum rounds off is found by
+    Knuth's two-sum: T. Ogita, S. M. Rump, S. Oishi, SIAM J. Sci. Comput. 26 (2005) 1955, Algorithm 5.3, here
+    with the products of the low parts of one factor.
+    """
+    rows, inner = a_high.shape
+    columns = b_high.shape[1]
+    high, low, right, right_low = flat(c_high), flat(c_low), flat(b_high), flat(b_low)
+    for i in range(rows):
+        place = i * columns
+        for r in range(columns):
+            put(high, place + r, 0.0)
+            put(low, place + r, 0.0)
+        for j in range(inner):
+            a, rest, start = a_high[i, j], a_low[i, j], j * columns
+            if a == 0.0:
+                continue
+            for r in range(columns):
+                b, old = get(right, start + r), get(high, place + r)
+                product = a * b
+                error = fma(a, b, -product) + fma(a, get(right_low, start + r), rest * b)
+                total = old + product
+                part = total - old
+                lost = (old - (total - part)) + (product - part)
+                put(high, place + r, total)
+                put(low, place + r, get(low, place + r) + (lost + error))
+        for r in range(columns):
+            old, rest = get(high, place + r), get(low, place + r)
+            total = old + rest
+            put(high, place + r, total)
+            put(low, place + r, rest - (total - old))

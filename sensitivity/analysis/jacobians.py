@@ -161,6 +161,12 @@ def jacobian(
     equation (11) of Rusch, Pearson, Zygalakis (2019). It is computed in kick–drift–kick form. The relative
     error is about N units in the last place times the condition number of the product.
 
+    Where the Jacobian of a step is the same at every state and input (a field with the identity as its
+    activation, a linear cell) and N is large, the N factors are multiplied by repeated squaring, in twice the
+    precision of float64 and rounded once: O(d³ log N) for `jacobian`, norms and singular values, and for each
+    i of `gradient_profile` with few of them. The result then differs from that of the loop by the rounding of
+    the loop.
+
     Memory does not grow with N. It is 24 bytes for each entry of the result, and on each thread six arrays of
     the size of a block's columns, at most max(128 d², 2^20) bytes each (with 2d in place of d for "phase").
 

@@ -21,6 +21,7 @@ from integrators.validation import as_vector
 from integrators.values import ByValue
 from sensitivity.bounds import Bound, applicable, log_upper_bound
 from sensitivity.recurrences.arguments import as_recurrence
+from sensitivity.recurrences.powers import power_cotangents, powers_pay
 from sensitivity.text import from_log
 
 from .neurons import condensed, neuron_norms
@@ -244,6 +245,11 @@ def _norms(
     """Norms of the cotangents at the places `index` as mantissa and exponent, (members, places) each."""
     shape = recurrence.members, index.size
     mantissa, exponent = np.empty(shape), np.zeros(shape, np.int64)
+    if of == "state" and powers_pay(recurrence, columns.shape[1], index.size):
+        for members, place, values, powers in power_cotangents(recurrence, columns, index):
+            norm = spectral_norms(Scaled.of(values[part], powers))
+            mantissa[members, place], exponent[members, place] = norm
+        return mantissa, exponent
     rows = slice(None) if of == "inputs" else part
 
     def consume(kept: Handed) -> None:

@@ -14,6 +14,7 @@ from integrators.engine.blocks import POOL_SECONDS, Ticker, run_blocks
 from integrators.engine.column_scale import Scaled, common_exponent
 from integrators.run.recurrence import Recurrence
 from integrators.validation import as_number
+from sensitivity.recurrences.powers import power_jacobian, powers_pay
 
 from .cost import expected_iterations, iterations_that_pay, structure_of
 from .lanczos import JacobianBlock, SingularTriplets, repeated_triplets
@@ -135,12 +136,17 @@ def block_of(recurrence: Recurrence, block: str | None) -> tuple[slice, str | No
 def scaled_jacobian(recurrence: Recurrence, block: str | None) -> Scaled:
     """The block of ∂s_N/∂s_0 that `block` names, with a power of two taken out for every batch member.
 
-    The columns of large blocks are taken in several runs, so that a step stays short enough for Ctrl-C.
+    That of a long run of a time-invariant linear map comes from powers of one matrix, see `powers`. Otherwise
+    the columns of large blocks are taken in several runs, so that a step stays short enough for Ctrl-C.
     """
     part, rows = block_of(recurrence, block)
     if recurrence.system.decoupled:
         return blocks_of_neurons(recurrence, part).whole().shaped(recurrence.shape)
     width = part.stop - part.start
+    if powers_pay(recurrence, width):
+        found = power_jacobian(recurrence, np.eye(recurrence.state_size, width, -part.start), rows)
+        if found is not None:
+            return found
     runs = max(1, -(-2 * width**3 // STEP_OPERATIONS))
     count = -(-width // runs)
     pieces = []
@@ -189,6 +195,8 @@ def leading(
     part, rows = block_of(recurrence, block)
     width, members = part.stop - part.start, math.prod(recurrence.shape)
     if method == "full" or members == 0 or (method == "auto" and width < FULL_COLUMNS):
+        return None
+    if method == "auto" and powers_pay(recurrence, width):
         return None
     member_bytes = recurrence.linearised_bytes
     if method == "auto" and member_bytes > STORE_BYTES:

@@ -26,6 +26,10 @@ def _bound(cell, h, n_steps):
     return log_power(activation_of(cell).lipschitz * spectral(cell), n_steps, h.shape)
 
 
+def _linear(cell: Cell) -> bool:
+    return int(cell.parameters["activation"]) == ACTIVATIONS["identity"].code
+
+
 VANILLA = Kind(
     name="vanilla",
     state=("h",),
@@ -36,6 +40,7 @@ VANILLA = Kind(
     constants={"activation": ACTIVATIONS["tanh"].code},
     reference="J. L. Elman, Cognitive Science 14 (1990) 179–211",
     bound=_bound,
+    linear=_linear,
 )
 
 
