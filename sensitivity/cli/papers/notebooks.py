@@ -68,4 +68,4 @@ def _bare(text: str) -> str:
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
-COMMAND = Command("notebooks", "copy the six notebooks into a folder", add_arguments, run, examples=EXAMPLES)
+COMMAND = Command("notebooks", "copy the notebooks into a folder", add_arguments, run, examples=EXAMPLES)
