@@ -18,8 +18,15 @@ AXIOMS = MappingProxyType(
         "fundamental_theorem": "∫_0^t g' = g(t) − g(0), and d/dt ∫_0^t g = g(t), for continuous g",
         "integral_monotone": "g ≥ 0 on [0, t] implies ∫_0^t g ≥ 0",
         "integral_norm": "‖∫ A‖ ≤ ∫ ‖A‖",
-        "picard": "the Volterra (Picard) series of a linear equation with bounded coefficient converges to "
-        "its solution",
+        "volterra_comparison": "f(t) ≤ 1 + ∫_0^t (t − r) k(r) f(r) dr and k ≤ c imply f ≤ m, where m "
+        "has equality "
+        "with c in place of k",
+        "orthogonal_norm": "WᵀW = I (or W* W = I) implies |Wv| = |v| for every v, so that ‖W‖ = 1",
+        "liouville": "a flow whose field has divergence 0 preserves volume",
+        "spectral_real": "a real matrix that is antisymmetric is the orthogonal sum of planes on which "
+        "it acts as "
+        "ω((0, 1), (−1, 0)), and of lines on which it is 0",
+        "cayley_hamilton": "M² = tr M · M − det M for every 2×2 matrix",
         "picard_unique": "an initial value problem with Lipschitz right-hand side has exactly one solution",
         "chain_rule": "the derivative of a composition is the product of the derivatives, each at its own "
         "point",

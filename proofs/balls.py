@@ -28,10 +28,10 @@ class Ball:
     @classmethod
     def of(cls, value: Any, radius: Any = 0) -> Ball:
         """Enclose a rational or an algebraic number, widened by ``radius``."""
+        slack = 2  # one for the truncation of the centre, one for that of the radius
         if isinstance(value, sp.Basic) and not value.is_Rational:
-            value, slack = sp.Rational(sp.N(value, 110)), 3
-        else:
-            slack = 2  # one for the truncation of the centre, one for that of the radius
+            value = sp.Rational(sp.N(value, 110))
+            slack += 1 + abs(int(value * ONE)) // 10**105  # what 110 digits leave open
         exact = Fraction(int(value.p), int(value.q)) if isinstance(value, sp.Rational) else Fraction(value)
         return cls(int(exact * ONE), int(Fraction(radius) * ONE) + slack)
 
@@ -46,7 +46,8 @@ class Ball:
         return Ball((self.mid * other.mid) >> BITS, (spread >> BITS) + 2)
 
     def __truediv__(self, count: int) -> Ball:
-        return Ball(self.mid // count, self.rad // count + 1)
+        # The quotient of the radius is rounded up, and that of the centre is off by less than one.
+        return Ball(self.mid // count, -(-self.rad // abs(count)) + 1)
 
     @property
     def contains_zero(self) -> bool:

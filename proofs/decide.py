@@ -13,8 +13,8 @@ from typing import Any
 
 import sympy as sp
 
-from .proposition import Decision, Outcome
-from .search import Premise, as_expression, nonzero_point, violation
+from .decision import Decision, Outcome
+from .search import Premise, as_expression, consistent, nonzero_point, violation
 
 __all__ = [
     "all_of",
@@ -278,7 +278,8 @@ def at_least_zero(
 ) -> Decision:
     """Decide expression ≥ 0, given premises small_k ≤ large_k.
 
-    It is proved if expression − Σ m_k (large_k − small_k) and all multipliers m_k have a `certificate`.
+    It is proved if expression − Σ m_k (large_k − small_k) and all multipliers m_k have a `certificate`, and a
+    point is known that satisfies all premises: from premises that contradict each other nothing is concluded.
 
     Parameters
     ----------
@@ -305,6 +306,8 @@ def at_least_zero(
         rest -= multiplier * (large - small)
     certified = [certificate(part) for part in (rest, *multipliers)]
     if all(part is not None for part in certified):
+        if premises and not consistent([as_expression(large) - small for small, large in premises], ()):
+            return undecided(rest, "no point was found that satisfies all premises")
         return proved(certified[0], "non-negative term by term after subtracting multiples of the premises")
     point = violation(expression, premises)
     if point is not None:
@@ -331,6 +334,8 @@ def follows(claim: Premise, premises: Sequence[Premise] = (), multipliers: Seque
     >>> a, b = sympy.symbols("a b", nonnegative=True)
     >>> str(decide.follows((a, b + 1), premises=[(a, b)], multipliers=[1]).outcome)
     'proved'
+    >>> str(decide.follows((1, 0), premises=[(1, a), (a, 0)], multipliers=[1, 1]).outcome)
+    'undecided'
     """
     return at_least_zero(as_expression(claim[1]) - claim[0], premises, multipliers)
 

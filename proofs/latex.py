@@ -120,23 +120,32 @@ def standalone(reports: Iterable[Report]) -> str:
     return head + "\n\n".join(map(document, reports)) + "\n\\end{document}\n"
 
 
+def _short(sentence: object, limit: int = 600) -> str:
+    """The text of a formula, cut off where it is too long to be read."""
+    shown = " ".join(str(sentence).split())
+    return shown if len(shown) <= limit else f"{shown[:limit]}…"
+
+
 def document(report: Report) -> str:
     """Return a LaTeX fragment for a report."""
     prop = report.proposition
     lines = [
         rf"\section*{{{text(prop.title)}}}",
         rf"\textbf{{Source.}} {text(prop.source)}.\par",
-        rf"\textbf{{Statement.}} {text(prop.statement)}\par",
+        rf"\textbf{{Statement.}} {text(_short(prop.statement))}\par",
     ]
     if prop.hypotheses:
         lines.append(r"\textbf{Hypotheses.}\begin{itemize}")
         lines += [
-            rf"\item \emph{{{text(name)}}}: {text(sentence)}" for name, sentence in prop.hypotheses.items()
+            rf"\item \emph{{{text(name)}}}: {text(_short(sentence))}"
+            for name, sentence in prop.hypotheses.items()
         ]
         lines.append(r"\end{itemize}")
     lines.append(r"\textbf{Steps.}\begin{enumerate}")
     for item in report.steps:
-        lines.append(rf"\item \emph{{{text(item.step.name)}}} ({item.step.role}). {text(item.step.claim)}.")
+        lines.append(
+            rf"\item \emph{{{text(item.step.name)}}} ({item.step.role}). {text(_short(item.step.claim))}."
+        )
         lines.append(
             rf"\\ {item.decision.outcome}: {text(item.decision.note)}. {formula(item.decision.computed)}"
         )

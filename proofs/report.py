@@ -13,6 +13,8 @@ import sympy as sp
 from integrators.values import ByValue
 
 from .axioms import AXIOMS
+from .kernel.formulas import All
+from .kernel.linking import premises_by_name, problems
 from .latex import document
 from .proposition import Decision, Mutant, Outcome, Proposition, Role, Step, Verdict
 
@@ -54,10 +56,11 @@ class StepReport(ByValue):
         """Return plain strings, numbers and lists."""
         return {
             "name": self.step.name,
-            "claim": self.step.claim,
+            "claim": str(self.step.claim),
             "role": str(self.step.role),
             "condition": self.step.condition,
-            "depends_on": list(self.step.depends_on),
+            "rule": self.step.rule,
+            "premises": [str(premise) for premise in self.step.premises],
             "axioms": list(self.step.axioms),
             "outcome": str(self.decision.outcome),
             "computed": plain(self.decision.computed),
@@ -76,6 +79,8 @@ class Report(ByValue):
     proposition : Proposition
     steps : tuple of StepReport
     verdict : Verdict
+    problems : tuple of str
+        What keeps the statement from following from the steps, although each may be proved.
 
     Examples
     --------
@@ -90,6 +95,7 @@ class Report(ByValue):
     proposition: Proposition
     steps: tuple[StepReport, ...]
     verdict: Verdict
+    problems: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -113,7 +119,12 @@ class Report(ByValue):
     @property
     def ok(self) -> bool:
         """Whether every step was proved and the verdict is the one the proposition sets out to establish."""
-        return self.sound and self.verdict is self.proposition.expected
+        return self.sound and not self.problems and self.verdict is self.proposition.expected
+
+    @property
+    def axioms(self) -> tuple[str, ...]:
+        """Names of all axioms that the steps take for granted."""
+        return tuple(dict.fromkeys(axiom for r in self.steps for axiom in r.step.axioms))
 
     @property
     def condition(self) -> str:
@@ -138,16 +149,19 @@ class Report(ByValue):
     def to_dict(self) -> dict[str, Any]:
         """Return data that :func:`json.dumps` accepts."""
         prop = self.proposition
-        used = dict.fromkeys(axiom for r in self.steps for axiom in r.step.axioms)
+        uses = premises_by_name(prop)
         return {
             "name": prop.name,
             "title": prop.title,
-            "statement": prop.statement,
+            "statement": str(prop.statement),
             "source": prop.source,
-            "hypotheses": dict(prop.hypotheses),
+            "hypotheses": {name: str(formula) for name, formula in prop.hypotheses.items()},
             "rests_on": list(prop.rests_on),
-            "axioms": {name: AXIOMS[name] for name in used},
-            "steps": [report.to_dict() for report in self.steps],
+            "axioms": {name: AXIOMS[name] for name in self.axioms},
+            "steps": [
+                {**report.to_dict(), "depends_on": list(uses[report.step.name])} for report in self.steps
+            ],
+            "problems": list(self.problems),
             "verdict": str(self.verdict),
             "condition": self.condition,
             "headline": self.headline,
@@ -163,19 +177,23 @@ class Report(ByValue):
         return document(self)
 
     def __str__(self) -> str:
-        prop = self.proposition
-        lines = [f"{prop.title}  [{prop.name}; {prop.source}]", f"  {prop.statement}", "  Hypotheses:"]
+        prop, uses = self.proposition, premises_by_name(self.proposition)
+        lines = [f"{prop.title}  [{prop.name}; {prop.source}]", *stated(prop.statement), "  Hypotheses:"]
         lines += [f"    {name}: {text}" for name, text in prop.hypotheses.items()] or ["    none"]
         for report in self.steps:
             step, decision = report.step, report.decision
             role = "" if step.role is Role.ARGUMENT else f" [{step.role}]"
-            lines.append(f"  {_MARK[decision.outcome]} {step.name}{role}: {step.claim}")
+            lines.append(f"  {_MARK[decision.outcome]} {step.name}{role}: {shortened(step.claim, 400)}")
             lines.append(f"      {decision.note}")
             lines += [f"      {line}" for line in computed_lines(decision.computed)]
             if decision.counterexample is not None:
                 lines.append(f"      counterexample: {shortened(decision.counterexample)}")
+            if uses[step.name]:
+                lines.append(f"      follows from: {', '.join(uses[step.name])}")
             if step.axioms:
                 lines.append(f"      taken for granted: {', '.join(step.axioms)}")
+        lines += [f"  ✗ {problem}" for problem in self.problems]
+        lines += [f"  Axiom {name}: {AXIOMS[name]}" for name in self.axioms]
         lines.append(f"  Verdict: {self.headline}  ({self.seconds:.2f} s)")
         return "\n".join(lines)
 
@@ -188,17 +206,17 @@ def decide_step(step: Step) -> StepReport:
     """Run one step; an exception is reported as undecided, with its text."""
     start = time.perf_counter()
     try:
-        decision = step.decide()
+        decision = step.decided()
     except Exception as error:  # a step that cannot be computed has not been decided
         decision = Decision(Outcome.UNDECIDED, None, f"{type(error).__name__}: {error}")
     return StepReport(step, decision, time.perf_counter() - start)
 
 
-def verdict_of(steps: tuple[StepReport, ...]) -> Verdict:
-    """Read the verdict off the decisions and the roles of the steps."""
+def verdict_of(steps: tuple[StepReport, ...], found: tuple[str, ...] = ()) -> Verdict:
+    """Read the verdict off the decisions and the roles of the steps; problems leave it undecided."""
     if any(r.decision.refuted for r in steps):
         return Verdict.REFUTED
-    if not steps or not all(r.decision.proved for r in steps):
+    if found or not steps or not all(r.decision.proved for r in steps):
         return Verdict.UNDECIDED
     roles = {r.step.role for r in steps}
     return next((verdict for role, verdict in _STRONGEST if role in roles), Verdict.PROVED)
@@ -207,13 +225,22 @@ def verdict_of(steps: tuple[StepReport, ...]) -> Verdict:
 def report_on(proposition: Proposition) -> Report:
     """Decide every step of a proposition."""
     steps = tuple(decide_step(step) for step in proposition.steps)
-    return Report(proposition, steps, verdict_of(steps))
+    found = problems(proposition, {report.step.name: report.decision for report in steps})
+    return Report(proposition, steps, verdict_of(steps, found), found)
 
 
 def refuting_steps(proposition: Proposition, mutant: Mutant) -> tuple[str, ...]:
     """Return the names of the steps that refute ``mutant`` (only the steps it alters are run again)."""
     reports = (decide_step(step) for step in proposition.changed_steps(mutant))
     return tuple(report.step.name for report in reports if report.decision.refuted)
+
+
+def stated(statement: object) -> list[str]:
+    """A statement on lines of its own, one for each part of a conjunction."""
+    if not isinstance(statement, All):
+        return [f"  {shortened(statement, 400)}"]
+    words = [f"  In words: {statement.words}"] if statement.words else []
+    return words + [f"  {shortened(part, 400)}" for _, part in statement.members]
 
 
 def plain(value: object) -> Any:

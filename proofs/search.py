@@ -78,6 +78,47 @@ def violation(expression: Expr, premises: Sequence[Premise]) -> dict[str, Expr] 
     return None
 
 
+def consistent(inequalities: Sequence[Expr], equalities: Sequence[Expr]) -> bool:
+    """Whether a point was found where every inequality is ≥ 0 and every equality is 0.
+
+    Equalities are solved one by one for a symbol in which they are linear. Finding no point proves nothing;
+    premises for which none is found are refused all the same.
+    """
+    gaps = [as_expression(gap) for gap in equalities]
+    conditions = [as_expression(gap) for gap in inequalities]
+    if _satisfied_somewhere(conditions, gaps, 2):
+        return True
+    solved: dict[Any, Expr] = {}
+    for gap in gaps:
+        gap = gap.subs(solved)
+        choice = next((s for s in sorted(gap.free_symbols, key=str) if _linear(gap, s)), None)
+        if choice is not None:
+            value = sp.expand(choice - gap / sp.diff(gap, choice))
+            solved = {s: old.subs(choice, value) for s, old in solved.items()} | {choice: value}
+    conditions = [condition.subs(solved) for condition in conditions]
+    conditions += [value for symbol, value in solved.items() if symbol.is_nonnegative]
+    return _satisfied_somewhere(conditions, [gap.subs(solved) for gap in gaps], _SLOW_TRIES)
+
+
+def _satisfied_somewhere(conditions: Sequence[Expr], equations: Sequence[Expr], tries: int) -> bool:
+    """Whether a point is found: the smallest values first, then ones, then any."""
+    free = (part.free_symbols for part in (*conditions, *equations))
+    symbols = sorted(set().union(*free), key=str)
+    draw = random.Random(20191105)
+    for attempt in range(tries):
+        tried = {s: _values(s)[min(attempt, 1)] if attempt < 2 else draw.choice(_values(s)) for s in symbols}
+        if all(_sign(sp.sympify(equation.subs(tried))) == 0 for equation in equations) and all(
+            _sign(sp.sympify(condition.subs(tried))) >= 0 for condition in conditions
+        ):
+            return True
+    return False
+
+
+def _linear(gap: Expr, symbol: sp.Symbol) -> bool:
+    slope = sp.diff(gap, symbol)
+    return bool(slope != 0 and not slope.has(symbol))
+
+
 def _values(symbol: sp.Symbol) -> list[Expr]:
     if symbol.is_integer:
         return _COUNTS if symbol.is_positive else [sp.Integer(0), *_COUNTS]

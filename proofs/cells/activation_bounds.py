@@ -13,8 +13,10 @@ from collections.abc import Callable
 import sympy as sp
 
 from integrators.fields.activations import ACTIVATIONS
-from proofs.decide import all_of, at_least_zero, fact
-from proofs.proposition import Decision, Mutant, Proposition, Step
+from proofs import decide
+from proofs.kernel.formulas import Formula, Known, all_of, at_least_zero, claim, procedure
+from proofs.kernel.mutants import sharper
+from proofs.proposition import Decision, Mutant, Proposition, Step, concluded
 
 s, u = sp.Symbol("s", positive=True), sp.Symbol("u", positive=True)
 z = sp.Symbol("z", real=True)
@@ -40,7 +42,7 @@ def _visible(expression: sp.Expr) -> sp.Expr:
     return expression.subs(s, sp.log(1 + u)) if expression.has(sp.exp) else sp.trigsimp(expression)
 
 
-def _below(name: str, largest: sp.Expr, order: int) -> Decision:
+def _below(name: str, largest: sp.Expr, order: int) -> Formula:
     """largest − |σ^(order)| ≥ 0 on both half lines (through squares, so that signs do not matter)."""
     return all_of(
         {
@@ -52,21 +54,26 @@ def _below(name: str, largest: sp.Expr, order: int) -> Decision:
     )
 
 
-def slopes(slope: Callable[[str], sp.Expr] = lambda name: SLOPE.get(name, ONE)) -> Decision:
+@claim
+def slopes(slope: Callable[[str], sp.Expr] = lambda name: SLOPE.get(name, ONE)) -> Formula:
     """(sup|σ'|)² − σ'² ≥ 0."""
     return all_of({name: _below(name, slope(name), 1) for name in ACTIVATIONS})
 
 
+@procedure
 def slope_reached(factor: sp.Expr = ONE) -> Decision:
     """|σ'| tends to its supremum at 0 from the right, for every shipped activation."""
     decisions = {}
     for name in ACTIVATIONS:
         value = sp.limit(_branch(name, 1, 1), s, 0, "+")
-        decisions[name] = fact(sp.simplify(value - factor * SLOPE.get(name, ONE)) == 0, value, "limit at 0")
-    return all_of(decisions)
+        decisions[name] = decide.fact(
+            sp.simplify(value - factor * SLOPE.get(name, ONE)) == 0, value, "limit at 0"
+        )
+    return decide.all_of(decisions)
 
 
-def increasing(direction: int = 1) -> Decision:
+@claim
+def increasing(direction: int = 1) -> Formula:
     """σ' ≥ 0 on both half lines, for every activation but the periodic one."""
     return all_of(
         {
@@ -78,6 +85,7 @@ def increasing(direction: int = 1) -> Decision:
     )
 
 
+@procedure
 def values(bound: Callable[[str], sp.Expr] = lambda name: BOUND.get(name, ONE)) -> Decision:
     """sup|σ| is the larger of the limits at ±∞ for increasing σ; for sin, 1 − sin² = cos² ≥ 0 and sin(π/2) =
     1.
@@ -85,14 +93,15 @@ def values(bound: Callable[[str], sp.Expr] = lambda name: BOUND.get(name, ONE)) 
     decisions = {}
     for name in ACTIVATIONS:
         if name in PERIODIC:
-            decisions[name] = _below(name, bound(name), 0)
+            decisions[name] = _below(name, bound(name), 0).decision
             top = ACTIVATIONS[name].symbolic(sp.pi / 2)
         else:
             top = sp.Max(*(abs(sp.limit(_branch(name, side), s, sp.oo)) for side in (1, -1)))
-        decisions[f"sup {name}"] = fact(top == bound(name), top, "computed supremum")
-    return all_of(decisions)
+        decisions[f"sup {name}"] = decide.fact(top == bound(name), top, "computed supremum")
+    return decide.all_of(decisions)
 
 
+@procedure
 def records(tolerance: int = 1, rounding: int = 1) -> Decision:
     """0 ≤ float64 − exact < one unit in the last place, for the constants of the records."""
     decisions = {}
@@ -102,44 +111,57 @@ def records(tolerance: int = 1, rounding: int = 1) -> Decision:
             ("sup|σ|", record.bound, BOUND.get(name, ONE)),
         ):
             if exact == sp.oo:
-                decisions[f"{name} {label}"] = fact(math.isinf(stored), stored, "infinite")
+                decisions[f"{name} {label}"] = decide.fact(math.isinf(stored), stored, "infinite")
                 continue
             excess = rounding * (sp.Rational(stored) - exact)
             size = sp.Integer(0) if excess == 0 else sp.N(excess, 40)
-            decisions[f"{name} {label}"] = all_of(
+            decisions[f"{name} {label}"] = decide.all_of(
                 {
-                    "not below": fact(sp.Ge(excess, 0), size, "sign of float64 − exact"),
-                    "within a unit": fact(
+                    "not below": decide.fact(sp.Ge(excess, 0), size, "sign of float64 − exact"),
+                    "within a unit": decide.fact(
                         bool(abs(size) < tolerance * math.ulp(stored)), size, "float64 − exact"
                     ),
                 }
             )
-    return all_of(decisions)
+    return decide.all_of(decisions)
 
+
+HALVES = Known("relu and softsign are treated on each half line")
+HYPOTHESES = {"kinks": HALVES}
+STEPS = (
+    Step("slopes", "|σ'| ≤ L", slopes, premises=(HALVES,)),
+    Step("slope_reached", "|σ'| → L at 0, so L is the supremum", slope_reached),
+    Step("increasing", "σ' ≥ 0 (sin excepted)", increasing, premises=(HALVES,)),
+    Step("values", "sup|σ| is as recorded", values, axioms=("monotone",), premises=(HALVES,)),
+    Step("records", "the stored float64 values are these numbers, rounded up", records),
+)
+CONCLUSION = concluded(
+    STEPS,
+    "For tanh, logistic, relu, identity, sin, arctan, softsign and erf the records hold sup|σ'| and sup|σ|.",
+)
 
 PROPOSITION = Proposition(
     name="activation_bounds",
     title="Constants of the shipped activations",
-    statement="For tanh, logistic, relu, identity, sin, arctan, softsign and erf the records hold sup|σ'| "
-    "and sup|σ|.",
-    hypotheses={"kinks": "relu and softsign are treated on each half line"},
+    statement=CONCLUSION.claim,
+    hypotheses=HYPOTHESES,
     source="ours; constants used by Lemma 3.1 and theorems A to F",
-    steps=(
-        Step("slopes", "|σ'| ≤ L", slopes),
-        Step("slope_reached", "|σ'| → L at 0, so L is the supremum", slope_reached),
-        Step("increasing", "σ' ≥ 0 (sin excepted)", increasing),
-        Step("values", "sup|σ| is as recorded", values, ("increasing",), ("monotone",)),
-        Step("records", "the stored float64 values are these numbers, rounded up", records,
-             ("slopes", "values")),
-    ),
+    steps=(*STEPS, CONCLUSION),
     mutants=(
-        Mutant("flat_logistic", "L = 1/5 for the logistic function",
-               {"slope": lambda name: sp.Rational(1, 5) if name == "logistic" else SLOPE.get(name, ONE)}),
+        Mutant(
+            "flat_logistic",
+            "L = 1/5 for the logistic function",
+            {"slope": lambda name: sp.Rational(1, 5) if name == "logistic" else SLOPE.get(name, ONE)},
+        ),
         Mutant("half_supremum", "L/2 said to be the supremum", {"factor": sp.Rational(1, 2)}),
         Mutant("decreasing", "σ' ≤ 0", {"direction": -1}),
-        Mutant("low_arctan", "sup|arctan| = 1",
-               {"bound": lambda name: ONE if name == "arctan" else BOUND.get(name, ONE)}),
+        Mutant(
+            "low_arctan",
+            "sup|arctan| = 1",
+            {"bound": lambda name: ONE if name == "arctan" else BOUND.get(name, ONE)},
+        ),
         Mutant("no_rounding", "float64 constants said to be exact", {"tolerance": 0}),
         Mutant("rounded_down", "float64 constants said to be rounded down", {"rounding": -1}),
+        *sharper((CONCLUSION,)),
     ),
-)  # fmt: skip
+)

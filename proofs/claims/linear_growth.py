@@ -9,12 +9,24 @@ from __future__ import annotations
 import sympy as sp
 
 from integrators.fields.activations import ACTIVATIONS
-from proofs.blocks import drift, eps, flows, kick, product
-from proofs.decide import all_of, fact, identities, identity, limit_is, proved
-from proofs.majorant import chebyshev, growth, i
-from proofs.proposition import Decision, Mutant, Proposition, Role, Step, Verdict
+from proofs import decide
+from proofs.blocks import eps
+from proofs.decision import Decision
+from proofs.kernel.formulas import All, Bounded, Equal, Formula, Known, Limit, Not, claim, identity, procedure
+from proofs.kernel.mutants import sharper
+from proofs.majorant import N, theta
+from proofs.proposition import Mutant, Proposition, Role, Step, Verdict, concluded
 
-W, x = sp.Symbol("W", positive=True), sp.Symbol("x", positive=True)
+W = sp.Symbol("W", positive=True)
+i = sp.Symbol("i", integer=True, nonnegative=True)
+gradient = sp.Function("g", real=True)
+"""∂y_N/∂y_0 of the network at rest, by N."""
+
+NETWORK = Known("σ = tanh, d = 1, b = 0, started from y_0 = ẏ_0 = 0")
+ANGLE = Equal(W * eps**2, 2 * sp.cosh(theta) - 2)
+STATEMENT = Bounded(gradient(N) / (N * eps), N).called(
+    "∂y_N/∂y_0 = O(Nε) for the network (11), whatever W, b"
+)
 
 
 def _slope_at_rest(activation: str) -> sp.Expr:
@@ -22,71 +34,72 @@ def _slope_at_rest(activation: str) -> sp.Expr:
     return sp.diff(ACTIVATIONS[activation].symbolic(z), z).subs(z, 0)
 
 
-def stays_at_rest(activation: str = "tanh") -> Decision:
+@claim
+def stays_at_rest(activation: str = "tanh") -> Formula:
     """y_i = y_{i−1} = 0 gives y_{i+1} = ε²σ(0) = 0."""
     return identity(eps**2 * ACTIVATIONS[activation].symbolic(sp.Integer(0)), 0)
 
 
-def gradient(curvature: int = 1, highest: int = 6) -> Decision:
-    """The shipped leapfrog at y = 0: ∂y_N/∂y_0 = C_N(1 + ε²W/2)."""
-    stage = {"drift": drift, "kick": lambda weight: kick(weight, curvature * W * _slope_at_rest("tanh"))}
-    M = product([stage[kind](weight) for kind, weight in flows("leapfrog")])
-    state, pairs = sp.Matrix([1, 0]), {}
-    for n in range(1, highest + 1):
-        state = (M * state).applyfunc(sp.expand)
-        pairs[f"N = {n}"] = (state[0], sp.chebyshevt(n, 1 + eps**2 * W / 2))
-    return identities({**pairs, "trace": (M.trace(), 2 + eps**2 * W), "det": (M.det(), 1)})
+@claim
+def slope_at_rest(slope: int = 1) -> Formula:
+    """σ'(0) = 1."""
+    return identity(_slope_at_rest("tanh"), slope)
 
 
-def closed_form(trace_offset: int = 2) -> Decision:
-    """C_N(cosh θ) = cosh(Nθ)."""
-    return identity(chebyshev(i + 1) + chebyshev(i - 1), (trace_offset + growth()) * chebyshev(i))
-
-
-def not_linear(rate: int = 1) -> Decision:
-    """cosh(Nθ)/(Nε) is unbounded in N for every θ > 0 (x = Nθ), so no constant c gives ∂y_N/∂y_0 ≤ c Nε."""
-    found = limit_is(sp.cosh(rate * x) / x if rate else 1 / x, x, sp.oo, sp.oo)
-    example = {"σ": "tanh", "d": 1, "b": 0, "y_0": 0, "ẏ_0": 0, "W": "any W > 0"}
-    example["∂y_N/∂y_0"] = "C_N(1 + ε²W/2) = cosh(Nθ)"
-    return proved(found.computed, found.note, example) if found.proved else found
-
-
+@procedure
 def numbers(steps: int = 1000) -> Decision:
     """ε = 1, W = 1: C_N(3/2) exceeds 10^400 at N = 1000, while Nε = 1000 (exact integers)."""
     old, new = sp.Integer(1), sp.Rational(3, 2)
     for _ in range(steps - 1):
         old, new = new, 3 * new - old
     digits = len(str(int(new)))
-    return all_of(
-        {"digits": fact(digits > 400, digits, "decimal digits of ∂y_N/∂y_0 at ε = W = 1, N = 1000")}
-    )
+    return decide.fact(digits > 400, digits, "decimal digits of ∂y_N/∂y_0 at ε = W = 1, N = 1000")
 
+
+POWERS = All.of(
+    Equal(gradient(0), 1),
+    Equal(gradient(1), 1 + eps**2 * W / 2),
+    Equal(gradient(i + 2), (2 + eps**2 * W) * gradient(i + 1) - gradient(i)),
+)
+CLOSED = Equal(gradient(i), sp.cosh(i * theta))
+GRADIENT = Equal(gradient(N), sp.cosh(N * theta))
+GROWS = Limit(sp.cosh(N * theta) / (N * eps), N, sp.oo, sp.oo)
+FAILS = Not(STATEMENT, example={
+    "σ": "tanh", "d": 1, "b": 0, "y_0": 0, "ẏ_0": 0, "W": "any W > 0",
+    "∂y_N/∂y_0": "C_N(1 + ε²W/2) = cosh(Nθ)",
+})  # fmt: skip
+
+STEPS = (
+    Step("stays_at_rest", "b = y_0 = ẏ_0 = 0 gives y_i = 0 for every i", stays_at_rest, axioms=("induction",),
+         premises=(NETWORK,)),
+    Step("slope_at_rest", "there the slope of tanh is 1", slope_at_rest),
+    Step("gradient", POWERS.called("so the shipped leapfrog has"), rule="powers",
+         numbers={"scheme": "leapfrog", "slope": W, "sequence": gradient, "index": i}),
+    Step("closed_form", CLOSED, rule="recurrence", premises=(POWERS.called("so the shipped leapfrog "
+        "has"), ANGLE),
+         numbers={"index": i}),
+    Step("gradient_at_N", GRADIENT, rule="instance", premises=(CLOSED,), numbers={"values": {i: N}}),
+    Step("grows", GROWS),
+    Step("not_linear", FAILS, rule="unbounded", premises=(GRADIENT, GROWS)),
+    Step("numbers", "ε = W = 1, N = 1000: the gradient has more than 400 decimal digits", numbers,
+         role=Role.REMARK),
+)  # fmt: skip
+CONCLUSION = concluded(STEPS, role=Role.COUNTEREXAMPLE)
 
 PROPOSITION = Proposition(
     name="claim_linear_growth",
     title="Claim: the gradient grows like Nε",
-    statement="For the network (11), ‖∂y_N/∂y_0‖ = O(Nε) whatever W, b.",
-    hypotheses={"network": "σ = tanh, started from y_0 = ẏ_0 = 0"},
+    statement=STATEMENT,
+    hypotheses={"network": NETWORK, "angle": ANGLE},
     source="the consequence drawn from Theorem 3.2 for the recursion (11)",
     expected=Verdict.REFUTED,
     rests_on=("theorem_b", "theorem_3_2"),
-    steps=(
-        Step("stays_at_rest", "b = y_0 = ẏ_0 = 0 gives y_i = 0 for every i", stays_at_rest,
-             axioms=("induction",)),
-        Step("gradient", "there ∂y_N/∂y_0 = C_N(1 + ε²W/2), with the shipped leapfrog", gradient,
-             ("stays_at_rest",)),
-        Step("closed_form", "C_N(cosh θ) = cosh(Nθ)", closed_form, axioms=("induction",)),
-        Step("not_linear", "cosh(Nθ) is not O(Nε)", not_linear, ("gradient", "closed_form"),
-             role=Role.COUNTEREXAMPLE),
-        Step("numbers", "ε = W = 1, N = 1000: the gradient has more than 400 decimal digits", numbers,
-             ("gradient",), role=Role.REMARK),
-    ),
+    steps=(*STEPS, CONCLUSION),
     mutants=(
         Mutant("logistic", "logistic activation, for which rest is not a solution",
                {"activation": "logistic"}),
-        Mutant("attracting", "W replaced by −W in the tangent", {"curvature": -1}),
-        Mutant("wrong_trace", "trace 1 + a", {"trace_offset": 1}),
-        Mutant("no_growth", "rate 0", {"rate": 0}),
+        Mutant("half_slope", "slope ½ at rest", {"slope": sp.Rational(1, 2)}),
         Mutant("short", "N = 10", {"steps": 10}),
+        *sharper((*STEPS, CONCLUSION)),
     ),
 )  # fmt: skip

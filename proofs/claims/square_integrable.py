@@ -10,49 +10,44 @@ from __future__ import annotations
 import sympy as sp
 
 from integrators.fields.activations import ACTIVATIONS
-from proofs.decide import all_of, identity, limit_is, proved
-from proofs.proposition import Decision, Mutant, Proposition, Role, Step, Verdict
+from proofs.kernel.formulas import All, Bounded, Equal, Known, Limit, Not
+from proofs.kernel.mutants import sharper
+from proofs.proposition import Proposition, Role, Step, Verdict
 
 R, z = sp.Symbol("R", positive=True), sp.Symbol("z", real=True)
+level, start = sp.Symbol("level", positive=True), sp.Symbol("z0", nonnegative=True)
+MASS = 2 * R - 2 * sp.tanh(R)
 
+SQUARE = sp.Integral(ACTIVATIONS["tanh"].symbolic(z) ** 2, (z, -R, R))
 
-def tanh_mass(power: int = 2) -> Decision:
-    """d/dR (2R − 2 tanh R) = tanh²(R) + tanh²(−R), value 0 at R = 0, limit ∞."""
-    square = ACTIVATIONS["tanh"].symbolic(z) ** power
-    mass = 2 * R - 2 * sp.tanh(R)
-    found = all_of(
-        {
-            "derivative": identity(sp.diff(mass, R), square.subs(z, R) + square.subs(z, -R)),
-            "at 0": identity(mass.subs(R, 0), 0),
-            "limit": limit_is(mass, R, sp.oo, sp.oo),
-        }
-    )
-    example = {"σ": "tanh", "∫_{−R}^{R} σ²": mass, "limit as R → ∞": sp.oo}
-    return proved(found.computed, found.note, example) if found.proved else found
+ACTIVATION = Known("σ = tanh, as in the network: bounded by 1, increasing, smooth")
+TANH_MASS = Equal(SQUARE, MASS).called("∫ of tanh² over (−R, R) is 2R − 2 tanh R")
+GROWS = Limit(MASS, R, sp.oo, sp.oo).given(ACTIVATION)
+STATEMENT = Bounded(SQUARE, R).called(
+    "the activation of the network satisfies the hypothesis σ ∈ L²(ℝ) of Lemma 3.1"
+)
+FAILS = Not(STATEMENT, example={"σ": "tanh", "∫_{−R}^{R} σ²": MASS, "limit as R → ∞": sp.oo})
+SATURATING = Limit(level**2 * (R - start), R, sp.oo, sp.oo).called(
+    "so does ∫σ² for every σ with |σ| ≥ level > 0 from z0 on, where ∫_0^R σ² ≥ level² (R − z0)"
+)
 
-
-def any_saturating(level: sp.Expr = sp.Rational(1, 2)) -> Decision:
-    """|σ| ≥ level > 0 beyond some z_0 gives ∫_0^R σ² ≥ level²(R − z_0) → ∞."""
-    z0 = sp.Symbol("z0", nonnegative=True)
-    return limit_is(level**2 * (R - z0), R, sp.oo, sp.oo)
-
+STEPS = (
+    Step("tanh_mass", TANH_MASS, rule="antiderivative", numbers={"variable": R}),
+    Step("diverges", GROWS, premises=(ACTIVATION,)),
+    Step("not_bounded", FAILS, rule="unbounded", premises=(TANH_MASS, GROWS)),
+    Step("any_saturating", SATURATING, axioms=("integral_monotone",), role=Role.REMARK),
+    Step("conclusion", All.of(FAILS, SATURATING), rule="conjunction", premises=(FAILS, SATURATING),
+         role=Role.COUNTEREXAMPLE),
+)  # fmt: skip
 
 PROPOSITION = Proposition(
     name="claim_square_integrable",
     title="Claim: the activation is square integrable on ℝ",
-    statement="The activation of the network (tanh) satisfies the hypothesis σ ∈ L²(ℝ) of Lemma 3.1.",
-    hypotheses={"activation": "σ = tanh: bounded by 1, increasing, smooth"},
+    statement=STATEMENT,
+    hypotheses={"activation": ACTIVATION},
     source="Lemma 3.1, hypothesis",
     expected=Verdict.REFUTED,
     rests_on=("lemma_3_1",),
-    steps=(
-        Step("tanh_mass", "∫ of tanh² over (−R, R) is 2R − 2 tanh R and diverges", tanh_mass,
-             axioms=("fundamental_theorem",), role=Role.COUNTEREXAMPLE),
-        Step("any_saturating", "so does ∫σ² for every σ with |σ| ≥ ½ from some point on", any_saturating,
-             axioms=("integral_monotone",), role=Role.REMARK),
-    ),
-    mutants=(
-        Mutant("first_power", "∫ tanh instead of ∫ tanh²", {"power": 1}),
-        Mutant("vanishing_activation", "an activation that tends to 0", {"level": sp.Integer(0)}),
-    ),
-)  # fmt: skip
+    steps=STEPS,
+    mutants=sharper(STEPS),
+)

@@ -17,10 +17,13 @@ from typing import Any
 
 import sympy as sp
 
+from proofs import decide
 from proofs.blocks import drift, eps, flows, kick
 from proofs.blocks import product as compose
-from proofs.decide import fact, identities, identity
-from proofs.proposition import Decision, Mutant, Proposition, Role, Step
+from proofs.kernel.formulas import Formula, Known, claim, identities, identity, procedure
+from proofs.kernel.mutants import sharper
+from proofs.kernel.rules import SMOOTH
+from proofs.proposition import Decision, Mutant, Proposition, Role, Step, concluded
 from proofs.symbols import dsigma, primitive, sigma
 
 Q = sp.Rational
@@ -146,38 +149,43 @@ def change(d: int, order: int, h2: tuple[Any, ...], h4: tuple[Any, ...]) -> Seri
 
 def _vanishes(series: Series) -> Decision:
     left = {f"ε^{n}": str(value)[:200] for n, value in enumerate(series) if value}
-    return fact(
+    return decide.fact(
         not left,
         left or 0,
         f"coefficients of ε⁰ … ε^{len(series) - 1} as polynomials in p and the derivatives of U",
     )
 
 
+@procedure
 def second_order(h2: tuple[Any, ...] = H2) -> Decision:
     """H + ε²H_2 changes by O(ε⁵) in a step, d = 3."""
     return _vanishes(change(3, 4, h2, (0, 0, 0, 0)))
 
 
+@procedure
 def fourth_order_scalar(h4_scalar: tuple[Any, ...] = H4) -> Decision:
     """H + ε²H_2 + ε⁴H_4 changes by O(ε⁷), d = 1."""
     return _vanishes(change(1, 6, H2, h4_scalar))
 
 
+@procedure
 def fourth_order_plane(h4_plane: tuple[Any, ...] = H4) -> Decision:
     """The same for d = 2, where the contractions matter."""
     return _vanishes(change(2, 6, H2, h4_plane))
 
 
+@procedure
 def energy_itself(first_power: int = 3) -> Decision:
     """Without corrections the change of H starts at ε³."""
     series = change(1, 3, (0, 0), (0, 0, 0, 0))
     powers = [n for n, value in enumerate(series) if value]
-    return fact(
+    return decide.fact(
         powers[:1] == [first_power], {f"ε^{n}": str(series[n]) for n in powers}, "first non-zero coefficient"
     )
 
 
-def network_form(sign: int = -1) -> Decision:
+@claim
+def network_form(sign: int = -1) -> Formula:
     """U = −∫σ(Wy + b) dy: U' = −σ(u), U'' = −Wσ'(u), so H_2 = −p²Wσ'(u)/12 − σ(u)²/24 (d = 1)."""
     y, p, b = sp.symbols("y p b", real=True)
     W = sp.Symbol("W", nonzero=True, real=True)
@@ -187,7 +195,8 @@ def network_form(sign: int = -1) -> Decision:
     return identity(correction, sign * p**2 * W * dsigma(u) / 12 - sigma(u) ** 2 / 24)
 
 
-def harmonic(divisor: int = 4) -> Decision:
+@claim
+def harmonic(divisor: int = 4) -> Formula:
     """U = ω²q²/2: p² + ω²q²(1 − ε²ω²/4) is exactly invariant, and H̃ is a multiple of it up to ε⁴."""
     q, p, w = sp.symbols("q p omega", real=True)
     stage = {"drift": drift, "kick": lambda weight: kick(weight, -(w**2))}
@@ -207,27 +216,60 @@ def harmonic(divisor: int = 4) -> Decision:
     )
 
 
+POTENTIAL = Known("F = −∇U, with U eight times continuously differentiable")
+HYPOTHESES = {"potential": POTENTIAL, "smooth": SMOOTH}
+STEPS = (
+    Step(
+        "energy_itself",
+        "H changes by O(ε³), and not less, in one step (d = 1)",
+        energy_itself,
+        premises=(POTENTIAL,),
+    ),
+    Step(
+        "second_order",
+        "H + ε²H_2 changes by O(ε⁵) (d = 3, unspecified U)",
+        second_order,
+        premises=(POTENTIAL,),
+    ),
+    Step(
+        "fourth_order_scalar",
+        "H + ε²H_2 + ε⁴H_4 changes by O(ε⁷) (d = 1)",
+        fourth_order_scalar,
+        premises=(POTENTIAL,),
+    ),
+    Step("fourth_order_plane", "the same for d = 2", fourth_order_plane, premises=(POTENTIAL,)),
+    Step(
+        "network_form",
+        "for ÿ = σ(Wy + b), d = 1: H_2 = −p²Wσ'(u)/12 − σ(u)²/24",
+        network_form,
+        axioms=("chain_rule",),
+        role=Role.REMARK,
+        premises=(SMOOTH,),
+    ),
+    Step(
+        "harmonic",
+        "U = ω²q²/2: H̃ is a multiple of the exact invariant p² + ω²q²(1 − ε²ω²/4) up to ε⁴",
+        harmonic,
+        role=Role.REMARK,
+        premises=(POTENTIAL,),
+    ),
+)
+CONCLUSION = concluded(
+    STEPS,
+    "For F = −∇U the shipped leapfrog conserves H + ε²H_2 + ε⁴H_4 up to O(ε⁷) in a step, for d = 1 and 2, "
+    "and H + ε²H_2 up to O(ε⁵), for d = 3, with H_2 "
+    "= U''(p, p)/12 − |∇U|²/24 and H_4 = −U''''(p, p, p, p)/720 + U'''(p, p, ∇U)/120 + |U''p|²/60 − U''(∇U, "
+    "∇U)/240.",
+)
+
 PROPOSITION = Proposition(
     name="leapfrog_modified_hamiltonian",
     title="Modified energy of leapfrog",
-    statement="For F = −∇U the shipped leapfrog conserves H + ε²H_2 + ε⁴H_4 up to O(ε⁷) in a step, with H_2 "
-    "= U''(p, p)/12 − |∇U|²/24 and H_4 = −U''''(p, p, p, p)/720 + U'''(p, p, ∇U)/120 + |U''p|²/60 − U''(∇U, "
-    "∇U)/240.",
-    hypotheses={"potential": "F = −∇U, U ∈ C⁸"},
+    statement=CONCLUSION.claim,
+    hypotheses=HYPOTHESES,
     source="ours; makes precise that leapfrog nearly conserves H",
     rests_on=("hamiltonian",),
-    steps=(
-        Step("energy_itself", "H changes by O(ε³), and not less, in one step (d = 1)", energy_itself),
-        Step("second_order", "H + ε²H_2 changes by O(ε⁵) (d = 3, unspecified U)", second_order,
-             ("energy_itself",)),
-        Step("fourth_order_scalar", "H + ε²H_2 + ε⁴H_4 changes by O(ε⁷) (d = 1)", fourth_order_scalar,
-             ("second_order",)),
-        Step("fourth_order_plane", "the same for d = 2", fourth_order_plane, ("second_order",)),
-        Step("network_form", "for ÿ = σ(Wy + b), d = 1: H_2 = −p²Wσ'(u)/12 − σ(u)²/24", network_form,
-             ("second_order",), ("chain_rule",), Role.REMARK),
-        Step("harmonic", "U = ω²q²/2: H̃ is a multiple of the exact invariant p² + ω²q²(1 − ε²ω²/4) up to ε⁴",
-             harmonic, ("fourth_order_scalar",), (), Role.REMARK),
-    ),
+    steps=(*STEPS, CONCLUSION),
     mutants=(
         Mutant("conserved_energy", "change of H said to start at ε⁵", {"first_power": 5}),
         Mutant("wrong_second", "H_2 with +|∇U|²/24", {"h2": (H2[0], -H2[1])}),
@@ -235,5 +277,6 @@ PROPOSITION = Proposition(
         Mutant("wrong_contraction", "H_4 with |U''p|²/30", {"h4_plane": (*H4[:2], Q(1, 30), H4[3])}),
         Mutant("wrong_sign", "H_2 with +p²Wσ'/12", {"sign": 1}),
         Mutant("other_invariant", "invariant with 1 − ε²ω²/2", {"divisor": 2}),
+        *sharper((CONCLUSION,)),
     ),
-)  # fmt: skip
+)

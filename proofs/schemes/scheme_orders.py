@@ -16,11 +16,13 @@ import sympy as sp
 from sympy.polys.constructor import construct_domain
 
 from integrators.schemes.table import SCHEMES
+from proofs import decide
 from proofs.balls import Ball
 from proofs.blocks import Flow, flows, splittings
-from proofs.decide import all_of, fact, identity
+from proofs.kernel.formulas import Formula, Known, all_of, claim, identity, procedure
+from proofs.kernel.mutants import sharper
 from proofs.order_conditions import tree_residuals, word_residuals
-from proofs.proposition import Decision, Mutant, Proposition, Role, Step
+from proofs.proposition import Decision, Mutant, Proposition, Role, Step, concluded
 
 NYSTROM_ONLY = ("blanes_moan6_rkn",)
 """Schemes whose order holds for ÿ = F(y) but not for the splitting of an arbitrary vector field."""
@@ -103,14 +105,15 @@ def _satisfied(name: str, order: int, kind: str, edit: Edit) -> Decision:
         summary["digits"] = arithmetic.digits
         summary["largest residual"] = f"{max(value.magnitude for value in found.values()):.1e}"
         summary["largest radius"] = f"{max(value.radius for value in found.values()):.1e}"
-    return fact(
+    return decide.fact(
         not broken,
         summary,
         "every residual vanishes" if not broken else f"{len(broken)} residuals do not vanish",
     )
 
 
-def consistency(drift_total: int = 1) -> Decision:
+@claim
+def consistency(drift_total: int = 1) -> Formula:
     """Σ a_s = Σ b_s = 1, exactly."""
     decisions = {}
     for name in splittings():
@@ -120,19 +123,24 @@ def consistency(drift_total: int = 1) -> Decision:
     return all_of(decisions)
 
 
+@procedure
 def exact_orders(exact_edit: Edit = unchanged) -> Decision:
     """Lyndon words up to the claimed order, in the number field of the weights."""
     names = [name for name in splittings() if SCHEMES[name].digits is None]
-    return all_of({name: _satisfied(name, SCHEMES[name].order, "words", exact_edit) for name in names})
+    return decide.all_of({name: _satisfied(name, SCHEMES[name].order, "words", exact_edit) for name in names})
 
 
+@procedure
 def decimal_orders(decimal_edit: Edit = unchanged) -> Decision:
     """Lyndon words up to the claimed order, in balls, for the rows published as decimals."""
     names = [name for name in splittings() if SCHEMES[name].digits is not None and name not in NYSTROM_ONLY]
-    return all_of({name: _satisfied(name, SCHEMES[name].order, "words", decimal_edit) for name in names})
+    return decide.all_of(
+        {name: _satisfied(name, SCHEMES[name].order, "words", decimal_edit) for name in names}
+    )
 
 
-def nystrom_condition(kinetic_power: int = 1) -> Decision:
+@claim
+def nystrom_condition(kinetic_power: int = 1) -> Formula:
     """[B,[B,[B,A]]] = 0 for A = p·∂_y and B = F(y)·∂_p, for a general F, d = 2: why ÿ = F(y) needs fewer
     conditions.
     """
@@ -147,15 +155,17 @@ def nystrom_condition(kinetic_power: int = 1) -> Decision:
     return identity(bracket(B, bracket(B, bracket(B, A))), sp.zeros(4, 1))
 
 
+@procedure
 def nystrom_orders(nystrom_edit: Edit = unchanged) -> Decision:
     """Nyström trees up to the claimed order, for every splitting scheme: the order for ÿ = F(y), F not a
     gradient.
     """
-    return all_of(
+    return decide.all_of(
         {name: _satisfied(name, SCHEMES[name].order, "trees", nystrom_edit) for name in splittings()}
     )
 
 
+@procedure
 def not_higher(beyond: int = 1) -> Decision:
     """Some tree of order claimed + 1 has a residual that is certainly not zero."""
     decisions = {}
@@ -163,20 +173,24 @@ def not_higher(beyond: int = 1) -> Decision:
         order = SCHEMES[name].order + beyond
         arithmetic, found = residuals(name, order, "trees")
         missed = [label for label, value in found.items() if arithmetic.differs(value)]
-        decisions[name] = fact(bool(missed), {"order": order, "missed": missed[:2]}, "a condition is missed")
-    return all_of(decisions)
+        decisions[name] = decide.fact(
+            bool(missed), {"order": order, "missed": missed[:2]}, "a condition is missed"
+        )
+    return decide.all_of(decisions)
 
 
+@procedure
 def nystrom_only(names: tuple[str, ...] = NYSTROM_ONLY) -> Decision:
     """These rows miss a Lyndon-word condition: the order does not carry over to arbitrary splittings."""
     decisions = {}
     for name in names:
         arithmetic, found = residuals(name, SCHEMES[name].order, "words")
         missed = [label for label, value in found.items() if arithmetic.differs(value)]
-        decisions[name] = fact(bool(missed), missed, "Lyndon words whose condition is missed")
-    return all_of(decisions)
+        decisions[name] = decide.fact(bool(missed), missed, "Lyndon words whose condition is missed")
+    return decide.all_of(decisions)
 
 
+@procedure
 def baselines(claimed: int | None = None) -> Decision:
     """Both explicit Euler forms: the Taylor residual starts exactly at ε^{order + 1}."""
     h = sp.Symbol("varepsilon")
@@ -200,50 +214,96 @@ def baselines(claimed: int | None = None) -> Decision:
         order = scheme.order if claimed is None else claimed
         low = [sp.expand(part).coeff(h, n) for part in parts for n in range(order + 1)]
         next_term = [sp.expand(part).coeff(h, order + 1) for part in parts]
-        decisions[f"{name} agrees"] = identity(sp.Matrix(low), sp.zeros(len(low), 1))
-        decisions[f"{name} no further"] = fact(
+        decisions[f"{name} agrees"] = decide.identity(sp.Matrix(low), sp.zeros(len(low), 1))
+        decisions[f"{name} no further"] = decide.fact(
             any(term != 0 for term in next_term), next_term, "leading error"
         )
-    return all_of(decisions)
+    return decide.all_of(decisions)
 
+
+SMOOTH_FORCE = Known("F is as smooth as the order needs")
+DIGITS = Known("weights published as decimals are taken to all published digits")
+HYPOTHESES = {"smooth": SMOOTH_FORCE, "digits": DIGITS}
+STEPS = (
+    Step("consistency", "drift and kick weights sum to 1", consistency),
+    Step(
+        "exact_orders",
+        "rows with algebraic weights satisfy every Lyndon-word condition, exactly",
+        exact_orders,
+        axioms=("lyndon", "group_flow"),
+        premises=(SMOOTH_FORCE,),
+    ),
+    Step(
+        "decimal_orders",
+        "rows published as decimals satisfy them to all published digits",
+        decimal_orders,
+        axioms=("lyndon", "group_flow"),
+        premises=(
+            SMOOTH_FORCE,
+            DIGITS,
+        ),
+    ),
+    Step("nystrom_condition", "[B,[B,[B,A]]] = 0 for ÿ = F(y)", nystrom_condition, premises=(SMOOTH_FORCE,)),
+    Step(
+        "nystrom_orders",
+        "every splitting row satisfies every Nyström tree condition of its order",
+        nystrom_orders,
+        axioms=("nystrom_trees",),
+        premises=(
+            SMOOTH_FORCE,
+            DIGITS,
+        ),
+    ),
+    Step(
+        "not_higher",
+        "no row has a higher order than claimed",
+        not_higher,
+        axioms=("nystrom_trees",),
+        premises=(
+            SMOOTH_FORCE,
+            DIGITS,
+        ),
+    ),
+    Step(
+        "nystrom_only",
+        "blanes_moan6_rkn has its order for ÿ = F(y) only",
+        nystrom_only,
+        axioms=("lyndon",),
+        role=Role.REMARK,
+    ),
+    Step("baselines", "both explicit Euler forms have order 1", baselines, premises=(SMOOTH_FORCE,)),
+)
+CONCLUSION = concluded(
+    STEPS,
+    "Every row of the scheme table has exactly the order it claims, for ÿ = F(y) with a general smooth F.",
+)
 
 PROPOSITION = Proposition(
     name="scheme_orders",
     title="Orders of the shipped schemes",
-    statement="Every row of the scheme table has exactly the order it claims, for ÿ = F(y) with a general "
-    "smooth F.",
-    hypotheses={
-        "smooth": "F as smooth as the order needs",
-        "digits": "decimal rows: to all published digits",
-    },
+    statement=CONCLUSION.claim,
+    hypotheses=HYPOTHESES,
     source="ours; coefficients from the references in each row",
-    steps=(
-        Step("consistency", "drift and kick weights sum to 1", consistency),
-        Step("exact_orders", "rows with algebraic weights satisfy every Lyndon-word condition, exactly",
-             exact_orders, ("consistency",), ("lyndon", "group_flow")),
-        Step("decimal_orders", "rows published as decimals satisfy them to all published digits",
-             decimal_orders, ("consistency",), ("lyndon", "group_flow")),
-        Step("nystrom_condition", "[B,[B,[B,A]]] = 0 for ÿ = F(y)", nystrom_condition),
-        Step("nystrom_orders", "every splitting row satisfies every Nyström tree condition of its order",
-             nystrom_orders, ("nystrom_condition",), ("nystrom_trees",)),
-        Step("not_higher", "no row has a higher order than claimed", not_higher, ("nystrom_orders",),
-             ("nystrom_trees",)),
-        Step("nystrom_only", "blanes_moan6_rkn has its order for ÿ = F(y) only", nystrom_only, (),
-             ("lyndon",), Role.REMARK),
-        Step("baselines", "both explicit Euler forms have order 1", baselines),
-    ),
+    steps=(*STEPS, CONCLUSION),
     mutants=(
         Mutant("heavy_drifts", "drift weights said to sum to 2", {"drift_total": 2}),
         Mutant("swapped_stages", "first two drifts exchanged (algebraic rows)", {"exact_edit": exchange}),
-        Mutant("swapped_kicks", "first two kicks exchanged (decimal rows)",
-               {"decimal_edit": partial(exchange, kind="kick")}),
+        Mutant(
+            "swapped_kicks",
+            "first two kicks exchanged (decimal rows)",
+            {"decimal_edit": partial(exchange, kind="kick")},
+        ),
         Mutant("nudged", "10⁻¹⁰ moved between two kicks (decimal rows)", {"decimal_edit": nudge}),
-        Mutant("last_digits", "10⁻¹³ moved between two kicks (decimal rows)",
-               {"decimal_edit": partial(nudge, size=sp.Rational(1, 10**13))}),
+        Mutant(
+            "last_digits",
+            "10⁻¹³ moved between two kicks (decimal rows)",
+            {"decimal_edit": partial(nudge, size=sp.Rational(1, 10**13))},
+        ),
         Mutant("quartic_kinetic", "drift ẏ = p³", {"kinetic_power": 3}),
         Mutant("changed_places", "drift and kick change places", {"nystrom_edit": change_places}),
         Mutant("claimed_order_missed", "a condition of the claimed order said to be missed", {"beyond": 0}),
         Mutant("leapfrog_nystrom_only", "leapfrog said to need ÿ = F(y)", {"names": ("leapfrog",)}),
         Mutant("second_order_euler", "explicit Euler said to have order 2", {"claimed": 2}),
+        *sharper((CONCLUSION,)),
     ),
-)  # fmt: skip
+)

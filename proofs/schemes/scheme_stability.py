@@ -14,11 +14,13 @@ from typing import Any
 import sympy as sp
 
 from integrators.schemes.table import SCHEMES
+from proofs import decide
 from proofs.balls import Ball
 from proofs.blocks import drift, eps, explicit_euler, flows, kick, splittings
 from proofs.blocks import product as compose
-from proofs.decide import all_of, fact, identities, identity, undecided
-from proofs.proposition import Decision, Mutant, Proposition, Role, Step
+from proofs.kernel.formulas import Formula, Known, all_of, claim, identities, identity, procedure
+from proofs.kernel.mutants import sharper
+from proofs.proposition import Decision, Mutant, Proposition, Role, Step, concluded
 
 LIMITS: Mapping[str, str] = {
     "symplectic_euler": "2.000000",
@@ -114,6 +116,7 @@ def stable_up_to(name: str, end: Any, depth: int = 24) -> bool | None:
     return True if finished else None
 
 
+@procedure
 def bounded_powers(determinant: int = 1) -> Decision:
     """λ² − 2Pλ + 1 = 0 has |λ|² = P² + (1 − P²) = 1 and two different roots while P² < 1; P² > 1 gives a real
     λ > 1.
@@ -121,23 +124,25 @@ def bounded_powers(determinant: int = 1) -> Decision:
     P, more = sp.Symbol("P", real=True), sp.Symbol("more", positive=True)
     root = P + sp.I * sp.sqrt(determinant - P**2)
     outside = (1 + more) + sp.sqrt((1 + more) ** 2 - determinant)
-    return all_of(
+    return decide.all_of(
         {
-            "root": identity(sp.expand(root**2 - 2 * P * root + determinant), 0),
-            "modulus": identity(sp.expand(P**2 + (determinant - P**2)), 1),
-            "outside": fact(sp.expand(outside - 1).is_positive, outside, "P = 1 + more"),
+            "root": decide.identity(sp.expand(root**2 - 2 * P * root + determinant), 0),
+            "modulus": decide.identity(sp.expand(P**2 + (determinant - P**2)), 1),
+            "outside": decide.fact(sp.expand(outside - 1).is_positive, outside, "P = 1 + more"),
         }
     )
 
 
-def leapfrog_exact(limit: int = 4) -> Decision:
+@claim
+def leapfrog_exact(limit: int = 4) -> Formula:
     """Leapfrog: P = 1 − z/2, 1 − P² = z(4 − z)/4, so εω < 2."""
     stage = {"drift": lambda w: drift(w, step=1), "kick": lambda w: kick(w, -z, step=1)}
     P = compose([stage[kind](weight) for kind, weight in flows("leapfrog")]).trace() / 2
     return identities({"P": (P, 1 - z / 2), "1 − P²": (1 - P**2, z * (limit - z) / 4)})
 
 
-def consistent_start(slope: sp.Expr = -sp.Rational(1, 2)) -> Decision:
+@claim
+def consistent_start(slope: sp.Expr = -sp.Rational(1, 2)) -> Formula:
     """P(0) = 1 and P'(0) = −½ for every scheme (Σ a = Σ b = 1): stable for small εω."""
     decisions = {}
     for name in splittings():
@@ -147,6 +152,7 @@ def consistent_start(slope: sp.Expr = -sp.Rational(1, 2)) -> Decision:
     return all_of(decisions)
 
 
+@procedure
 def tabulated(limits: Mapping[str, str] = LIMITS) -> Decision:
     """Each tabulated limit: proved stable up to limit − 10⁻⁶, proved unstable at limit + 10⁻⁶."""
     decisions = {}
@@ -163,59 +169,84 @@ def tabulated(limits: Mapping[str, str] = LIMITS) -> Decision:
             "above": outside,
         }
         decisions[name] = (
-            undecided(summary, "interval subdivision did not finish")
+            decide.undecided(summary, "interval subdivision did not finish")
             if inside is None
-            else fact(inside and outside, summary, "interval subdivision below, one enclosure above")
+            else decide.fact(inside and outside, summary, "interval subdivision below, one enclosure above")
         )
-    return all_of(decisions)
+    return decide.all_of(decisions)
 
 
+@procedure
 def complete(names: tuple[str, ...] = tuple(LIMITS)) -> Decision:
     """Every shipped splitting scheme has an entry in the table."""
     missing = [name for name in splittings() if name not in names]
-    return fact(not missing, missing or len(names), "entries missing from the table")
+    return decide.fact(not missing, missing or len(names), "entries missing from the table")
 
 
+@procedure
 def never_stable(loss: int = 1) -> Decision:
     """Explicit Euler: eigenvalues 1 ± iεω, |λ|² = 1 + ε²ω² > 1 for every ε > 0."""
     w, lam = sp.Symbol("omega", positive=True), sp.Symbol("lambda")
     polynomial = (explicit_euler(-(w**2)) - lam * sp.eye(2)).det()
-    return all_of(
+    return decide.all_of(
         {
-            "characteristic polynomial": identity(polynomial, (lam - 1) ** 2 + eps**2 * w**2),
-            "modulus above 1": fact((loss * eps**2 * w**2).is_positive, loss * eps**2 * w**2, "|λ|² − 1"),
+            "characteristic polynomial": decide.identity(polynomial, (lam - 1) ** 2 + eps**2 * w**2),
+            "modulus above 1": decide.fact(
+                (loss * eps**2 * w**2).is_positive, loss * eps**2 * w**2, "|λ|² − 1"
+            ),
         }
     )
 
 
+LINEAR = Known("DF has the eigenvalue −ω² < 0 (σ'(u)W < 0 in one dimension)")
+HYPOTHESES = {"linear": LINEAR}
+STEPS = (
+    Step("bounded_powers", "det = 1: eigenvalues on the unit circle, distinct, iff |P| < 1", bounded_powers),
+    Step("consistent_start", "P = 1 − z/2 + …, so every scheme is stable for small εω", consistent_start),
+    Step(
+        "leapfrog_exact",
+        "leapfrog: 1 − P² = z(4 − z)/4, stable iff εω < 2",
+        leapfrog_exact,
+        premises=(LINEAR,),
+    ),
+    Step(
+        "tabulated",
+        "tabulated limits: |P| < 1 on all of (0, limit − 10⁻⁶), |P| > 1 at limit + 10⁻⁶",
+        tabulated,
+        premises=(LINEAR,),
+    ),
+    Step("complete", "the table covers every shipped splitting scheme", complete),
+    Step(
+        "never_stable", "explicit Euler: |λ|² = 1 + ε²ω²", never_stable, role=Role.REMARK, premises=(LINEAR,)
+    ),
+)
+CONCLUSION = concluded(
+    STEPS,
+    "For ÿ = −ω²y each shipped splitting scheme keeps its powers bounded on 0 < εω < limit, and "
+    "not just above it; leapfrog: εω < 2; explicit Euler never.",
+)
+
 PROPOSITION = Proposition(
     name="scheme_stability",
     title="Linear stability of the shipped schemes",
-    statement="For ÿ = −ω²y each shipped splitting scheme keeps its powers bounded on 0 < εω < limit, and "
-    "not just above it; leapfrog: εω < 2; explicit Euler never.",
-    hypotheses={"linear": "DF has a negative eigenvalue −ω² (σ'(u)W < 0 in one dimension)"},
+    statement=CONCLUSION.claim,
+    hypotheses=HYPOTHESES,
     source="ours; coefficients from the references in each row",
     rests_on=("volume_and_reversibility",),
-    steps=(
-        Step("bounded_powers", "det = 1: eigenvalues on the unit circle, distinct, iff |P| < 1",
-             bounded_powers),
-        Step("consistent_start", "P = 1 − z/2 + …, so every scheme is stable for small εω", consistent_start),
-        Step("leapfrog_exact", "leapfrog: 1 − P² = z(4 − z)/4, stable iff εω < 2", leapfrog_exact,
-             ("bounded_powers",)),
-        Step("tabulated", "tabulated limits: |P| < 1 on all of (0, limit − 10⁻⁶), |P| > 1 at limit + 10⁻⁶",
-             tabulated, ("bounded_powers", "consistent_start")),
-        Step("complete", "the table covers every shipped splitting scheme", complete),
-        Step("never_stable", "explicit Euler: |λ|² = 1 + ε²ω²", never_stable, (), (), Role.REMARK),
-    ),
+    steps=(*STEPS, CONCLUSION),
     mutants=(
         Mutant("wrong_determinant", "λ² − 2Pλ + 2 = 0", {"determinant": 2}),
         Mutant("full_slope", "P = 1 − z + …", {"slope": sp.Integer(-1)}),
         Mutant("wide_leapfrog", "1 − P² = z(5 − z)/4", {"limit": 5}),
         Mutant("optimistic", "leapfrog stable up to 2.1", {"limits": {"leapfrog": "2.1"}}),
         Mutant("pessimistic", "yoshida4 unstable beyond 1.5", {"limits": {"yoshida4": "1.5"}}),
-        Mutant("overlooked_window", "order 10 said to be stable up to 5.97, across a narrow unstable "
-               "window at 3.1411", {"limits": {"sofroniou_spaletta10": "5.973667"}}),
+        Mutant(
+            "overlooked_window",
+            "order 10 said to be stable up to 5.97, across a narrow unstable window at 3.1411",
+            {"limits": {"sofroniou_spaletta10": "5.973667"}},
+        ),
         Mutant("missing_row", "a table of one row", {"names": ("leapfrog",)}),
         Mutant("stable_euler", "explicit Euler with |λ|² = 1", {"loss": 0}),
+        *sharper((CONCLUSION,)),
     ),
-)  # fmt: skip
+)

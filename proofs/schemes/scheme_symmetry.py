@@ -10,9 +10,11 @@ from __future__ import annotations
 import sympy as sp
 
 from integrators.schemes.table import SCHEMES
+from proofs import decide
 from proofs.blocks import Flow, drift, flows, kick, splittings
-from proofs.decide import all_of, fact, identities, identity
-from proofs.proposition import Decision, Mutant, Proposition, Role, Step
+from proofs.kernel.formulas import Formula, Known, claim, identities, identity, procedure
+from proofs.kernel.mutants import sharper
+from proofs.proposition import Decision, Mutant, Proposition, Role, Step, concluded
 
 a, b, g = sp.symbols("a b g", real=True)
 SYMMETRIC = tuple(name for name in splittings() if SCHEMES[name].is_symmetric)
@@ -34,7 +36,8 @@ def _backwards(name: str) -> list[Flow]:
     return [(kind, -weight) for kind, weight in flows(name)]
 
 
-def one_flow(sign: int = -1) -> Decision:
+@claim
+def one_flow(sign: int = -1) -> Formula:
     """Drift(−a) drift(a) = I and kick(−b) kick(b) = I, with any slope g."""
     return identities(
         {
@@ -44,15 +47,17 @@ def one_flow(sign: int = -1) -> Decision:
     )
 
 
+@procedure
 def cancels(names: tuple[str, ...] = SYMMETRIC) -> Decision:
     """The word of Φ_ε followed by that of Φ_{−ε} reduces to the empty word."""
     decisions = {}
     for name in names:
         left = reduce_word([*flows(name), *_backwards(name)])
-        decisions[name] = fact(not left, left or "empty word", "free reduction")
-    return all_of(decisions)
+        decisions[name] = decide.fact(not left, left or "empty word", "free reduction")
+    return decide.all_of(decisions)
 
 
+@procedure
 def flags(expected: tuple[str, ...] = SYMMETRIC) -> Decision:
     """The record's flag is_symmetric is true exactly for the palindromes."""
     decisions = {}
@@ -60,30 +65,36 @@ def flags(expected: tuple[str, ...] = SYMMETRIC) -> Decision:
         word = list(flows(name))
         pairs = zip(word, reversed(word), strict=True)
         palindrome = all(x[0] == y[0] and not reduce_word([x, (y[0], -y[1])]) for x, y in pairs)
-        decisions[name] = fact(palindrome == (name in expected), palindrome, "palindrome")
-    return all_of(decisions)
+        decisions[name] = decide.fact(palindrome == (name in expected), palindrome, "palindrome")
+    return decide.all_of(decisions)
 
 
+@procedure
 def adjoint_pair(second: str = "symplectic_euler_dk") -> Decision:
     """The two symplectic Euler schemes undo each other with ε → −ε: adjoint, not symmetric."""
     left = reduce_word([*flows("symplectic_euler"), *_backwards(second)])
     alone = reduce_word([*flows("symplectic_euler"), *_backwards("symplectic_euler")])
-    return all_of(
+    return decide.all_of(
         {
-            "adjoint": fact(not left, left or "empty word", "free reduction"),
-            "not symmetric": fact(bool(alone), alone, "free reduction leaves a word"),
+            "adjoint": decide.fact(not left, left or "empty word", "free reduction"),
+            "not symmetric": decide.fact(bool(alone), alone, "free reduction leaves a word"),
         }
     )
 
 
+@procedure
 def even_order(modulus: int = 2) -> Decision:
     """Every symmetric row claims an even order."""
-    return all_of(
-        {n: fact(SCHEMES[n].order % modulus == 0, SCHEMES[n].order, "claimed order") for n in SYMMETRIC}
+    return decide.all_of(
+        {
+            n: decide.fact(SCHEMES[n].order % modulus == 0, SCHEMES[n].order, "claimed order")
+            for n in SYMMETRIC
+        }
     )
 
 
-def even_expansion(offset: int = 1) -> Decision:
+@claim
+def even_expansion(offset: int = 1) -> Formula:
     """First error term ε^{p+1}e: Φ_{−ε}Φ_ε = id asks for (1 + (−1)^{p+1}) e = 0; for p = 2m − 1 the factor is
     2.
     """
@@ -92,32 +103,61 @@ def even_expansion(offset: int = 1) -> Decision:
     return identity(1 + (-1) ** (p + 1), 2)
 
 
+EXACT = Known("drift and kick are exact flows")
+HYPOTHESES = {"flows": EXACT}
+STEPS = (
+    Step("one_flow", "drift(−a) undoes drift(a), kick(−b) undoes kick(b)", one_flow),
+    Step(
+        "cancels",
+        "Φ_ε followed by Φ_{−ε} reduces to nothing for every symmetric row",
+        cancels,
+        axioms=("group_flow",),
+        premises=(EXACT,),
+    ),
+    Step("flags", "is_symmetric is true exactly for the palindromes, compared exactly", flags),
+    Step(
+        "adjoint_pair",
+        "the two symplectic Euler rows are adjoint to each other and not symmetric",
+        adjoint_pair,
+        axioms=("group_flow",),
+        premises=(EXACT,),
+    ),
+    Step(
+        "even_expansion",
+        "a symmetric scheme has no first error term at an odd order",
+        even_expansion,
+        premises=(EXACT,),
+    ),
+    Step("even_order", "every symmetric row claims an even order", even_order, role=Role.REMARK),
+)
+CONCLUSION = concluded(
+    STEPS,
+    "Φ_{−ε} ∘ Φ_ε = id holds for exactly the rows flagged symmetric; these are reversible, R Φ R = "
+    "Φ⁻¹ with R(y, p) = (y, −p), and their order is even.",
+)
+
 PROPOSITION = Proposition(
     name="scheme_symmetry",
     title="Symmetry of the shipped schemes",
-    statement="Φ_{−ε} ∘ Φ_ε = id holds for exactly the rows flagged symmetric; these are reversible, R Φ R = "
-    "Φ⁻¹ with R(y, p) = (y, −p), and their order is even.",
-    hypotheses={"flows": "drift and kick are exact flows"},
+    statement=CONCLUSION.claim,
+    hypotheses=HYPOTHESES,
     source="ours; coefficients from the references in each row",
-    steps=(
-        Step("one_flow", "drift(−a) undoes drift(a), kick(−b) undoes kick(b)", one_flow),
-        Step("cancels", "Φ_ε followed by Φ_{−ε} reduces to nothing for every symmetric row", cancels,
-             ("one_flow",), ("group_flow",)),
-        Step("flags", "is_symmetric is true exactly for the palindromes, compared exactly", flags),
-        Step("adjoint_pair", "the two symplectic Euler rows are adjoint to each other and not symmetric",
-             adjoint_pair, ("one_flow",), ("group_flow",)),
-        Step("even_expansion", "a symmetric scheme has no first error term at an odd order", even_expansion),
-        Step("even_order", "every symmetric row claims an even order", even_order, ("even_expansion",), (),
-             Role.REMARK),
-    ),
+    steps=(*STEPS, CONCLUSION),
     mutants=(
         Mutant("same_sign", "drift(a) said to undo drift(a)", {"sign": 1}),
         Mutant("asymmetric_row", "symplectic_euler said to be symmetric", {"names": ("symplectic_euler",)}),
-        Mutant("forgotten_flag", "leapfrog not flagged",
-               {"expected": tuple(n for n in SYMMETRIC if n != "leapfrog")}),
-        Mutant("self_adjoint_euler", "symplectic_euler said to be its own adjoint",
-               {"second": "symplectic_euler"}),
+        Mutant(
+            "forgotten_flag",
+            "leapfrog not flagged",
+            {"expected": tuple(n for n in SYMMETRIC if n != "leapfrog")},
+        ),
+        Mutant(
+            "self_adjoint_euler",
+            "symplectic_euler said to be its own adjoint",
+            {"second": "symplectic_euler"},
+        ),
         Mutant("fourfold", "orders said to be divisible by 4", {"modulus": 4}),
         Mutant("even_order_too", "the same said of even p", {"offset": 0}),
+        *sharper((CONCLUSION,)),
     ),
-)  # fmt: skip
+)

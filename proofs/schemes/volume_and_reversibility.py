@@ -12,8 +12,10 @@ from functools import partial
 import sympy as sp
 
 from proofs.blocks import block, drift, eps, explicit_euler, flows, kick, product, splittings
-from proofs.decide import identities, identity
-from proofs.proposition import Decision, Mutant, Proposition, Role, Step
+from proofs.kernel.formulas import Formula, claim, identities, identity
+from proofs.kernel.mutants import sharper
+from proofs.kernel.rules import SMOOTH
+from proofs.proposition import Mutant, Proposition, Role, Step, concluded
 from proofs.symbols import sigma, square, vector
 
 ONE, HALF = sp.Integer(1), sp.Rational(1, 2)
@@ -27,7 +29,8 @@ def halving_kick(weight: sp.Expr, slope: sp.Expr) -> sp.Matrix:
     return sp.diag(1, HALF) * kick(weight, slope)
 
 
-def divergence(friction: sp.Expr = sp.Integer(0)) -> Decision:
+@claim
+def divergence(friction: sp.Expr = sp.Integer(0)) -> Formula:
     """The field (p, σ(Wy + b) − γp) has divergence −dγ; here γ = 0."""
     y, p = vector("y", 3), vector("p", 3)
     force = (square("W", 3) * y + vector("b", 3)).applyfunc(sigma) - friction * p
@@ -35,7 +38,8 @@ def divergence(friction: sp.Expr = sp.Integer(0)) -> Decision:
     return identity(sum(parts), 0)
 
 
-def flow_reversal(reflection: int = -1) -> Decision:
+@claim
+def flow_reversal(reflection: int = -1) -> Formula:
     """With R(y, p) = (y, −p) and X(y, p) = (p, F(y)): R X = −X R, so R maps solutions to solutions run
     backwards.
     """
@@ -45,7 +49,8 @@ def flow_reversal(reflection: int = -1) -> Decision:
     return identity(reflected_field, -field_at_reflected)
 
 
-def unipotent(leak: sp.Expr = sp.Integer(0)) -> Decision:
+@claim
+def unipotent(leak: sp.Expr = sp.Integer(0)) -> Formula:
     """Drift − I and kick − I square to zero as 2×2 block matrices, whatever the dimension and whatever G =
     DF.
     """
@@ -56,12 +61,14 @@ def unipotent(leak: sp.Expr = sp.Integer(0)) -> Decision:
     return identities({name: (N * N, sp.zeros(2)) for name, N in nilpotent.items()})
 
 
-def explicit_two(maker: Callable[[sp.Matrix], sp.Matrix] = KICK) -> Decision:
+@claim
+def explicit_two(maker: Callable[[sp.Matrix], sp.Matrix] = KICK) -> Formula:
     """det = 1 of one drift and of one kick in d = 2 with a general 2×2 matrix G, by direct expansion."""
     return identities({"drift": (drift(a, 2).det(), 1), "kick": (maker(square("G", 2)).det(), 1)})
 
 
-def shipped(stage: Callable[..., sp.Matrix] = kick) -> Decision:
+@claim
+def shipped(stage: Callable[..., sp.Matrix] = kick) -> Formula:
     """Product of the determinants of the flows of one step, for every shipped splitting scheme."""
     g = sp.Symbol("g", real=True)
     pairs = {}
@@ -71,7 +78,8 @@ def shipped(stage: Callable[..., sp.Matrix] = kick) -> Decision:
     return identities(pairs)
 
 
-def leapfrog_directly(second_kick: sp.Expr = sp.Rational(1, 2)) -> Decision:
+@claim
+def leapfrog_directly(second_kick: sp.Expr = sp.Rational(1, 2)) -> Formula:
     """The matrix of one leapfrog step with different slopes g0, g1 in its two kicks (d = 1), expanded."""
     g = sp.symbols("g0 g1", real=True)
     weights = [weight for kind, weight in flows("leapfrog") if kind == "kick"]
@@ -85,7 +93,8 @@ def leapfrog_directly(second_kick: sp.Expr = sp.Rational(1, 2)) -> Decision:
     return identities({"closed form": (M, closed), "determinant": (M.det(), 1)})
 
 
-def flow_conjugation(reflected: int = -1) -> Decision:
+@claim
+def flow_conjugation(reflected: int = -1) -> Formula:
     """R drift(a) R = drift(−a) and R kick(b) R = kick(−b), for a general force F."""
     y, p = sp.symbols("y p", real=True)
     F = sp.Function("F")
@@ -99,7 +108,8 @@ def flow_conjugation(reflected: int = -1) -> Decision:
     return identities(pairs)
 
 
-def step_reversal(scheme: str = "leapfrog") -> Decision:
+@claim
+def step_reversal(scheme: str = "leapfrog") -> Formula:
     """Step, reflect, step, reflect returns to the start: exact identity for a general force, d = 1."""
     y, p = sp.symbols("y p", real=True)
     F = sp.Function("F")
@@ -118,49 +128,85 @@ def step_reversal(scheme: str = "leapfrog") -> Decision:
     return identities({"y": (back[0], y), "p": (-back[1], p)})
 
 
-def control(loss: sp.Expr = eps**2) -> Decision:
+@claim
+def control(loss: sp.Expr = eps**2) -> Formula:
     """Explicit Euler: det = 1 − ε² g in d = 1, which differs from 1."""
     g = sp.Symbol("g", real=True)
     return identity(explicit_euler(g).det(), 1 - loss * g)
 
 
+HYPOTHESES = {"smooth": SMOOTH}
+STEPS = (
+    Step(
+        "divergence",
+        "the phase-space field has divergence 0, so the flow preserves volume",
+        divergence,
+        axioms=("liouville",),
+        premises=(SMOOTH,),
+    ),
+    Step(
+        "flow_reversal", "reflecting p reverses time for the flow", flow_reversal, axioms=("picard_unique",)
+    ),
+    Step(
+        "unipotent",
+        "(drift − I)² = 0 and (kick − I)² = 0 in any dimension, so both have determinant 1",
+        unipotent,
+        axioms=("unipotent",),
+    ),
+    Step(
+        "explicit_two",
+        "det = 1 for one drift and one kick, d = 2, expanded",
+        explicit_two,
+        premises=(SMOOTH,),
+    ),
+    Step(
+        "shipped",
+        "every shipped splitting scheme has determinant 1",
+        shipped,
+        axioms=("det_product", "chain_rule"),
+        premises=(SMOOTH,),
+    ),
+    Step(
+        "leapfrog_directly",
+        "the leapfrog step matrix in closed form, and its determinant 1",
+        leapfrog_directly,
+    ),
+    Step("flow_conjugation", "R drift(a) R = drift(−a) and R kick(b) R = kick(−b)", flow_conjugation),
+    Step("step_reversal", "leapfrog: R Φ R Φ = identity, for a general force", step_reversal),
+    Step(
+        "control",
+        "explicit Euler has determinant 1 − ε² g, so the property is not automatic",
+        control,
+        role=Role.REMARK,
+    ),
+)
+CONCLUSION = concluded(
+    STEPS,
+    "For every W, b, ε: the flow of ÿ = σ(Wy + b) and every composition of drifts and kicks have "
+    "Jacobian determinant 1; the flow and every symmetric composition Φ satisfy R Φ R = Φ⁻¹ with R(y, p) = "
+    "(y, −p).",
+)
+
 PROPOSITION = Proposition(
     name="volume_and_reversibility",
     title="Volume and reversibility for every W",
-    statement="For every W, b, ε: the flow of ÿ = σ(Wy + b) and every composition of drifts and kicks have "
-    "Jacobian determinant 1; the flow and every symmetric composition Φ satisfy R Φ R = Φ⁻¹ with R(y, p) = "
-    "(y, −p).",
-    hypotheses={"smooth": "σ ∈ C¹ (for kinks: almost everywhere)"},
+    statement=CONCLUSION.claim,
+    hypotheses=HYPOTHESES,
     source="ours; corrects the paragraph after equation (4)",
     rests_on=("scheme_symmetry",),
-    steps=(
-        Step("divergence", "the phase-space field has divergence 0, so the flow preserves volume",
-             divergence),
-        Step("flow_reversal", "reflecting p reverses time for the flow", flow_reversal,
-             axioms=("picard_unique",)),
-        Step("unipotent", "(drift − I)² = 0 and (kick − I)² = 0 in any dimension, so both have determinant 1",
-             unipotent, axioms=("unipotent",)),
-        Step("explicit_two", "det = 1 for one drift and one kick, d = 2, expanded", explicit_two),
-        Step("shipped", "every shipped splitting scheme has determinant 1", shipped, ("unipotent",),
-             ("det_product", "chain_rule")),
-        Step("leapfrog_directly", "the leapfrog step matrix in closed form, and its determinant 1",
-             leapfrog_directly),
-        Step("flow_conjugation", "R drift(a) R = drift(−a) and R kick(b) R = kick(−b)", flow_conjugation),
-        Step("step_reversal", "leapfrog: R Φ R Φ = identity, for a general force", step_reversal,
-             ("flow_conjugation",)),
-        Step("control", "explicit Euler has determinant 1 − ε² g, so the property is not automatic", control,
-             role=Role.REMARK),
-    ),
+    steps=(*STEPS, CONCLUSION),
     mutants=(
         Mutant("friction", "force with −γp", {"friction": sp.Symbol("gamma", positive=True)}),
         Mutant("no_reflection", "R = identity", {"reflection": 1}),
         Mutant("sheared_both_ways", "kick that also moves y", {"leak": block("H")}),
-        Mutant("simultaneous", "drift and kick both from the old state",
-               {"maker": partial(explicit_euler, d=2)}),
+        Mutant(
+            "simultaneous", "drift and kick both from the old state", {"maker": partial(explicit_euler, d=2)}
+        ),
         Mutant("contracting_kick", "kick that halves p", {"stage": halving_kick}),
         Mutant("full_second_kick", "second kick of weight 1", {"second_kick": ONE}),
         Mutant("conjugation_without_reflection", "R = identity in the conjugation", {"reflected": 1}),
         Mutant("asymmetric_scheme", "kick, then drift instead of leapfrog", {"scheme": "symplectic_euler"}),
         Mutant("control_blind", "explicit Euler said to preserve volume", {"loss": sp.Integer(0)}),
+        *sharper((CONCLUSION,)),
     ),
-)  # fmt: skip
+)

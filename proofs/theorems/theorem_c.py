@@ -9,109 +9,103 @@ from __future__ import annotations
 
 import sympy as sp
 
-from proofs.blocks import block, eps
-from proofs.decide import all_of, follows, identities, identity
-from proofs.majorant import L, N, a, majorant, w
-from proofs.proposition import Decision, Mutant, Proposition, Role, Step
+from proofs.blocks import eps
+from proofs.kernel.formulas import All, AtMost, Equal, Formula, Implies, claim, identity
+from proofs.kernel.mutants import sharper
+from proofs.kernel.norms import E, P, T, W, norm, singular
+from proofs.majorant import L, N, w
+from proofs.proposition import Mutant, Proposition, Role, Step
+from proofs.theorems.theorem_b import BOTH, BOUND, EXPONENTIAL, START, TANGENT_DRIFT, i, theta
+from proofs.theorems.theorem_b import PROPOSITION as THEOREM_B
+from proofs.theorems.theorem_b import STEPS as STEPS_B
 
-ONE = sp.Integer(1)
-FIRST = majorant(1)[1]
-"""t_1."""
+c = sp.Symbol("c", positive=True)
 ARCCOSH_2 = sp.log(2 + sp.sqrt(3))
-E, D, E_new = sp.symbols("E D E_new", nonnegative=True)
-t, delta = sp.symbols("t delta", nonnegative=True)
-s_low, s_high, bound = sp.symbols("s_low s_high C_N", real=True)
+VALUE = singular(T(N))
+TOP, LIMIT = sp.cosh(N * theta), sp.cosh(c * sp.sqrt(L * norm(W)))
+
+DEVIATION = Equal(E(i), T(i) - 1)
+STEP_SIZE = Equal(eps, c / N)
+DEVIATION_0, DEVIATION_NEXT, DEVIATION_N = (DEVIATION.at({i: value}) for value in (0, i + 1, N))
+INCREMENT = BOTH.parts()[1]
+E_0 = Equal(E(0), 0)
+E_NEXT = Equal(E(i + 1), E(i) + eps * P(i + 1))
+NORM_E_0 = AtMost(norm(E(0)), 0)
+NORM_E = AtMost(norm(E(i + 1)), norm(E(i)) + eps * norm(P(i + 1)))
 
 
-def deviation(shift: int = 1) -> Decision:
-    """E_i = T_i − I has E_{i+1} = E_i + Δ_i and E_0 = 0, for blocks of any dimension."""
-    T, Delta = block("T"), block("Delta")
-    return identities({"recursion": ((T + Delta) - shift, (T - 1) + Delta), "start": (ONE - shift, 0)})
+def near(index: sp.Expr) -> AtMost:
+    """‖T_i − I‖ ≤ cosh(iθ) − 1."""
+    return AtMost(norm(E(index)), sp.cosh(index * theta) - 1)
 
 
-def induction(start: sp.Expr = ONE) -> Decision:
-    """‖E_i‖ ≤ t_i − 1 and ‖Δ_i‖ ≤ δ_i imply ‖E_{i+1}‖ ≤ t_{i+1} − 1."""
-    return follows((E_new, (t + delta) - start), [(E_new, E + D), (E, t - 1), (D, delta)], [ONE, ONE, ONE])
+NEAR_NEXT = Implies(near(i), near(i + 1))
+WEYL_LOW, WEYL_HIGH = AtMost(1 - norm(E(N)), VALUE), AtMost(VALUE, norm(T(N)))
+LOW, HIGH = AtMost(2 - TOP, VALUE), AtMost(VALUE, TOP)
+UNIFORM = AtMost(TOP, LIMIT)
+LOW_UNIFORM, HIGH_UNIFORM = AtMost(2 - LIMIT, VALUE), AtMost(VALUE, LIMIT)
 
 
-def base(first: sp.Expr = FIRST) -> Decision:
-    """i = 0: ‖E_0‖ = 0 = t_0 − 1; i = 1: ‖E_1‖ = ‖Δ_0‖ ≤ a/2 = t_1 − 1."""
-    return identities({"i = 0": (majorant(0)[0] - 1, 0), "i = 1": (first - 1, a / 2)})
-
-
-def below(lowest: sp.Expr = 2 - bound) -> Decision:
-    """s ≥ 1 − ‖E‖ and ‖E‖ ≤ C_N − 1 give s ≥ 2 − C_N."""
-    return follows((lowest, s_low), [(1 - E, s_low), (E, bound - 1)], [ONE, ONE])
-
-
-def above(highest: sp.Expr = bound) -> Decision:
-    """s ≤ 1 + ‖E‖ and ‖E‖ ≤ C_N − 1 give s ≤ C_N."""
-    return follows((s_high, highest), [(s_high, 1 + E), (E, bound - 1)], [ONE, ONE])
-
-
-def uniform(power: int = 1) -> Decision:
-    """Nε√(L‖W‖) with ε = c/N is c√(L‖W‖)."""
-    c, root = sp.symbols("c root", positive=True)
-    argument = (N * eps * root).subs(eps, c / N**power)
-    return identities({"value": (argument, c * root), "free of N": (sp.diff(argument, N), 0)})
-
-
-def interval(lower_constant: int = 2) -> Decision:
-    """C_N ≤ cosh(c√(L‖W‖)) widens both ends: 2 − C_N ≥ 2 − cosh, C_N ≤ cosh."""
-    top = sp.Symbol("cosh", positive=True)
-    return all_of(
-        {
-            "lower": follows((lower_constant - top, 2 - bound), [(bound, top)], [ONE]),
-            "upper": follows((bound, top), [(bound, top)], [ONE]),
-        }
-    )
-
-
-def threshold(limit: sp.Expr = ARCCOSH_2) -> Decision:
+@claim
+def threshold(limit: sp.Expr = ARCCOSH_2) -> Formula:
     """2 − cosh x = 0 at x = log(2 + √3): below it no singular value can vanish, whatever N."""
     return identity(sp.cosh(limit).rewrite(sp.exp), 2)
 
 
-def depends_on_weights(exponent: sp.Expr = sp.Rational(1, 2)) -> Decision:
+@claim
+def depends_on_weights(exponent: sp.Expr = sp.Rational(1, 2)) -> Formula:
     """The argument √(Lw) doubles when ‖W‖ is multiplied by four: the constant moves with W."""
     positive = {L: sp.Symbol("L", positive=True), w: sp.Symbol("w", positive=True)}
     value = ((L * w) ** exponent).subs(positive)
     return identity(value.subs(positive[w], 4 * positive[w]) / value, 2)
 
 
+OWN = (
+    Step("deviation_start", DEVIATION_0, rule="instance", premises=(DEVIATION,), numbers={"values": {i: 0}}),
+    Step("deviation_next", DEVIATION_NEXT, rule="instance", premises=(DEVIATION,),
+         numbers={"values": {i: i + 1}}),
+    Step("start", E_0, rule="linear", premises=(DEVIATION_0, START.parts()[0])),
+    Step("recursion", E_NEXT, rule="linear", premises=(DEVIATION_NEXT, DEVIATION, TANGENT_DRIFT),
+         numbers={"multipliers": (1, -1, 1)}),
+    Step("norm_deviation_start", NORM_E_0, rule="norm", premises=(E_0,)),
+    Step("norm_deviation", NORM_E, rule="norm", premises=(E_NEXT,)),
+    Step("increment", INCREMENT, rule="part", premises=(BOTH,)),
+    Step("deviation_induction", NEAR_NEXT, rule="linear", premises=(NORM_E, INCREMENT)),
+    Step("deviation_every_step", near(i), rule="induction", premises=(NORM_E_0, NEAR_NEXT),
+         numbers={"variable": i}),
+    Step("deviation_at_N", near(N), rule="instance", premises=(near(i),), numbers={"values": {i: N}}),
+    Step("definition_at_N", DEVIATION_N, rule="instance", premises=(DEVIATION,), numbers={"values": {i: N}}),
+    Step("weyl_below", WEYL_LOW, rule="weyl", premises=(DEVIATION_N,)),
+    Step("weyl_above", WEYL_HIGH, rule="weyl"),
+    Step("below", LOW, rule="linear", premises=(WEYL_LOW, near(N))),
+    Step("above", HIGH, rule="linear", premises=(WEYL_HIGH, BOUND)),
+    Step("uniform", UNIFORM, rule="substituted", premises=(EXPONENTIAL, STEP_SIZE)),
+    Step("uniform_below", LOW_UNIFORM, rule="linear", premises=(LOW, UNIFORM)),
+    Step("uniform_above", HIGH_UNIFORM, rule="linear", premises=(HIGH, UNIFORM)),
+    Step("threshold", "the lower end is positive while c√(L‖W‖) < log(2 + √3) = arccosh 2", threshold,
+         axioms=("monotone",), role=Role.REMARK),
+    Step("depends_on_weights", "the constant does depend on ‖W‖: four times ‖W‖ is twice the argument",
+         depends_on_weights, role=Role.REMARK),
+)  # fmt: skip
+CHAIN = (*(step for step in STEPS_B if step.name not in ("polynomials", "attained", "conclusion")), *OWN)
+PARTS = (LOW, HIGH, LOW_UNIFORM, HIGH_UNIFORM, OWN[-2].claim, OWN[-1].claim)
+STATEMENT = All.of(*PARTS).called(
+    "every singular value s(T_N) of T_N = ∂y_N/∂y_0 for (11)/(13) lies in [2 − C_N(1 + a/2), C_N(1 + a/2)], "
+    "C_N(1 + a/2) = cosh(Nθ); with ε = c/N, in [2 − cosh(c√(L‖W‖)), cosh(c√(L‖W‖))] for every N"
+)
+CONCLUSION = Step("conclusion", STATEMENT, rule="conjunction", premises=PARTS)
+
 PROPOSITION = Proposition(
     name="theorem_c",
     title="Theorem C: the gradient neither explodes nor vanishes",
-    statement="Every singular value of ∂y_N/∂y_0 for (11)/(13) lies in [2 − C_N(1 + a/2), C_N(1 + a/2)]; "
-    "with ε = c/N, in [2 − cosh(c√(L‖W‖)), cosh(c√(L‖W‖))] for every N.",
-    hypotheses={"slope": "|σ'| ≤ L"},
+    statement=CONCLUSION.claim,
+    hypotheses={**THEOREM_B.hypotheses, "deviation": DEVIATION, "step": STEP_SIZE},
     source="ours; proves the heuristic (14)",
     rests_on=("theorem_b",),
-    steps=(
-        Step("deviation", "E_i = T_i − I has E_0 = 0 and E_{i+1} = E_i + Δ_i", deviation),
-        Step("base", "‖E_0‖ = t_0 − 1 = 0 and ‖E_1‖ ≤ t_1 − 1 = a/2", base, ("deviation",),
-             ("identity_norm",)),
-        Step("induction", "‖E_i‖ ≤ t_i − 1 implies ‖E_{i+1}‖ ≤ t_{i+1} − 1", induction, ("base",),
-             ("triangle", "induction")),
-        Step("below", "every singular value is ≥ 2 − C_N", below, ("induction",), ("weyl",)),
-        Step("above", "every singular value is ≤ C_N", above, ("induction",), ("weyl",)),
-        Step("uniform", "ε = c/N makes the argument c√(L‖W‖), free of N", uniform),
-        Step("interval", "C_N ≤ cosh(c√(L‖W‖)) gives the interval for every N", interval,
-             ("below", "above", "uniform")),
-        Step("threshold", "the lower end is positive while c√(L‖W‖) < log(2 + √3) = arccosh 2", threshold,
-             ("interval",), ("monotone",), Role.REMARK),
-        Step("depends_on_weights", "the constant does depend on ‖W‖: four times ‖W‖ is twice the argument",
-             depends_on_weights, ("uniform",), (), Role.REMARK),
-    ),
+    steps=(*CHAIN, CONCLUSION),
     mutants=(
-        Mutant("no_shift", "E_i = T_i", {"shift": 0}),
-        Mutant("full_first_step", "t_1 = 1 + a", {"first": 1 + a}),
-        Mutant("two_below", "‖E_i‖ ≤ t_i − 2", {"start": sp.Integer(2)}),
-        Mutant("three_minus", "singular values ≥ 3 − C_N", {"lowest": 3 - bound}),
-        Mutant("half_above", "singular values ≤ C_N/2", {"highest": bound / 2}),
-        Mutant("square_root_step", "ε = c/N²", {"power": 2}),
-        Mutant("higher_interval", "lower end 3 − cosh", {"lower_constant": 3}),
         Mutant("wrong_threshold", "threshold log 2", {"limit": sp.log(2)}),
         Mutant("linear_weight", "argument L‖W‖ without the root", {"exponent": sp.Integer(1)}),
+        *sharper((*CHAIN, CONCLUSION)),
     ),
-)  # fmt: skip
+)

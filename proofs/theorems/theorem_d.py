@@ -10,127 +10,128 @@ from __future__ import annotations
 import sympy as sp
 
 from integrators.fields.activations import ACTIVATIONS
-from integrators.schemes.table import SCHEMES
-from proofs.blocks import block, eps
-from proofs.decide import all_of, fact, follows, identities, identity, nonnegative_from
-from proofs.majorant import L, N, i, w
-from proofs.proposition import Decision, Mutant, Proposition, Role, Step
-from proofs.symbols import dsigma, sigma, square, vector
+from proofs.blocks import eps
+from proofs.kernel.formulas import All, AtMost, Equal, Formula, Implies, all_of, claim, identities, identity
+from proofs.kernel.mutants import sharper
+from proofs.kernel.norms import D, E, T, W, force, norm, y
+from proofs.kernel.rules import SMOOTH
+from proofs.majorant import L, N
+from proofs.proposition import Mutant, Proposition, Role, Step
+from proofs.theorems.theorem_b import SLOPE, i
 
-ONE = sp.Integer(1)
-x = sp.Symbol("x", nonnegative=True)
+x, z = sp.symbols("x z", nonnegative=True)
+c = sp.Symbol("c", positive=True)
+w = norm(W)
 
-
-def tangent(step_power: int = 1) -> Decision:
-    """(12) differentiated, d = 2: T_{i+1} = (I + ε D_i W) T_i, with the shipped Euler weight."""
-    d = 2
-    y0, W, drive = vector("y", d), square("W", d), vector("x", d)
-    now = sp.Matrix([sp.Function(f"now{k}", real=True)(*y0) for k in range(d)])
-    u = W * now + drive
-    (weight,) = SCHEMES["euler"].exact()[1]
-    new = now + weight * eps * u.applyfunc(sigma)
-    return identity(
-        new.jacobian(y0), (sp.eye(d) + eps**step_power * sp.diag(*u.applyfunc(dsigma)) * W) * now.jacobian(y0)
-    )
-
-
-def base(start: sp.Expr = ONE) -> Decision:
-    """‖T_0‖ = ‖I‖ = 1 = (1 + x)⁰ and ‖T_0 − I‖ = 0 = (1 + x)⁰ − 1."""
-    return identities({"norm": ((1 + x) ** 0, start), "deviation": ((1 + x) ** 0 - start, 0)})
+START = Equal(T(0), 1)
+RATE = Equal(x, eps * L * w)
+DEVIATION = Equal(E(i), T(i) - 1)
+STEP_SIZE = Equal(eps, c / N)
+DEVIATION_0, DEVIATION_NEXT = DEVIATION.at({i: 0}), DEVIATION.at({i: i + 1})
+EULER = Equal(y(i + 1), y(i) + eps * force(i))
+TANGENT = Equal(T(i + 1), T(i) + eps * D(i) * W * T(i))
+E_0, E_NEXT = Equal(E(0), 0), Equal(E(i + 1), E(i) + eps * D(i) * W * T(i))
+NORM_START, NORM_E_0 = AtMost(norm(T(0)), 1), AtMost(norm(E(0)), 0)
+NORM_T = AtMost(norm(T(i + 1)), norm(T(i)) + eps * norm(D(i)) * w * norm(T(i)))
+NORM_E = AtMost(norm(E(i + 1)), norm(E(i)) + eps * norm(D(i)) * w * norm(T(i)))
+NORM_D = AtMost(norm(D(i)), L)
 
 
-def induction(rate: sp.Expr = 1 + x) -> Decision:
-    """‖T_i‖ ≤ r^i implies ‖T_{i+1}‖ ≤ r^{i+1}, r = 1 + x, x = εL‖W‖."""
-    T, T_new, power = sp.symbols("T T_new power", nonnegative=True)
-    return follows((T_new, rate * power), [(T_new, (1 + x) * T), (T, power)], [ONE, 1 + x])
+def grown(index: sp.Expr) -> All:
+    """‖T_i‖ ≤ (1 + x)^i and ‖T_i − I‖ ≤ (1 + x)^i − 1."""
+    rate = (1 + x) ** index
+    return All({"norm": AtMost(norm(T(index)), rate), "deviation": AtMost(norm(E(index)), rate - 1)})
 
 
-def deviation(gain: sp.Expr = 1 + x) -> Decision:
-    """T_{i+1} − I = (T_i − I) + εG T_i and r^i − 1 + x r^i = r^{i+1} − 1."""
-    E, E_new, T, power = sp.symbols("E E_new T power", nonnegative=True)
-    G, block_T = block("G"), block("T")
-    return all_of(
-        {
-            "split": identity((block_T + eps * G * block_T) - 1, (block_T - 1) + eps * G * block_T),
-            "norms": follows(
-                (E_new, gain * power - 1), [(E_new, E + x * T), (E, power - 1), (T, power)], [ONE, ONE, x]
-            ),
-        }
-    )
+INDUCTION = Implies(grown(i), grown(i + 1))
+BOUND, NEAR = grown(N).parts()
+TANGENT_LINE = AtMost(1 + x, sp.exp(x))
+RISING = AtMost(0, N * z ** (N - 1))
+IN_X = AtMost((1 + x) ** N, sp.exp(x) ** N)
+EXPONENTIAL = AtMost((1 + eps * L * w) ** N, sp.exp(N * eps * L * w))
+UNIFORM = AtMost((1 + c / N * L * w) ** N, sp.exp(c * L * w))
 
 
-def below_exponential(exponential_rate: sp.Expr = ONE) -> Decision:
-    """e^x − 1 − x vanishes at 0 and has the derivative e^x − 1 ≥ 0."""
-    s = sp.Symbol("s", nonnegative=True)
-    return nonnegative_from(sp.exp(exponential_rate * s) - 1 - s, s, order=2)
-
-
-def uniform(power: int = 1) -> Decision:
-    """NεL‖W‖ with ε = c/N is cL‖W‖."""
-    c = sp.Symbol("c", positive=True)
-    return identity((N * eps * L * w).subs(eps, c / N**power), c * L * w)
-
-
-def attained(activation: str = "identity") -> Decision:
+@claim
+def attained(activation: str = "identity") -> Formula:
     """σ = id, d = 1, W > 0: ∂y_i/∂y_0 = (1 + εW)^i, and L‖W‖ = W."""
-    W, z = sp.Symbol("W", positive=True), sp.Symbol("z", real=True)
+    weight, u = sp.Symbol("W", positive=True), sp.Symbol("u", real=True)
     record = ACTIVATIONS[activation]
-    T = (1 + eps * W) ** i
-    slope = sp.diff(record.symbolic(z), z)
+    T = (1 + eps * weight) ** i
+    slope = sp.diff(record.symbolic(u), u)
     recursion = (T.subs(i, i + 1) / T).simplify()
     return identities(
-        {"recursion": (recursion, 1 + eps * slope * W), "L": (sp.nsimplify(record.lipschitz), 1)}
+        {"recursion": (recursion, 1 + eps * slope * weight), "L": (sp.nsimplify(record.lipschitz), 1)}
     )
 
 
-def exponents(crossover: sp.Expr = ONE) -> Decision:
-    """L‖W‖ − √(L‖W‖) = q(q − 1) with q = √(L‖W‖): positive iff q > 1."""
+@claim
+def exponents(crossover: sp.Expr = sp.Integer(1)) -> Formula:
+    """L‖W‖ − √(L‖W‖) = q(q − 1) with q = √(L‖W‖): it is 0 at q = 1, and q beyond is larger."""
     q = sp.Symbol("q", positive=True)
-    beyond, below = sp.symbols("beyond", positive=True), sp.Rational(1, 2)
+    beyond = sp.Symbol("beyond", nonnegative=True)
     gap = q**2 - q
     return all_of(
         {
             "equal": identity(gap.subs(q, crossover), 0),
-            "larger beyond": fact(
-                sp.expand(gap.subs(q, crossover + beyond)).is_positive, gap, "sum of positive terms"
-            ),
-            "smaller below": fact(
-                gap.subs(q, below * crossover).is_negative, gap.subs(q, below * crossover), "at half"
-            ),
+            "larger beyond": AtMost(0, gap.subs(q, crossover + beyond)),
+            "smaller below": AtMost(0, -gap.subs(q, crossover / (1 + beyond))),
         }
     )
 
 
+ATTAINED = Step("attained", "σ = identity, d = 1, W > 0 attains (1 + εL‖W‖)^N", attained, role=Role.REMARK)
+EXPONENTS = Step("exponents", "L‖W‖ is at least √(L‖W‖), the exponent of theorem A, exactly when L‖W‖ ≥ 1",
+                 exponents, role=Role.REMARK)  # fmt: skip
+PARTS = (BOUND, NEAR, EXPONENTIAL, UNIFORM, ATTAINED.claim, EXPONENTS.claim)
+STATEMENT = All.of(*PARTS).called(
+    "for (3) and (12), T_N = ∂y_N/∂y_0, every ε > 0, d, W, V, b, input and initial value, with x = εL‖W‖"
+)
+STEPS = (
+    Step("euler", EULER, rule="program", numbers={"scheme": "euler", "index": i}),
+    Step("tangent", TANGENT, rule="differentiated", premises=(EULER, SMOOTH)),
+    Step("deviation_start", DEVIATION_0, rule="instance", premises=(DEVIATION,), numbers={"values": {i: 0}}),
+    Step("deviation_next", DEVIATION_NEXT, rule="instance", premises=(DEVIATION,),
+         numbers={"values": {i: i + 1}}),
+    Step("start", E_0, rule="linear", premises=(DEVIATION_0, START)),
+    Step("recursion", E_NEXT, rule="linear", premises=(DEVIATION_NEXT, DEVIATION, TANGENT),
+         numbers={"multipliers": (1, -1, 1)}),
+    Step("norm_start", NORM_START, rule="norm", premises=(START,)),
+    Step("norm_deviation_start", NORM_E_0, rule="norm", premises=(E_0,)),
+    Step("norm", NORM_T, rule="norm", premises=(TANGENT,)),
+    Step("norm_deviation", NORM_E, rule="norm", premises=(E_NEXT,)),
+    Step("slopes", NORM_D, rule="diagonal", premises=(SLOPE,)),
+    Step("induction", INDUCTION, rule="linear", premises=(NORM_T, NORM_E, NORM_D, RATE),
+         numbers={"norm": {"use": (0, 2, 3, 4), "multipliers": (1, eps * w * norm(T(i)), norm(T(i)), 1 + x)},
+                  "deviation": {"use": (1, 2, 3, 4, 5),
+                                "multipliers": (1, eps * w * norm(T(i)), norm(T(i)), x, 1)}}),
+    Step("every_step", grown(i), rule="induction", premises=(NORM_START, NORM_E_0, INDUCTION),
+         numbers={"variable": i}),
+    Step("at_N", grown(N), rule="instance", premises=(grown(i),), numbers={"values": {i: N}}),
+    Step("bound", BOUND, rule="part", premises=(grown(N),)),
+    Step("deviation", NEAR, rule="part", premises=(grown(N),)),
+    Step("below_exponential", TANGENT_LINE, rule="rising", numbers={"variable": x, "order": 2}),
+    Step("power_increases", RISING),
+    Step("exponential_in_x", IN_X, rule="monotone", premises=(TANGENT_LINE, RISING),
+         numbers={"function": z**N, "variable": z}),
+    Step("exponential", EXPONENTIAL, rule="substituted", premises=(IN_X, RATE)),
+    Step("uniform", UNIFORM, rule="substituted", premises=(EXPONENTIAL, STEP_SIZE)),
+    ATTAINED,
+    EXPONENTS,
+    Step("conclusion", STATEMENT, rule="conjunction", premises=PARTS),
+)  # fmt: skip
+
 PROPOSITION = Proposition(
     name="theorem_d",
     title="Theorem D: the Euler network",
-    statement="‖∂y_N/∂y_0‖ ≤ (1 + εL‖W‖)^N ≤ exp(NεL‖W‖) and ‖∂y_N/∂y_0 − I‖ ≤ (1 + εL‖W‖)^N − 1 for (3) and "
-    "(12), every ε > 0, d, W, V, b, input and initial value.",
-    hypotheses={"slope": "|σ'| ≤ L"},
+    statement=STATEMENT,
+    hypotheses={"slope": SLOPE, "smooth": SMOOTH, "start": START, "rate": RATE, "deviation": DEVIATION,
+                "step": STEP_SIZE},
     source="ours; for recursions (3) and (12)",
-    steps=(
-        Step("tangent", "T_{i+1} = (I + ε D_i W) T_i (d = 2, general σ, W, input)", tangent,
-             axioms=("chain_rule",)),
-        Step("base", "‖T_0‖ = 1, ‖T_0 − I‖ = 0", base, (), ("identity_norm",)),
-        Step("induction", "‖T_i‖ ≤ r^i implies ‖T_{i+1}‖ ≤ r^{i+1}, r = 1 + εL‖W‖", induction,
-             ("tangent", "base"), ("triangle", "submultiplicative", "diagonal_norm", "induction")),
-        Step("deviation", "‖T_i − I‖ ≤ r^i − 1 implies ‖T_{i+1} − I‖ ≤ r^{i+1} − 1", deviation,
-             ("induction",), ("triangle", "submultiplicative", "induction")),
-        Step("below_exponential", "1 + x ≤ e^x for x ≥ 0", below_exponential, (), ("monotone",)),
-        Step("uniform", "ε = c/N makes the bound exp(cL‖W‖), free of N", uniform, ("below_exponential",)),
-        Step("attained", "σ = identity, d = 1, W > 0 attains (1 + εL‖W‖)^N", attained, ("tangent",),
-             role=Role.REMARK),
-        Step("exponents", "L‖W‖ exceeds √(L‖W‖), the exponent of theorem A, exactly when L‖W‖ > 1", exponents,
-             (), (), Role.REMARK),
-    ),
+    steps=STEPS,
     mutants=(
-        Mutant("second_power", "tangent with ε²", {"step_power": 2}),
-        Mutant("double_start", "‖T_0‖ = 2", {"start": sp.Integer(2)}),
-        Mutant("no_growth", "r = 1", {"rate": ONE}),
-        Mutant("half_gain", "r^{i+1} replaced by (1 + x/2) r^i", {"gain": 1 + x / 2}),
-        Mutant("slower_step", "ε = c/N²", {"power": 2}),
         Mutant("tanh_attains", "σ = tanh said to attain the bound", {"activation": "tanh"}),
         Mutant("late_crossover", "exponents said to be equal at √(L‖W‖) = 2", {"crossover": sp.Integer(2)}),
-        Mutant("slow_exponential", "1 + x ≤ e^{x/2}", {"exponential_rate": sp.Rational(1, 2)}),
+        *sharper(STEPS),
     ),
 )  # fmt: skip

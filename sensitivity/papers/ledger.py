@@ -164,8 +164,8 @@ def proof_evidence(report: Report) -> tuple[str, ...]:
     proved = sum(step.decision.proved for step in report.steps)
     said = [f"proposition {report.name}: {proved} of {len(report.steps)} steps proved by machine"]
     telling = ("necessity", "counterexample", "figure")
-    told = [step.step.claim for step in report.steps if str(step.step.role) in telling]
-    said += told or ["; ".join(step.step.claim for step in report.steps if step.decision.proved)]
+    told = [str(step.step.claim) for step in report.steps if str(step.step.role) in telling]
+    said += told or ["; ".join(str(step.step.claim) for step in report.steps if step.decision.proved)]
     if report.counterexample is not None:
         said.append(f"counterexample: {_one_line(report.counterexample)}")
     return tuple(said)

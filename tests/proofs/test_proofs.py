@@ -67,7 +67,9 @@ NAMES = tuple(VERDICTS)
 STEPS = dict(
     zip(
         NAMES,
-        (8, 5, 14, 8, 9, 8, 11, 9, 8, 12, 6, 9, 6, 6, 5, 8, 5, 8, 6, 9, 7, 6, 6, 10, 9, 9, 2, 5, 5, 5, 8),
+        map(
+            int, "12 14 19 9 10 11 32 50 24 42 29 10 18 15 17 19 6 9 7 10 24 7 7 37 10 16 5 7 9 7 16".split()
+        ),
         strict=True,
     )
 )
@@ -216,7 +218,7 @@ def test_every_module_states_its_proposition(name):
     assert len(module.__doc__.split()) >= 12
     assert proposition.statement and proposition.hypotheses and proposition.source
     assert all(other in NAMES for other in proposition.rests_on)
-    assert all(step.decide.__doc__ for step in proposition.steps)
+    assert all(str(step.claim).strip() for step in proposition.steps)
 
 
 def test_propositions_do_not_rest_on_themselves():

@@ -87,6 +87,38 @@ def test_balls_enclose():
             assert ball.radius < 1e-2
 
 
+def _ends(ball):
+    return Fraction(ball.mid - ball.rad, 1 << BITS), Fraction(ball.mid + ball.rad, 1 << BITS)
+
+
+def test_every_operation_on_balls_encloses():
+    """The ends of the operands, which are the worst points, stay inside, for radii of every size."""
+    draw, one = random.Random(11), Fraction(1, 1 << BITS)
+    for _ in range(2000):
+        size = draw.choice((1, 3, 10, 1 << BITS, 1 << (BITS + 40)))
+        left, right = (Ball(draw.randint(-size, size), draw.randint(0, size)) for _ in range(2))
+        count = draw.choice((-7, -3, -1, 1, 2, 3, 10, 997))
+        for p in _ends(left):
+            low, high = _ends(left / count)
+            assert low <= p / count <= high
+            assert high - low <= 2 * Fraction(left.rad, 1 << BITS) / abs(count) + 4 * one
+            for q in _ends(right):
+                for ball, exact in ((left + right, p + q), (left - right, p - q), (left * right, p * q)):
+                    low, high = _ends(ball)
+                    assert low <= exact <= high
+    assert _ends(Ball(2, 2) / 3)[1] >= Fraction(4, 3) * one
+    with pytest.raises(ZeroDivisionError):
+        Ball(1) / 0
+
+
+@pytest.mark.parametrize("value", [sp.sqrt(2), -sp.cbrt(3) * 10**40, sp.Rational(1, 3), 10**30 * sp.pi])
+def test_a_ball_of_a_number_encloses_it(value):
+    low, high = (sp.Rational(end.numerator, end.denominator) for end in _ends(Ball.of(value)))
+    assert low <= value <= high
+    low, high = (sp.Rational(end.numerator, end.denominator) for end in _ends(Ball.of(value, Fraction(1, 7))))
+    assert low <= value - sp.Rational(1, 7) and value + sp.Rational(1, 7) <= high
+
+
 def test_number_of_conditions():
     assert [sum(len(w) == n for w in lyndon_words(10)) for n in range(1, 11)] == [
         2,

@@ -1,0 +1,3 @@
+"""The small kernel that the proofs rest on: formulas, rules of inference, and the link from steps to
+verdict.
+"""
