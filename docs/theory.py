@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from proofs import CATALOGUE, Report, check, check_mutants
-from proofs.report import computed_lines
+from proofs.axioms import AXIOMS
+from proofs.kernel.linking import premises_by_name
+from proofs.report import computed_lines, shortened, stated
 
 __all__ = ["pages"]
 
@@ -39,8 +41,14 @@ def index(reports: dict[str, Report]) -> str:
         "# Theory",
         "",
         f"{len(reports)} propositions with {steps} steps, each decided by computer algebra for this page. "
-        "A step is an identity or inequality with a function that can fail; every proposition has "
-        "*mutants*, twins with one sign, coefficient or hypothesis changed, which must come out refuted. "
+        "Statement, hypotheses and claims are formulas. A rule derives each claim from hypotheses and "
+        "claims of "
+        "earlier steps, and the verdict needs that a step concludes with the statement itself and that "
+        "nothing "
+        "is left over. Every proposition has *mutants*, copies with a constant, a hypothesis, a premise "
+        "or a step "
+        "changed, none of which may be proved. Words beside a formula are for the reader; nothing "
+        "checks them. "
         "`leapgrad prove NAME` shows a proof on the command line.",
         "",
     ]
@@ -63,27 +71,33 @@ def page(report: Report, refuted: Mapping[str, Sequence[str]]) -> str:
         "",
         f"**{_text(report.headline)}**",
         "",
-        f"> {_text(proposition.statement)}",
+        *(f"> {_text(line.strip())}\n>" for line in stated(proposition.statement)),
         "",
     ]
     lines += [f"Source: {_text(proposition.source)}. Name: `{proposition.name}`.", ""]
     if proposition.hypotheses:
         lines += ["## Hypotheses", ""]
         lines += [
-            f"- *{name.replace('_', ' ')}*: {_text(text)}" for name, text in proposition.hypotheses.items()
+            f"- *{name.replace('_', ' ')}*: {_text(str(text))}"
+            for name, text in proposition.hypotheses.items()
         ]
         lines += [""]
     if proposition.rests_on:
         lines += ["Rests on " + ", ".join(f"[{name}]({name}.md)" for name in proposition.rests_on) + ".", ""]
+    if report.axioms:
+        lines += ["## Axioms", "", "Taken for granted by the steps:", ""]
+        lines += [f"- *{name.replace('_', ' ')}*: {_text(AXIOMS[name])}" for name in report.axioms]
+        lines += [""]
+    uses = premises_by_name(proposition)
     lines += ["## Steps", ""]
     for number, one in enumerate(report.steps, start=1):
         step, decision = one.step, one.decision
         role = "" if str(step.role) == "argument" else f" *({step.role})*"
         lines += [f"### {number}. {step.name.replace('_', ' ')}", ""]
-        lines += [f"{MARKS[str(decision.outcome)]} {_text(step.claim)}{role}", ""]
+        lines += [f"{MARKS[str(decision.outcome)]} {_text(shortened(step.claim, 400))}{role}", ""]
         lines += [f"- decided: {_text(decision.note)}"]
-        if step.depends_on:
-            lines += [f"- uses: {', '.join(name.replace('_', ' ') for name in step.depends_on)}"]
+        if uses[step.name]:
+            lines += [f"- follows from: {', '.join(name.replace('_', ' ') for name in uses[step.name])}"]
         if step.axioms:
             lines += [f"- taken for granted: {', '.join(name.replace('_', ' ') for name in step.axioms)}"]
         lines += ["", "```text", *(computed_lines(decision.computed) or ["nothing to show"]), "```", ""]
