@@ -131,7 +131,7 @@ sys.exit(main())
     assert "reproduce" in run("-I", "-c", script, cwd=tmp_path)
     copying = script.replace('"--help"', '"notebooks", "course"')
     assert "7 notebooks in course" in run("-I", "-c", copying, cwd=tmp_path)
-    assert len(list((tmp_path / "course").glob("*.ipynb"))) == 6
+    assert len(list((tmp_path / "course").glob("*.ipynb"))) == 7
 
 
 def test_lock_holds_one_exact_version_of_everything_the_project_asks_for(pins):
