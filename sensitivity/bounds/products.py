@@ -30,7 +30,7 @@ from sensitivity.recurrences.arguments import as_recurrence
 
 from .aposteriori import log_aposteriori
 from .rounding import EPS, upward
-from .table import any_scheme, proved
+from .table import any_scheme, proved, second_order
 from .weights import Weight, chosen_weight, identity_weight
 
 __all__ = ["log_step_product", "log_weighted_product", "step_product", "weighted_product"]
@@ -65,7 +65,7 @@ def log_step_product(
 
 
 @proved(
-    "H", "‖∂(y_N, p_N)/∂(y_0, p_0)‖ ≤ Π ‖J_n‖, J_n the Jacobian of step n", (any_scheme,),
+    "H", "‖∂(y_N, p_N)/∂(y_0, p_0)‖ ≤ Π ‖J_n‖, J_n the Jacobian of step n", (second_order,),
     log=log_step_product, block="phase", of="product",
 )  # fmt: skip
 @proved(
@@ -152,7 +152,7 @@ def log_weighted_product(
 
 
 @proved(
-    "H", "‖∂(y_N, p_N)/∂(y_0, p_0)‖ ≤ ‖P⁻¹‖ Π ‖P J_n P⁻¹‖ ‖P‖, P chosen for this trajectory", (any_scheme,),
+    "H", "‖∂(y_N, p_N)/∂(y_0, p_0)‖ ≤ ‖P⁻¹‖ Π ‖P J_n P⁻¹‖ ‖P‖, P chosen for this trajectory", (second_order,),
     log=log_weighted_product, block="phase", of="product",
 )  # fmt: skip
 @proved(
