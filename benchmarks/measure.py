@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import count
@@ -24,7 +24,9 @@ __all__ = ["TOLERANCE", "Disagreement", "RowResult", "Sample", "deviation", "mea
 TOLERANCE = 1e-10
 # A peer's run is cut to about this length and its time multiplied; ours never is. Others than JAX get less,
 # being so much slower that nothing hangs on the last digits.
-BUDGET = 4.0
+BUDGET = 2.0
+# Rounds of a row end after so many seconds, but not before the third.
+ROUNDS_SECONDS, LEAST_ROUNDS = 12.0, 3
 OTHERS = 0.4
 SCREENING_OPERATIONS = 2e9
 # Comparing all members costs a run of the whole Jacobian; beyond so many operations only the first and the
@@ -166,7 +168,13 @@ class _Entry:
 
 
 def _finalists(
-    worker: Worker, library: Library, work: Work, keys: count[int], budget: float, missing: list[str]
+    worker: Worker,
+    library: Library,
+    work: Work,
+    keys: count[int],
+    budget: float,
+    missing: list[str],
+    names: Collection[str] | None = None,
 ) -> list[_Entry]:
     """The fastest candidates of a library and its familiar one, prepared."""
     part = screening(work, library)
@@ -175,6 +183,8 @@ def _finalists(
     seconds: dict[str, float] = {}
     chosen: list[tuple[str, bool, bool]] = []
     for name, familiar, judged in worker.ask("candidates", part):
+        if names is not None and name not in names:
+            continue
         if not judged:
             chosen.append((name, familiar, judged))
             continue
@@ -216,9 +226,12 @@ def measure_row(
     cores: int,
     *,
     budget: float = BUDGET,
+    names: Collection[str] | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> RowResult:
     """Measure one row.
+
+    With `names` only candidates of these names are looked at, such as those that another run chose.
 
     Raises
     ------
@@ -242,12 +255,16 @@ def measure_row(
             say(f"choosing among {library.name}")
             worker = stack.enter_context(Worker(library, cores))
             try:
-                entries += _finalists(worker, library, work, keys, budget, missing)
+                entries += _finalists(worker, library, work, keys, budget, missing, names)
             except (NotAvailable, WorkerFailure) as error:
                 missing.append(f"{library.name}: {_last_line(error)}")
         say("comparing numbers")
         _compare(ours, entries, keys)
+        began = time.perf_counter()
         for turn in range(row.rounds):
+            if turn >= LEAST_ROUNDS and time.perf_counter() - began > ROUNDS_SECONDS:
+                row = replace(row, rounds=turn)
+                break
             say(f"round {turn + 1} of {row.rounds}")
             # Each round starts with another candidate.
             for entry in entries[turn % len(entries) :] + entries[: turn % len(entries)]:

@@ -11,9 +11,10 @@ import numpy as np
 from numba import types
 
 from integrators.codegen.compiled import kernel
+from integrators.codegen.processor import registers
 from integrators.fields.activations import ACTIVATIONS, activate
 
-__all__ = ["Rates", "measure", "throughput"]
+__all__ = ["Rates", "code_of", "measure", "throughput"]
 
 SIZES = (256, 384, 512, 768, 1024)
 # Arguments of tanh at a time: with value and derivative they fill three quarters of a 32 KiB cache.
@@ -41,6 +42,8 @@ class Rates:
         Arguments a second of ``numpy.tanh``.
     xla_tanh : float, optional
         Of ``jax.numpy.tanh``, on one thread; for information, it is not in the bound.
+    blas : str
+        The library behind the matrix product, and the processor that its code is for.
     """
 
     cores: int
@@ -49,6 +52,7 @@ class Rates:
     tanh: tuple[float, float]
     numpy_tanh: tuple[float, float]
     xla_tanh: float | None = None
+    blas: str = ""
 
     @property
     def best_tanh(self) -> float:
@@ -64,8 +68,9 @@ class Rates:
             return max(alone), max(together)
 
         return Rates(
-            self.cores, faster("dgemm"), first.size, faster("tanh"), faster("numpy_tanh"), self.xla_tanh
-        )
+            self.cores, faster("dgemm"), first.size, faster("tanh"), faster("numpy_tanh"), self.xla_tanh,
+            self.blas,
+        )  # fmt: skip
 
 
 @kernel(types.void(types.int64, _VECTOR, _VECTOR, _VECTOR, types.int64))
@@ -135,6 +140,15 @@ def _numpy_tanh() -> Callable[[], None]:
     return call
 
 
+def code_of() -> tuple[int, str]:
+    """Numbers in a register of our code, and the BLAS of NumPy with the processor that its code is for."""
+    from threadpoolctl import threadpool_info
+
+    blas = next((found for found in threadpool_info() if found["user_api"] == "blas"), {})
+    name = " for ".join(str(blas[key]) for key in ("internal_api", "architecture") if blas.get(key))
+    return registers().width, name
+
+
 def measure(cores: int) -> Rates:
     """Measure all rates; needs BLAS on one thread, as the benchmark's processes have it."""
     from threadpoolctl import threadpool_limits
@@ -149,4 +163,4 @@ def measure(cores: int) -> Rates:
         (throughput(make, 100.0 * ARGUMENTS, 1), throughput(make, 100.0 * ARGUMENTS, cores))
         for make in (_tanh, _numpy_tanh)
     )
-    return Rates(cores, (max(alone.values()), together[size]), size, tanh, numpy_tanh)
+    return Rates(cores, (max(alone.values()), together[size]), size, tanh, numpy_tanh, blas=code_of()[1])

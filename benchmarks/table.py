@@ -19,6 +19,7 @@ __all__ = [
     "main_table",
     "markdown",
     "rates_table",
+    "shapes_table",
     "verdict",
 ]
 
@@ -105,6 +106,28 @@ def _ratio(result: RowResult, sample: Sample | None) -> str:
     return _digits(result.times_faster(sample)[0]) + _scale(sample)
 
 
+def shapes_table(own: Sequence[RowResult], narrow: Sequence[RowResult], title: str) -> str:
+    """Share of the bound and the ratio to the best JAX of every row that was measured on both shapes."""
+
+    def cells(result: RowResult) -> list[str]:
+        ours, best = result.ours, result.best(*[library.name for library in JAX])
+        return [
+            duration(ours.seconds) if ours else NONE,
+            f"{result.bound.seconds / ours.seconds:.2f}" if ours and result.bound else NONE,
+            _digits(result.times_faster(best)[0]) if ours and best else NONE,
+        ]
+
+    others = {result.row.key: result for result in narrow}
+    columns = ("ours", "bound ÷ time", "× JAX")
+    head = ["work", *columns, *(f"{name}, {title}" for name in columns)]
+    lines = [
+        [result.row.title, *cells(result), *cells(others[result.row.key])]
+        for result in own
+        if result.row.key in others
+    ]
+    return markdown(head, lines)
+
+
 def details(result: RowResult) -> str:
     """Every candidate that was timed in a row, the fastest first."""
     work = result.row.work
@@ -149,8 +172,9 @@ def rates_table(rates: Rates) -> str:
     def line(name: str, pair: tuple[float, float], unit: float) -> list[str]:
         return [name, *(f"{rate / unit:.3g}" for rate in pair)]
 
+    blas = f"{rates.blas}, " if rates.blas else ""
     lines = [
-        line(f"dgemm, Gflop/s (best at order {rates.size})", rates.dgemm, 1e9),
+        line(f"dgemm, Gflop/s ({blas}best at order {rates.size})", rates.dgemm, 1e9),
         line("our tanh with its derivative, 10⁹/s", rates.tanh, 1e9),
         line("NumPy's tanh, 10⁹/s", rates.numpy_tanh, 1e9),
     ]

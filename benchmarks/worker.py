@@ -9,8 +9,6 @@ import importlib
 import os
 import time
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -21,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .candidate import Candidate, Library, NotAvailable, Run
+from .shapes import environment
 from .work import Work
 
-__all__ = ["Timing", "Worker", "WorkerFailure", "timed_round"]
+__all__ = ["Timing", "Worker", "WorkerFailure", "timed_round", "variables_of"]
 
 # Short runs are repeated for this long in every round, and their median counts as one.
 ROUND_SECONDS = 0.1
@@ -160,7 +159,7 @@ class Worker:
         context = get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, library.module, cores), daemon=True)
-        with _environment({name: text.format(cores=cores) for name, text in library.environment.items()}):
+        with environment(variables_of(library, cores)):
             self._process.start()
         theirs.close()
 
@@ -201,15 +200,9 @@ class Worker:
         return value
 
 
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value
+def variables_of(library: Library, cores: int) -> dict[str, str]:
+    """The environment of a library's process; its flags for XLA beside those of this process."""
+    found = {name: text.format(cores=cores) for name, text in library.environment.items()}
+    if "XLA_FLAGS" in found and os.environ.get("XLA_FLAGS"):
+        found["XLA_FLAGS"] += " " + os.environ["XLA_FLAGS"]
+    return found

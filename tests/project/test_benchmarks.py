@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from conftest import NOJIT
 from benchmarks import measure, report, table, worker
 from benchmarks.__main__ import arguments, main
 from benchmarks.bound import bound, operations
-from benchmarks.candidate import Library, NotAvailable
+from benchmarks.candidate import MACHINE, PLAIN_JAX, TUNED_JAX, Library, NotAvailable
 from benchmarks.growth import Curve, fit
 from benchmarks.interrupt import Latency
 from benchmarks.interrupt import table as interrupt_table
@@ -20,7 +21,8 @@ from benchmarks.machine import Description
 from benchmarks.measure import Disagreement, RowResult, Sample, deviation, shrink
 from benchmarks.memory import forget_peak, peak, resident
 from benchmarks.rates import Rates
-from benchmarks.rows import ROWS, quick, select
+from benchmarks.rows import ROWS, narrow, quick, select
+from benchmarks.shapes import AVX2, OWN, environment, shapes
 from benchmarks.training import Batch, BatchResult, training_table
 from benchmarks.work import Work
 from benchmarks.worker import Timing
@@ -189,6 +191,68 @@ def test_other_numbers_stop_the_benchmark(fake, monkeypatch):
         measure.measure_row(dataclasses.replace(ROWS[0], rounds=1), RATES, 2)
 
 
+def test_rounds_end_when_their_time_is_over_but_not_before_the_third(fake, monkeypatch):
+    monkeypatch.setattr(measure, "ROUNDS_SECONDS", 0.0)
+    found = measure.measure_row(dataclasses.replace(ROWS[0], rounds=9), RATES, 2)
+    assert found.ours is not None and len(found.ours.wall) == found.row.rounds == 3
+
+
+def test_only_the_candidates_that_were_chosen_before_are_looked_at(fake):
+    found = measure.measure_row(dataclasses.replace(ROWS[0], rounds=1), RATES, 2, names={"b"})
+    assert {sample.name for sample in found.peers} == {"b"}
+
+
+# ---------------------------------------------------------------------------------------------- shapes
+
+
+def test_variables_of_a_shape_are_those_of_its_block_only(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Nehalem")
+    monkeypatch.delenv("NUMBA_CPU_NAME", raising=False)
+    with environment(OWN.variables):
+        assert "OPENBLAS_CORETYPE" not in os.environ
+        with environment(AVX2.variables):
+            assert os.environ["OPENBLAS_CORETYPE"] == "Haswell"
+            assert os.environ["NUMBA_CPU_NAME"] == "haswell"
+        assert "NUMBA_CPU_NAME" not in os.environ
+    assert os.environ["OPENBLAS_CORETYPE"] == "Nehalem"
+
+
+def test_flags_for_xla_stand_beside_those_of_the_shape(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", AVX2.variables["XLA_FLAGS"])
+    found = worker.variables_of(TUNED_JAX, 3)
+    own = TUNED_JAX.environment["XLA_FLAGS"].split()
+    assert found["XLA_FLAGS"].split()[: len(own) + 1] == [*own, "--xla_cpu_max_isa=AVX2"]
+    assert found["OMP_NUM_THREADS"] == "1"
+    assert "XLA_FLAGS" not in worker.variables_of(PLAIN_JAX, 3)
+
+
+@pytest.mark.skipif(NOJIT, reason="compiled kernels are what is measured")
+def test_a_process_of_the_narrow_shape_uses_no_more_than_avx2():
+    if AVX2 not in shapes():
+        pytest.skip("this processor has no wider registers")
+    with environment(AVX2.variables), worker.Worker(MACHINE, 1) as process:
+        assert process.ask("call", "code_of") == (4, "openblas for Haswell")
+    with environment(OWN.variables), worker.Worker(MACHINE, 1) as process:
+        assert process.ask("call", "code_of")[0] == 8
+
+
+def test_both_shapes_stand_on_the_page(tmp_path):
+    found = result(sample("leapgrad", (0.01,)), sample("JAX", (0.03,)))
+    slower = result(sample("leapgrad", (0.02,)), sample("JAX", (0.03,)))
+    curve = Curve("d", "dimension d", "N = 200", 3.0, (1, 2, 4, 8), (1e-4, 2e-4, 1e-3, 8e-3))
+    machine = Description("a processor", "Linux", "3.11", 2, {"numpy": "2"}, {"JAX": "x64"})
+    narrow_rates = dataclasses.replace(RATES, blas="openblas for Haswell")
+    second = report.Narrow("restricted to AVX2", narrow_rates, [slower])
+    whole = report.Report(machine, RATES, [found], None, [curve] * 3, 60.0, (), second)
+    text = report.write(whole, tmp_path)[0].read_text(encoding="utf-8")
+    assert table.main_table([found]) in text and table.main_table([slower]) in text
+    assert "### Restricted to AVX2" in text
+    assert "dgemm, Gflop/s (openblas for Haswell, best at order 512)" in text
+    side_by_side = table.shapes_table([found], [slower], "AVX2").splitlines()[-1]
+    cells = [cell.strip() for cell in side_by_side.strip("|").split("|")]
+    assert [cells[i] for i in (1, 3, 4, 6)] == ["10.0 ms", "3.00", "20.0 ms", "1.50"]
+
+
 # ----------------------------------------------------------------------------------------------- words
 
 
@@ -256,6 +320,8 @@ def test_rows_are_what_is_asked_for():
     for scheme in ("leapfrog", "euler"):
         for d, pair in {1: (3.0, 2.0), 10: (2.0, 2.5), 100: (1.25, 1.5), 512: (1.25, 1.4)}.items():
             assert asked[f"{scheme}-{d}"] == pair
+    assert {asked[f"{scheme}-{d}"][0] for scheme in ("leapfrog", "euler") for d in (32, 64)} == {1.54, 1.22}
+    assert [row.key for row in narrow(ROWS)] == [key for key in keys if not key.startswith("euler")]
     assert asked["norm-100"] == (None, 8.0)
     assert asked["norm-512"] == asked["norm-1000"] == (None, 4.0)
     assert all(row.work.n_steps == 1000 for row in ROWS if row.work.weights == "paper")
