@@ -1,4 +1,4 @@
-"""What compiled code is told about a kind of cell: its rows, where its parameters lie, scratch space."""
+"""What compiled code is told about a kind of cell: its rows, where its parameters lie."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ __all__ = [
     "LAYOUT",
     "POINT",
     "Layout",
-    "Work",
     "layer_of",
     "no_middle",
     "places",
-    "work_for",
 ]
 
 Counts = NDArray[np.int64]
@@ -71,38 +69,6 @@ LAYOUT = types.NamedTuple((_I,) * 6 + (_B,) + (_I,) * 8 + (TABLE, TABLE), Layout
 @kernel(POINT)
 def no_middle(constants, v, out, slopes):
     """The middle of a one-stage cell: nothing."""
-
-
-class Work(NamedTuple):
-    """Scratch of one block of members; the leading axis of the first four is the layer."""
-
-    v: NDArray[np.float64]  # (layers, locals + 1 + clock, d·m)
-    u: NDArray[np.float64]  # (layers, hidden, d·m)
-    slopes: NDArray[np.float64]  # (layers, states, locals, d·m)
-    inner: NDArray[np.float64]  # (layers, hidden, locals, d·m)
-    z: NDArray[np.float64]  # (rows·d, k, m): tangents or cotangents of all pre-activations
-    hidden: NDArray[np.float64]  # (hidden·d, k, m): those of u
-    ones: NDArray[np.float64]
-
-
-@helper
-def work_for(layout, d, k, m):
-    """Room for d neurons, k columns and m members."""
-    rows = layout.first + layout.second
-    n_locals = rows + layout.states + layout.vectors
-    n = d * m
-    kind = np.float64
-    return Work(
-        np.empty((layout.layers, n_locals + 1 + layout.clock, n), kind),
-        np.empty((layout.layers, layout.hidden, n), kind),
-        np.full(
-            (layout.layers, layout.states, n_locals, n), np.nan, kind
-        ),  # what no rule fills is no old memory
-        np.full((layout.layers, layout.hidden, n_locals, n), np.nan, kind),
-        np.empty((rows * d, k, m), kind),
-        np.empty((layout.hidden * d, k, m), kind),
-        np.ones((rows + layout.states + layout.hidden) * d, kind),
-    )
 
 
 @helper

@@ -1,6 +1,8 @@
 """The stage of recurrent cells: one step of every layer, its tangents, and the way back.
 
-What goes to the tape is the state before the step, D rows.
+What goes to the tape is the state before the step, D rows. For a cell of one layer it may be more
+(`condensed_rows`): also the slopes of all pairs of the layout and the hidden blocks, so that whoever comes
+along the tape need not evaluate the step once more.
 """
 
 from __future__ import annotations
@@ -8,12 +10,14 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from integrators.codegen.access import flat, get, put
+from integrators.codegen.access import borrowed, flat, get, hold, put
 from integrators.codegen.array_types import COLUMNS, COUNTS, VECTOR
 from integrators.codegen.compiled import Callback, helper, inlined, kernel
 from integrators.codegen.memory import copy_into
+from integrators.codegen.simd import register_width
 from integrators.engine.drivers import (
     BLOCK,
+    CONDENSE,
     NOTHING,
     REPLAY,
     RUN,
@@ -22,9 +26,13 @@ from integrators.engine.drivers import (
     sweep_backward,
     sweep_forward,
 )
+from integrators.fields.stage import no_workspace
 
-from .algebra import add_gradient, evaluate, pull, push
-from .layout import LAYOUT, POINT, layer_of, work_for
+from .algebra import evaluate
+from .columns import Slopes, pull, push
+from .gradient import add_gradient, add_vectors, move_sums, sums_for
+from .layout import LAYOUT, POINT, layer_of
+from .workspace import lent, work_for
 
 __all__ = ["cells_backward", "cells_forward", "layer_input"]
 
@@ -44,59 +52,104 @@ def layer_input(layer, x, out, size, d, clock, own):
     return own
 
 
+@inlined
+def slopes_of(layout, w, layer, n):
+    """The slopes that `evaluate` left, of n neurons and members."""
+    n_locals = w.slopes.shape[2]
+    own, inner = borrowed(flat(w.slopes[layer])), borrowed(flat(w.inner[layer]))
+    return Slopes(own, 0, inner, 0, n_locals * n, n, 0)
+
+
+@inlined
+def slopes_on_tape(layout, kept, D, n):
+    """The slopes of a tape entry that has them, after the state."""
+    start = layout.states * n
+    return Slopes(kept, start, kept, start + layout.out_pairs.shape[0] * n, 0, 0, n)
+
+
+@inlined
+def readable(entry, m, kept):
+    """A tape entry, flat; copied where a register may read beyond the end of it."""
+    if m > 1 and m % register_width(entry) != 0:
+        copy_into(flat(entry), kept[: entry.size])
+        return borrowed(kept)
+    return borrowed(flat(entry))
+
+
 @helper
-def step_layers(point, middle, layout, theta, s, x, c, out, ds, dout, w):
-    """out = Φ(s, x) and dout = ∂Φ/∂s ds, layer by layer from below."""
-    m, k, size = s.shape[1], ds.shape[1], s.shape[0] // layout.layers
+def keep_slopes(layout, w, n, entry):
+    """The slopes of all pairs and the hidden blocks to a flat tape entry, below the state."""
+    at, n_locals = layout.states * n, w.slopes.shape[2]
+    for stage in range(2):
+        pairs = layout.out_pairs if stage == 0 else layout.hidden_pairs
+        source = flat(w.slopes) if stage == 0 else flat(w.inner)
+        for p in range(pairs.shape[0]):
+            start = (pairs[p, 0] * n_locals + pairs[p, 1]) * n
+            for f in range(n):
+                put(entry, at + f, get(source, start + f))
+            at += n
+    copy_into(flat(w.u), entry[at : at + layout.hidden * n])
+
+
+@helper
+def evaluate_layers(point, middle, layout, theta, s, x, c, out, own, w):
+    """out = Φ(s, x), and the slopes of all layers, from below."""
+    size = s.shape[0] // layout.layers
     d, n_in = size // layout.states, x.shape[0] - layout.clock
-    own = np.empty((d + layout.clock, m), s.dtype)
     for layer in range(layout.layers):
         part = slice(layer * size, (layer + 1) * size)
-        values, slopes, inner = w.v[layer], w.slopes[layer], w.inner[layer]
         parameters = layer_of(layout, theta, d, n_in, layer)
         drive = layer_input(layer, x, out, size, d, layout.clock, own)
-        evaluate(point, middle, layout, parameters, s[part], drive, c, out[part], values, w.u[layer], slopes,
-                 inner, w.ones)  # fmt: skip
-        if k > 0:
-            below = dout[0:0] if layer == 0 else dout[(layer - 1) * size : (layer - 1) * size + d]
-            width = n_in if layer == 0 else d
-            push(layout, parameters, width, ds[part], below, dout[part], slopes, inner, w.z, w.hidden, w.ones)
+        evaluate(point, middle, layout, parameters, s[part], drive, c, out[part], w.v[layer], w.u[layer],
+                 w.slopes[layer], w.inner[layer], w.ones)  # fmt: skip
 
 
 @helper
-def pull_layers(layout, theta, s, x, out, lam_out, lam_in, lam_x, grad, w):
-    """lam_in = (∂Φ/∂s)ᵀ lam_out, lam_x likewise, grad += (∂Φ/∂θ)ᵀ lam_out, at the step just evaluated.
+def push_layers(layout, theta, n_in, kept, ds, dout, m, w):
+    """dout = ∂Φ/∂s ds, layer by layer, by the slopes on the tape or, with nothing there, by the last ones."""
+    size = ds.shape[0] // layout.layers
+    d = size // layout.states
+    for layer in range(layout.layers):
+        part = slice(layer * size, (layer + 1) * size)
+        if kept.size > 0:
+            slopes = slopes_on_tape(layout, kept, size, d * m)
+        else:
+            slopes = slopes_of(layout, w, layer, d * m)
+        parameters = layer_of(layout, theta, d, n_in, layer)
+        below = dout[0:0] if layer == 0 else dout[(layer - 1) * size : (layer - 1) * size + d]
+        push(layout, parameters, n_in if layer == 0 else d, ds[part], below, dout[part], slopes, w.strips)
+
+
+@helper
+def pull_layers(layout, theta, s, x, out, kept, lam_out, lam_in, lam_x, grad, sums, own, w):
+    """lam_in = (∂Φ/∂s)ᵀ lam_out, lam_x likewise, sums += (∂Φ/∂θ)ᵀ lam_out, at the step just evaluated.
 
     Changes lam_out: that of a lower layer also receives what the layer above passes down. Targets of size 0
-    are skipped.
+    are skipped. With slopes on the tape, `kept`, there is one layer.
     """
     (D, m), k = s.shape, lam_out.shape[1]
     size, d = D // layout.layers, D // layout.layers // layout.states
-    n_in = x.shape[0] - layout.clock
-    own, passed = np.empty((d + layout.clock, m), s.dtype), np.empty((d, k, m), s.dtype)
+    n_in, wanted = x.shape[0] - layout.clock, grad.size > 0
+    passed = np.empty((d if layout.layers > 1 else 0, k, m), s.dtype)
+    lam_z, lam_u = flat(w.z), flat(w.hidden)
     for layer in range(layout.layers - 1, -1, -1):
         part = slice(layer * size, (layer + 1) * size)
-        slopes, inner = w.slopes[layer], w.inner[layer]
-        parameters = layer_of(layout, theta, d, n_in, layer)
-        target = lam_x if layer == 0 else passed
-        width = n_in if layer == 0 else d
+        if kept.size > 0:
+            slopes, u = slopes_on_tape(layout, kept, size, d * m), kept
+            start = D * m + (layout.out_pairs.shape[0] + layout.hidden_pairs.shape[0]) * d * m
+            u = kept[start : start + layout.hidden * d * m]
+        else:
+            slopes, u = slopes_of(layout, w, layer, d * m), flat(w.u[layer])
+        parameters, width = layer_of(layout, theta, d, n_in, layer), n_in if layer == 0 else d
         pull(
-            layout,
-            parameters,
-            width,
-            lam_out[part],
-            lam_in[part],
-            target,
-            slopes,
-            inner,
-            w.z,
-            w.hidden,
-            w.ones,
-        )
-        if grad.size > 0:
+            layout, parameters, width, lam_out[part], lam_in[part], lam_x if layer == 0 else passed, slopes,
+            lam_z[: lam_z.size if wanted else 0], k * m, lam_u, w.strips,
+        )  # fmt: skip
+        if wanted:
             drive = layer_input(layer, x, out, size, d, layout.clock, own)
-            total, lam = layer_of(layout, grad, d, n_in, layer), lam_out[part]
-            add_gradient(layout, s[part], drive, w.u[layer], lam, w.z, w.hidden, slopes, inner, total, w.ones)
+            add_gradient(layout, layer, n_in, s[part], drive, u, w.z, sums, w.ones)
+            total = layer_of(layout, grad, d, n_in, layer)
+            add_vectors(layout, width, lam_out[part], w.hidden, slopes, total)
         if layer > 0:
             below = flat(lam_out[(layer - 1) * size : (layer - 1) * size + d])
             from_above = flat(passed)
@@ -110,65 +163,80 @@ def all_rows(form, D):
 
 
 @inlined
-def workspace(layout, form, D, k, m, dtype):
-    work = work_for(layout, D // layout.layers // layout.states, k, m)
-    return work, work
-
-
-@inlined
 def whole(form, state, columns):
     return state, columns
 
 
 @inlined
-def push_cell(point, middle, layout, theta, operation, x, c, e, entry, parts, spare, spare_columns, work):
+def push_cell(point, middle, given, theta, operation, x, c, e, entry, parts, spare, spare_columns, work):
     """s ← Φ(s, x) into the spare arrays; see `drivers`."""
     state, columns = parts
-    if operation.tape != NOTHING and operation.tape != REPLAY:
-        copy_into(flat(state), flat(entry))
-    at = entry if operation.tape == REPLAY else state
-    step_layers(point, middle, layout, theta, at, x, c[: state.shape[1]], spare, columns, spare_columns, work)
+    layout, own, w = given
+    D, m = state.shape
+    n_in = x.shape[0] - layout.clock
+    kept = w.kept[:0]
+    if operation.tape == REPLAY and entry.shape[0] > D:
+        copy_into(flat(state), flat(spare))
+        kept = readable(entry, m, w.kept)
+    else:
+        at = entry if operation.tape == REPLAY else state
+        if operation.tape != NOTHING and operation.tape != REPLAY:
+            copy_into(flat(state), flat(entry)[: state.size])
+        evaluate_layers(point, middle, layout, theta, at, x, c[:m], spare, own, w)
+        if operation.tape == CONDENSE and entry.shape[0] > D:
+            keep_slopes(layout, w, D // layout.states * m, flat(entry))
+    if columns.shape[1] > 0:
+        push_layers(layout, theta, n_in, kept, columns, spare_columns, m, w)
     return True
 
 
 @inlined
 def pull_cell(
-    point, middle, layout, theta, operation, x, c, e, entry, columns, spare, by_input, gradient, work
+    point, middle, given, theta, operation, x, c, e, entry, columns, spare, by_input, gradient, work
 ):
-    """The transposed of `push_cell`, by a step anew from the state on the tape; sets by_input."""
-    D, m = entry.shape
-    none, out = np.empty((D, 0, m)), np.empty((D, m))
-    step_layers(point, middle, layout, theta, entry, x, c[:m], out, none, none, work)
-    pull_layers(layout, theta, entry, x, out, columns, spare, by_input, gradient, work)
+    """The transposed of `push_cell`, by the slopes on the tape or a step anew; sets by_input."""
+    layout, own, out, sums, w = given
+    D, m = out.shape
+    s, kept = entry[:D], w.kept[:0]
+    if entry.shape[0] > D:
+        kept = readable(entry, m, w.kept)
+    else:
+        evaluate_layers(point, middle, layout, theta, s, x, c[:m], out, own, w)
+    pull_layers(layout, theta, s, x, out, kept, columns, spare, by_input, gradient, sums, own, w)
     return True
 
 
 @kernel(types.void(_POINT, _POINT, LAYOUT, VECTOR, RUN, BLOCK, COLUMNS, COLUMNS, _I, _I))
 def cells_forward(point, middle, layout, theta, run, block, tape, nodes, start, stop):
     """`sweep_forward` of any cell."""
+    D, m = block.state.shape
+    d = D // layout.layers // layout.states
+    work, own = work_for(layout, d, 0, 0, m), np.empty((d + layout.clock, m))
+    given = layout, borrowed(own), lent(work)
     sweep_forward(
-        push_cell,
-        one_by_one,
-        whole,
-        workspace,
-        all_rows,
-        point,
-        middle,
-        layout,
-        theta,
-        run,
-        block,
-        tape,
-        nodes,
-        start,
-        stop,
-    )
+        push_cell, one_by_one, whole, no_workspace, all_rows, point, middle, given, borrowed(theta), run, block, tape,
+        nodes, start, stop,
+    )  # fmt: skip
+    hold(own)
+    hold(work)
 
 
 @kernel(types.void(_POINT, _POINT, LAYOUT, VECTOR, RUN, COLUMNS, COLUMNS, COUNTS, VECTOR, TAPS, _I, _I))
 def cells_backward(point, middle, layout, theta, run, tape, columns, exponent, gradient, taps, start, stop):
     """`sweep_backward` of any cell."""
+    D, k, m = columns.shape
+    d, n_in = D // layout.layers // layout.states, run.inputs.shape[1] - layout.clock
+    work, own, out = work_for(layout, d, n_in, k, m), np.empty((d + layout.clock, m)), np.empty((D, m))
+    sums = sums_for(layout, D, n_in, m if gradient.size > 0 else 0)
+    if gradient.size > 0:
+        move_sums(layout, gradient, sums, D, n_in, False)
+    given = layout, borrowed(own), borrowed(out), sums, lent(work)
     sweep_backward(
-        pull_cell, workspace, all_rows, point, middle, layout, theta, run, tape, columns, exponent, gradient,
-        taps, start, stop,
+        pull_cell, no_workspace, all_rows, point, middle, given, borrowed(theta), run, tape, columns,
+        exponent, gradient, taps, start, stop,
     )  # fmt: skip
+    if gradient.size > 0:
+        move_sums(layout, gradient, sums, D, n_in, True)
+    hold(own)
+    hold(out)
+    hold(work)

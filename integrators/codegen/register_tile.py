@@ -80,6 +80,9 @@ SHAPES = {
 # begins two terms in a cycle, so eight are busy all the time; beside them only two registers are needed.
 ROW_VECTORS = 8
 
+COMBINED_ROWS = 4
+"""Rows of scaled rows that are summed together: what has to be loaded for each is the same for any number."""
+
 # What a tile of a product starts from, and what it does with its sums.
 FRESH, ONTO, BY_ROW, BY_LANE = range(4)
 
@@ -300,10 +303,70 @@ def _emit_copy(shape, builder, rows, width, source, s_row, target, t_row):
             builder.store(number, builder.gep(target, [builder.add(t, lane)]))
 
 
-# The arguments of each function: i an index, d data, b a truth value.
+def _emit_combined_rows(
+    shape, n_rows, n_vectors, builder, onto, by_lane, terms, a, a_row, b, b_row, o, o_row, places
+):
+    """Sums of scaled rows, a few rows of them; they begin at −0, to which any number may be added."""
+    lanes = [ir.Constant(terms.type, v * width_of(shape, o.type.pointee)) for v in range(n_vectors)]
+    zero = ir.Constant(_register(shape, o), [-0.0] * width_of(shape, o.type.pointee))
+    sums = [[cgutils.alloca_once_value(builder, zero) for _ in lanes] for _ in range(n_rows)]
+    ends = [[builder.add(_times(builder, r, o_row), lane) for lane in lanes] for r in range(n_rows)]
+    fma = _fma(shape, builder, o)
+    for totals, line in zip(sums, ends, strict=True):
+        for total, end in zip(totals, line, strict=True):
+            builder.store(zero, total)
+            with builder.if_then(onto):
+                builder.store(_load(shape, builder, o, end), total)
+
+    def add_terms(factors_of):
+        with cgutils.for_range(builder, terms) as loop:
+            pair = builder.shl(loop.index, loop.index.type(1))
+            at_a = builder.load(builder.gep(places, [pair]))
+            at_b = builder.load(builder.gep(places, [builder.add(pair, pair.type(1))]))
+            for r, totals in enumerate(sums):
+                row = builder.add(at_b, _times(builder, r, b_row))
+                factors = factors_of(builder.add(at_a, _times(builder, r, a_row)))
+                for total, factor, lane in zip(totals, factors, lanes, strict=True):
+                    moved = _load(shape, builder, b, builder.add(row, lane))
+                    builder.store(builder.call(fma, [factor, moved, builder.load(total)]), total)
+
+    with builder.if_else(by_lane) as (each, same):
+        with each:
+            add_terms(lambda at: [_load(shape, builder, a, builder.add(at, lane)) for lane in lanes])
+        with same:
+            add_terms(lambda at: [_load_everywhere(shape, builder, a, at)] * n_vectors)
+    for totals, line in zip(sums, ends, strict=True):
+        for total, end in zip(totals, line, strict=True):
+            _store(shape, builder, builder.load(total), o, end)
+
+
+def _emit_combination(
+    shape, _, n_vectors, builder, rows, onto, by_lane, terms, a, a_row, b, b_row, o, o_row, places
+):
+    """All rows of a strip: some at a time, then the others one by one."""
+    whole = builder.mul(builder.udiv(rows, rows.type(COMBINED_ROWS)), rows.type(COMBINED_ROWS))
+    for first, last, n_rows in ((rows.type(0), whole, COMBINED_ROWS), (whole, rows, 1)):
+        with cgutils.for_range_slice(builder, first, last, rows.type(n_rows)) as (row, _):
+            at_a, at_b, at_o = (
+                builder.gep(data, [builder.mul(row, stride)])
+                for data, stride in ((a, a_row), (b, b_row), (o, o_row))
+            )
+            _emit_combined_rows(
+                shape, n_rows, n_vectors, builder, onto, by_lane, terms, at_a, a_row, at_b, b_row, at_o,
+                o_row, places,
+            )  # fmt: skip
+
+
+def _emit_combinations(shape, builder, rows, vectors, *arguments):
+    one = rows.type(1)
+    _emit_choice(shape, _emit_combination, 1, shape.vectors, builder, one, vectors, rows, *arguments)
+
+
+# The arguments of each function: i an index, d data, b a truth value, t a table of indices.
 FUNCTIONS = (
     ("tile", "iiidiiidididi", _emit_products),
     ("outer", "iididiiiidi", _emit_outers),
+    ("combine", "iibbidididit", _emit_combinations),
     ("drift", "iibdddi", _emit_drifts),
     ("copy", "iididi", _emit_copy),
     ("row", "ididid", _emit_row),
@@ -312,7 +375,8 @@ FUNCTIONS = (
 
 def emit_tiles(module, number, shape):
     """Define the functions that the intrinsics below call, for arrays of one type of number."""
-    kinds = {"i": ir.IntType(64), "d": number.as_pointer(), "b": ir.IntType(1)}
+    index = ir.IntType(64)
+    kinds = {"i": index, "d": number.as_pointer(), "b": ir.IntType(1), "t": index.as_pointer()}
     for name, arguments, emit in FUNCTIONS:
         kind = ir.FunctionType(ir.VoidType(), [kinds[letter] for letter in arguments])
         function = ir.Function(module, kind, f"leapgrad.{name}.{number}")

@@ -30,6 +30,7 @@ __all__ = [
     "ROW_VECTORS",
     "TILE",
     "WIDTH",
+    "combine_rows",
     "copy_strip",
     "drift_tile",
     "outer_tile",
@@ -92,6 +93,18 @@ if JIT_DISABLED:
             for j in range(inner):
                 total += x[j] * B[b + j * b_row + v]
             out[o + v] += total
+
+    def combine_rows(
+        rows, vectors, onto, by_lane, places, p, terms, factor, f, f_row, source, s, s_row, out, o, o_row
+    ):
+        """The same in plain Python."""
+        for r in range(rows):
+            for v in range(vectors * TILE.width):
+                total = out[o + r * o_row + v] if onto else -0.0
+                for t in range(p, p + 2 * terms, 2):
+                    scale = factor[places[t] + f + r * f_row + (v if by_lane else 0)]
+                    total += scale * source[places[t + 1] + s + r * s_row + v]
+                out[o + r * o_row + v] = total
 
     def copy_strip(rows, width, source, s, s_row, target, t, t_row):
         """The same in plain Python."""
@@ -213,6 +226,30 @@ else:
 
         i = types.intp
         return types.void(i, i, G, i, i, Y, i, i, i, i, i, out, i, i), codegen
+
+    @intrinsic
+    def combine_rows(
+        typingctx, rows, vectors, onto, by_lane, places, p, terms, factor, f, f_row, source, s, s_row, out, o,
+        o_row,
+    ):  # fmt: skip
+        """out[o + r·o_row + v] = Σ_t factor[a_t + f + r·f_row] source[b_t + s + r·s_row + v].
+
+        For r < rows and v < width·vectors, all arrays flat; a_t = ``places[p + 2t]`` and b_t
+        the number after it, t < terms in order. With by_lane a factor is that at ``+ v``; with `onto` the sum
+        begins at `out`.
+        """
+
+        def codegen(context, builder, signature, arguments):
+            rows, vectors, onto, by_lane, _, _, terms, _, _, f_row, _, _, s_row, _, _, o_row = arguments
+            places, f, s, o = (_data(context, builder, signature, arguments, at) for at in (4, 7, 10, 13))
+            _call_shared(
+                builder, "combine",
+                [rows, vectors, onto, by_lane, terms, f, f_row, s, s_row, o, o_row, places],
+            )  # fmt: skip
+            return context.get_dummy_value()
+
+        i, b = types.intp, types.boolean
+        return types.void(i, i, b, b, places, i, i, factor, i, i, source, i, i, out, i, i), codegen
 
     @intrinsic
     def drift_tile(typingctx, rows, vectors, factor, f, by_lane, source, target, at, row):

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from integrators.cells.algebra import evaluate
 from integrators.cells.kind_check import check_inverse
-from integrators.cells.layout import LAYOUT, POINT, layer_of, no_middle, work_for
+from integrators.cells.layout import LAYOUT, POINT, layer_of, no_middle
 from integrators.cells.stage import layer_input
+from integrators.cells.workspace import work_for
 from integrators.codegen.access import flat
 from integrators.codegen.array_types import COLUMNS, MATRIX, VECTOR
 from integrators.codegen.compiled import Callback, kernel
@@ -47,7 +48,7 @@ def rewind_cell(inverse, middle, layout, theta, run, y, tape, first, start, stop
     size = D // layout.layers
     d, n_in = size // layout.states, run.inputs.shape[1] - layout.clock
     own_x, other, own = np.empty((run.inputs.shape[1], m)), np.empty((D, m)), np.empty((d + layout.clock, m))
-    w = work_for(layout, d, 0, m)
+    w = work_for(layout, d, 0, 0, m)
     for i in range(stop - 1, start - 1, -1):
         x = input_of(run.inputs, run.rows, i, own_x)
         for layer in range(layout.layers):

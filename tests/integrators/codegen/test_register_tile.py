@@ -86,8 +86,7 @@ import numpy as np
 from integrators import NeuralField, integrate
 from integrators.codegen.processor import registers
 from integrators.codegen.simd import TILE
-from sensitivity import jacobian, unroll
-from sensitivity.recurrences.cells.gated import lstm
+from sensitivity import cell, jacobian, unroll
 from sensitivity.training.networks.ode_network import OdeNetwork
 
 def digest(array):
@@ -105,7 +104,12 @@ for d in (1, 5, 13, 33, 200):
 if sys.argv[1:] == ["all"]:
     narrow = jacobian(field, "leapfrog", 0.1, 5, dtype="float32", progress=False)
     found["Jacobian in float32"] = digest(narrow)
-    found["LSTM"] = digest(jacobian(unroll(lstm(10, 2, rng=0), inputs=rng.normal(size=(6, 2)))))
+    cells = ("lstm", 10, 1), ("lstm", 40, 2), ("gru", 5, 11), ("lem", 13, 3), ("staggered", 9, 8)
+    for name, d, members in cells:
+        run = unroll(cell(name, d, 2, rng=0), inputs=rng.normal(size=(members, 6, 2)))
+        lam = rng.normal(size=(members, 7, run.state_size))
+        found[f"{name} {d}"] = digest(jacobian(run, block="state"))
+        found[f"{name} {d} gradient"] = digest(run.backpropagate(lam).theta)
 for d, n in ((1, 8), (10, 40), (13, 100)):
     network = OdeNetwork(d, 19, 0.2, n_inputs=2, n_classes=3)
     theta, inputs = rng.normal(size=network.n_parameters), rng.normal(size=(19, 2, n))
