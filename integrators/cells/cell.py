@@ -114,7 +114,7 @@ class Cell(ByValue):
     # What the sweeps ask of every system; see `Field`.
     vectorised, pads_one_column = True, False
     lipschitz = None
-    condenses = False
+    condenses = True
 
     def __init__(
         self,
@@ -472,6 +472,12 @@ class Cell(ByValue):
     def cached_rows(self) -> int:
         """Rows of a column that one step reads and writes."""
         return (self.layout.first + self.layout.second) * self.d + self.dim
+
+    @property
+    def condensed_rows(self) -> int:
+        """Rows of a tape entry that holds the slopes, too; of cells of one layer, else the state alone."""
+        pairs = len(self.layout.out_pairs) + len(self.layout.hidden_pairs)
+        return self.dim + (self.layout.layers == 1) * (pairs + self.layout.hidden) * self.d
 
     def seconds(self, k: int) -> float:
         """A rough estimate of the time of one step with k columns, for one batch member."""

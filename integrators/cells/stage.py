@@ -214,8 +214,8 @@ def cells_forward(point, middle, layout, theta, run, block, tape, nodes, start, 
     work, own = work_for(layout, d, 0, 0, m), np.empty((d + layout.clock, m))
     given = layout, borrowed(own), lent(work)
     sweep_forward(
-        push_cell, one_by_one, whole, no_workspace, all_rows, point, middle, given, borrowed(theta), run, block, tape,
-        nodes, start, stop,
+        push_cell, one_by_one, whole, no_workspace, all_rows, point, middle, given, borrowed(theta), run,
+        block, tape, nodes, start, stop,
     )  # fmt: skip
     hold(own)
     hold(work)

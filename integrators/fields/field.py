@@ -139,6 +139,11 @@ class Field(ByValue):
         return self.dim
 
     @property
+    def condensed_rows(self) -> int:
+        """Rows of what `condenses` says."""
+        return self.dim
+
+    @property
     def cached_rows(self) -> int:
         """Rows of a column that one evaluation reads and writes: those of y and p."""
         return 2 * self.dim

@@ -12,7 +12,7 @@ from integrators.codegen.memory import aligned_array
 from integrators.codegen.threads import thread_count
 from integrators.engine.blocks import IDLE, POOL_SECONDS, Ticker, run_blocks
 from integrators.engine.column_scale import Gathering, Scaled
-from integrators.engine.drivers import NOTHING, Block, Run
+from integrators.engine.drivers import CONDENSE, NOTHING, Block, Run
 
 from .sizes import block_shape
 
@@ -115,7 +115,8 @@ class _ForwardSweep:
         which = padded_members(members, self.pad_members, recurrence.members)
         run = recurrence.driver_run(which, program, tick=tick)._replace(tape=self.tape)
         block, n = recurrence.block(which, self.columns), which.size
-        shape = (program.n_entries if self.tape else 0, recurrence.system.dim, n)
+        rows = recurrence.linearised_rows if self.tape == CONDENSE else recurrence.system.dim
+        shape = (program.n_entries if self.tape else 0, rows, n)
         entries = aligned_array(shape, recurrence.dtype)
         states = np.empty((n_steps + 1 if self.nodes else 0, len(block.state), n), recurrence.dtype)
 

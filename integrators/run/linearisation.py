@@ -32,7 +32,7 @@ class _Part(NamedTuple):
 
 
 class Linearisation:
-    """The one-step Jacobians of a run, kept as what each operation needs (8 · kicks · d bytes a member).
+    """The one-step Jacobians of a run, kept as what each operation needs (`Recurrence.linearised_bytes`).
 
     Parameters
     ----------

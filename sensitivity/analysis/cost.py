@@ -1,9 +1,9 @@
 """What the two ways to the largest singular values cost: the full product, and Lanczos sweeps.
 
 Lanczos pays where a sweep of single columns is much cheaper than the product of all of them, and few sweeps
-do. A sweep of one batch member takes as long as one of eight, since its products are with vectors and it
-evaluates every step anew. So the model counts products with d × d matrices, pointwise work and the size of a
-group, and it knows how many iterations a kind of recurrence usually takes.
+do. A sweep of one batch member takes as long as one of eight, since its products are with vectors. So the
+model counts products with d × d matrices, pointwise work and the size of a group, and it knows how many
+iterations a kind of recurrence usually takes.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from integrators.run.recurrence import Recurrence
 
 __all__ = [
     "ITERATIONS",
-    "SWEEPS_OF_A_CELL",
-    "SWEEPS_OF_A_FIELD",
+    "SWEEPS",
     "USUAL",
     "StepWork",
     "expected_iterations",
@@ -27,17 +26,15 @@ __all__ = [
 
 # Seconds, measured with ``python -m benchmarks.norm_methods`` on one core of 2 GHz (AVX-512); only their
 # ratios matter. Full product: an operation of a product with large matrices, the size at which such a product
-# takes twice as long, a slope applied to a column, an SVD over d³. With 50 steps the model has 0.3, 1.8 and
-# 12 ms for vanilla with d = 48, 100 and 200; measured: 0.5, 1.9 and 11.
-FULL_PRODUCT, HALF_SPEED, FULL_SLOPE, SVD = 8e-12, 60, 2.5e-10, 3e-10
+# takes twice as long, a slope applied to a column, an SVD over d³.
+FULL_PRODUCT, HALF_SPEED, FULL_SLOPE, SVD = 8e-12, 60, 5e-11, 3e-10
 # An iteration of a group: Python; an entry of a matrix in a product with up to 16 vectors; a pointwise
-# number, for the group and for each member. With d = 100 the model has 1.6, 4.2 and 5.8 ms for vanilla, gru
-# and lstm with one member (measured: 1.5, 4.1 and 7.1), and 2.2, 6.9 and 10 ms with sixteen (measured: 2.2,
-# 5.8 and 9.9).
-CALL, SWEEP_ENTRY, MEMBERS_AT_ONCE, POINT, POINT_OF_A_MEMBER = 4.5e-4, 1.8e-10, 16, 4.2e-8, 3.9e-9
-# Products with W in an iteration: there and back, and both evaluate the step of a cell once more. A network's
-# field keeps its slopes.
-SWEEPS_OF_A_CELL, SWEEPS_OF_A_FIELD = 8, 4
+# number, for the group and for each member. With 50 steps and d = 100 so many iterations take the time of the
+# full product, in the model and measured: vanilla 1.9 (2.4), gru 2.4 (3.3), lstm 5.7 (6.0), cornn 2.2 (3.4)
+# and the neural field 1.9 (2.5) with one member, 21 (23), 20 (27), 45 (51), 18 (19) and 21 (26) with sixteen.
+CALL, SWEEP_ENTRY, MEMBERS_AT_ONCE, POINT, POINT_OF_A_MEMBER = 4.5e-4, 1.8e-10, 16, 4e-9, 2.5e-9
+# Products with W in an iteration, there and back, times two for multiplying and adding.
+SWEEPS = 4
 
 # Iterations to 1e-10 at the published start, d = 48 … 200; 6 where nothing else is known.
 USUAL = 6
@@ -75,14 +72,11 @@ class StepWork:
         Products with d × d matrices in a step.
     pointwise : float
         Numbers computed and slopes applied, for a neuron.
-    sweeps : int
-        Products with each matrix in an iteration, times two for multiplying and adding.
     """
 
     d: int
     products: float
     pointwise: float
-    sweeps: int
 
 
 def structure_of(recurrence: Recurrence) -> StepWork | None:
@@ -96,9 +90,9 @@ def structure_of(recurrence: Recurrence) -> StepWork | None:
         above = (layout.layers - 1) * (layout.input_to - layout.input_from)
         pointwise = layout.first + layout.second + len(layout.out_pairs) + len(layout.hidden_pairs)
         products = layout.layers * own + above
-        return StepWork(system.d, products, layout.layers * pointwise, SWEEPS_OF_A_CELL)
+        return StepWork(system.d, products, layout.layers * pointwise)
     if isinstance(system, NeuralField):
-        return StepWork(system.dim, 1.0, 0.5, SWEEPS_OF_A_FIELD)
+        return StepWork(system.dim, 1.0, 2.0)
     return None
 
 
@@ -119,7 +113,7 @@ def iterations_that_pay(structure: StepWork, steps: int, width: int, group: int)
     full = width**3 * SVD + steps * width * (
         2.0 * s.products * d * (d + HALF_SPEED) * FULL_PRODUCT + s.pointwise * d * FULL_SLOPE
     )
-    entries = s.sweeps * s.products * d * d * max(1.0, group / MEMBERS_AT_ONCE)
+    entries = SWEEPS * s.products * d * d * max(1.0, group / MEMBERS_AT_ONCE)
     point = s.pointwise * d * (POINT + POINT_OF_A_MEMBER * group)
     return full * group / (CALL + steps * (entries * SWEEP_ENTRY + point))
 

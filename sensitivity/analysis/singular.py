@@ -42,7 +42,8 @@ STEP_OPERATIONS = 2_500_000_000
 # The trajectories that all threads work on fit into this, if those of one member each do.
 STORE_BYTES = 1 << 30
 # Members are iterated in groups, each until its last member has converged: as few as fill a register, or as
-# many as make a sweep of some milliseconds, with a trajectory that stays in cache.
+# many as make a sweep of some milliseconds, with states that stay in cache. Cells also keep slopes: 64 LSTMs
+# with d = 64 and 200 steps take 0.11 s in groups of 8, 0.09 s in groups of 15, and 0.08 s in groups of 30.
 GROUP_MEMBERS, GROUP_BYTES = 8, 1 << 22
 # A rough estimate: some ten iterations of two sweeps.
 SECONDS_PER_BYTE_AND_COLUMN = 2e-10
@@ -203,9 +204,10 @@ def leading(
         return None
     seconds = members * member_bytes * width * SECONDS_PER_BYTE_AND_COLUMN
     threads = thread_count(recurrence.threads)
-    group, threads = _groups(members, max(1, member_bytes), 1 if seconds < POOL_SECONDS else threads)
+    state_bytes = 8 * recurrence.program().n_entries * recurrence.system.dim
+    group, threads = _groups(members, member_bytes, 1 if seconds < POOL_SECONDS else threads, state_bytes)
     # The way must not depend on the number of threads, which share the members: so it is chosen for one.
-    alone = min(members, _groups(members, max(1, member_bytes), 1)[0])
+    alone = min(members, _groups(members, member_bytes, 1, state_bytes)[0])
     limit = _iterations(recurrence, width, k, alone) if method == "auto" else None
     if limit == 0:
         return None
@@ -240,13 +242,14 @@ def _iterations(recurrence: Recurrence, width: int, k: int, group: int) -> int:
     structure = structure_of(recurrence)
     if structure is None:
         return max(k, 10, width // 8)
-    steps = recurrence.linearised_bytes // (8 * recurrence.system.dim)
-    most = iterations_that_pay(structure, steps, width, group)
+    most = iterations_that_pay(structure, recurrence.program().n_entries, width, group)
     return max(k + 1, int(most)) if most > expected_iterations(recurrence, k) + 1.0 else 0
 
 
-def _groups(members: int, member_bytes: int, threads: int) -> tuple[int, int]:
-    """(members of a group, how many groups at a time)."""
-    group = min(max(GROUP_MEMBERS, GROUP_BYTES // member_bytes), -(-members // threads))
-    group = min(group + -group % GROUP_MEMBERS, max(1, STORE_BYTES // member_bytes))
-    return group, max(1, min(threads, STORE_BYTES // (group * member_bytes)))
+def _groups(members: int, member_bytes: int, threads: int, state_bytes: int | None = None) -> tuple[int, int]:
+    """(members of a group, how many groups at a time), from what is kept of one, and of that the states."""
+    states = member_bytes if state_bytes is None else state_bytes
+    group = min(max(GROUP_MEMBERS, GROUP_BYTES // max(1, states)), -(-members // threads))
+    most = STORE_BYTES // max(1, member_bytes)
+    group = min(group + -group % GROUP_MEMBERS, max(1, most))
+    return group, max(1, min(threads, most // group))

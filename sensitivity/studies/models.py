@@ -17,8 +17,9 @@ import numpy as np
 from integrators.cells.cell import Cell
 from integrators.engine.program import Program
 from integrators.fields.field import Field
+from integrators.run.recurrence import CONDENSED_BYTES
 from integrators.schemes.table import get_scheme
-from sensitivity.analysis.cost import ITERATIONS, SWEEPS_OF_A_CELL, SWEEPS_OF_A_FIELD, USUAL
+from sensitivity.analysis.cost import ITERATIONS, USUAL
 from sensitivity.recurrences.case import ModelCase, case_of, model_of
 from sensitivity.recurrences.registry import FIELDS, canonical, draws_weights, hyperparameters, make, names
 from sensitivity.recurrences.registry import MODELS as CELLS
@@ -60,9 +61,10 @@ class RunSize:
         Input components.
     parameters : int
         Numbers in θ.
-    sweeps, iterations : int
-        Of Lanczos: products with each matrix in an iteration, and iterations that it usually takes; see
-        `sensitivity.analysis.cost`.
+    iterations : int
+        Of Lanczos, as many as it usually takes; see `sensitivity.analysis.cost`.
+    states, kept : int, optional
+        Numbers on a stored trajectory: those of the states, and all; kicks · D by default.
     """
 
     d: int
@@ -71,8 +73,9 @@ class RunSize:
     kicks: int
     inputs: int = 0
     parameters: int = 0
-    sweeps: int = SWEEPS_OF_A_FIELD
     iterations: int = USUAL
+    states: int | None = None
+    kept: int | None = None
 
 
 def model_word(word: str) -> str:
@@ -196,6 +199,7 @@ def _size_of_cell(cell: Cell, d: int, inputs: int, n_steps: int) -> RunSize:
     layers = cell.layout.layers
     state = layers * len(cell.kind.state) * d
     gates = max(1, cell.layout.recurrent * cell.layout.source + cell.layout.second)
+    kept = n_steps * (cell.condensed_rows // cell.d) * d
     own = [cell.kind.shapes(d, inputs if layer == 0 else d) for layer in range(layers)]
     return RunSize(
         state if cell.default_block == "state" else d,
@@ -204,6 +208,7 @@ def _size_of_cell(cell: Cell, d: int, inputs: int, n_steps: int) -> RunSize:
         layers * gates * n_steps,
         inputs,
         sum(math.prod(shape) for shapes in own for shape in shapes.values()),
-        SWEEPS_OF_A_CELL,
         ITERATIONS.get(cell.kind.name, USUAL),
+        n_steps * state,
+        kept if 8 * kept <= CONDENSED_BYTES else n_steps * state,
     )

@@ -9,6 +9,7 @@ import numpy as np
 from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import helper, kernel
+from integrators.codegen.memory import copy_into
 from integrators.fields.activations import LOGISTIC, TANH, activate
 from integrators.singular_values import spectral_norm
 from sensitivity.recurrences.majorants import log_norm_of_power, log_power
@@ -20,34 +21,47 @@ __all__ = ["GRU", "GRU_BEFORE", "LSTM", "gru", "gru_before", "lstm", "lstm_rule"
 
 
 @helper
-def lstm_rule(a, c, new_h, new_c, by):
-    """h' and c' from the pre-activations i, f, g, o (4, n) and c, with slopes by[h or c, i f g o c]."""
+def times(a, b, out):
+    """out = a b for flat arrays.
+
+    One product a loop: LLVM does not vectorise loops that write to many arrays, since any two might overlap.
+    """
+    for f in range(out.size):
+        out[f] = a[f] * b[f]
+
+
+@helper
+def lstm_rule(a, c, new_h, new_c, by, at_c):
+    """h' and c' from the pre-activations i, f, g, o (4, n) and c.
+
+    The slopes are by[h or c, local], with the local c in row `at_c` and the gates in the first four.
+    """
     n = c.size
     gates, dgates = np.empty((4, n)), np.empty((4, n))
     for row in range(4):
         activate(TANH if row == 2 else LOGISTIC, a[row], gates[row], dgates[row])
+    i, forget, g, o = gates[0], gates[1], gates[2], gates[3]
     t, dt = np.empty(n), np.empty(n)
     for f in range(n):
-        new_c[f] = gates[1, f] * c[f] + gates[0, f] * gates[2, f]
+        new_c[f] = forget[f] * c[f] + i[f] * g[f]
     activate(TANH, new_c, t, dt)
-    for f in range(n):
-        w = gates[3, f] * dt[f]
-        new_h[f] = gates[3, f] * t[f]
-        by[1, 0, f], by[1, 1, f] = dgates[0, f] * gates[2, f], dgates[1, f] * c[f]
-        by[1, 2, f], by[1, 4, f] = gates[0, f] * dgates[2, f], gates[1, f]
-        by[0, 0, f], by[0, 1, f], by[0, 2, f] = w * by[1, 0, f], w * by[1, 1, f], w * by[1, 2, f]
-        by[0, 3, f], by[0, 4, f] = dgates[3, f] * t[f], w * gates[1, f]
+    times(o, t, new_h)
+    by_h, by_c = by[0], by[1]
+    times(dgates[0], g, by_c[0])
+    times(dgates[1], c, by_c[1])
+    times(i, dgates[2], by_c[2])
+    w = dgates[2]  # of no more use
+    times(o, dt, w)
+    for row in range(3):
+        times(w, by_c[row], by_h[row])
+    times(dgates[3], t, by_h[3])
+    times(w, forget, by_h[at_c])
+    copy_into(forget, by_c[at_c])
 
 
 @kernel(POINT)
 def _lstm(constants, v, out, slopes):
-    by = np.empty((2, 5, v.shape[1]))
-    lstm_rule(v[:4], v[5], out[0], out[1], by)
-    for b in range(2):
-        for f in range(v.shape[1]):
-            for gate in range(4):
-                slopes[b, gate, f] = by[b, gate, f]
-            slopes[b, 5, f] = by[b, 4, f]
+    lstm_rule(v[:4], v[5], out[0], out[1], slopes, 5)
 
 
 def _norms(cell, name="W"):
@@ -92,12 +106,17 @@ def _gru(constants, v, out, slopes):
     for f in range(n):
         out[0, f] = v[3, f] + r[f] * v[0, f]
     activate(TANH, out[0], new, dnew)
+    by = slopes[0]
     for f in range(n):
-        share = (1.0 - z[f]) * dnew[f]
+        by[3, f] = (1.0 - z[f]) * dnew[f]
+    for f in range(n):
         out[0, f] = (1.0 - z[f]) * new[f] + z[f] * v[4, f]
-        slopes[0, 0, f], slopes[0, 1, f] = share * r[f], share * v[0, f] * dr[f]
-        slopes[0, 2, f], slopes[0, 3, f] = (v[4, f] - new[f]) * dz[f], share
-        slopes[0, 4, f] = z[f]
+    for f in range(n):
+        by[2, f] = (v[4, f] - new[f]) * dz[f]
+    times(by[3], r, by[0])
+    times(by[3], v[0], new)  # of no more use
+    times(new, dr, by[1])
+    copy_into(z, by[4])
 
 
 def _gru_bound(cell, h, n_steps, start):

@@ -166,7 +166,7 @@ def _momentum_lstm(constants, v, out, slopes):
             out[2 + row, f] = v[15, f] * v[10 + row, f] + s * v[4 + row, f]
             gates[row, f] = v[row, f] + out[2 + row, f]
             slopes[2 + row, 4 + row, f], slopes[2 + row, 10 + row, f] = s, v[15, f]
-    lstm_rule(gates, v[9], out[0], out[1], by)
+    lstm_rule(gates, v[9], out[0], out[1], by, 4)
     for b in range(2):
         for f in range(n):
             slopes[b, 9, f] = by[b, 4, f]
@@ -185,7 +185,7 @@ def _nesterov_lstm(constants, v, out, slopes):
             out[2 + row, f] = v[row, f] - s * v[4 + row, f]
             gates[row, f] = out[2 + row, f] + v[15, f] * (out[2 + row, f] - v[10 + row, f])
             slopes[2 + row, row, f], slopes[2 + row, 4 + row, f] = 1.0, -s
-    lstm_rule(gates, v[9], out[0], out[1], by)
+    lstm_rule(gates, v[9], out[0], out[1], by, 4)
     for b in range(2):
         for f in range(n):
             slopes[b, 9, f] = by[b, 4, f]

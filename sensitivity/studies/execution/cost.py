@@ -52,7 +52,7 @@ MARKS = 1000
 LANCZOS_SHARE = 8
 # Numbers computed and slopes applied for a neuron, in a kick; and how far the count of iterations may be too
 # low, since the structure of a cell is not known here.
-POINTWISE, UNSURE = 0.5, 2.0
+POINTWISE, UNSURE = 2.0, 2.0
 # Arrays of local growth rates that stand side by side at the end of `growth_exponents`.
 GROWTH_COPIES = 8
 # What a backward sweep holds between two calls, with the copies that its singular values take.
@@ -104,21 +104,28 @@ def _matrix(size: RunSize, members: int) -> _Terms:
 
 def _iterations_that_pay(size: RunSize, members: int) -> float:
     """Lanczos iterations that take as long as the full product, as `sensitivity.analysis.cost` has them."""
-    one = FLOAT * max(1, size.kicks) * size.state
-    if one > STORE_BYTES or size.kicks == 0:
+    states, kept = _trajectory(size)
+    if kept > STORE_BYTES or size.kicks == 0:
         return 0.0
-    kicked = StepWork(size.d, 1.0, POINTWISE, size.sweeps)
-    group = min(members, int(max(GROUP_MEMBERS, GROUP_BYTES // one)))
+    kicked = StepWork(size.d, 1.0, POINTWISE)
+    group = min(members, int(max(GROUP_MEMBERS, GROUP_BYTES // states)))
     return iterations_that_pay(kicked, size.kicks, size.d, max(1, group))
+
+
+def _trajectory(size: RunSize) -> tuple[float, float]:
+    """Bytes of the states on a stored trajectory of one member, and of all that is on it."""
+    plain = max(1, size.kicks) * size.state
+    states, kept = (plain if count is None else max(1, count) for count in (size.states, size.kept))
+    return float(FLOAT * states), float(FLOAT * kept)
 
 
 def _trajectories(size: RunSize, members: int) -> float:
     """What Lanczos stores: a group of members, filled up to whole registers; nothing if one is too long."""
-    one = FLOAT * max(1, size.kicks) * size.state
-    if one > STORE_BYTES:
+    states, kept = _trajectory(size)
+    if kept > STORE_BYTES:
         return 0.0
-    group = min(max(GROUP_MEMBERS, GROUP_BYTES / one), members + -members % GROUP_MEMBERS)
-    return 1.5 * min(STORE_BYTES, one * group)
+    group = min(max(GROUP_MEMBERS, GROUP_BYTES / states), members + -members % GROUP_MEMBERS)
+    return 1.5 * min(STORE_BYTES, kept * group)
 
 
 def _singular_values(size: RunSize, members: int) -> _Terms:

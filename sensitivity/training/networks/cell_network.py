@@ -9,13 +9,19 @@ import numpy as np
 
 from integrators.cells.cell import Cell
 from integrators.cells.kind_check import check_kind
+from integrators.codegen.simd import WIDTH
+from integrators.engine.drivers import CONDENSE
 from integrators.engine.program import Program
 from integrators.naming import nearest
 
-from .network import Float
+from .network import MOST_VECTORS, Float
 from .recurrent_network import RecurrentNetwork, Weights
 
 __all__ = ["CellNetwork"]
+
+# Where the slopes of a block of sequences fit into this on each thread, they are kept for the way back: a
+# gradient of an LSTM with d = 75 and 500 steps takes X as long as one that evaluates every step once more.
+CONDENSED_BYTES = 1 << 28
 
 
 class CellNetwork(RecurrentNetwork):
@@ -75,6 +81,8 @@ class CellNetwork(RecurrentNetwork):
         check_kind(cell)
         self.program, self.clock = Program.of_map(self.n_steps), cell.clock(self.n_steps)
         self.dim = self.entry_rows = cell.dim
+        if 8 * cell.condensed_rows * self.n_steps * MOST_VECTORS * WIDTH <= CONDENSED_BYTES:
+            self.entry_rows, self.kept = cell.condensed_rows, CONDENSE
         self.step_size = cell.step_size
 
     @property

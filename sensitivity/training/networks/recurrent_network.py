@@ -89,6 +89,8 @@ class RecurrentNetwork(Network):
         The rows of the state that are read out.
     entry_rows : int
         Rows of a tape entry.
+    kept : {KEEP, CONDENSE}
+        What a forward sweep writes there.
     step_size : float
         The factor on the weights of the program.
     clock : ndarray, shape (n_steps, any)
@@ -101,6 +103,7 @@ class RecurrentNetwork(Network):
     dim: int
     read: slice
     entry_rows: int
+    kept: int = KEEP
     step_size: float
     clock: Float
 
@@ -147,7 +150,9 @@ class RecurrentNetwork(Network):
         results = np.empty((len(blocks.widths), 2))
 
         def work(b: int, members: slice, space: _Workspace) -> None:
-            at = self._run_forward(own.packed, inputs, members, self._ready(blocks.widths[b], KEEP, space))
+            at = self._run_forward(
+                own.packed, inputs, members, self._ready(blocks.widths[b], self.kept, space)
+            )
             state, lam = at.block.state[self.read], at.cotangents
             lam[:] = 0.0
             readout_gradient(
@@ -188,7 +193,7 @@ class RecurrentNetwork(Network):
     def _ready(self, width: int, kind: int, space: _Workspace) -> _Ready:
         if (width, kind) not in space.ready:
             program, n_steps, clock = self.program, self.n_steps, self.clock
-            entries = program.n_entries if kind == KEEP else 0
+            entries = 0 if kind == NOTHING else program.n_entries
             state, lam, inputs, tape = space.arrays(
                 (self.dim, width), (self.dim, 1, width), (n_steps, self.n_inputs + clock.shape[1], width),
                 (entries, self.entry_rows, width),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from integrators.cells.cell import Kind
+from integrators.run import recurrence
 from sensitivity import (
     gradient_profile,
     growth_exponents,
@@ -236,6 +237,40 @@ def test_bits_do_not_depend_on_threads_members_or_memory(run, batch):
     parts = backpropagate(run.select(slice(None), threads=2), forcing, inputs=True, memory_bytes=20_000)
     for a, b in zip(whole, parts, strict=True):
         assert np.array_equal(a, b)
+
+
+# Catches: slopes on the tape at a wrong place, of another step or member; a register that reads past the end.
+@every_model
+@pytest.mark.parametrize("members", (1, 3, 8))
+def test_slopes_on_the_tape_are_those_of_a_step_anew(name, members, monkeypatch):
+    cell = perturbed(name, 6, 3)
+    rng = np.random.default_rng(members)
+    model = unroll(cell, inputs=0.3 * rng.normal(size=(members, 4, 3)))
+    columns = rng.normal(size=(members, cell.dim, 2))
+    assert model.linearised_rows > cell.dim
+    with_slopes = model.linearised()
+    monkeypatch.setattr(recurrence, "CONDENSED_BYTES", 0)
+    assert model.linearised_rows == cell.dim
+    states = model.linearised()
+    for sweep in ("pushforward", "pullback"):
+        found, expected = (getattr(kept, sweep)(columns) for kept in (with_slopes, states))
+        assert np.isfinite(expected.values).all()
+        np.testing.assert_array_equal(found.values, expected.values)
+        np.testing.assert_array_equal(found.exponent, expected.exponent)
+
+
+# Catches: strips, groups of neurons and rows of sums that end at a wrong column, neuron or parameter.
+@pytest.mark.parametrize("name", ("lstm", "gru", "lem", "gru_before", "staggered", "cornn", "unicornn"))
+@pytest.mark.parametrize("d", (7, 50))
+def test_many_columns_are_one_after_the_other(name, d):
+    cell = perturbed(name, d, 3)
+    rng = np.random.default_rng(d)
+    model = unroll(cell, inputs=0.3 * rng.normal(size=(2, 3, 3)))
+    columns = rng.normal(size=(cell.dim, 21))
+    together, back = model.pushforward(columns), model.pullback(columns)
+    for j in (0, 15, 16, 20):
+        for found, alone in ((together, model.pushforward), (back, model.pullback)):
+            np.testing.assert_array_equal(found.values[..., j], alone(columns[:, j : j + 1]).values[..., 0])
 
 
 def test_products_far_outside_float64():

@@ -23,6 +23,7 @@ from sensitivity.training.classifier import SequenceClassifier
 from sensitivity.training.data.tasks import TASKS
 from sensitivity.training.models import MODELS as NETWORKS
 from sensitivity.training.models import Shape, make_network
+from sensitivity.training.networks import cell_network
 from sensitivity.training.networks.cell_network import CellNetwork
 from sensitivity.training.networks.ode_network import OdeNetwork
 from sensitivity.training.start import Start
@@ -329,3 +330,18 @@ def test_every_cell_is_trained_by_its_name(name, capsys):
 def test_a_step_is_no_option_of_a_cell_without_one(capsys):
     assert main(["train", "gaussian_mean", "--model", "gru", "--step", "0.1"]) == 2
     assert "model 'gru' has no option step" in capsys.readouterr().err
+
+
+# Catches: a gradient from slopes of another step or sequence, or with u from a wrong place.
+@pytest.mark.parametrize("name", ("lstm", "gru", "lem", "gru_before", "staggered", "unicornn"))
+def test_slopes_kept_for_the_way_back_change_no_bit(name, monkeypatch):
+    def gradient():
+        network = CellNetwork(make(name, 6, 2, rng=0), N_STEPS)
+        theta = near_start(network)
+        return network.entry_rows, network.gradient(theta, *batch(network, 19)).gradient
+
+    rows, kept = gradient()
+    monkeypatch.setattr(cell_network, "CONDENSED_BYTES", 0)
+    fewer, anew = gradient()
+    assert fewer < rows
+    np.testing.assert_array_equal(kept, anew)
