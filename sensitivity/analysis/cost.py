@@ -1,4 +1,4 @@
-"""What the two ways to the largest singular values cost: the full product, and Lanczos sweeps.
+"""A model of the time of the two ways to the largest singular values: full product and Lanczos sweeps.
 
 Lanczos pays where a sweep of single columns is much cheaper than the product of all of them, and few sweeps
 do. A sweep of one batch member takes as long as one of eight, since its products are with vectors. So the
@@ -62,7 +62,7 @@ ITERATIONS = {
 
 @dataclass(frozen=True)
 class StepWork:
-    """What a step is made of.
+    """The operations of a step.
 
     Attributes
     ----------

@@ -228,7 +228,7 @@ def _guaranteed(field: Field, scheme: Scheme, n_steps: int, most: float) -> floa
 def _first_outside(
     extremes: Any, start: float, lo: float, hi: float
 ) -> tuple[float, Literal["norm", "smallest", ""], Float, Float, Float]:
-    """Where a singular value first leaves [lo, hi], which one, and the curve up to a bit beyond."""
+    """The ε at which a singular value first leaves [lo, hi], which one it is, and the curve up to there."""
     seen: list[tuple[Float, Float, Float]] = []
     ratio = 10.0 ** (1.0 / PER_DECADE)
     end = start * min(REACH, LARGEST / ratio ** (2 * MEMBERS) / start)  # the last grid stays within float64

@@ -97,7 +97,7 @@ class SingularValues:
 
 
 def block_of(recurrence: Recurrence, block: str | None) -> tuple[slice, str | None]:
-    """Where a block lies in the state, and how the verbs of a recurrence name its rows.
+    """The rows of a block in the state, and the name that the methods of a recurrence have for them.
 
     Parameters
     ----------

@@ -85,13 +85,13 @@ def add_model(group: Any, repeated: bool = False) -> None:
 
 
 def add_drawn(group: Any, d: str) -> None:
-    """What is drawn, and how large it is."""
+    """The size of a model whose weights are drawn, and the seed."""
     group.add_argument("--d", type=int, metavar="D", help=f"hidden dimension ({d})")
     group.add_argument("--seed", type=int, metavar="S", help="seed of random weights and inputs (default 0)")
 
 
 def add_run(group: Any, step: str, n_inputs: int = 0) -> None:
-    """How the model is run."""
+    """The options of a run: scheme, step sizes, length, start and inputs."""
     group.add_argument(
         "--scheme", metavar="NAME", help="scheme of a field; leapgrad schemes shows all (default leapfrog)"
     )
@@ -323,7 +323,7 @@ def _parameters(case: ModelCase, source: str, settings: dict[str, Any], read: bo
 
 
 def given_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """What --set says, with the settings that have an option of their own."""
+    """The settings of --set, together with those that have an option of their own."""
     settings = settings_of(args.set)
     for short in SHORT_SETTINGS:
         if (value := getattr(args, short)) is not None:
@@ -380,7 +380,7 @@ def parse_steps(text: str) -> float | Float:
 
 
 def inputs_of(args: argparse.Namespace) -> Float | None:
-    """What ``--inputs`` names, shape (N, inputs)."""
+    """The array in the file of ``--inputs``, shape (N, inputs)."""
     from sensitivity.weights.field_file import read_array
 
     inputs = None if args.inputs is None else read_array(args.inputs, "--inputs")

@@ -18,7 +18,7 @@ __all__ = ["AXES", "MOST_VALUES", "NONE", "STEP", "Axis", "axis_of", "expanded"]
 
 STEP = "step"
 NONE = "none"
-"""How a file writes a γ of None: the network is not made antisymmetric."""
+"""The word for γ = None in a file: the network is not made antisymmetric."""
 MOST_VALUES = 1_000_000
 # Of widths, lengths and seeds: far beyond what can be run, so that no estimate overflows.
 MOST_SIZE, MOST_STEPS, MOST_SEED = 10**7, 10**12, 2**128 - 1

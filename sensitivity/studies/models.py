@@ -1,4 +1,4 @@
-"""What a study can run: every model that has a name, from the parameters of one cell to a case.
+"""The models that a study can run, and how a case is built from the parameters of one cell.
 
 A model is named by one word, as on the command line: a name of the registry, NAME=FILE for a model with the
 weights of a file, or module:function for a function of one's own.
@@ -46,7 +46,7 @@ MODELS = (NEURAL, *(name for name in names() if name != canonical(NEURAL)))
 
 @dataclass(frozen=True)
 class RunSize:
-    """How large a run is, for the estimates of time and memory.
+    """The size of a run, for the estimates of time and memory.
 
     Attributes
     ----------
@@ -167,7 +167,7 @@ def build(word: str, parameters: Mapping[str, Any], steps: Sequence[float]) -> M
 
 
 def size_of_run(word: str, parameters: Mapping[str, Any]) -> RunSize:
-    """How large the case of these parameters is, without building it where it is one of the registry.
+    """The size of the case of these parameters. A model of the registry need not be built for it.
 
     The rows of W of a cell stand for as many right-hand sides of a field of the same d.
     """

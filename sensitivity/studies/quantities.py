@@ -1,4 +1,4 @@
-"""What a study computes: a table of quantities, each with its variables and the bound they must keep."""
+"""The quantities that a study can compute: a table with their variables and the bounds that must hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a study takes here: some of its cells are run, shortened, and the rest is scaled by them."""
+"""An estimate of the time of a study on this machine, from shortened runs of some of its cells."""
 
 from __future__ import annotations
 

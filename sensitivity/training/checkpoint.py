@@ -45,7 +45,7 @@ def digests(theta: Float, parts: Mapping[str, Sequences | None]) -> dict[str, An
 
 
 def _digest(array: NDArray[Any], scale: float = 1.0) -> str:
-    """Of the shape, the type, the factor and the bytes in the order of the indices."""
+    """SHA-256 of shape, type, factor, and the bytes in the order of the indices."""
     array = np.ascontiguousarray(array)
     head = f"{array.dtype.str} {array.shape} {scale!r}".encode()
     found = hashlib.sha256(head)
@@ -79,7 +79,7 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, identity: Mapping[str, Any], size: int, epochs: int, trace: Callable[..., Any]
 ) -> tuple[Float, AdamState, int, Any, float]:
-    """What `save_checkpoint` wrote, for the run of this identity with `size` parameters and `epochs` epochs.
+    """Read the checkpoint of the run of this identity with `size` parameters and `epochs` epochs.
 
     Raises
     ------

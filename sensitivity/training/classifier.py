@@ -138,7 +138,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         return super().set_params(**params)
 
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn is told: sequences of one input, (n, n_steps), or of several, 3-D."""
+        """Tags for scikit-learn: sequences of one input, (n, n_steps), or of several inputs, 3-D."""
         tags = super().__sklearn_tags__()  # type: ignore[misc]
         tags.input_tags.three_d_array = True
         return tags

@@ -38,7 +38,7 @@ FIRST_ORDER, SECOND_ORDER = ("euler",), ("leapfrog", "explicit_euler")
 
 @dataclass(frozen=True)
 class Shape:
-    """What a network is to take and give.
+    """The sizes of a network and of its inputs and outputs.
 
     Attributes
     ----------

@@ -11,9 +11,9 @@ from integrators.naming import nearest
 __all__ = ["DEFAULT", "NONE", "OFF", "RECIPES", "TASK_RECIPES", "filled", "recipe_of"]
 
 OFF = "off"
-"""What --clip says for gradients of any size."""
+"""The value of --clip that leaves gradients as they are."""
 NONE = "none"
-"""What --recipe says for the defaults of all tasks."""
+"""The value of --recipe that means the defaults of all tasks."""
 
 DEFAULT: Mapping[str, Any] = MappingProxyType(
     {
@@ -106,7 +106,7 @@ TASK_RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 """The same for generated tasks, which take theirs by themselves, see `recipe_of`."""
 
 OWN_START = ("start", "growth", "bias_scale", "step_units", "coupling", "input_scale", "weight_scale")
-"""Who gives one of these has a start of their own in mind."""
+"""Options of a start. If one of them is given, no recipe is chosen automatically."""
 
 
 def recipe_of(task: str, given: Mapping[str, Any]) -> str | None:

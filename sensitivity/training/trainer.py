@@ -51,7 +51,7 @@ class Split:
 
     @property
     def watched(self) -> Sequences | None:
-        """What the accuracies of a trace are those of; None for the training sequences themselves."""
+        """The sequences whose accuracy the trace records; None for the training sequences themselves."""
         return self.validation if self.validation is not None else None if self.blind else self.test
 
     @property
@@ -146,7 +146,7 @@ class Recipe:
         return scale
 
     def factor(self, iteration: int, total: int) -> float:
-        """Of the learning rate at an iteration."""
+        """The factor on the learning rate at an iteration."""
         return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * iteration / total)) if self.cosine else 1.0
 
 
@@ -160,7 +160,7 @@ def enough_epochs(n: int, batch: int, least: int = 20) -> int:
 
 @dataclass
 class Trace:
-    """What was seen along a run, one entry for each look.
+    """Values recorded along a run, one entry for each evaluation.
 
     Attributes
     ----------
@@ -307,7 +307,7 @@ def train(
 def _identity(
     network: Network, data: Split, recipe: Recipe, theta: Float, about: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """What a run is: everything on which its bits depend, but for how many epochs it is to have."""
+    """Everything on which the bits of a run depend, except the number of epochs."""
     settings = asdict(recipe)
     if not recipe.cosine:
         del settings["epochs"]  # the first epochs are the same, however many follow
@@ -325,7 +325,7 @@ def _identity(
 
 @dataclass
 class _Progress:
-    """What a checkpoint holds."""
+    """The state that a checkpoint holds."""
 
     theta: Float
     adam: AdamState

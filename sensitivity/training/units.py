@@ -80,7 +80,7 @@ class InUnits(Network):
 
 
 def first_parameters(network: Network, start: Start, seed: int) -> Float:
-    """What `start` draws for a network, in its units; the scale of R is a factor on the unit of R."""
+    """First parameters drawn by `start`, in the units of the network. The scale of R multiplies its unit."""
     if not isinstance(network, InUnits):
         return start.draw(network, seed)
     own = replace(start, readout_scale=start.readout_scale * network.given.get("R", 1.0))

@@ -48,7 +48,7 @@ class _Computed:
     noise: Float
 
     def of(self, bound: Bound) -> Float:
-        """What the bound is about."""
+        """The quantity that is bounded."""
         return self.norm if bound.side == "upper" else self.smallest
 
     def crosses(self, bound: Bound) -> NDArray[np.bool_]:

@@ -274,7 +274,7 @@ def _recipe(args: argparse.Namespace, data: Split) -> Recipe:
 def _found(
     args: argparse.Namespace, network: Network, data: Split, result: TrainingRun, best: float | None
 ) -> dict[str, Any]:
-    """What is known at the end; only here are the test sequences looked at, unless --watch test says so."""
+    """The results. The test sequences are used here for the first time, unless --watch is test."""
     from sensitivity.training.trainer import accuracy
 
     trace, held_out = result.trace, data.validation
@@ -299,7 +299,7 @@ def _found(
 
 
 def _command(args: argparse.Namespace) -> str:
-    """What to type to have the same again, without paths."""
+    """The command that repeats the run, without paths."""
     from sensitivity.training.recipes import filled
 
     paths = (

@@ -15,7 +15,7 @@ __all__ = ["load", "task_name"]
 
 MNIST = ("mnist", "pmnist")
 SIZES = {"train": 1000, "test": 2000, "validation": 1000}
-"""How many sequences of a generated task are drawn by default."""
+"""Default numbers of sequences of a generated task."""
 
 
 def load(args: argparse.Namespace) -> tuple[Split, float | None]:
@@ -41,7 +41,7 @@ def load(args: argparse.Namespace) -> tuple[Split, float | None]:
 
 
 def task_name(args: argparse.Namespace) -> str:
-    """What a checkpoint is told: the name of the task, or that it is a file, which its digests tell apart."""
+    """The task as a checkpoint records it: its name, or that it is a file, which is known by its digests."""
     from sensitivity.training.data.tasks import TASKS
 
     return args.task if args.task in TASKS or args.task in MNIST else "series of a file"

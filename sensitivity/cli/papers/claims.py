@@ -102,7 +102,7 @@ def _show(
     judged: Mapping[str, list[Judged]],
     data: Mapping[str, Any],
 ) -> None:
-    """What was found: as JSON, as a table for each paper, or with the evidence of claims that were named."""
+    """Print the verdicts: as JSON, as a table for each paper, or with the evidence of the claims named."""
     from sensitivity.papers.paper import summary
 
     if args.json:

@@ -86,7 +86,7 @@ def _curve(scheme: str, theorem: str) -> Curve:
 
 
 def sentences(leapfrog: Curve, euler: Curve) -> str:
-    """What the table shows, from its numbers."""
+    """Sentences on what the table shows, made from its numbers."""
     from sensitivity.papers.hamiltonian.curves import end_behaviour, linear_from
 
     norms = (leapfrog.norms[0], euler.norms[0])

@@ -16,7 +16,7 @@ EXAMPLES = """\
 
 
 def source_folder() -> Path:
-    """Where the notebooks lie: inside the installed package, or beside it in a checkout.
+    """The folder of the notebooks: inside the installed package, or beside it in a checkout.
 
     Raises
     ------

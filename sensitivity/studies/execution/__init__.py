@@ -1,1 +1,1 @@
-"""How a study is run: executors, workers, and estimates of time and memory."""
+"""Running a study: executors, workers, and estimates of time and memory."""

@@ -1,4 +1,4 @@
-"""What a worker does: jobs in, the bytes of their files out. The same on a thread, a process, a cluster."""
+"""The function that all workers call: it takes jobs and returns the bytes of their files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OVERFLOWED = r"\d+ of \d+ batch members are NaN"
 
 @dataclass(frozen=True)
 class Computed:
-    """What became of a job.
+    """The result of a job.
 
     Attributes
     ----------

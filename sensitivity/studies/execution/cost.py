@@ -1,4 +1,4 @@
-"""What a cell costs before it is run: seconds, roughly, and bytes of memory, from above.
+"""Estimates of what a cell will take: roughly its seconds, and an upper bound on its memory.
 
 The model behind the seconds: a kick of one member with k tangent columns takes 2 d² (k + 1) operations of the
 product with W and some nanoseconds for every component's σ; each step, each network and each cell take a
@@ -80,7 +80,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class _Terms:
-    """Of one quantity, for all members: sweeps of a column, bytes as it runs, numbers kept, other seconds."""
+    """One quantity for all members: sweeps of a column, bytes of memory, numbers stored, other seconds."""
 
     columns: float
     memory: float
@@ -120,7 +120,7 @@ def _trajectory(size: RunSize) -> tuple[float, float]:
 
 
 def _trajectories(size: RunSize, members: int) -> float:
-    """What Lanczos stores: a group of members, filled up to whole registers; nothing if one is too long."""
+    """Bytes that Lanczos stores for a group of members in whole registers; 0 if a trajectory is too long."""
     states, kept = _trajectory(size)
     if kept > STORE_BYTES:
         return 0.0
@@ -173,7 +173,7 @@ _TERMS: dict[str, Callable[[RunSize, int], _Terms]] = {
 
 
 def size_of(cell: GridCell) -> RunSize:
-    """How large the case of a cell is."""
+    """The size of the case of a cell."""
     costing = tuple((name, value) for name, value in cell.parameters.items() if axis_of(name).costs)
     return _size(cell.model, costing, cell.checksum)
 

@@ -1,4 +1,4 @@
-"""Where jobs are computed: by name, or on any executor of `concurrent.futures`.
+"""Executors that compute jobs: by name, or any executor of `concurrent.futures`.
 
 ================  =====================================================================================
 name              what it is

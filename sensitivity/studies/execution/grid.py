@@ -37,7 +37,7 @@ PATIENCE = 0.5
 
 @dataclass
 class RunReport:
-    """What a run did.
+    """A summary of a run.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How much memory there is: of the machine, and what containers, batch systems and shells leave of it."""
+"""The memory that may be used: that of the machine, within the limits of containers and shells."""
 
 from __future__ import annotations
 

@@ -221,7 +221,7 @@ class Workers:
 
 
 def _serve(pipe: Any) -> None:
-    """What a process does: jobs in, results out, until the other end is closed."""
+    """The loop of a worker process: it receives jobs and sends results until the pipe is closed."""
     # Ctrl-C goes to all processes of a terminal; the one that runs the study decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch_parent()

@@ -43,7 +43,7 @@ HEADER_BYTES = 320
 
 
 def version() -> str:
-    """Of the numbers: those of another one are computed again."""
+    """The version of the numbers. Files of another version are computed again."""
     return f"{NUMBERS}/{leapgrad_version()}"
 
 
@@ -53,7 +53,7 @@ def canonical(data: Any) -> str:
 
 
 class Job(ABC):
-    """What to compute and store under one address. A frozen dataclass, so that it can be sent to workers."""
+    """Something to compute and store under one address. It is a frozen dataclass, which workers can receive."""
 
     @abstractmethod
     def facts(self) -> Mapping[str, Any]:
@@ -70,7 +70,7 @@ class Job(ABC):
     @property
     @abstractmethod
     def seconds(self) -> float:
-        """How long it takes, roughly: jobs are weighed against each other by it."""
+        """A rough estimate of its time, by which jobs are compared with each other."""
 
     def lost(self, arrays: Arrays) -> int:
         """How many trajectories among the arrays overflowed."""

@@ -145,7 +145,7 @@ def _myself() -> dict[str, object]:
 
 
 def _place() -> list[str]:
-    """Where numbers of processes mean the same as here: this machine since it was started, this container."""
+    """Identifies this machine since its start, and this container, in which process numbers are unique."""
     boot, space = "", ""
     with suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

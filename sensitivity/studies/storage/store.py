@@ -54,11 +54,11 @@ class Store(ByValue):
 
     @property
     def description(self) -> Path:
-        """Where the description lies."""
+        """The path of the description."""
         return self.folder / "study.json"
 
     def described(self) -> Any:
-        """What the description says.
+        """The content of the description.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class Store(ByValue):
     # -------------------------------------------------------------------------------------------- jobs
 
     def path(self, address: str) -> Path:
-        """Where the file of an address lies."""
+        """The path of the file of an address."""
         return self.cells / address[:2] / f"{address}{SUFFIX}"
 
     def read(self, job: Job) -> Arrays | None:
@@ -164,7 +164,7 @@ class Store(ByValue):
 
 
 def _content(path: Path, most: int) -> bytes:
-    """What a regular file holds; a pipe or device in its place is not waited for.
+    """The content of a regular file. A pipe or a device in its place is not read.
 
     Raises
     ------

@@ -26,7 +26,7 @@ Found = list[tuple[str, str]]
 
 @dataclass
 class Verification:
-    """What `verify` found.
+    """The result of `verify`.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where data files are, and what is said when they are not."""
+"""The folder of data files, and the error if they are missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user hands to `fit`: labels as codes, weights checked, equal sequences put together."""
+"""The arguments of `fit`, checked: labels become codes, and equal sequences are put together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the four files of MNIST lie, under any of the names that people have them by."""
+"""Finds the four files of MNIST under any of their usual names."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _refuse_other(place: Path) -> None:
 
 
 def _instead(root: Path) -> str:
-    """What is there, in a few words."""
+    """A short list of the files that are there, for messages."""
     if not root.exists():
         return f" ({root.absolute()} does not exist)"
     try:

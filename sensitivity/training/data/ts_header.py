@@ -24,7 +24,7 @@ _KEYS["dimension"] = "dimensions"  # as sktime and aeon spell it
 
 @dataclass(frozen=True)
 class TsHeader:
-    """What a header says; None where it says nothing.
+    """The entries of a header; None for those that are missing.
 
     Attributes
     ----------

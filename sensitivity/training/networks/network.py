@@ -1,4 +1,4 @@
-"""What a trainer asks of a network, and how a batch is cut into blocks and spread over threads."""
+"""The interface of networks for the trainer, and how a batch is cut into blocks for threads."""
 
 from __future__ import annotations
 
@@ -146,5 +146,5 @@ class Network(ABC):
         """W, the matrix on the hidden state inside σ (of a gated cell, that of all gates)."""
 
     def describe(self) -> dict[str, Any]:
-        """What the network is, for manifests and checkpoints."""
+        """A description of the network for manifests and checkpoints."""
         return {"d": self.d, "n_steps": self.n_steps, "n_inputs": self.n_inputs, "n_classes": self.n_classes}
