@@ -144,7 +144,7 @@ def scaled_jacobian(recurrence: Recurrence, block: str | None) -> Scaled:
     if recurrence.system.decoupled:
         return blocks_of_neurons(recurrence, part).whole().shaped(recurrence.shape)
     width = part.stop - part.start
-    if powers_pay(recurrence, width):
+    if recurrence.system.constant_jacobian and powers_pay(recurrence, width):
         found = power_jacobian(recurrence, np.eye(recurrence.state_size, width, -part.start), rows)
         if found is not None:
             return found

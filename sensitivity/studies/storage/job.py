@@ -53,7 +53,7 @@ def canonical(data: Any) -> str:
 
 
 class Job(ABC):
-    """Something to compute and store under one address. It is a frozen dataclass, which workers can receive."""
+    """Something to compute and store under one address; a frozen dataclass, which workers can receive."""
 
     @abstractmethod
     def facts(self) -> Mapping[str, Any]:
