@@ -13,7 +13,7 @@ from integrators.cells.cell import Cell
 from integrators.run.recurrence import Recurrence
 
 from .balls import LOOK_EVERY, Undecided, matrix
-from .rules import Ball, arb_of, balls_of, rule_on_balls
+from .rules import DecidedBall, arb_of, balls_of, rule_on_balls
 
 __all__ = ["BallCell", "Widths", "cell_ball_jacobian", "drive_of"]
 
@@ -104,7 +104,7 @@ class BallCell:
             locals_[rows + states + index] = vector
         told = [arb(h), *clock]
         for index, value in enumerate(told):
-            locals_[rows + states + layout.vectors + index] = Ball(value)
+            locals_[rows + states + layout.vectors + index] = DecidedBall(value)
         count = rows + states + layout.vectors
         inner, slopes = np.empty((2, max(layout.hidden, states), count, d), object)
         if layout.second:

@@ -24,13 +24,13 @@ from integrators.fields.activations import activate, tanh
 
 from .balls import ACTIVATIONS, Undecided
 
-__all__ = ["Ball", "arb_of", "balls_of", "rule_on_balls"]
+__all__ = ["DecidedBall", "arb_of", "balls_of", "rule_on_balls"]
 
 Objects = NDArray[np.object_]
 _BY_CODE = {record.code: ACTIVATIONS[name] for name, record in RECORDS.items()}
 
 
-class Ball:
+class DecidedBall:
     """An arb whose comparisons are decided or raise `Undecided`, so that no branch is taken by mistake."""
 
     __slots__ = ("value",)
@@ -38,34 +38,34 @@ class Ball:
     def __init__(self, value: Any) -> None:
         self.value = value if isinstance(value, arb) else arb(float(value))
 
-    def __add__(self, other: Any) -> Ball:
-        return Ball(self.value + arb_of(other))
+    def __add__(self, other: Any) -> DecidedBall:
+        return DecidedBall(self.value + arb_of(other))
 
-    def __sub__(self, other: Any) -> Ball:
-        return Ball(self.value - arb_of(other))
+    def __sub__(self, other: Any) -> DecidedBall:
+        return DecidedBall(self.value - arb_of(other))
 
-    def __rsub__(self, other: Any) -> Ball:
-        return Ball(arb_of(other) - self.value)
+    def __rsub__(self, other: Any) -> DecidedBall:
+        return DecidedBall(arb_of(other) - self.value)
 
-    def __mul__(self, other: Any) -> Ball:
-        return Ball(self.value * arb_of(other))
+    def __mul__(self, other: Any) -> DecidedBall:
+        return DecidedBall(self.value * arb_of(other))
 
-    def __truediv__(self, other: Any) -> Ball:
-        return Ball(self.value / arb_of(other))
+    def __truediv__(self, other: Any) -> DecidedBall:
+        return DecidedBall(self.value / arb_of(other))
 
-    def __rtruediv__(self, other: Any) -> Ball:
-        return Ball(arb_of(other) / self.value)
+    def __rtruediv__(self, other: Any) -> DecidedBall:
+        return DecidedBall(arb_of(other) / self.value)
 
     __radd__, __rmul__ = __add__, __mul__
 
-    def __pow__(self, power: int) -> Ball:
-        return Ball(self.value**power)
+    def __pow__(self, power: int) -> DecidedBall:
+        return DecidedBall(self.value**power)
 
-    def __neg__(self) -> Ball:
-        return Ball(-self.value)
+    def __neg__(self) -> DecidedBall:
+        return DecidedBall(-self.value)
 
-    def __abs__(self) -> Ball:
-        return Ball(abs(self.value))
+    def __abs__(self) -> DecidedBall:
+        return DecidedBall(abs(self.value))
 
     def _decided(self, yes: bool, no: bool) -> bool:
         if yes == no:
@@ -99,7 +99,7 @@ class Ball:
 
 def arb_of(value: Any) -> arb:
     """The arb of a ball, or of a float64 number."""
-    return value.value if isinstance(value, Ball) else arb(float(value))
+    return value.value if isinstance(value, DecidedBall) else arb(float(value))
 
 
 def balls_of(values: Any) -> Objects:
@@ -107,7 +107,7 @@ def balls_of(values: Any) -> Objects:
     given = np.asarray(values, dtype=object)
     found = np.empty(given.shape, object)
     for index in np.ndindex(given.shape):
-        found[index] = Ball(given[index])
+        found[index] = DecidedBall(given[index])
     return found
 
 
@@ -115,15 +115,19 @@ def _activate(code: int, z: Objects, s: Objects, ds: Objects) -> None:
     """`activate` by the exact functions."""
     for i in range(z.size):
         value, slope = _BY_CODE[int(code)](z[i].value)
-        s[i], ds[i] = Ball(value), Ball(slope)
+        s[i], ds[i] = DecidedBall(value), DecidedBall(slope)
 
 
 def _multiply_add(x: Any, y: Any, z: Any) -> Any:
     return x * y + z
 
 
-def _copysign(size: Any, sign: Any) -> Ball:
-    return abs(Ball(arb_of(size))) if Ball(arb_of(sign)) >= 0.0 else -abs(Ball(arb_of(size)))
+def _copysign(size: Any, sign: Any) -> DecidedBall:
+    return (
+        abs(DecidedBall(arb_of(size)))
+        if DecidedBall(arb_of(sign)) >= 0.0
+        else -abs(DecidedBall(arb_of(size)))
+    )
 
 
 def _no_grid(*_: Any) -> Any:
@@ -131,22 +135,22 @@ def _no_grid(*_: Any) -> Any:
 
 
 _MATH = SimpleNamespace(
-    sqrt=lambda x: Ball(arb_of(x).sqrt()),
-    exp=lambda x: Ball(arb_of(x).exp()),
-    log=lambda x: Ball(arb_of(x).log()),
-    log1p=lambda x: Ball(arb_of(x).log1p()),
-    expm1=lambda x: Ball(arb_of(x).expm1()),
-    tanh=lambda x: Ball(arb_of(x).tanh()),
-    sin=lambda x: Ball(arb_of(x).sin()),
-    cos=lambda x: Ball(arb_of(x).cos()),
-    hypot=lambda x, y: Ball((arb_of(x) ** 2 + arb_of(y) ** 2).sqrt()),
+    sqrt=lambda x: DecidedBall(arb_of(x).sqrt()),
+    exp=lambda x: DecidedBall(arb_of(x).exp()),
+    log=lambda x: DecidedBall(arb_of(x).log()),
+    log1p=lambda x: DecidedBall(arb_of(x).log1p()),
+    expm1=lambda x: DecidedBall(arb_of(x).expm1()),
+    tanh=lambda x: DecidedBall(arb_of(x).tanh()),
+    sin=lambda x: DecidedBall(arb_of(x).sin()),
+    cos=lambda x: DecidedBall(arb_of(x).cos()),
+    hypot=lambda x, y: DecidedBall((arb_of(x) ** 2 + arb_of(y) ** 2).sqrt()),
     copysign=_copysign,
     nan=math.nan,
     inf=math.inf,
     pi=math.pi,
 )
 _NUMPY = SimpleNamespace(
-    empty=lambda shape, *_: np.full(shape, Ball(math.nan), object),
+    empty=lambda shape, *_: np.full(shape, DecidedBall(math.nan), object),
     zeros=lambda shape, *_: balls_of(np.zeros(shape)),
     sqrt=_MATH.sqrt,
     exp=_MATH.exp,
@@ -158,12 +162,12 @@ _NUMPY = SimpleNamespace(
 )
 
 
-def _both(activation: Callable[[arb], tuple[arb, arb]]) -> Callable[[Any], tuple[Ball, Ball]]:
+def _both(activation: Callable[[arb], tuple[arb, arb]]) -> Callable[[Any], tuple[DecidedBall, DecidedBall]]:
     """A helper of one number that gives value and slope."""
 
-    def exact(x: Any) -> tuple[Ball, Ball]:
+    def exact(x: Any) -> tuple[DecidedBall, DecidedBall]:
         value, slope = activation(arb_of(x))
-        return Ball(value), Ball(slope)
+        return DecidedBall(value), DecidedBall(slope)
 
     return exact
 
