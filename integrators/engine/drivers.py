@@ -179,8 +179,7 @@ def sweep_forward(
     state, columns = borrowed(block.state), borrowed(block.columns)
     h, inputs, input_rows = borrowed(run.step), borrowed(run.inputs), borrowed(run.rows)
     tape, nodes = borrowed(tape), borrowed(nodes)
-    D, m = state.shape
-    k = columns.shape[1]
+    D, m, k = state.shape[0], state.shape[1], columns.shape[1]
     rows = spare_rows(run.form, D)
     own_spare, own_columns = np.empty((rows, m), h.dtype), np.empty((rows, k, m), h.dtype)
     spare, spare_columns = borrowed(own_spare), borrowed(own_columns)
