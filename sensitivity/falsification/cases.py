@@ -14,7 +14,8 @@ from integrators.fields.neural import NeuralField
 from integrators.schemes.table import SCHEMES
 from integrators.singular_values import singular_values, spectral_norm
 from integrators.values import ByValue
-from sensitivity.analysis.jacobians import jacobian, log_jacobian_norm
+
+from .extended import extended_jacobian, largest
 
 __all__ = [
     "MEMBERS",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 Float = NDArray[np.float64]
+Block = Literal["position", "phase"]
 MEMBERS = 8
 SMALLEST_STEP, LARGEST_STEP = 1e-3, 5.0
 LEAST_NORM, MOST_NORM = 0.1, 10.0
@@ -75,13 +77,20 @@ class Trial(ByValue):
         """Arguments of `jacobian` and its relatives."""
         return self.field, self.scheme, self.steps, self.n_steps, self.y0, self.p0, self.inputs
 
-    def log_norm(self, block: Literal["position", "phase"] = "position") -> Float:
-        """log ‖J‖₂ for every step; NaN where the state leaves float64."""
-        return log_jacobian_norm(*self.arguments, block=block, progress=False)
+    def log_norm(self, block: Block = "position", along: bool = False) -> Float:
+        """log ‖J‖₂ in extended precision for every step, `along` the computed trajectory or the exact one."""
+        return largest(self._jacobian(block, along))
 
-    def singular_values(self, block: Literal["position", "phase"] = "position") -> tuple[Float, Float]:
-        """Smallest and largest singular value of that block for every step; NaN outside float64."""
-        values = singular_values(jacobian(*self.arguments, block=block, progress=False))
+    def _jacobian(self, block: Block, along: bool) -> Any:
+        y0, p0 = self.y0, self.p0
+        return extended_jacobian(
+            self.field, self.scheme, self.steps, self.n_steps, y0, p0, self.inputs, block=block, along=along
+        )
+
+    def singular_values(self, block: Block = "position") -> tuple[Float, Float]:
+        """Smallest and largest singular value of a block for every step; NaN outside float64."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = singular_values(self._jacobian(block, False).astype(np.float64))
         return values[:, -1], values[:, 0]
 
     def only(self, member: int) -> Trial:

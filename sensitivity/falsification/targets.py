@@ -84,7 +84,8 @@ def _holds(row: Theorem, case: Trial) -> bool:
 
 
 def _upper(row: Theorem, case: Trial) -> tuple[Float, Float]:
-    return case.log_norm(row.block), row.log_value(_bound_case(case))
+    along = row.of in ("trajectory", "product")
+    return case.log_norm(row.block, along), row.log_value(_bound_case(case))
 
 
 def _lower(row: Theorem, case: Trial) -> tuple[Float, Float]:
@@ -92,7 +93,7 @@ def _lower(row: Theorem, case: Trial) -> tuple[Float, Float]:
     lower = row.value(_bound_case(case))
     # The smallest singular value of a computed matrix errs by some units of the largest, a step.
     smallest, largest = case.singular_values(row.block)
-    noise = 4.0 * np.finfo(np.float64).eps * len(case.W) * largest
+    noise = 8.0 * np.finfo(np.float64).eps * len(case.W) * largest
     with np.errstate(all="ignore"):
         return -np.log(smallest + noise), np.where(lower > 0.0, -np.log(lower), np.nan)
 
