@@ -20,18 +20,21 @@ from integrators.schemes.table import get_scheme
 
 __all__ = ["ACTIVATIONS", "extended_jacobian", "largest"]
 
-Long = NDArray[np.longdouble]
+Long = Any  # arrays of longdouble
 Float = NDArray[np.float64]
 
 
 def _erf(z: Long) -> Long:
     """erf by the series 2/√π e^{−z²} Σ 2ⁿ z^{2n+1}/(2n+1)!!, whose terms have one sign."""
     x = np.clip(z, -7.0, 7.0)
+    x = np.abs(x)
     term, total = x.copy(), x.copy()
     for n in range(1, 220):
         term = term * (2 * x * x) / (2 * n + 1)
         total = total + term
-    return 2 / np.sqrt(np.longdouble(np.arccos(np.longdouble(-1)))) * np.exp(-x * x) * total
+        if not (term > 1e-21 * total).any():
+            break
+    return 2 / np.sqrt(np.longdouble(np.arccos(np.longdouble(-1)))) * np.exp(-x * x) * total * np.sign(z)
 
 
 def _logistic(z: Long) -> tuple[Long, Long]:
@@ -94,6 +97,8 @@ def extended_jacobian(
     with np.errstate(all="ignore"):
         for stage, weight, _, entry, _ in program:
             c = np.longdouble(float(weight)) * h
+            # What a drift adds to the position and a kick to the rest, both from the state before.
+            moved, moved_T, pushed, pushed_T = 0 * y, 0 * T[:, :d], 0 * y, 0 * T[:, :d]
             if stage in ("drift", "explicit"):
                 moved, moved_T = c * p, c[..., None] * T[:, d:]
             if stage != "drift":
@@ -101,14 +106,11 @@ def extended_jacobian(
                 at = np.asarray(next(places).T, dtype=np.longdouble) if places is not None else y
                 value, slope = activate(at @ W.T + np.asarray(x, np.longdouble) @ V.T + b)
                 pushed, pushed_T = c * value, (c * slope)[..., None] * (W @ T[:, :d])
-            if stage in ("drift", "explicit"):
-                y = y + moved
-                T = np.concatenate([T[:, :d] + moved_T, T[:, d:]], axis=1)
-            if stage == "increment":
+            if first_order:
                 y, T = y + pushed, T + pushed_T
-            elif stage != "drift":
-                p = p + pushed
-                T = np.concatenate([T[:, :d], T[:, d:] + pushed_T], axis=1)
+            else:
+                y, p = y + moved, p + pushed
+                T = np.concatenate([T[:, :d] + moved_T, T[:, d:] + pushed_T], axis=1)
     return T if phase else T[:, :d]
 
 

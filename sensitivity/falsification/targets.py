@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.schemes.table import get_scheme
+from sensitivity.analysis.jacobians import log_jacobian_norm
 from sensitivity.bounds.table import TABLE, BoundCase, Theorem
 
 from .cases import MOST_PHASE, Trial, draw, draw_fast_start
@@ -106,4 +107,5 @@ def _flow(row: Theorem, case: Trial) -> tuple[Float, Float]:
     if not usable.any():
         return np.full(case.steps.size, np.nan), np.full(case.steps.size, np.nan)
     bound = row.value(_bound_case(case, np.where(usable, case.steps, case.steps[usable][0])))
-    return np.where(usable, case.log_norm() - FLOW_ERROR, np.nan), np.log(bound)
+    computed = log_jacobian_norm(*case.arguments, progress=False)  # as far from the flow as the scheme is
+    return np.where(usable, computed - FLOW_ERROR, np.nan), np.log(bound)
