@@ -24,9 +24,23 @@ from numpy.typing import DTypeLike
 
 from .compiled import JIT_DISABLED, compiling_ours, kernel, shared
 from .processor import registers
-from .register_tile import BY_LANE, BY_ROW, FRESH, ONTO, ROW_VECTORS, SHAPES, WIDTH, emit_tiles, width_of
+from .register_tile import (
+    BY_LANE,
+    BY_ROW,
+    FRESH,
+    ONTO,
+    PUSHED_VECTORS,
+    ROW_VECTORS,
+    SHAPES,
+    WIDTH,
+    emit_tiles,
+    pushed_rows,
+    width_of,
+)
 
 __all__ = [
+    "PUSHED_ROWS",
+    "PUSHED_VECTORS",
     "ROW_VECTORS",
     "TILE",
     "WIDTH",
@@ -35,6 +49,7 @@ __all__ = [
     "drift_tile",
     "outer_tile",
     "product_tile",
+    "push_tile",
     "register_numbers",
     "register_width",
     "row_tile",
@@ -43,6 +58,10 @@ __all__ = [
 
 TILE = SHAPES[registers()]
 """The tile for the registers of the code that this process compiles."""
+
+
+PUSHED_ROWS = pushed_rows(TILE)
+"""The most rows that `push_tile` takes."""
 
 
 def register_numbers(dtype: DTypeLike) -> int:
@@ -105,6 +124,19 @@ if JIT_DISABLED:
                     scale = factor[places[t] + f + r * f_row + (v if by_lane else 0)]
                     total += scale * source[places[t + 1] + s + r * s_row + v]
                 out[o + r * o_row + v] = total
+
+    def push_tile(
+        rows, vectors, A, a, a_row, a_column, inner, B, b, b_row, out, o, o_row, scale, s, s_row, moves,
+        drift, e,
+    ):  # fmt: skip
+        """The same in plain Python."""
+        product_tile(
+            rows, vectors, A, a, a_row, a_column, inner, B.copy(), b, b_row, out, o, o_row, scale, s, s_row,
+            True,
+        )  # fmt: skip
+        for r in range(rows if moves else 0):
+            for v in range(vectors * TILE.width):
+                B[b + r * b_row + v] += drift[e + v] * out[o + r * o_row + v]
 
     def copy_strip(rows, width, source, s, s_row, target, t, t_row):
         """The same in plain Python."""
@@ -250,6 +282,31 @@ else:
 
         i, b = types.intp, types.boolean
         return types.void(i, i, b, b, places, i, i, factor, i, i, source, i, i, out, i, i), codegen
+
+    @intrinsic
+    def push_tile(
+        typingctx, rows, vectors, A, a, a_row, a_column, inner, B, b, b_row, out, o, o_row, scale, s, s_row,
+        moves, drift, e,
+    ):  # fmt: skip
+        """out += scale · A B and then, with `moves`, B += drift · out, as in `product_tile` with s_lane.
+
+        All rows of A at once, rows = inner ≤ PUSHED_ROWS, and vectors ≤ PUSHED_VECTORS. B may be out if
+        nothing moves.
+        """
+
+        def codegen(context, builder, signature, arguments):
+            rows, vectors, _, _, *strides_a, _, _, b_row, _, _, o_row, _, _, s_row, moves, _, _ = arguments
+            a, b, o, s, e = (
+                _data(context, builder, signature, arguments, place) for place in (2, 7, 10, 13, 17)
+            )
+            _call_shared(
+                builder, "push", [rows, vectors, a, *strides_a, b, b_row, o, o_row, s, s_row, moves, e]
+            )
+            return context.get_dummy_value()
+
+        i = types.intp
+        signature = types.void(i, i, A, i, i, i, i, B, i, i, out, i, i, scale, i, i, types.boolean, drift, i)
+        return signature, codegen
 
     @intrinsic
     def drift_tile(typingctx, rows, vectors, factor, f, by_lane, source, target, at, row):
