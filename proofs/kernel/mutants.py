@@ -113,6 +113,10 @@ def generated(proposition: Proposition) -> Iterator[tuple[str, str, Proposition]
     for name in bare.hypotheses:
         kept = {other: formula for other, formula in bare.hypotheses.items() if other != name}
         yield "hypothesis", f"without {name}", replace(bare, hypotheses=kept)
+        for other in sharpened(bare.hypotheses[name]):
+            changed = _renamed(bare, bare.hypotheses[name], other)
+            changed = replace(changed, hypotheses={**bare.hypotheses, name: other})
+            yield "premise", f"{name} changed everywhere", changed
     for place, step in enumerate(bare.steps):
         yield "step", f"without {step.name}", replace(bare, steps=without(bare.steps, place))
         for other in _other_premises(step):
