@@ -114,6 +114,11 @@ GROWTH = """\
 Leapfrog, the paper's weights. The line is fitted to the filled points. A few step sizes share the width of
 the registers, and small sizes the cost of a call, so the exponents start low."""
 
+RECURRENT = """\
+Recurrent cells (LSTM, GRU, coRNN, LEM, expRNN, UnICORNN) and gradient steps of LSTM and GRU classifiers have
+a benchmark of their own, `python -m benchmarks.recurrent`, beside `torch.func`, `torch.nn` and JAX; with
+`--avx2` every library is restricted to AVX2."""
+
 NOT_MEASURED = """\
 Other processors and core counts; graphics cards; float32; fields with inputs; schemes other than leapfrog and
 Euler; compilation (ours is kept on disk: the first process that uses a kernel compiles it, later ones load
@@ -164,7 +169,13 @@ def text(report: Report) -> str:
             growth_table(report.growth),
             GROWTH,
         ]
-    parts += ["## What is not measured", NOT_MEASURED, f"The run took {report.seconds / 60:.0f} minutes."]
+    parts += [
+        "## Recurrent cells",
+        RECURRENT,
+        "## What is not measured",
+        NOT_MEASURED,
+        f"The run took {report.seconds / 60:.0f} minutes.",
+    ]
     return "\n\n".join(parts) + "\n"
 
 
