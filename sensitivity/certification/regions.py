@@ -117,7 +117,7 @@ def certify_region(
     >>> import leapgrad as lg
     >>> run = lg.unroll(lg.cell("lstm", 4, 1), inputs=np.zeros((5, 1)))
     >>> found = lg.certify_region(run, radius=0.01, input_radius=0.01)
-    >>> found.lower <= lg.jacobian_norm(run) <= found.upper
+    >>> bool(found.lower <= lg.jacobian_norm(run) <= found.upper)
     True
     """
     require_flint()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from integrators.naming import nearest
-
-from .paper import Paper
+if TYPE_CHECKING:
+    from .paper import Paper
 
 __all__ = ["PAPERS", "paper"]
 
@@ -29,6 +28,10 @@ def paper(name: str) -> Paper:
     UnknownNameError
         With the nearest known name.
     """
+    import importlib  # with what it loads: the help of the command line lists the names
+
+    from integrators.naming import nearest
+
     if name not in PAPERS:
         raise nearest("paper", name, PAPERS)
     return importlib.import_module(PAPERS[name]).PAPER

@@ -42,6 +42,8 @@ NO_GUARD_SENTENCE = (
     'study once more; put the call under `if __name__ == "__main__":`, or use executor="threads"'
 )
 WATCH_SECONDS = 1.0
+# A process that a signal ended while it started is tried again, so many times in all.
+START_ATTEMPTS = 3
 END_SECONDS = 2.0
 READY = "ready"
 
@@ -114,6 +116,24 @@ class ProcessWorker:
         return done
 
     def _start(self) -> None:
+        """Start the process; one that a signal ended on its way up is replaced, as it would be later."""
+        for attempt in range(START_ATTEMPTS):
+            self._spawn()
+            try:
+                self._pipe.recv()
+                return
+            except (EOFError, OSError):
+                status = self._end()
+            if status == NO_GUARD:
+                raise WorkersLost(NO_GUARD_SENTENCE) from None
+            if not (status is not None and status < 0 and attempt + 1 < START_ATTEMPTS):
+                raise WorkersLost(
+                    f"a worker could not start ({how_it_ended(status)}); what it said stands above. Each "
+                    "worker imports the main script again: its calls must stand under "
+                    '`if __name__ == "__main__":`'
+                ) from None
+
+    def _spawn(self) -> None:
         # fork would copy the locks of this process's threads into the child.
         context = get_context("spawn")
         with self._starting:
@@ -123,16 +143,6 @@ class ProcessWorker:
             self._process = context.Process(target=_serve, args=(theirs,), daemon=True, name="leapgrad-cell")
             self._process.start()
             theirs.close()
-        try:
-            self._pipe.recv()
-        except (EOFError, OSError):
-            status = self._end()
-            if status == NO_GUARD:
-                raise WorkersLost(NO_GUARD_SENTENCE) from None
-            raise WorkersLost(
-                f"a worker could not start ({how_it_ended(status)}); what it said stands above. Each worker "
-                'imports the main script again: its calls must stand under `if __name__ == "__main__":`'
-            ) from None
 
     def _end(self) -> int | None:
         """Wait for a process that has closed its end of the pipe; its exit status."""

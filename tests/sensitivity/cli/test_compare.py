@@ -186,7 +186,7 @@ def test_norms_of_cells_by_name(tmp_path, capsys):
     assert kept["norm"][0] == pytest.approx(
         np.linalg.norm(jacobian(unroll(make("lem", 3, 2, 4), 40, inputs=drive)), 2)
     )
-    assert main(["norm", "--model", "lstm", "--d", "2", "--n-steps", "3"]) == 0
+    assert main(["norm", "--model", "slstm", "--d", "2", "--n-steps", "3"]) == 0
     assert "bound" not in capsys.readouterr().out  # none is proved
 
 
