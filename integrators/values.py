@@ -70,7 +70,8 @@ def equal(a: Any, b: Any) -> bool:
     """Whether two values are the same: arrays and floats entry by entry, containers member by member."""
     if a is b:
         return True
-    if type(a) is not type(b):
+    mine, theirs = type(a), type(b)
+    if mine != theirs:  # not by identity: two functions of SymPy of one name are of equal classes
         return False
     if isinstance(a, np.ndarray):
         if a.shape != b.shape or a.dtype != b.dtype:
