@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import sympy
 from numba import njit
+from sympy.core.cache import clear_cache
 
 import integrators
 import leapgrad
@@ -331,3 +332,13 @@ def test_a_kernel_of_another_version_says_so():
         function(module, name, ("theta",), dtype)
     with pytest.raises(pickle.UnpicklingError, match="cannot be imported"):
         function(module, "no_such_kernel", (), dtype)
+
+
+def test_functions_of_sympy_that_were_made_twice_are_equal():
+    """SymPy makes one class for each undefined function, and anew where its cache has lost it."""
+    t = sympy.Symbol("t")
+    one = sympy.Function("s")(t)
+    clear_cache()
+    other = sympy.Function("s")(t)
+    assert type(one) is not type(other)
+    assert equal(one, other) and not equal(one, sympy.Function("r")(t))
