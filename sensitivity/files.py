@@ -244,7 +244,7 @@ def replacing_folder(folder: str | Path) -> Iterator[Path]:
     """An empty folder to fill; its files move into `folder` at the end, unless there was an error.
 
     `folder` is made if need be, at once, so that a path that cannot be written fails before the work starts.
-    Files in it with other names stay.
+    Files in it with other names stay, also in its subfolders.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
@@ -258,8 +258,10 @@ def replacing_folder(folder: str | Path) -> Iterator[Path]:
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(folder)) from None
         yield staging
-        for path in sorted(staging.iterdir()):
-            os.replace(path, folder / path.name)
+        for path in sorted(one for one in staging.rglob("*") if not one.is_dir()):
+            target = folder / path.relative_to(staging)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         for part in missing:  # the innermost first; only what was made here, and only while it is empty

@@ -1,23 +1,23 @@
 """Proved bounds on the hidden-state gradient, as functions of the field, the step and the length.
 
-==================  ==========  =======================================================================
-function            theorem     bounds
-==================  ==========  =======================================================================
-`chebyshev`         B           ‖∂y_N/∂y_0‖ of leapfrog, recursions (11) and (13); sharp
-`cosh`              A, B        the same and the flow's ‖∂y(T)/∂y(0)‖, T = Nε; depends on Nε√λ alone
-`no_vanishing`      C           every singular value of ∂y_N/∂y_0, from below
-`euler`             D           ‖∂y_N/∂y_0‖ of the Euler recursion (12)
-`majorant`          E           ‖∂y_N/∂y_0‖ of any scheme
-`aposteriori`       F           B, D and E with the slopes met along the trajectory in place of sup|σ'|
-`phase_no_vanishing`  I       every singular value of ∂(y_N, p_N)/∂(y_0, p_0), from below
-`bias_gradient`     J           ‖∂y_N/∂b‖ of a neural field
-`weight_gradient`   J           ‖∂y_N/∂W‖ of a neural field with bounded σ
-`step_product`      H           ∂s_N/∂s_0 of any recurrence by Π ‖J_n‖ along the trajectory
-`weighted_product`  H           the same in a norm chosen for the trajectory; never above theorem F
-`theorem_3_2`       3.2         the *flow's* |∂y(T)/∂y(0)|, d = 1, ẏ(0) > T
-`log_upper_bound`   all         the least of the upper bounds that hold for every run
-`lower_bound`       all         the greatest of the lower ones
-==================  ==========  =======================================================================
+====================  =======  ========================================================================
+function              theorem  bounds
+====================  =======  ========================================================================
+`chebyshev`           B        ‖∂y_N/∂y_0‖ of leapfrog, recursions (11) and (13); sharp
+`cosh`                A, B     the same and the flow's ‖∂y(T)/∂y(0)‖, T = Nε; depends on Nε√λ alone
+`no_vanishing`        C        every singular value of ∂y_N/∂y_0, from below
+`euler`               D        ‖∂y_N/∂y_0‖ of the Euler recursion (12)
+`majorant`            E        ‖∂y_N/∂y_0‖ of any scheme
+`aposteriori`         F        B, D and E with the slopes met along the trajectory in place of sup|σ'|
+`phase_no_vanishing`  I        every singular value of ∂(y_N, p_N)/∂(y_0, p_0), from below
+`bias_gradient`       J        ‖∂y_N/∂b‖ of a neural field
+`weight_gradient`     J        ‖∂y_N/∂W‖ of a neural field with bounded σ
+`step_product`        H        ∂s_N/∂s_0 of any recurrence by Π ‖J_n‖ along the trajectory
+`weighted_product`    H        the same in a norm chosen for the trajectory; never above theorem F
+`theorem_3_2`         3.2      the *flow's* |∂y(T)/∂y(0)|, d = 1, ẏ(0) > T
+`log_upper_bound`     all      the least of the upper bounds that hold for every run
+`lower_bound`         all      the greatest of the lower ones
+====================  =======  ========================================================================
 
 Theorems F and H bound the product of Jacobians along the *computed* trajectory, which is what `jacobian`
 returns. Where σ' jumps (relu), the trajectory of the exact map may lie on the other side of the kink and its

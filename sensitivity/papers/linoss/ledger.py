@@ -137,7 +137,7 @@ def _step_limit(tools: ProofTools) -> Finding:
     return Finding(_verdict(right, ClaimVerdict.HOLDS_ONLY_IF), said, condition, {"radius": radius})
 
 
-def _values_of_A(tools: ProofTools) -> Finding:
+def _values_of_frequencies(tools: ProofTools) -> Finding:
     """The invariant form of the symplectic step, and how far its constant is reached."""
     from sympy import Matrix, Rational
 
@@ -246,9 +246,9 @@ ROWS = (
            "The step of LinOSS-IMEX is symplectic, so it preserves volume and can be inverted.", _symplectic),
     _shown("step_limit", "Proposition E.1",
            "The eigenvalues of LinOSS-IMEX have modulus one if Δt ≤ max_k 2/√A_k.", _step_limit),
-    _shown("values_of_A", "the discussion of LinOSS-IMEX",
+    _shown("values_of_frequencies", "the discussion of LinOSS-IMEX",
            "For LinOSS-IMEX the particular values of A do not matter for learning long-range interactions.",
-           _values_of_A),
+           _values_of_frequencies),
     _shown("harmonic_motion", "equation (10)",
            "Simple harmonic motion is ÿ = y, with the Hamiltonian H = y² + ẏ².", _harmonic),
     _shown("time_varying", _BESIDE,

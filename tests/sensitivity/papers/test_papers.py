@@ -11,6 +11,7 @@ from proofs import check
 from sensitivity.cli import main
 from sensitivity.cli.entry import build_parser
 from sensitivity.cli.registry import COMMANDS
+from sensitivity.files import replacing_folder
 from sensitivity.papers import oscillators
 from sensitivity.papers.catalogue import PAPERS, paper
 from sensitivity.papers.ledger import ClaimVerdict
@@ -66,7 +67,7 @@ def test_numbers_of_the_oscillators(judged):
     ("step", "names"),
     [
         ("linoss_im", ("implicit_eigenvalues", "no_blow_up")),
-        ("linoss_imex", ("symplectic", "values_of_A", "time_varying")),
+        ("linoss_imex", ("symplectic", "values_of_frequencies", "time_varying")),
     ],
 )
 def test_another_step_decides_nothing(step, names, monkeypatch):
@@ -82,6 +83,15 @@ def test_a_damped_step_of_another_kind_decides_nothing(monkeypatch):
     names = ("eigenvalues", "stability", "bijection")
     for one in paper("dlinoss").evaluate(check, names):
         assert one.finding.verdict is ClaimVerdict.UNDECIDED, one.claim.name
+
+
+def test_folders_of_results_are_filled_again(tmp_path):
+    for text in ("first", "second"):
+        with replacing_folder(tmp_path / "out") as folder:
+            (folder / "linoss").mkdir()
+            (folder / "linoss" / "claims.md").write_text(text)
+        assert (tmp_path / "out" / "linoss" / "claims.md").read_text() == text
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["linoss"]
 
 
 def test_the_command_takes_one_paper_or_all(tmp_path, capsys):
