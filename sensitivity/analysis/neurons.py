@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from integrators.engine.column_scale import Scaled
 from integrators.run.recurrence import Recurrence
 from integrators.run.walk import BlockWalk
+from integrators.scaled_matrix import ScaledMatrix, matrix_power
 from integrators.singular_values import largest_of_two, scaled_norm, spectral_norm
 
 __all__ = ["NeuronBlocks", "condensed", "neuron_blocks", "neuron_norms", "told_apart"]
@@ -110,10 +111,10 @@ def neuron_blocks(recurrence: Recurrence) -> NeuronBlocks:
         one = _split(still.unscaled()[None], blocks, d)
         with np.errstate(divide="ignore"):
             log_det = recurrence.n_steps * np.log(np.abs(np.linalg.det(one)))
-        values, exponent = _power(one, recurrence.n_steps)
+        power = matrix_power(ScaledMatrix.of(one), recurrence.n_steps)
         return NeuronBlocks(
-            np.repeat(values, members, axis=0),
-            np.repeat(exponent, members, axis=0),
+            np.repeat(power.values, members, axis=0),
+            np.repeat(power.exponent, members, axis=0),
             np.repeat(log_det, members, axis=0),
         )
     values = np.broadcast_to(np.eye(blocks), (members, d, blocks, blocks)).copy()
@@ -154,30 +155,6 @@ def _small_norm(matrices: Float) -> Float:
 def _split(columns: Float, blocks: int, d: int) -> Float:
     """Condensed columns (members, blocks · d, blocks) as (members, d, blocks, blocks)."""
     return np.moveaxis(columns.reshape(len(columns), blocks, d, blocks), 1, 2)
-
-
-def _product(
-    left: Float, left_exponent: Counts, right: Float, right_exponent: Counts
-) -> tuple[Float, Counts]:
-    """left · right of small matrices, scaled so that the largest entry is about one; exact in the powers."""
-    product = left @ right
-    top = np.abs(product).max(axis=(-2, -1))
-    _, shift = np.frexp(np.where(np.isfinite(top), top, 0.0))
-    return np.ldexp(product, -shift[..., None, None]), left_exponent + right_exponent + shift
-
-
-def _power(one: Float, n_steps: int) -> tuple[Float, Counts]:
-    """The power of every small matrix by repeated squaring, and its power of two."""
-    exponent = np.zeros(one.shape[:2], np.int64)
-    power, power_exponent = _product(one, exponent, np.eye(one.shape[-1]), exponent)
-    total = np.broadcast_to(np.eye(one.shape[-1]), one.shape).copy()
-    while n_steps:
-        if n_steps & 1:
-            total, exponent = _product(power, power_exponent, total, exponent)
-        n_steps >>= 1
-        if n_steps:
-            power, power_exponent = _product(power, power_exponent, power, power_exponent)
-    return total, exponent
 
 
 class _Pieces:
@@ -229,8 +206,8 @@ class _Pieces:
         less = np.clip(powers - top[:, None], -4200, 0)[:, None, None, :] - shift[..., None, None]
         with np.errstate(under="ignore", over="ignore", invalid="ignore"):
             own = np.ldexp(own, less.astype(np.int32))
-            found = _product(own, top[:, None] + shift, self.values, self.exponent)
-        self.values[...], self.exponent[...] = found
+            found = ScaledMatrix(own, top[:, None] + shift) @ ScaledMatrix(self.values, self.exponent)
+        self.values[...], self.exponent[...] = found.values, found.exponent
         d = self.values.shape[1]
         self.walk.replace(
             np.broadcast_to(condensed(self.blocks, d), (len(columns), self.blocks * d, self.blocks))

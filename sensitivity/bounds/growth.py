@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators.fields.field import Field
+from integrators.scaled_matrix import matrix_power
 from integrators.schemes.table import SCHEMES, Scheme, get_scheme
 from integrators.validation import as_count, as_steps
 from sensitivity.recurrences.arguments import needs_field
 
 from .bound import Block
-from .matrix import matrix_power, relative_slack, step_matrix
+from .matrix import relative_slack, step_matrix
 from .rounding import log_upward, upward
 from .table import (
     any_scheme,

@@ -11,44 +11,18 @@ M^N comes out with a relative error proportional to N, whatever its size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.program import FIRST_ORDER, Program
+from integrators.scaled_matrix import ScaledMatrix
 from integrators.schemes.table import Scheme
-from integrators.values import ByValue
 
 from .rounding import EPS
 
-__all__ = ["ScaledMatrix", "matrix_power", "relative_slack", "step_matrix"]
+__all__ = ["relative_slack", "step_matrix"]
 
 Float = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class ScaledMatrix(ByValue):
-    """Square matrices ``values · 2^exponent``.
-
-    Attributes
-    ----------
-    values : ndarray, shape (*batch, n, n)
-        Largest entry in [1/2, 1), unless it overflowed.
-    exponent : ndarray of int, shape batch
-    """
-
-    values: Float
-    exponent: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, values: Float, exponent: NDArray[np.int64] | int = 0) -> ScaledMatrix:
-        """Take the power of two of the largest entry out of each matrix."""
-        _, shift = np.frexp(values.max(axis=(-2, -1)))
-        return cls(np.ldexp(values, -shift[..., None, None]), np.asarray(exponent + shift, dtype=np.int64))
-
-    def __matmul__(self, other: ScaledMatrix) -> ScaledMatrix:
-        return ScaledMatrix.of(self.values @ other.values, self.exponent + other.exponent)
 
 
 def step_matrix(scheme: Scheme, step: Float, lipschitz: float) -> ScaledMatrix:
@@ -84,20 +58,6 @@ def step_matrix(scheme: Scheme, step: Float, lipschitz: float) -> ScaledMatrix:
         else:
             y, p = y + size * p, p + size * lipschitz * y
     return ScaledMatrix.of(np.stack([y, p], axis=-2))
-
-
-def matrix_power(matrix: ScaledMatrix, n: int) -> ScaledMatrix:
-    """The n-th power, by squaring: 2 log₂ n products at most, and a relative error of 2n roundings."""
-    batch = matrix.exponent.shape
-    size = matrix.values.shape[-1]
-    power = ScaledMatrix.of(np.broadcast_to(np.eye(size), (*batch, size, size)))
-    while n:
-        if n & 1:
-            power = power @ matrix
-        n >>= 1
-        if n:
-            matrix = matrix @ matrix
-    return power
 
 
 def relative_slack(scheme: Scheme, n_steps: int, dim: int) -> float:

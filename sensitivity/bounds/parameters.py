@@ -17,11 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from integrators.engine.program import Program
 from integrators.fields.field import Field
 from integrators.fields.neural import NeuralField
+from integrators.scaled_matrix import ScaledMatrix, matrix_power
 from integrators.schemes.table import Scheme, get_scheme
 from integrators.validation import as_count, as_steps, as_vector
 from sensitivity.recurrences.arguments import needs_field
 
-from .matrix import ScaledMatrix, matrix_power, relative_slack
+from .matrix import relative_slack
 from .rounding import log_upward, upward
 from .table import finite_lipschitz
 

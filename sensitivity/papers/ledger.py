@@ -18,7 +18,9 @@ __all__ = [
     "ProofTools",
     "by_proposition",
     "by_steps",
+    "decided",
     "proof_evidence",
+    "shown_by_itself",
 ]
 
 
@@ -127,6 +129,20 @@ class Judged(ByValue):
 
     claim: Claim
     finding: Finding
+
+
+def decided(right: bool, verdict: ClaimVerdict) -> ClaimVerdict:
+    """The verdict, if everything that it rests on was found right; otherwise nothing is decided."""
+    return verdict if right else ClaimVerdict.UNDECIDED
+
+
+def shown_by_itself(paper: str) -> Callable[[str, str, str, Callable[[Any], Finding]], Claim]:
+    """``row(name, place, text, decide)`` makes rows of that paper, whose evidence the ledger shows itself."""
+
+    def row(name: str, place: str, text: str, decide: Callable[[Any], Finding]) -> Claim:
+        return Claim(name, place, text, decide, f"leapgrad claims --paper {paper} {name}")
+
+    return row
 
 
 def by_proposition(name: str) -> Callable[[ProofTools], Finding]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, ProofTools
+from sensitivity.papers.ledger import ClaimVerdict, Finding, ProofTools, decided, shown_by_itself
 from sensitivity.papers.oscillators import (
     STEPS,
     A,
@@ -24,10 +22,6 @@ __all__ = ["PAPER"]
 DRAWS = 20_000
 
 
-def _verdict(right: bool, verdict: ClaimVerdict) -> ClaimVerdict:
-    return verdict if right else ClaimVerdict.UNDECIDED
-
-
 def _eigenvalues(tools: ProofTools) -> Finding:
     from sympy import sqrt
 
@@ -42,7 +36,7 @@ def _eigenvalues(tools: ProofTools) -> Finding:
         f"the printed pair has the trace and the determinant of the published step, as expressions: {right}",
         f"the shipped cell has this step at 100 random A, G and Δt, to 1e-14: {same}",
     )
-    return Finding(_verdict(right and same, ClaimVerdict.PROVED), said)
+    return Finding(decided(right and same, ClaimVerdict.PROVED), said)
 
 
 def _stable(tools: ProofTools) -> Finding:
@@ -74,7 +68,7 @@ def _stable(tools: ProofTools) -> Finding:
         f"printed condition leaves out {100 * missed:.0f} %",
     )
     right = jury and mismatches == 0 and conjugate and 0.05 < missed < 0.95
-    return Finding(_verdict(right, ClaimVerdict.PROVED), said, "", {"left_out": missed})
+    return Finding(decided(right, ClaimVerdict.PROVED), said, "", {"left_out": missed})
 
 
 def _bijection(tools: ProofTools) -> Finding:
@@ -94,7 +88,7 @@ def _bijection(tools: ProofTools) -> Finding:
         "λ and λ̄ belong to one pair (G, A), so a bijection has the upper half of the disc as its image",
     )
     condition = "the image is {0 < |λ| ≤ 1, Im λ ≥ 0} in place of the closed disc"
-    return Finding(_verdict(right, ClaimVerdict.HOLDS_ONLY_IF), said, condition)
+    return Finding(decided(right, ClaimVerdict.HOLDS_ONLY_IF), said, condition)
 
 
 def _clamped(tools: ProofTools) -> Finding:
@@ -120,7 +114,7 @@ def _clamped(tools: ProofTools) -> Finding:
         "parameters that gradient steps push beyond the ends are set to the ends, where this happens",
     )
     condition = "for n → ∞; at the ends of the clamp the norm first grows like n |λ|^n"
-    return Finding(_verdict(right, ClaimVerdict.HOLDS_ONLY_IF), said, condition, {"peak": max(norms)})
+    return Finding(decided(right, ClaimVerdict.HOLDS_ONLY_IF), said, condition, {"peak": max(norms)})
 
 
 def _explicit_damping(tools: ProofTools) -> Finding:
@@ -133,11 +127,10 @@ def _explicit_damping(tools: ProofTools) -> Finding:
         f"{step}, G = {damping} "
         f"has 1 − ΔtG = {inside:.1f}, whose root is no number",
     )
-    return Finding(_verdict(right, ClaimVerdict.HOLDS_ONLY_IF), said, "ΔtG ≤ 1")
+    return Finding(decided(right, ClaimVerdict.HOLDS_ONLY_IF), said, "ΔtG ≤ 1")
 
 
-def _shown(name: str, place: str, text: str, decide: Any) -> Claim:
-    return Claim(name, place, text, decide, f"leapgrad claims --paper dlinoss {name}")
+_shown = shown_by_itself("dlinoss")
 
 
 ROWS = (

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, ProofTools
+from sensitivity.papers.ledger import ClaimVerdict, Finding, ProofTools, decided, shown_by_itself
 from sensitivity.papers.paper import Paper
 
 __all__ = ["PAPER"]
 
 STEP, TIMES = 0.05, (20, 200, 2000, 20_000)
-
-
-def _verdict(right: bool, verdict: ClaimVerdict) -> ClaimVerdict:
-    return verdict if right else ClaimVerdict.UNDECIDED
 
 
 def _not_vanishing(tools: ProofTools) -> Finding:
@@ -53,7 +48,7 @@ def _not_vanishing(tools: ProofTools) -> Finding:
     )
     condition = "the step is symplectic and the gradient is by the whole state: a block of it can be zero"
     return Finding(
-        _verdict(right, ClaimVerdict.HOLDS_ONLY_IF), said, condition, {"least": least, "block": block}
+        decided(right, ClaimVerdict.HOLDS_ONLY_IF), said, condition, {"least": least, "block": block}
     )
 
 
@@ -76,7 +71,7 @@ def _explicit_euler(tools: ProofTools) -> Finding:
         "explicit Euler keeps the form up to O(h²) a step, symplectic Euler exactly",
     )
     condition = "the step is the semi-implicit one, H2; that of H1 is explicit Euler"
-    return Finding(_verdict(right, ClaimVerdict.HOLDS_ONLY_IF), said, condition, {"defect": max(defects)})
+    return Finding(decided(right, ClaimVerdict.HOLDS_ONLY_IF), said, condition, {"defect": max(defects)})
 
 
 def _slow_dynamics(tools: ProofTools) -> Finding:
@@ -108,11 +103,10 @@ def _slow_dynamics(tools: ProofTools) -> Finding:
         f"det M = {det:.12f}, and the largest exponent is {rate:.1e} for a unit of time: no "
         f"exponential growth",
     )
-    return Finding(_verdict(right, ClaimVerdict.CONFIRMED), said, "", {"norms": norms})
+    return Finding(decided(right, ClaimVerdict.CONFIRMED), said, "", {"norms": norms})
 
 
-def _shown(name: str, place: str, text: str, decide: Any) -> Claim:
-    return Claim(name, place, text, decide, f"leapgrad claims --paper hdnn {name}")
+_shown = shown_by_itself("hdnn")
 
 
 ROWS = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, ProofTools
+from sensitivity.papers.ledger import ClaimVerdict, Finding, ProofTools, decided, shown_by_itself
 from sensitivity.papers.oscillators import STEPS, A, agrees_with_cell, dt, is_zero, spectral_radius, step_of
 from sensitivity.papers.paper import Paper
 
@@ -22,10 +22,6 @@ def _norm(name: str, n_steps: int, **parameters: Any) -> float:
     from sensitivity.recurrences.registry import make
 
     return float(jacobian_norm(unroll(make(name, 1, **parameters), n_steps), block="state"))
-
-
-def _verdict(right: bool, verdict: ClaimVerdict) -> ClaimVerdict:
-    return verdict if right else ClaimVerdict.UNDECIDED
 
 
 def _eigenvalues(name: str, value: Any) -> bool:
@@ -48,7 +44,7 @@ def _implicit_eigenvalues(tools: ProofTools) -> Finding:
         f"the shipped cell has this step at 100 random A and Δt, to 1e-14: {same}",
         "λλ̄ = 1/(1 + Δt²A) ≤ 1 for A ≥ 0",
     )
-    return Finding(_verdict(right and same, ClaimVerdict.PROVED), said)
+    return Finding(decided(right and same, ClaimVerdict.PROVED), said)
 
 
 def _no_blow_up(tools: ProofTools) -> Finding:
@@ -76,7 +72,7 @@ def _no_blow_up(tools: ProofTools) -> Finding:
     )
     condition = "A > 0 for every oscillator; at A = 0 the norm grows like NΔt"
     return Finding(
-        _verdict(right, ClaimVerdict.HOLDS_ONLY_IF), said, condition, {"peak": peak, "shear": growth}
+        decided(right, ClaimVerdict.HOLDS_ONLY_IF), said, condition, {"peak": peak, "shear": growth}
     )
 
 
@@ -101,7 +97,7 @@ def _mean_power(tools: ProofTools) -> Finding:
         "at N = 2 the printed denominator is zero, and the mean is ln(1 + Δt²A_max)/(Δt²A_max)",
         f"N = {n}, Δt = A_max = 1: {value:.10g} = 1/49999",
     )
-    return Finding(_verdict(right, ClaimVerdict.HOLDS_ONLY_IF), said, "N ≠ 2", {"mean": value})
+    return Finding(decided(right, ClaimVerdict.HOLDS_ONLY_IF), said, "N ≠ 2", {"mean": value})
 
 
 def _symplectic(tools: ProofTools) -> Finding:
@@ -116,7 +112,7 @@ def _symplectic(tools: ProofTools) -> Finding:
         f"trace 2 − Δt²A and determinant 1, so for 0 < Δt²A < 4 the eigenvalues are a pair of "
         f"modulus one: {trace}",
     )
-    return Finding(_verdict(form and same and trace, ClaimVerdict.PROVED), said)
+    return Finding(decided(form and same and trace, ClaimVerdict.PROVED), said)
 
 
 def _step_limit(tools: ProofTools) -> Finding:
@@ -134,7 +130,7 @@ def _step_limit(tools: ProofTools) -> Finding:
         "the step needs 0 < Δt²A < 4 for every oscillator: trace 2 − Δt²A and determinant 1",
     )
     condition = "Δt < min_k 2/√A_k, the smallest in place of the largest, and strictly"
-    return Finding(_verdict(right, ClaimVerdict.HOLDS_ONLY_IF), said, condition, {"radius": radius})
+    return Finding(decided(right, ClaimVerdict.HOLDS_ONLY_IF), said, condition, {"radius": radius})
 
 
 def _values_of_frequencies(tools: ProofTools) -> Finding:
@@ -158,7 +154,7 @@ def _values_of_frequencies(tools: ProofTools) -> Finding:
         )
     right = right and cases["0.0001"][0] > 99.0 and cases["3.9999"][0] > 400.0
     condition = "Δt²A stays away from 0 and from 4: the rate does not depend on A, the constant √κ(Q) does"
-    return Finding(_verdict(right, ClaimVerdict.HOLDS_ONLY_IF), tuple(said), condition, {"cases": cases})
+    return Finding(decided(right, ClaimVerdict.HOLDS_ONLY_IF), tuple(said), condition, {"cases": cases})
 
 
 def _harmonic(tools: ProofTools) -> Finding:
@@ -179,7 +175,7 @@ def _harmonic(tools: ProofTools) -> Finding:
         "along ÿ = −y it does not change: the printed sign is a slip of the pen, which the code "
         "does not have",
     )
-    return Finding(_verdict(right, ClaimVerdict.REFUTED), said)
+    return Finding(decided(right, ClaimVerdict.REFUTED), said)
 
 
 def _time_varying(tools: ProofTools) -> Finding:
@@ -204,7 +200,7 @@ def _time_varying(tools: ProofTools) -> Finding:
         f"LinOSS-IMEX, Δt = 1, A = 0.5 and 3.5 in turn: growth {turn:.6g} a step, {alone:.6g} for each alone",
         f"LinOSS-IM, Δt = 1, A = 0, 0, 0, 0, 100 over and over: growth {implicit:.4g} a step",
     )
-    return Finding(_verdict(right, ClaimVerdict.REFUTED), said, "", {"imex": turn, "im": implicit})
+    return Finding(decided(right, ClaimVerdict.REFUTED), said, "", {"imex": turn, "im": implicit})
 
 
 def _rate_of_a_step(tools: ProofTools) -> Finding:
@@ -222,11 +218,10 @@ def _rate_of_a_step(tools: ProofTools) -> Finding:
         f"growth that the "
         "step, whose |λ| is 1, does not have",
     )
-    return Finding(_verdict(right, ClaimVerdict.HOLDS_ONLY_IF), said, "the step is LinOSS-IM")
+    return Finding(decided(right, ClaimVerdict.HOLDS_ONLY_IF), said, "the step is LinOSS-IM")
 
 
-def _shown(name: str, place: str, text: str, decide: Any) -> Claim:
-    return Claim(name, place, text, decide, f"leapgrad claims --paper linoss {name}")
+_shown = shown_by_itself("linoss")
 
 
 _BESIDE = "beside the paper: a question that it raises"

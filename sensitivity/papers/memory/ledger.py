@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, ProofTools
+from sensitivity.papers.ledger import ClaimVerdict, Finding, ProofTools, decided, shown_by_itself
 from sensitivity.papers.paper import Paper
 
 __all__ = ["PAPER"]
-
-
-def _verdict(right: bool, verdict: ClaimVerdict) -> ClaimVerdict:
-    return verdict if right else ClaimVerdict.UNDECIDED
 
 
 def _sensitivity(value: float, inputs: np.ndarray) -> float:
@@ -41,7 +35,7 @@ def _state(tools: ProofTools) -> Finding:
         "as an expression",
         ", ".join(f"{value:.6g} at λ = {rate:g}" for rate, value in values.items()),
     )
-    return Finding(_verdict(right, ClaimVerdict.PROVED), said)
+    return Finding(decided(right, ClaimVerdict.PROVED), said)
 
 
 def _parameter(tools: ProofTools) -> Finding:
@@ -70,7 +64,7 @@ def _parameter(tools: ProofTools) -> Finding:
         f"λ = {value}: {exact:.1f}, and the sum of {n} terms is {summed:.1f}",
         "while ∂h_N/∂h_0 = λ^N never exceeds one: a tame hidden-state gradient says nothing about that by λ",
     )
-    return Finding(_verdict(right, ClaimVerdict.PROVED), said, "", {"at_0.99": exact})
+    return Finding(decided(right, ClaimVerdict.PROVED), said, "", {"at_0.99": exact})
 
 
 def _remedy(tools: ProofTools) -> Finding:
@@ -95,11 +89,10 @@ def _remedy(tools: ProofTools) -> Finding:
         "both become degenerate at λ = 1 itself, where γ = 0 and ν = −∞",
     )
     condition = "both are used: the gain alone leaves the gradient by λ unbounded"
-    return Finding(_verdict(right, ClaimVerdict.HOLDS_ONLY_IF), said, condition)
+    return Finding(decided(right, ClaimVerdict.HOLDS_ONLY_IF), said, condition)
 
 
-def _shown(name: str, place: str, text: str, decide: Any) -> Claim:
-    return Claim(name, place, text, decide, f"leapgrad claims --paper memory {name}")
+_shown = shown_by_itself("memory")
 
 
 ROWS = (

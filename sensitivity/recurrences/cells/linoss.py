@@ -7,6 +7,7 @@ authors makes two copies of each oscillator, whose blocks are equal; here B is r
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import helper, kernel
+from integrators.scaled_matrix import ScaledMatrix, matrix_power
 from integrators.singular_values import largest_of_two
 from sensitivity.recurrences.settings import WORDS, published_start
 from sensitivity.recurrences.structures.vectors import DampedOscillator, Oscillator
@@ -100,23 +102,9 @@ def _verlet(constants, v, out, slopes):
 
 def log_power_norm(M: Float, n_steps: int) -> Float:
     """ln ‖M^N‖₂ of real 2 × 2 matrices by repeated squaring, shape (…, 2, 2) → (…,)."""
-    power, exponent = M / 1.0, np.zeros(M.shape[:-2])
-    total, scale = np.broadcast_to(np.eye(2), M.shape).copy(), np.zeros(M.shape[:-2])
-    n = n_steps
-    while n:
-        if n & 1:
-            total, scale = _scaled(total @ power, scale + exponent)
-        power, exponent = _scaled(power @ power, 2.0 * exponent)
-        n >>= 1
+    power = matrix_power(ScaledMatrix.of(M), n_steps)
     with np.errstate(divide="ignore"):
-        return np.log(largest_of_two(total)) + scale
-
-
-def _scaled(M: Float, logs: Float) -> tuple[Float, Float]:
-    """M with a largest entry of one, and the logarithm of what it is to be multiplied with."""
-    size = np.abs(M).max(axis=(-2, -1))
-    size = np.where(size > 0.0, size, 1.0)
-    return M / size[..., None, None], logs + np.log(size)
+        return np.log(largest_of_two(power.values)) + math.log(2.0) * power.exponent
 
 
 def _log_bound(M: Float, n_steps: int) -> float:

@@ -1,0 +1,52 @@
+"""Stacks of small matrices with a power of two each, and their powers by squaring, whatever their size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integrators.values import ByValue
+
+__all__ = ["ScaledMatrix", "matrix_power"]
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ScaledMatrix(ByValue):
+    """Square matrices ``values · 2^exponent``.
+
+    Attributes
+    ----------
+    values : ndarray, shape (*batch, n, n)
+        Largest entry in [1/2, 1), unless it overflowed.
+    exponent : ndarray of int, shape batch
+    """
+
+    values: Float
+    exponent: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, values: Float, exponent: NDArray[np.int64] | int = 0) -> ScaledMatrix:
+        """Take the power of two of the largest entry out of each matrix."""
+        _, shift = np.frexp(np.abs(values).max(axis=(-2, -1)))
+        return cls(np.ldexp(values, -shift[..., None, None]), np.asarray(exponent + shift, dtype=np.int64))
+
+    def __matmul__(self, other: ScaledMatrix) -> ScaledMatrix:
+        return ScaledMatrix.of(self.values @ other.values, self.exponent + other.exponent)
+
+
+def matrix_power(matrix: ScaledMatrix, n: int) -> ScaledMatrix:
+    """The n-th power, by squaring: 2 log₂ n products at most, and 2n roundings."""
+    batch = matrix.exponent.shape
+    size = matrix.values.shape[-1]
+    power = ScaledMatrix.of(np.broadcast_to(np.eye(size), (*batch, size, size)))
+    while n:
+        if n & 1:
+            power = power @ matrix
+        n >>= 1
+        if n:
+            matrix = matrix @ matrix
+    return power
