@@ -122,8 +122,9 @@ class Session:
         for batch in BATCHES:
             small = dataclasses.replace(batch, n_steps=batch.n_steps // 20) if self._options.quick else batch
             self.say(f"one gradient step, {batch.title}")
-            said = lambda text: self.say(f"  {text}")  # noqa: E731
-            found.append(measure_batch(small, self._options.cores, self._rounds(7), said))
+            found.append(
+                measure_batch(small, self._options.cores, self._rounds(7), lambda text: self.say(f"  {text}"))
+            )
         return found
 
     def _flow(self) -> tuple[Any, ...]:

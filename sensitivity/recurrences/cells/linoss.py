@@ -104,7 +104,7 @@ def log_power_norm(M: Float, n_steps: int) -> Float:
     """ln ‖M^N‖₂ of real 2 × 2 matrices by repeated squaring, shape (…, 2, 2) → (…,)."""
     power = matrix_power(ScaledMatrix.of(M), n_steps)
     with np.errstate(divide="ignore"):
-        return np.log(largest_of_two(power.values)) + math.log(2.0) * power.exponent
+        return np.asarray(np.log(largest_of_two(power.values)) + math.log(2.0) * power.exponent, np.float64)
 
 
 def _log_bound(M: Float, n_steps: int) -> float:
