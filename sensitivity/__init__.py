@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .analysis.singular import SingularValues
     from .certification import Certificate, RegionCertificate, certify, certify_region
     from .recurrences.cell import unroll
+    from .recurrences.closed_loop import close_loop
     from .recurrences.registry import make as cell
     from .recurrences.structures.matrices import (
         Antisymmetric,
@@ -68,6 +69,7 @@ __all__ = [
     "cell",
     "certify",
     "certify_region",
+    "close_loop",
     "compare",
     "convergence",
     "energy_error",
@@ -113,6 +115,7 @@ _HOME = {
         "singular_values",
     ),
     ".recurrences.cell": ("unroll",),
+    ".recurrences.closed_loop": ("close_loop",),
     ".recurrences.registry": ("cell",),
     ".recurrences.structures.spectral": ("EigenNormalised", "Exponential"),
     ".recurrences.structures.matrices": (
