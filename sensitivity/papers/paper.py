@@ -90,7 +90,6 @@ class Paper:
 
     def to_markdown(self, judged: Sequence[Judged]) -> str:
         """A page to be read alone: what the verdicts mean, the table, and every claim with its evidence."""
-        used = _counts(judged)
         lines = [
             f"# {self.title}: what the paper claims, and what was found",
             "",
@@ -99,7 +98,9 @@ class Paper:
             "this page. The command under a claim shows its evidence.",
             *self.notes,
             "",
-            *(f"- **{verdict}**: {MEANING[verdict]}" for verdict in used),
+            "What the verdicts say:",
+            "",
+            *(f"- **{verdict}**: {meaning}" for verdict, meaning in MEANING.items()),
             "",
             "| claim | place in the paper | verdict |",
             "|---|---|---|",
@@ -126,6 +127,7 @@ class Paper:
         return {
             "paper": self.plain,
             "counts": {str(verdict): count for verdict, count in _counts(judged).items()},
+            "meaning": {str(verdict): meaning for verdict, meaning in MEANING.items()},
             "claims": [
                 {
                     "name": one.claim.name,

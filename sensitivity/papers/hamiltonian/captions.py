@@ -20,7 +20,7 @@ from .curves import (
     near_one_until,
 )
 
-__all__ = ["blow_up", "figure_1", "figure_2", "figure_3", "linear_growth", "order_one"]
+__all__ = ["blow_up", "figure_1", "figure_2", "figure_3", "linear_growth", "no_blow_up", "order_one"]
 
 KINDS = {
     "saturates": f"saturates (within a factor of {STEADY:g})",
@@ -57,6 +57,19 @@ def blow_up(euler: Curve, hamiltonian: Curve) -> Finding:
     )
     verdict = ClaimVerdict.CONFIRMED if kind == "exponential" else ClaimVerdict.NOT_REPRODUCED
     return Finding(verdict, said, "", plain({"step": euler.step, "log_norm": log, "behaviour": kind}))
+
+
+def no_blow_up(curves: Sequence[Curve]) -> Finding:
+    """Figure 3: is the norm free of exponential growth over the last decade of ε, for every d?"""
+    kinds = {curve.d: end_behaviour(curve) for curve in curves}
+    last = {curve.d: float(curve.log.median[-1]) for curve in curves}
+    said = tuple(
+        f"d = {d}: {KINDS[kind]}, norm {from_log(last[d], 3)} at ε = {curves[0].step[-1]:.2g}"
+        for d, kind in kinds.items()
+    )
+    found = "exponential" in kinds.values()
+    verdict = ClaimVerdict.NOT_REPRODUCED if found else ClaimVerdict.CONFIRMED
+    return Finding(verdict, said, "", {"behaviour": kinds, "log_norm_at_1": last})
 
 
 def order_one(curves: Sequence[Curve]) -> Finding:

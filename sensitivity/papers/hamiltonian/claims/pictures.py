@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sensitivity.papers.hamiltonian.captions import blow_up, linear_growth, order_one
-from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, proof_evidence
+from sensitivity.papers.hamiltonian.captions import blow_up, linear_growth, no_blow_up
+from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, decided, proof_evidence
 
 if TYPE_CHECKING:
     from .ledger import Tools
@@ -44,11 +44,66 @@ def _figure_2(d: int) -> Callable[[Tools], Finding]:
     return decide
 
 
+def _figure_2_reading(tools: Tools) -> Finding:
+    """Norms at ε = 1 where no unit saturates: exponential in N for both networks."""
+    import numpy as np
+
+    from integrators.fields.neural import NeuralField
+    from sensitivity.analysis.jacobians import log_jacobian_norm
+
+    def kinds(d: int, seed: int) -> dict[str, NeuralField]:
+        base = NeuralField.random(d, seed)
+        return {
+            "b = 0": NeuralField(base.W, np.zeros(d)),
+            "relu": NeuralField(base.W, base.b, activation="relu"),
+            "identity": NeuralField(base.W, base.b, activation="identity"),
+        }
+
+    def digits(scheme: str, kind: str, d: int, n: int) -> float:
+        fields = [kinds(d, seed)[kind] for seed in range(tools.plan.draws[d])]
+        found = [float(log_jacobian_norm(field, scheme, 1.0, n, progress=False)) for field in fields]
+        return float(np.median(found)) / math.log(10.0)
+
+    n, said, numbers, right = tools.plan.n_steps, [], {}, True
+    # Where b > 0, W > 0 and y ≥ 0 relu is the identity; its states leave float64 in the second-order network.
+    for scheme, name, names in (
+        ("euler", "Euler", ("b = 0", "relu", "identity")),
+        ("leapfrog", "Hamiltonian", ("b = 0", "identity")),
+    ):
+        for kind in names:
+            found = [digits(scheme, kind, d, n) for d in DIMENSIONS]
+            half = [digits(scheme, kind, d, n // 2) for d in DIMENSIONS]
+            right = right and all(1.9 < whole / part < 2.1 for whole, part in zip(found, half, strict=True))
+            shown = ", ".join(f"{value:.0f} (d = {d})" for d, value in zip(DIMENSIONS, found, strict=True))
+            said.append(
+                f"{name} network, {kind}: log₁₀ of the norm at ε = 1 is {shown}; half of it after N/2 steps"
+            )
+            numbers[f"{name}, {kind}"] = found
+    said.append(
+        "so the curves of Figure 2 have a natural explanation in a set-up beside the printed one; which "
+        "one was "
+        "run is not known here, and Figure 1, which does not explode, would need another"
+    )
+    draws = ", ".join(f"{tools.plan.draws[d]} draws for d = {d}" for d in DIMENSIONS)
+    setting = f"N = {n}, {draws}, medians; tanh where b = 0"
+    return Finding(decided(right, ClaimVerdict.CONFIRMED), (setting, *said), numbers=numbers)
+
+
 def _figure_3(gamma: float) -> Callable[[Tools], Finding]:
     def decide(tools: Tools) -> Finding:
-        return _in_setting(tools, order_one([tools.curve(3, d, gamma) for d in DIMENSIONS]), *DIMENSIONS)
+        found = _in_setting(tools, no_blow_up([tools.curve(3, d, gamma) for d in DIMENSIONS]), *DIMENSIONS)
+        return replace(found, evidence=(*found.evidence, "the paper prints no γ; this one is chosen here"))
 
     return decide
+
+
+def _figure_3_suitable(tools: Tools) -> Finding:
+    """Whether one of the γ tried keeps every d from growing exponentially."""
+    found = {gamma: no_blow_up([tools.curve(3, d, gamma) for d in DIMENSIONS]) for gamma in GAMMAS}
+    suitable = [gamma for gamma, one in found.items() if one.verdict is ClaimVerdict.CONFIRMED]
+    said = [f"γ = {gamma:g}: {'; '.join(one.evidence)}" for gamma, one in found.items()]
+    verdict = ClaimVerdict.CONFIRMED if suitable else ClaimVerdict.NOT_REPRODUCED
+    return _in_setting(tools, Finding(verdict, tuple(said), numbers={"suitable": suitable}), *DIMENSIONS)
 
 
 def _gamma_rule(tools: Tools) -> Finding:
@@ -59,7 +114,7 @@ def _gamma_rule(tools: Tools) -> Finding:
 
     report = tools.report("antisymmetric_step")
     proof, *needs = proof_evidence(report)
-    numbers, said = [], [_GAMMA_RULE, proof, f"it does need equal slopes: {'; '.join(needs)}"]
+    numbers, said = [], [_GAMMA_RULE, proof, f"the rule does need equal slopes: {'; '.join(needs)}"]
     right = report.ok
     for d, step in ((10, 0.1), (10, 0.5), (100, 0.1)):
         base = NeuralField.random(d, 0)
@@ -79,8 +134,17 @@ def _gamma_rule(tools: Tools) -> Finding:
             f"it) and {network:.3g} for tanh"
         )
         numbers.append({"d": d, "step": step, "omega": omega, "gamma": least, "norm": kept, "tanh": network})
-    verdict = ClaimVerdict.REFUTED if right else ClaimVerdict.UNDECIDED
-    return Finding(verdict, tuple(said), numbers={"cases": numbers})
+    said.append(
+        "of ε: for every fixed γ ≥ 0 theorem D bounds the gradient by exp(NεL‖W − Wᵀ − γI‖), so ε = "
+        "O(1/N) keeps "
+        "it bounded, as it does for the Euler network"
+    )
+    right = right and tools.report("theorem_d").ok
+    condition = (
+        "the slopes σ' of the units differ; where they are equal, a rule for γ is derived and proved here"
+    )
+    verdict = decided(right, ClaimVerdict.HOLDS_ONLY_IF)
+    return Finding(verdict, tuple(said), condition, {"cases": numbers})
 
 
 _GAMMA_RULE = (
@@ -103,11 +167,22 @@ ROWS = (
              "With the same parameters the norm of the Euler network's gradient is unbounded and grows "
              "exponentially.",
              _figure_2(d)) for d in DIMENSIONS),
+    _shown("figure_2_reading", "Example 2 and Figure 2, a reading of ours beside the printed set-up",
+           "With b = 0, or with relu or the identity as σ, the norm of the Euler network's gradient "
+           "does grow "
+           "exponentially, and so does that of the Hamiltonian network.",
+           _figure_2_reading),
+    _shown("figure_3", "Example 2 and Figure 3 (the paper prints neither its γ nor d)",
+           "For suitable γ the norm of the antisymmetric network's gradient does not grow exponentially.",
+           _figure_3_suitable),
     *(_shown(f"figure_3_gamma_{gamma:g}".replace(".", "_"),
-             "Example 3 and Figure 3 (the paper prints neither its γ nor d)",
-             f"With γ = {gamma:g} the antisymmetric network keeps a gradient of order one, for all ε ≤ 1.",
+             "Example 2 and Figure 3 (the paper prints neither its γ nor d)",
+             f"γ = {gamma:g} is a suitable γ: the norm of the antisymmetric network's gradient does not grow "
+             "exponentially with ε ≤ 1.",
              _figure_3(gamma)) for gamma in GAMMAS),
-    Claim("no_rule_for_gamma", "the discussion of Example 3",
-          "For the antisymmetric network there is no heuristic that tells how to choose γ, given W and ε.",
+    Claim("no_rule_for_gamma", "the discussion of Figure 3",
+          "To the authors' knowledge there is no heuristic that tells how to choose γ and ε of the "
+          "antisymmetric "
+          "network, given W.",
           _gamma_rule, "leapgrad prove antisymmetric_step"),
 )  # fmt: skip
