@@ -9,7 +9,9 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import os
 import pkgutil
+import sys
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
@@ -28,6 +30,7 @@ from . import cells
 __all__ = [
     "FIELDS",
     "MODELS",
+    "add_current_folder",
     "builder",
     "canonical",
     "drawn_inputs",
@@ -109,7 +112,8 @@ def builder(name: str) -> Builder:
 
     Notes
     -----
-    A model of your own goes by ``module:function``, and must be importable.
+    A model of your own goes by ``module:function``. Its module is looked for on the path of Python and, after
+    all other places, in the current folder.
     """
     name = canonical(name)
     if name in FIELDS:
@@ -117,9 +121,20 @@ def builder(name: str) -> Builder:
     return MODELS[name] if name in MODELS else _own_builder(name)
 
 
+def add_current_folder() -> None:
+    """Let modules be found in the current folder, which a console script does not have on its path.
+
+    It becomes the last place of the path, so that no file there stands in for an installed module.
+    """
+    here = os.getcwd()
+    if "" not in sys.path and here not in sys.path:
+        sys.path.append(here)
+
+
 def _own_builder(name: str) -> Builder:
     """The function of a user's module, wrapped so that each error in it becomes one sentence."""
     module, name_there = name.split(":", 1)
+    add_current_folder()
     try:
         function = getattr(importlib.import_module(module), name_there)
     except (Exception, SystemExit) as error:  # a module may do anything while it is imported

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sensitivity.files import read_bytes
 
-from .registry import FIELDS, canonical, hyperparameters
+from .registry import FIELDS, add_current_folder, canonical, hyperparameters
 
 __all__ = ["checksum", "known_settings", "name_and_file"]
 
@@ -73,6 +73,7 @@ def checksum(word: str) -> str:
 def _module_file(name: str) -> Path:
     """The file of the module in ``module:function``."""
     module = name.partition(":")[0]
+    add_current_folder()
     try:
         there = sys.modules.get(module)
         spec = importlib.util.find_spec(module) if there is None else there.__spec__

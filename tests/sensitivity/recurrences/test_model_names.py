@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 
 import numpy as np
@@ -90,3 +92,19 @@ def test_a_checkpoint_is_of_the_model_whatever_its_spelling(tmp_path, capsys):
             "--recipe", "none", "--checkpoint", str(tmp_path / "a.npz"), "--model"]  # fmt: skip
     assert main([*once, "RNN"]) == 0
     assert main([*once, "vanilla"]) == 0
+
+
+def test_the_current_folder_is_the_last_place_for_a_module(tmp_path):
+    """As from the console script, whose path does not have that folder; and nothing there hides a library."""
+    (tmp_path / "mine_of_tests.py").write_text(
+        "import leapgrad\n\ndef network(d, n_inputs, rng):\n    return leapgrad.cell('gru', d, n_inputs)\n"
+    )
+    (tmp_path / "scipy.py").write_text("raise SystemExit('the file in the current folder was imported')\n")
+    command = [sys.executable, "-P", "-m", "leapgrad", "norm", "--model", "mine_of_tests:network"]
+    done = subprocess.run(
+        [*command, "--d", "3", "--n-steps", "4", "--json"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["results"]["norm"]
+    own = sensitivity.jacobian_norm(sensitivity.unroll(make("gru", 3), 4))
+    assert found == [float(own)]
