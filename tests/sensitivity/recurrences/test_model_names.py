@@ -95,11 +95,11 @@ def test_a_checkpoint_is_of_the_model_whatever_its_spelling(tmp_path, capsys):
 
 
 def test_the_current_folder_is_the_last_place_for_a_module(tmp_path):
-    """As from the console script, whose path does not have that folder; and nothing there hides a library."""
+    """As from the console script, whose path does not have that folder; no file there hides a module."""
     (tmp_path / "mine_of_tests.py").write_text(
-        "import leapgrad\n\ndef network(d, n_inputs, rng):\n    return leapgrad.cell('gru', d, n_inputs)\n"
+        "import colorsys, leapgrad\n\ndef network(d, n_inputs, rng):\n    return leapgrad.cell('gru', d)\n"
     )
-    (tmp_path / "scipy.py").write_text("raise SystemExit('the file in the current folder was imported')\n")
+    (tmp_path / "colorsys.py").write_text("raise SystemExit('the file in the current folder was imported')\n")
     command = [sys.executable, "-P", "-m", "leapgrad", "norm", "--model", "mine_of_tests:network"]
     done = subprocess.run(
         [*command, "--d", "3", "--n-steps", "4", "--json"], cwd=tmp_path, capture_output=True, text=True
