@@ -16,6 +16,7 @@ PAPERS: Mapping[str, str] = {
     "dlinoss": "sensitivity.papers.dlinoss",
     "hdnn": "sensitivity.papers.hdnn",
     "memory": "sensitivity.papers.memory",
+    "mingru": "sensitivity.papers.mingru",
 }
 """Name → module that has its ledger as `PAPER`; what a ledger needs is loaded when it is asked for."""
 
