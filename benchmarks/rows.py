@@ -45,8 +45,8 @@ _JAX = tuple(library.name for library in JAX)
 
 def _jacobians() -> tuple[Row, ...]:
     asked = {
-        1: (3.0, 2.0, 11), 10: (2.0, 2.5, 9), 32: (1.54, None, 7), 64: (1.22, None, 5), 100: (1.25, 1.5, 5),
-        512: (1.25, 1.4, 3),
+        1: (3.0, 1.0, 11), 10: (2.0, 1.2, 9), 32: (1.54, None, 7), 64: (1.22, None, 5), 100: (1.11, 1.5, 5),
+        512: (1.11, 1.4, 3),
     }  # fmt: skip
     rows = []
     for d, (most, least, rounds) in asked.items():
@@ -66,8 +66,8 @@ _GAUSSIAN = Work("leapfrog", 512, 200, 16, "norm", "gaussian", (1e-3, 0.3))
 JACOBIANS = _jacobians()
 NORMS = (
     Row("norm-100", "norm, d = 100", Work("leapfrog", 100, what="norm"), None, 8.0, 5, _JAX),
-    Row("norm-512", "norm, d = 512, Gaussian W", _GAUSSIAN, None, 4.0, 3, _JAX),
-    Row("norm-1000", "norm, d = 1000, Gaussian W", replace(_GAUSSIAN, d=1000), None, 4.0, 3, _JAX),
+    Row("norm-512", "norm, d = 512, Gaussian W", _GAUSSIAN, None, 5.0, 3, _JAX),
+    Row("norm-1000", "norm, d = 1000, Gaussian W", replace(_GAUSSIAN, d=1000), None, 8.0, 3, _JAX),
 )
 ROWS = (*JACOBIANS, *NORMS)
 EXTRAS = ("flow", "growth", "training")

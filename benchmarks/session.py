@@ -66,9 +66,6 @@ class Session:
         with environment(own.variables):
             flow = self._flow() if self._wants("flow") else None
             curves = self._growth() if self._wants("growth") else []
-        for found in (first, second):
-            if found is not None:
-                self._print(found)
         if second is not None and second.rows:
             print(table.shapes_table(first.rows, second.rows, second.title), end="\n\n")
         seconds = time.perf_counter() - self._began
@@ -89,7 +86,9 @@ class Session:
             batches = self._batches() if self._wants("training") else []
             # Rates are best values, and the machine may have been busy the first time.
             rates = rates.best(self._rates())
-        return Narrow(shape.title, rates, [result.at(rates) for result in results], batches)
+        found = Narrow(shape.title, rates, [result.at(rates) for result in results], batches)
+        self._print(found)
+        return found
 
     def _rates(self) -> Rates:
         self.say("measuring rates")
@@ -153,3 +152,4 @@ class Session:
             print(table.main_table(found.rows), end="\n\n")
         if found.training:
             print(training_table(found.training, found.rates), end="\n\n")
+        sys.stdout.flush()
