@@ -198,6 +198,8 @@ TABLE: list[tuple[str, Any, dict[str, Any], dict[str, list[Any]]]] = [
     ("Scheme", Scheme, {"name": "of_the_tests", "order": 1, "a": (1,), "b": (1,)},
      {"name": [None, 3, "", b"x", []], "order": [None, "x", 2.5, -1, 0, True, []], "a": NO_COEFFICIENTS,
       "b": NO_COEFFICIENTS, "form": [None, 3, "x", []]}),
+    ("close_loop", sensitivity.close_loop, {"cell": cell("lstm", 2, 1, rng=0), "readout": np.ones((1, 2))},
+     {"cell": [None, "lstm", 3], "readout": [np.ones((1, 7)), np.ones((2, 2, 2))]}),
     ("cell", cell, {"name": "lstm", "d": 2},
      {"d": COUNTS, "n_inputs": [None, *NO_COUNTS], "rng": NO_SEEDS, "name": [None, *NO_NAMES]}),
     ("compare", sensitivity.compare, {"recurrences": {"a": RECURRENCE}},
