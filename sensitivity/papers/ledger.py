@@ -45,23 +45,17 @@ class ClaimVerdict(Enum):
 
 MEANING: Mapping[ClaimVerdict, str] = {
     ClaimVerdict.PROVED: "the sentence follows, for all values of its symbols, from steps that were "
-    "decided by "
-    "computer algebra; `leapgrad prove` prints what a proposition takes for granted",
+    "decided by computer algebra; `leapgrad prove` prints what a proposition takes for granted",
     ClaimVerdict.CONFIRMED: "computed or counted in the set-up that the evidence states, and found "
-    "there as the "
-    "sentence says; nothing follows for other set-ups",
+    "there as the sentence says; nothing follows for other set-ups",
     ClaimVerdict.HOLDS_ONLY_IF: "true under the condition that follows, and false or empty in a case "
-    "without it "
-    "that the evidence names",
-    ClaimVerdict.REFUTED: "a counterexample, or arithmetic on printed numbers, contradicts the sentence "
-    "as it "
-    "is worded here; this says nothing about the results of experiments",
-    ClaimVerdict.NOT_REPRODUCED: "the set-up, as far as the paper states it, was run and gave something "
-    "else; "
-    "where the paper leaves a choice open, another choice may give what it reports",
+    "without it that the evidence names",
+    ClaimVerdict.REFUTED: "a counterexample, or arithmetic on printed numbers, contradicts the "
+    "sentence as it is worded here; this says nothing about the results of experiments",
+    ClaimVerdict.NOT_REPRODUCED: "the set-up, as far as the paper states it, was run and gave "
+    "something else; where the paper leaves a choice open, another choice may give what it reports",
     ClaimVerdict.NOT_MEASURED: "it needs runs that this version does not have, or that ended too early "
-    "to decide "
-    "it; the evidence says which",
+    "to decide it; the evidence says which",
     ClaimVerdict.UNDECIDED: "a check that should decide it failed: please report this",
 }
 """What each verdict says, as every page prints it."""

@@ -64,8 +64,7 @@ def _stable(tools: ProofTools) -> Finding:
         "the criterion of Jury, decided as expressions: |λ| < 1 if and only if A > 0, G > 0 and "
         "Δt²A < 4 + 2ΔtG",
         f"of {DRAWS} random (A, G, Δt) {mismatches} are stable against that criterion, and of the "
-        f"stable ones the "
-        f"printed condition leaves out {100 * missed:.0f} %",
+        f"stable ones the printed condition leaves out {100 * missed:.0f} %",
     )
     right = jury and mismatches == 0 and conjugate and 0.05 < missed < 0.95
     return Finding(decided(right, ClaimVerdict.PROVED), said, "", {"left_out": missed})
@@ -106,9 +105,8 @@ def _clamped(tools: ProofTools) -> Finding:
     norms = [float(jacobian_norm(unroll(cell, n))) for n in range(1, 40)]
     right = abs(radius - 0.81649658) < 1e-6 and abs(max(norms) - 15.414) < 1e-3 and gap < 1e-12
     said = (
-        f"G = 1, Δt = 0.5: A_low = {low:.4g}, A_high = {high:.4g}, and at A = A_high the "
-        f"discriminant of M is "
-        f"{gap:.0e}: M is a Jordan block",
+        f"G = 1, Δt = 0.5: A_low = {low:.4g}, A_high = {high:.4g}, and at A = A_high the discriminant "
+        f"of M is {gap:.0e}: M is a Jordan block",
         f"its spectral radius is {radius:.3f}, and ‖M^n‖₂ rises to {max(norms):.1f} at n = "
         f"{1 + int(np.argmax(norms))} before it falls",
         "parameters that gradient steps push beyond the ends are set to the ends, where this happens",
@@ -123,9 +121,8 @@ def _explicit_damping(tools: ProofTools) -> Finding:
     inside = 1.0 - step * damping
     right = inside < 0.0
     said = (
-        f"the ends of the interval of A contain √(1 − ΔtG), and G is cut at zero only: Δt = "
-        f"{step}, G = {damping} "
-        f"has 1 − ΔtG = {inside:.1f}, whose root is no number",
+        f"the ends of the interval of A contain √(1 − ΔtG), and G is cut at zero only: Δt = {step}, G "
+        f"= {damping} has 1 − ΔtG = {inside:.1f}, whose root is no number",
     )
     return Finding(decided(right, ClaimVerdict.HOLDS_ONLY_IF), said, "ΔtG ≤ 1")
 
@@ -152,9 +149,8 @@ PAPER = Paper(
     "(arXiv:2505.12171), and the code jaredbmit/damped-linoss",
     (
         "Every oscillator is ÿ = −A y − G ẏ + B u with velocity z = ẏ and state (z, y); M is the "
-        "matrix of its "
-        "step with implicit damping, Δt the step size, λ an eigenvalue of M. Numbers are those of the cell "
-        "`dlinoss`.",
+        "matrix of its step with implicit damping, Δt the step size, λ an eigenvalue of M. Numbers are "
+        "those of the cell `dlinoss`.",
     ),
     {claim.name: claim for claim in ROWS},
     ProofTools,

@@ -126,9 +126,8 @@ PAPER = Paper(
     "C. L. Galimberti, L. Furieri, L. Xu, G. Ferrari-Trecate, *Hamiltonian Deep Neural Networks Guaranteeing "
     "Nonvanishing Gradients by Design*, IEEE Trans. Autom. Control 68 (2023) (arXiv:2105.13205)",
     (
-        "M is the Jacobian of all steps by the whole state (y, p), J the matrix ((0, I), (−I, "
-        "0)), σ its singular "
-        "values in descending order, h the step; ‖·‖₂ is the spectral norm.",
+        "M is the Jacobian of all steps by the whole state (y, p), J the matrix ((0, I), (−I, 0)), σ "
+        "its singular values in descending order, h the step; ‖·‖₂ is the spectral norm.",
     ),
     {claim.name: claim for claim in ROWS},
     ProofTools,

@@ -66,9 +66,8 @@ def _no_blow_up(tools: ProofTools) -> Finding:
         f"at A = 0 the step is the shear [[1, 0], [Δt, 1]]: ‖M^N‖₂ for N = {LONG}, Δt = 1 is "
         + ", ".join(f"{value:.3f} ({name})" for name, value in growth.items()),
         "A = max(0, Â), as in the authors' code, gives exactly A = 0 wherever Â is negative",
-        f"and a small A > 0 grows first: at A = 1e-4, Δt = 1 the norm reaches {peak:.1f} at N = "
-        f"157, of at most "
-        f"{bound:.1f}",
+        f"and a small A > 0 grows first: at A = 1e-4, Δt = 1 the norm reaches {peak:.1f} at N = 157, "
+        f"of at most {bound:.1f}",
     )
     condition = "A > 0 for every oscillator; at A = 0 the norm grows like NΔt"
     return Finding(
@@ -215,8 +214,7 @@ def _rate_of_a_step(tools: ProofTools) -> Finding:
     said = (
         "for LinOSS-IM (1 − 1/λ)/Δt is i√A as an expression: the rate of the differential equation",
         f"for LinOSS-IMEX at A = Δt = 1 it is {rates[0].real:.3f} ± {abs(rates[0].imag):.3f}i: a "
-        f"growth that the "
-        "step, whose |λ| is 1, does not have",
+        "growth that the step, whose |λ| is 1, does not have",
     )
     return Finding(decided(right, ClaimVerdict.HOLDS_ONLY_IF), said, "the step is LinOSS-IM")
 
@@ -256,11 +254,9 @@ PAPER = Paper(
     "LinOSS",
     "T. K. Rusch, D. Rus, *Oscillatory State-Space Models*, ICLR 2025 (arXiv:2410.03943)",
     (
-        "Every oscillator is ÿ = −A y + B u with velocity z = ẏ and state (z, y); M is the "
-        "matrix of its step, "
-        "Δt the step size, N the number of steps, λ an eigenvalue of M; ‖·‖₂ is the spectral "
-        "norm. Numbers are "
-        "those of the cells `linoss_im` and `linoss_imex`.",
+        "Every oscillator is ÿ = −A y + B u with velocity z = ẏ and state (z, y); M is the matrix of "
+        "its step, Δt the step size, N the number of steps, λ an eigenvalue of M; ‖·‖₂ is the spectral "
+        "norm. Numbers are those of the cells `linoss_im` and `linoss_imex`.",
     ),
     {claim.name: claim for claim in ROWS},
     ProofTools,

@@ -97,13 +97,11 @@ _shown = shown_by_itself("memory")
 
 ROWS = (
     _shown("state", "the variance of the hidden state",
-           "For white inputs the hidden state of h' = λh + x has the variance R(0)/(1 − λ²), "
-           "which diverges as "
-           "λ → 1.", _state),
+           "For white inputs the hidden state of h' = λh + x has the variance R(0)/(1 − λ²), which "
+           "diverges as λ → 1.", _state),
     _shown("parameter", "the variance of the sensitivity",
-           "E(∂h/∂λ)² = R(0)(1 + λ²)/(1 − λ²)³: it diverges faster than the variance of the "
-           "state, without any "
-           "exploding ∂h_N/∂h_0.", _parameter),
+           "E(∂h/∂λ)² = R(0)(1 + λ²)/(1 − λ²)³: it diverges faster than the variance of the state, "
+           "without any exploding ∂h_N/∂h_0.", _parameter),
     _shown("remedy", "normalisation and reparametrisation",
            "The input gain γ = √(1 − λ²) and λ = exp(−exp ν) keep state and gradients of order one.",
            _remedy),
@@ -111,13 +109,11 @@ ROWS = (
 
 PAPER = Paper(
     "The curse of memory",
-    "N. Zucchet, A. Orvieto, *Recurrent neural networks: vanishing and exploding gradients are "
-    "not the end of the "
-    "story*, NeurIPS 2024 (arXiv:2405.21064)",
+    "N. Zucchet, A. Orvieto, *Recurrent neural networks: vanishing and exploding gradients are not the "
+    "end of the story*, NeurIPS 2024 (arXiv:2405.21064)",
     (
-        "h' = λh + x with 0 < λ < 1 and stationary inputs of autocorrelation R(d); the rows are "
-        "for white inputs, "
-        "R(d) = 0 for d > 0. E is the mean over inputs.",
+        "h' = λh + x with 0 < λ < 1 and stationary inputs of autocorrelation R(d); the rows are for "
+        "white inputs, R(d) = 0 for d > 0. E is the mean over inputs.",
     ),
     {claim.name: claim for claim in ROWS},
     ProofTools,

@@ -39,8 +39,7 @@ def _pairing(tools: ProofTools) -> Finding:
         f"ÿ = tanh(−y + sin 3t + 0.3), T = {TIME:g}, from ε = 2^−{EXPONENTS[-2]} to 2^−{EXPONENTS[-1]}: with "
         f"x(t_{{i+1}}) the error at T is divided by {ratios[1]:.2f}, with x(t_i) by {ratios[0]:.2f}",
         "for a network x is a sequence without times between, and either pairing is as good a "
-        "definition; the "
-        "difference matters to the word leapfrog only",
+        "definition; the difference matters to the word leapfrog only",
     )
     condition = (
         "the input does not change with time; paired with x(t_i) the recursion is leapfrog for every input"
@@ -63,9 +62,8 @@ def _equation_13(tools: ProofTools) -> Finding:
     right = difference == second
     said = (
         f"(y(t + ε) − 2y(t) + y(t − ε))/ε² is ÿ up to O(ε²): {right}",
-        "the recursion sets this equal to σ(Wy + Vx + b), so the equation that it belongs to has ÿ; the "
-        "printed dot "
-        "is a slip of the pen, which changes nothing else in the paper",
+        "the recursion sets this equal to σ(Wy + Vx + b), so the equation that it belongs to has ÿ; "
+        "the printed dot is a slip of the pen, which changes nothing else in the paper",
     )
     return Finding(decided(right, ClaimVerdict.REFUTED), said)
 
@@ -89,10 +87,9 @@ def _euler_step(tools: ProofTools) -> Finding:
         + f"; theorem D allows exp(‖W‖) = {limit:.4f} for every N",
     )
     condition = (
-        "a heuristic has to serve times T = Nε that grow: at T = c fixed, ε = c/N keeps the gradient of "
-        "the Euler "
-        "network at most exp(cL‖W‖) for every N, as it keeps that of the Hamiltonian one at most "
-        "cosh(c√(L‖W‖))"
+        "a heuristic has to serve times T = Nε that grow: at T = c fixed, ε = c/N keeps the gradient "
+        "of the Euler network at most exp(cL‖W‖) for every N, as it keeps that of the Hamiltonian one "
+        "at most cosh(c√(L‖W‖))"
     )
     return Finding(decided(report.ok and held, ClaimVerdict.HOLDS_ONLY_IF), said, condition, {"limit": limit})
 
@@ -116,8 +113,7 @@ def _gated(tools: ProofTools) -> Finding:
     right = all(abs(rate - 3.0) < 1e-9 for rate in rates.values())
     said = (
         "one unit, zero biases and inputs, weight 10 of the candidate and 0 of the gates: the state "
-        "stays 0, and the "
-        "largest eigenvalue of the step there is ½ + 10/4 = 3",
+        "stays 0, and the largest eigenvalue of the step there is ½ + 10/4 = 3",
         "computed growth a step: " + ", ".join(f"{rate:.9f} ({name})" for name, rate in rates.items()),
         "such weights are far from usual starts; the row says that the architecture alone is no guarantee",
     )
@@ -127,8 +123,7 @@ def _gated(tools: ProofTools) -> Finding:
 ROWS = (
     Claim("driven_recursion", "the recursion printed below equation (13)",
           "The recursion of the driven network is the leapfrog discretisation of its differential "
-          "equation, which is "
-          "of second order.",
+          "equation, which is of second order.",
           _pairing, "leapgrad claims driven_recursion"),
     Claim("equation_13", "equation (13)",
           "The driven network discretises the equation as printed, ẏ = σ(Wy + Vx + b), with one dot.",

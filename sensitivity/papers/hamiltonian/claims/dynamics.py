@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, ProofTools, proof_evidence
+from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, ProofTools, decided, proof_evidence
 
 __all__ = ["ROWS"]
 
@@ -81,7 +81,7 @@ def _heuristic(tools: ProofTools) -> Finding:
     )
     inside = inside and vanishing[-1] < 1e-6
     return Finding(
-        ClaimVerdict.HOLDS_ONLY_IF if inside else ClaimVerdict.UNDECIDED,
+        decided(inside, ClaimVerdict.HOLDS_ONLY_IF),
         said,
         f"Nε√(L‖W‖), L = sup|σ'|, stays below a constant: {math.acosh(2.0):.3f} is enough, π/2 is too much",
         {"band": [low, high], "vanishing": vanishing},

@@ -38,7 +38,7 @@ def _figure_2(d: int) -> Callable[[Tools], Finding]:
         if d > 1:
             return found
         report = tools.report("claim_figure_2")
-        verdict = found.verdict if report.ok else ClaimVerdict.UNDECIDED
+        verdict = decided(report.ok, found.verdict)
         return replace(found, verdict=verdict, evidence=(*found.evidence, *proof_evidence(report)))
 
     return decide
@@ -80,9 +80,8 @@ def _figure_2_reading(tools: Tools) -> Finding:
             )
             numbers[f"{name}, {kind}"] = found
     said.append(
-        "so the curves of Figure 2 have a natural explanation in a set-up beside the printed one; which "
-        "one was "
-        "run is not known here, and Figure 1, which does not explode, would need another"
+        "so the curves of Figure 2 have a natural explanation in a set-up beside the printed one; "
+        "which one was run is not known here, and Figure 1, which does not explode, would need another"
     )
     draws = ", ".join(f"{tools.plan.draws[d]} draws for d = {d}" for d in DIMENSIONS)
     setting = f"N = {n}, {draws}, medians; tanh where b = 0"
@@ -136,8 +135,7 @@ def _gamma_rule(tools: Tools) -> Finding:
         numbers.append({"d": d, "step": step, "omega": omega, "gamma": least, "norm": kept, "tanh": network})
     said.append(
         "of ε: for every fixed γ ≥ 0 theorem D bounds the gradient by exp(NεL‖W − Wᵀ − γI‖), so ε = "
-        "O(1/N) keeps "
-        "it bounded, as it does for the Euler network"
+        "O(1/N) keeps it bounded, as it does for the Euler network"
     )
     right = right and tools.report("theorem_d").ok
     condition = (
@@ -169,8 +167,7 @@ ROWS = (
              _figure_2(d)) for d in DIMENSIONS),
     _shown("figure_2_reading", "Example 2 and Figure 2, a reading of ours beside the printed set-up",
            "With b = 0, or with relu or the identity as σ, the norm of the Euler network's gradient "
-           "does grow "
-           "exponentially, and so does that of the Hamiltonian network.",
+           "does grow exponentially, and so does that of the Hamiltonian network.",
            _figure_2_reading),
     _shown("figure_3", "Example 2 and Figure 3 (the paper prints neither its γ nor d)",
            "For suitable γ the norm of the antisymmetric network's gradient does not grow exponentially.",
@@ -182,7 +179,6 @@ ROWS = (
              _figure_3(gamma)) for gamma in GAMMAS),
     Claim("no_rule_for_gamma", "the discussion of Figure 3",
           "To the authors' knowledge there is no heuristic that tells how to choose γ and ε of the "
-          "antisymmetric "
-          "network, given W.",
+          "antisymmetric network, given W.",
           _gamma_rule, "leapgrad prove antisymmetric_step"),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, ProofTools
+from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, ProofTools, decided
 
 __all__ = ["ROWS"]
 
@@ -127,7 +127,7 @@ def _fewer_parameters(tools: ProofTools) -> Finding:
     condition = (
         "two orders of magnitude count as several, and the others are LSTMs of 10000 parameters or more"
     )
-    verdict = ClaimVerdict.HOLDS_ONLY_IF if right else ClaimVerdict.UNDECIDED
+    verdict = decided(right, ClaimVerdict.HOLDS_ONLY_IF)
     return Finding(verdict, tuple(said), condition, {"least": low, "most": high})
 
 
@@ -143,7 +143,7 @@ def _two_descriptions(tools: ProofTools) -> Finding:
     )
     right = all(factor > 2 for factor in factors.values())
     condition = "the two descriptions are about different networks, lengths or measures of success"
-    verdict = ClaimVerdict.HOLDS_ONLY_IF if right else ClaimVerdict.UNDECIDED
+    verdict = decided(right, ClaimVerdict.HOLDS_ONLY_IF)
     return Finding(verdict, said, condition)
 
 
@@ -157,11 +157,10 @@ def _grid(tools: ProofTools) -> Finding:
         + ", ".join(f"{1.0 / n:.4g} (N = {n})" for n in lengths),
         f"for N > 100 the smallest step is above 1/N; at N = {max(lengths)} the grid begins at {need:.1f}/N",
         f"near ε = 1/N the spacing {steps[1] - steps[0]:g} is N/100 of ε itself: a tenth at N = 10, as "
-        f"large as ε "
-        "at N = 100",
+        "large as ε at N = 100",
     )
     condition = f"N ≤ 100, or the best step is c/N with c ≥ N/100, which is {need:.1f} at N = {max(lengths)}"
-    verdict = ClaimVerdict.HOLDS_ONLY_IF if outside == [320] else ClaimVerdict.UNDECIDED
+    verdict = decided(outside == [320], ClaimVerdict.HOLDS_ONLY_IF)
     return Finding(verdict, said, condition, {"outside": outside})
 
 

@@ -167,10 +167,9 @@ ROWS = (
           "The order O(t) of the theorem, on its bounded interval 0 ≤ t ≤ T, describes how the gradient "
           "grows.",
           by_steps("theorem_3_2", "free_of_length", "finite_horizon", verdict=ClaimVerdict.HOLDS_ONLY_IF,
-                   condition="t < ẏ(0): the interval is bounded, as the theorem says. With ẏ(0) = κT, κ > 1 "
-                             "fixed, the bound at t = T does not depend on T, so that O(t) is O(1) "
-                             "there; with "
-                             "ẏ(0) fixed it says nothing of t → ∞"), _PROVE),
+                   condition="t < ẏ(0): the interval is bounded, as the theorem says. With ẏ(0) = κT, "
+                             "κ > 1 fixed, the bound at t = T does not depend on T, so that O(t) is "
+                             "O(1) there; with ẏ(0) fixed it says nothing of t → ∞"), _PROVE),
     Claim("theorem_3_2_covers_the_network", "Theorem 3.2, its hypothesis, and Examples 1 and 2",
           "The theorem applies to the networks of the examples, which start from ẏ(0) = 0.",
           _covers_the_network, "leapgrad bound --d 1 --step 1e-3 --n-steps 1000"),

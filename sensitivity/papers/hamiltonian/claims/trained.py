@@ -65,9 +65,8 @@ def _set_up(kept: Mapping[str, Any]) -> list[str]:
     return [
         f"set-up: Adam with {recipe['rate']:g} (the paper: 0.001), batch {recipe['batch']} (100), d = "
         f"{setting['d']} (not printed), {recipe['epochs']} epochs (not printed), {setting['train']} "
-        f"training and "
-        f"{setting['test']} test sequences (1000 and about as many), {parameters['seeds']} seeds (not "
-        f"printed)",
+        f"training and {setting['test']} test sequences (1000 and about as many), "
+        f"{parameters['seeds']} seeds (not printed)",
         f"steps: {parameters['a_decade']} a decade for Nε in {parameters['window']} in place of 100 "
         f"equidistant ε in "
         f"[0.01, 1], which leave out 1/N for N > 100; N = {', '.join(map(str, parameters['lengths']))}",
@@ -96,8 +95,7 @@ def _by_table(
         if capped:
             reason = (
                 f"the claim is about numbers of iterations; of {_names(capped)} most runs ended at the "
-                f"cap of {most} "
-                "before they reached 90 %, so that theirs are not known"
+                f"cap of {most} before they reached 90 %, so that theirs are not known"
             )
             tried = {cell["entrant"]: len(cell["searched"]) for cell in capped if cell.get("searched")}
             once = [name for name, count in tried.items() if count == 1]
@@ -211,8 +209,7 @@ def _largest(last: float, printed: float, said: tuple[str, ...]) -> tuple[ClaimV
     if last > printed + MOST:
         above = (
             "this run of other settings, with training of its own, is above the printed maximum; the "
-            "paper notes "
-            "itself that others report more for this network"
+            "paper notes itself that others report more for this network"
         )
         return ClaimVerdict.NOT_REPRODUCED, (*said, above)
     return ClaimVerdict.NOT_MEASURED, (
@@ -233,10 +230,9 @@ def _mnist_order(*pairs: tuple[str, str]) -> Callable[[ProofTools], Finding]:
         shared = min(kept["iteration"][-1] for kept in found.values())
         at = {model: kept["accuracy"][kept["iteration"].index(shared)] for model, kept in found.items()}
         said = [
-            f"{NAMES[model]}, {kept['hidden_parameters']} hidden parameters: {100 * at[model]:.2f} % after "
-            f"{shared} iterations, {100 * kept['accuracy'][-1]:.2f} % at its end after "
-            f"{kept['iteration'][-1]} "
-            f"({_source(kept)})"
+            f"{NAMES[model]}, {kept['hidden_parameters']} hidden parameters: {100 * at[model]:.2f} % "
+            f"after {shared} iterations, {100 * kept['accuracy'][-1]:.2f} % at its end after "
+            f"{kept['iteration'][-1]} ({_source(kept)})"
             for model, kept in found.items()
         ]
         said.append("one seed of each network, and settings of our own")
@@ -277,9 +273,8 @@ ROWS = (
            "accuracy.", _mnist("hamiltonian")),
     *(
         _claim(f"sequential_mnist_{model}", "section 5.3, sequential MNIST",
-               f"On sequential MNIST the {NAMES[model]} network reaches {100 * MNIST[model]:.0f} % test "
-               f"accuracy "
-               "and no more, over a grid of learning rates and hidden sizes.",
+               f"On sequential MNIST the {NAMES[model]} network reaches {100 * MNIST[model]:.0f} % "
+               "test accuracy and no more, over a grid of learning rates and hidden sizes.",
                _mnist(model))
         for model in ("antisymmetric", "lstm")
     ),
