@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .analysis.graded import log_singular_values
     from .analysis.growth import GrowthExponents, growth_exponents
     from .analysis.jacobians import float32_error, jacobian, jacobian_norm, log_jacobian_norm, singular_values
+    from .analysis.memory.windows import finite_time_exponents, log_window_norms, window_norms
     from .analysis.profile import GradientProfile, gradient_profile
     from .analysis.recommend import StepRecommendation, recommend_step
     from .analysis.singular import SingularValues
@@ -73,6 +74,7 @@ __all__ = [
     "compare",
     "convergence",
     "energy_error",
+    "finite_time_exponents",
     "float32_error",
     "from_arrays",
     "from_keras",
@@ -84,6 +86,7 @@ __all__ = [
     "load_weights",
     "log_jacobian_norm",
     "log_singular_values",
+    "log_window_norms",
     "open_results",
     "recommend_step",
     "rflo_gradient",
@@ -92,6 +95,7 @@ __all__ = [
     "to_torch",
     "truncated_gradient",
     "unroll",
+    "window_norms",
 ]
 
 # No module may share its name with a function here: importing it would put the module in its place.
@@ -106,6 +110,7 @@ _HOME = {
     ".analysis.recommend": ("StepRecommendation", "recommend_step"),
     ".analysis.graded": ("log_singular_values",),
     ".analysis.growth": ("GrowthExponents", "growth_exponents"),
+    ".analysis.memory.windows": ("finite_time_exponents", "log_window_norms", "window_norms"),
     ".analysis.singular": ("SingularValues",),
     ".analysis.jacobians": (
         "float32_error",

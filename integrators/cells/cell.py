@@ -526,8 +526,9 @@ class Cell(ByValue):
         lam = as_vector(cotangent, "cotangent", self.dim)[:, None, None].copy()
         gradient, by_input = np.zeros(self.packed.size), np.zeros((1, self.n_inputs, 1, 1))
         taps = Taps.none()._replace(inputs=by_input)
-        self.backward(self.packed, run, state[None], lam, np.zeros(1, np.int64), gradient, taps, 0, 1)
-        return lam[:, 0, 0], by_input[0, :, 0, 0], self.gradient_by_free(gradient)
+        exponent = column_counts(1, 1)
+        self.backward(self.packed, run, state[None], lam, exponent, gradient, taps, 0, 1)
+        return np.ldexp(lam[:, 0, 0], exponent), by_input[0, :, 0, 0], self.gradient_by_free(gradient)
 
     def _one_step(self, s: ArrayLike, x: ArrayLike | None, index: int) -> tuple[Run, Float]:
         state = as_vector(s, "s", self.dim)[:, None].copy()

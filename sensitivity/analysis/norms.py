@@ -13,7 +13,7 @@ from integrators.singular_values import scaled_norm
 
 from .lanczos import JacobianBlock, SingularTriplets, golub_kahan_lanczos
 
-__all__ = ["spectral_norms"]
+__all__ = ["gram_norms", "spectral_norms"]
 
 Float = NDArray[np.float64]
 
@@ -69,15 +69,16 @@ def _matrix_norms(stack: Float) -> Float:
                 triplets = _by_lanczos(batch)
                 rest = ~triplets.converged
                 target[:] = np.ldexp(triplets.values[:, 0], triplets.exponent)
-            target[rest] = _by_gram(batch[rest])
+            target[rest] = gram_norms(batch[rest])
     return norms.reshape(stack.shape[:-2])
 
 
-def _by_gram(matrices: Float) -> Float:
+def gram_norms(matrices: Float) -> Float:
+    """‖·‖₂ of matrices (..., rows, columns) whose largest entry is about one, to round-off: √λ_max(AᵀA)."""
     transposed = matrices.swapaxes(-1, -2)
     wide = matrices.shape[-1] > matrices.shape[-2]
     gram = matrices @ transposed if wide else transposed @ matrices
-    return np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[:, -1], 0.0))
+    return np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[..., -1], 0.0))
 
 
 def _by_lanczos(matrices: Float) -> SingularTriplets:

@@ -45,6 +45,7 @@ class Module:
 
 
 NO_RUNS = [None, 3, "lstm", W, Module(), CELL, FIELD, unroll(FIELD, 4, scheme="euler", step=0.1)]
+NOT_UNROLLED = [None, 3, "lstm", W, Module(), CELL, FIELD]
 PENDULUM = integrators.pendulum()
 RAGGED = [[1.0], [1.0, 2.0]]
 OBJECTS = np.array([object(), object()])
@@ -213,6 +214,9 @@ TABLE: list[tuple[str, Any, dict[str, Any], dict[str, list[Any]]]] = [
     ("rflo_gradient", sensitivity.rflo_gradient,
      {"run": unroll(cell("leaky", 2), 4), "cotangents": np.ones((5, 2))},
      {"run": [*NO_RUNS, RECURRENCE], "cotangents": [None, *NO_NUMBERS, np.ones(2), np.ones((4, 2))]}),
+    *((name, getattr(sensitivity, name), {"run": RECURRENCE, "width": 2},
+       {"run": NOT_UNROLLED, "width": [None, *NO_COUNTS, 0, 5], **BLOCK})
+      for name in ("window_norms", "log_window_norms", "finite_time_exponents")),
     ("convergence", sensitivity.convergence,
      {"field": FIELD, "schemes": ["leapfrog"], "y0": [0.1, 0.2], "p0": [0.0, 0.0], "time": 1.0,
       "n_steps": [4]},
