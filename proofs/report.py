@@ -10,6 +10,7 @@ from typing import Any
 
 import sympy as sp
 
+from integrators.display import Displayed, Table
 from integrators.values import ByValue
 
 from .axioms import AXIOMS
@@ -71,7 +72,7 @@ class StepReport(ByValue):
 
 
 @dataclass(frozen=True, eq=False)
-class Report(ByValue):
+class Report(ByValue, Displayed):
     """Outcome of checking one proposition.
 
     Attributes
@@ -196,6 +197,13 @@ class Report(ByValue):
         lines += [f"  Axiom {name}: {AXIOMS[name]}" for name in self.axioms]
         lines.append(f"  Verdict: {self.headline}  ({self.seconds:.2f} s)")
         return "\n".join(lines)
+
+    def _table(self) -> Table:
+        rows = [
+            (_MARK[r.decision.outcome], r.step.name, shortened(r.step.claim, 200), r.decision.note)
+            for r in self.steps
+        ]
+        return ("", "step", "claim", "decided"), rows
 
     def __repr__(self) -> str:
         proved = sum(r.decision.proved for r in self.steps)

@@ -5,25 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.display import Table
 from integrators.engine.blocks import one_blas_thread, progress_bar
 from integrators.engine.column_scale import Scaled
 from integrators.run.overflow import TrajectoryOverflow
 from integrators.run.recurrence import Recurrence
 from integrators.validation import as_count
 from integrators.values import ByValue
+from sensitivity.figures.drawn import Drawn
+from sensitivity.text import from_log, number
 
 from .growth import growth_exponents
 from .norms import spectral_norms
 from .profile import gradient_profile
 from .singular import block_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["Comparison", "ModelGradients", "compare"]
 
@@ -56,7 +55,7 @@ class ModelGradients(ByValue):
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison(ByValue):
+class Comparison(ByValue, Drawn):
     """Gradients of several recurrences of one length.
 
     Attributes
@@ -85,11 +84,13 @@ class Comparison(ByValue):
     steps: NDArray[np.int64]
     index: NDArray[np.int64]
 
-    def plot(self, title: str = "") -> Figure:
-        """Norms, profiles and exponents in one figure."""
-        from sensitivity.figures.analysis import plot_comparison
-
-        return plot_comparison(self, title)
+    def _table(self) -> Table:
+        header = ("model", "block", "‖∂h_N/∂h_0‖", "λ_1 per step")
+        rows = [
+            (m.name, m.block, from_log(float(m.log_norms[-1])), number(float(m.exponents[0])))
+            for m in self.models
+        ]
+        return header, rows
 
     def columns(self) -> dict[str, list[float | str]]:
         """One row for every number: model, quantity, its n or i or number, value, standard error."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators import Field, integrate
+from integrators.display import Displayed, Table
 from integrators.fields.textbook import ConservativeField
 from integrators.naming import shown
 from integrators.run.solve import Trajectory
@@ -27,7 +28,7 @@ FLOOR = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
-class Convergence(ByValue):
+class Convergence(ByValue, Displayed):
     """Errors at the end of a run against the number of force evaluations.
 
     Attributes
@@ -60,6 +61,11 @@ class Convergence(ByValue):
         if np.count_nonzero(use) < 2:
             return float("nan")
         return float(np.polyfit(np.log(self.step[use]), np.log(self.error[use]), 1)[0])
+
+    def _table(self) -> Table:
+        rows = zip(self.step, self.kicks, self.error, strict=True)
+        header = ("step ε", "force evaluations", "error")
+        return header, [(f"{step:.6g}", f"{kicks:.0f}", f"{error:.3g}") for step, kicks, error in rows]
 
     def __repr__(self) -> str:
         return f"<Convergence {self.scheme.name}: claimed {self.scheme.order}, measured {self.order:.2f}>"

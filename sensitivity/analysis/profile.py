@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,7 @@ from integrators.schemes.table import Scheme
 from integrators.validation import as_vector
 from integrators.values import ByValue
 from sensitivity.bounds import Bound, applicable, log_upper_bound
+from sensitivity.figures.drawn import Drawn
 from sensitivity.recurrences.arguments import as_recurrence
 from sensitivity.recurrences.powers import power_cotangents, powers_pay
 from sensitivity.text import from_log
@@ -28,9 +29,6 @@ from .neurons import condensed, neuron_norms
 from .norms import spectral_norms
 from .singular import block_of
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 __all__ = ["GradientProfile", "gradient_profile"]
 
 Float = NDArray[np.float64]
@@ -38,7 +36,7 @@ Of = Literal["state", "inputs"]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class GradientProfile(ByValue):
+class GradientProfile(ByValue, Drawn):
     """The result of `gradient_profile`: ‖∂y_N/∂y_i‖₂ for all i, or the norms of another quantity.
 
     Attributes
@@ -109,11 +107,10 @@ class GradientProfile(ByValue):
         """Name of the scheme, or of the cell."""
         return self.field.name if self.scheme is None else self.scheme.name
 
-    def plot(self, title: str = "") -> Figure:
-        """ln of norms and bounds against i."""
-        from sensitivity.figures.analysis import plot_profile
-
-        return plot_profile(self, title)
+    @property
+    def setting(self) -> str:
+        """The model, its dimension and the length of the run."""
+        return f"{self.model}, d = {getattr(self.field, 'd', self.field.dim)}, N = {self.n_steps}"
 
     def __repr__(self) -> str:
         return f"<GradientProfile {self.quantity}, {self.model}, N = {self.n_steps}: {self._summary()}>"
@@ -124,7 +121,8 @@ class GradientProfile(ByValue):
             return "no values"
         if self.step.ndim:
             low, high = from_log(np.nanmin(logs)), from_log(np.nanmax(logs))
-            text = f"{self.step.size} step sizes, from {low} to {high}"
+            alike = np.unique(self.step).size < self.step.size
+            text = f"{self.step.size} {'batch members' if alike else 'step sizes'}, from {low} to {high}"
         else:
             first, peak = self.index[0], int(np.argmax(logs))
             text = f"{from_log(logs[0])} at i = {first}, {from_log(logs[-1])} at i = {self.n_steps}"

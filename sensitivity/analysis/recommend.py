@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from integrators.display import Table
 from integrators.fields.field import Field
 from integrators.run.inputs import Inputs
 from integrators.schemes.table import Scheme, get_scheme
@@ -17,12 +18,11 @@ from integrators.validation import as_count
 from integrators.values import ByValue
 from sensitivity import bounds
 from sensitivity.bounds.table import finite_lipschitz
+from sensitivity.figures.drawn import Drawn
 from sensitivity.recurrences.arguments import needs_field
+from sensitivity.text import number
 
 from .jacobians import jacobian
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 __all__ = ["StepRecommendation", "recommend_step"]
 
@@ -36,7 +36,7 @@ LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class StepRecommendation(ByValue):
+class StepRecommendation(ByValue, Drawn):
     """The step size that is proved to keep every singular value in [lo, hi], and the one that was found.
 
     Attributes
@@ -95,29 +95,15 @@ class StepRecommendation(ByValue):
             f"{self.lipschitz:.4g}); computed: {seen if self.leaves else 'nothing leaves the band'}>"
         )
 
+    def _table(self) -> Table:
+        proved = ("guaranteed (theorem C)", number(self.guaranteed), number(self.c))
+        seen = ("computed", number(self.observed), number(self.c_observed))
+        return ("", "step ε", "c of ε = c/N"), [proved, seen]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings."""
         names = ("guaranteed", "observed", "leaves", "lo", "hi", "n_steps", "scheme", "lipschitz")
         return {name: getattr(self, name) for name in names} | {"c": self.c, "c_observed": self.c_observed}
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the extreme singular values against ε, the band and the two steps."""
-        if ax is None:
-            from sensitivity.figures.plots import Figure
-
-            ax = Figure().add_subplot()
-        ax.plot(self.steps, self.largest, label="largest singular value")
-        ax.plot(self.steps, self.smallest, label="smallest")
-        ax.axhspan(self.lo, self.hi, alpha=0.15, label=f"[{self.lo:g}, {self.hi:g}]")
-        for name, style in (("guaranteed", "-"), ("observed", "--")):
-            value = getattr(self, name)
-            if math.isfinite(value):
-                ax.axvline(
-                    value, color="black", linestyle=style, label=f"{name}: {value * self.n_steps:.3g}/N"
-                )
-        ax.set(xscale="log", yscale="log", xlabel="step ε", ylabel="singular values of ∂y_N/∂y_0")
-        ax.legend()
-        return ax
 
 
 @needs_field

@@ -8,7 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from integrators.display import Displayed, Table
 from integrators.values import ByValue
+from sensitivity.text import from_log
 
 __all__ = ["Block", "Bound", "Of", "Side"]
 
@@ -19,7 +21,7 @@ Block = Literal["position", "phase"]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Bound(ByValue):
+class Bound(ByValue, Displayed):
     """A bound that holds for a given case.
 
     Attributes
@@ -83,6 +85,12 @@ class Bound(ByValue):
         """
         with np.errstate(over="ignore"):
             return np.exp(self.log_tightness(log_value))[()]
+
+    def _table(self) -> Table:
+        facts = [(name, getattr(self, name)) for name in ("theorem", "statement", "of", "side")]
+        facts += [("hypothesis", text) for text in self.hypotheses]
+        facts += [("value", from_log(float(value))) for value in np.ravel(self.log_value)]
+        return ("bound", self.name), facts
 
     def __repr__(self) -> str:
         shown = f"{self.value:.6g}" if np.ndim(self.value) == 0 else f"{np.size(self.value)} values"

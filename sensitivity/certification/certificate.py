@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from integrators.display import Displayed, Table
 from integrators.fields.field import Field
 from integrators.fields.neural import NeuralField
 from integrators.naming import shown
@@ -42,7 +43,7 @@ DEFAULT_PRECISION = 16384
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Certificate(ByValue):
+class Certificate(ByValue, Displayed):
     """What ball arithmetic proves about one Jacobian J, of the map with exactly these float64 data.
 
     Attributes
@@ -133,6 +134,13 @@ class Certificate(ByValue):
             Of the norm, or of the smallest singular value.
         """
         return checked(log_bound, name, side, self.log_norm if side == "upper" else self.log_smallest)
+
+    def _table(self) -> Table:
+        header = ("bound", "verdict", "value", "margin of the logarithm")
+        return header, [
+            (one.name, one.verdict, from_log(one.log_value), " … ".join(f"{m:.6g}" for m in one.log_margin))
+            for one in self.bounds
+        ]
 
     def __repr__(self) -> str:
         within = "within" if self.float64_within_stated_error else "OUTSIDE"

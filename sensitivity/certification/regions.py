@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from integrators.display import Displayed
 from integrators.naming import shown
 from integrators.run.recurrence import Recurrence
 from integrators.validation import as_array
@@ -27,7 +28,7 @@ __all__ = ["RegionCertificate", "certify_region"]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class RegionCertificate(ByValue):
+class RegionCertificate(ByValue, Displayed):
     """An enclosure of ‖∂s_N/∂s_0‖₂ for every initial value and input of a region.
 
     Attributes

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TextIO
 
-from .output import notice
+from .output import RUNNING, notice
 from .parser import UsageError, build_parser
 from .registry import COMMANDS
 
@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.showwarning = _show_warning
         try:
             args = build_parser(COMMANDS).parse_args(argv)
+            RUNNING.set(args.command)
             status = args.run(args)
             sys.stdout.flush()
             return status

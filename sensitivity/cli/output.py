@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from sensitivity.text import csv_text, from_log, json_text, number
 
 __all__ = [
     "CHECK_FAILED",
+    "RUNNING",
+    "SCHEMA_VERSION",
     "checked",
     "from_log",
     "notice",
@@ -23,6 +26,11 @@ __all__ = [
 ]
 
 CHECK_FAILED = 1
+SCHEMA_VERSION = 1
+"""Of the JSON of all commands: raised when a member changes its meaning or goes, not when one is added."""
+
+RUNNING: ContextVar[str] = ContextVar("RUNNING", default="")
+"""The command that runs, such as "reproduce figures"."""
 
 
 def checked(violations: int, what: str) -> int:
@@ -62,6 +70,17 @@ def write_csv(path: Path, columns: Mapping[str, Any]) -> None:
         temporary.write_text(csv_text(columns, rows), encoding="utf-8", newline="")
 
 
-def print_json(result: Mapping[str, Any]) -> None:
-    """JSON on standard output. Numbers that are not finite are null, since JSON has no name for them."""
-    print(json_text(result, indent=2))
+def print_json(result: Mapping[str, Any], *, enveloped: bool = True) -> None:
+    """JSON on standard output: the members of the envelope, then those of the result.
+
+    Numbers that are not finite are null, since JSON has no name for them. A list of names with their texts
+    goes without the envelope.
+    """
+    print(json_text({**(envelope() if enveloped else {}), **result}, indent=2))
+
+
+def envelope() -> dict[str, Any]:
+    """What every JSON object of the command line begins with."""
+    from sensitivity.manifest import leapgrad_version
+
+    return {"schema_version": SCHEMA_VERSION, "leapgrad": leapgrad_version(), "command": RUNNING.get()}

@@ -84,7 +84,7 @@ def _add_commands(parser: argparse.ArgumentParser, commands: Sequence[Command]) 
             continue
         command.add_arguments(child)
         child.add_argument("--json", action="store_true", help="print JSON instead of a table")
-        child.set_defaults(run=command.run)
+        child.set_defaults(run=command.run, command=child.prog.split(maxsplit=1)[1])
 
 
 def _reworded(message: str) -> str:

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .plots import GREY, LINES, STEP, Figure, MaxNLocator, NullFormatter, NullLocator, fit_values, styled
+from .plots import (
+    GREY,
+    LINES,
+    STEP,
+    Axes,
+    Figure,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+    fit_values,
+    house,
+    new_figure,
+    settle_colours,
+    styled,
+)
 
 if TYPE_CHECKING:
     from sensitivity.analysis.comparison import Comparison
     from sensitivity.analysis.convergence import Convergence
     from sensitivity.analysis.growth import GrowthExponents
     from sensitivity.analysis.profile import GradientProfile
+    from sensitivity.analysis.recommend import StepRecommendation
+    from sensitivity.figures.drawn import Drawn
     from sensitivity.papers.hamiltonian.funnel import Funnel
 
-__all__ = ["plot_comparison", "plot_convergence", "plot_funnel", "plot_growth", "plot_profile"]
+__all__ = ["PICTURES", "Picture", "draw", "figure_of", "member_labels", "plot_convergence", "plot_funnel"]
 
 MOST_MEMBERS, MOST_EXPONENTS = 3, 4
 MARKERS = "osD"
@@ -33,17 +51,88 @@ LOWEST, HIGHEST = -80.0, 80.0
 LABELS = {"step": STEP, "length": r"length $N$, with $\varepsilon = T/N$"}
 
 
-@styled
-def plot_growth(found: GrowthExponents, title: str = "") -> Figure:
-    """Exponents against their number for at most three step sizes; some of the first against N."""
-    figure = Figure(figsize=(9.6, 3.9), layout="constrained")
-    spectrum, convergence = figure.subplots(1, 2)
+@dataclass(frozen=True)
+class Picture:
+    """How one kind of result is drawn.
+
+    Attributes
+    ----------
+    draw : callable
+        Takes the result, an array of axes, and a title, which may be empty.
+    size : callable
+        Takes the result; width and height in inches.
+    ratios : tuple of float
+        Widths of the panels.
+    """
+
+    draw: Callable[[Any, NDArray, str], None]
+    size: Callable[[Any], tuple[float, float]]
+    ratios: tuple[float, ...] = (1.0,)
+
+
+def draw(found: Drawn, ax: Any = None, title: str = "") -> Any:
+    """Draw a result into the given axes or into a new figure; see `Drawn.plot`."""
+    picture = PICTURES[type(found).__name__]
+    with house():
+        if ax is None:
+            axes = _panels(new_figure(picture.size(found)), picture)
+        else:
+            axes = _given(ax, len(picture.ratios))
+        before = {id(part) for one in axes for part in one.findobj()}
+        picture.draw(found, axes, title)
+        settle_colours(part for one in axes for part in one.findobj() if id(part) not in before)
+    if ax is not None:
+        return ax
+    return axes if len(axes) > 1 else axes[0]
+
+
+def figure_of(found: Drawn, title: str = "") -> Figure:
+    """A result on a figure of its own, which pyplot does not know."""
+    picture = PICTURES[type(found).__name__]
+    with house():
+        figure = Figure(figsize=picture.size(found), layout="constrained")
+        draw(found, _panels(figure, picture), title)
+    return figure
+
+
+def _panels(figure: Figure, picture: Picture) -> NDArray:
+    return figure.subplots(1, len(picture.ratios), width_ratios=picture.ratios, squeeze=False)[0]
+
+
+def _given(ax: Any, count: int) -> NDArray:
+    """The axes of a caller as an array."""
+    axes = np.array([ax] if isinstance(ax, Axes) else list(np.ravel(ax)), dtype=object)
+    if not all(isinstance(one, Axes) for one in axes):
+        raise TypeError(f"ax must be Matplotlib axes, such as those of plt.subplots(1, {count}); got {ax!r}.")
+    if len(axes) != count:
+        raise ValueError(f"ax must hold {count} axes, as many as there are panels; got {len(axes)}.")
+    return axes
+
+
+def _some(count: int, most: int) -> NDArray:
+    """At most so many of the batch members, spread evenly."""
+    return np.unique(np.linspace(0, max(count - 1, 0), min(most, count)).round().astype(int))
+
+
+def member_labels(step: NDArray) -> list[str]:
+    """What tells the members of a batch apart: their step sizes, or else their numbers."""
+    steps = np.ravel(step)
+    if steps.size == 1 or np.unique(steps).size == steps.size:
+        return [rf"$\varepsilon$ = {value:.3g}" for value in steps]
+    several = np.unique(steps).size > 1
+    return [
+        f"member {number}" + (rf", $\varepsilon$ = {value:.3g}" if several else "")
+        for number, value in enumerate(steps)
+    ]
+
+
+def _draw_growth(found: GrowthExponents, axes: NDArray, title: str) -> None:
+    """Exponents against their number for at most three batch members; some of the first against N."""
+    spectrum, convergence = axes
     k = found.exponents.shape[-1]
     exponents, errors = (part.reshape(-1, k) for part in (found.exponents, found.standard_error))
-    steps = found.step.reshape(-1)
-    members = np.unique(
-        np.linspace(0, len(exponents) - 1, min(MOST_MEMBERS, len(exponents))).round().astype(int)
-    )
+    labels = member_labels(found.step)
+    members = _some(len(exponents), MOST_MEMBERS)
     index = np.arange(1, k + 1)
     for number, member in enumerate(members):
         spectrum.errorbar(
@@ -56,7 +145,7 @@ def plot_growth(found: GrowthExponents, title: str = "") -> Figure:
             fillstyle="full" if number == 0 else "none",
             capsize=2,
             elinewidth=1.0,
-            label=rf"$\varepsilon$ = {steps[member]:.3g}",
+            label=labels[member],
         )
     spectrum.axhline(0.0, color=GREY, linewidth=0.8)
     spectrum.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -65,46 +154,38 @@ def plot_growth(found: GrowthExponents, title: str = "") -> Figure:
     spectrum.set_ylabel(r"exponent $\lambda_i$ (per step)")
     spectrum.legend(loc="best")
     series = found.series.reshape(-1, len(found.series_steps), k)
-    for i in np.unique(np.linspace(0, k - 1, min(MOST_EXPONENTS, k)).round().astype(int)):
+    for i in _some(k, MOST_EXPONENTS):
         convergence.plot(found.series_steps, series[members[0], :, i], label=rf"$\lambda_{{{i + 1}}}$")
     convergence.set_xlabel("steps $n$")
     convergence.set_ylabel("estimate after $n$ steps")
-    convergence.set_title(rf"$\varepsilon$ = {steps[members[0]]:.3g}, burn-in {found.burn_in}")
+    convergence.set_title(rf"{labels[members[0]]}, burn-in {found.burn_in}")
     convergence.legend(loc="best", ncols=2)
     spectrum.set_title(title or f"N = {found.n_steps}")
-    return figure
 
 
-@styled
-def plot_profile(profile: GradientProfile, title: str = "") -> Figure:
-    """ln of the norms and of the bound against i, one colour for each of at most eight step sizes.
+def _draw_profile(profile: GradientProfile, axes: NDArray, title: str) -> None:
+    """ln of the norms and of the bound against i, one colour for each of at most eight batch members.
 
     Natural logarithms, so that gradients outside float64 can be seen as well; zero norms leave a gap.
     """
-    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
-    axes = figure.subplots()
-    steps = profile.step.reshape(-1)
-    logs = profile.log_norms.reshape(steps.size, -1)
-    chosen = np.unique(
-        np.linspace(0, max(steps.size - 1, 0), min(MOST_CURVES, steps.size)).round().astype(int)
-    )
+    (panel,) = axes
+    logs = profile.log_norms.reshape(profile.step.size, -1)
+    chosen = _some(profile.step.size, MOST_CURVES)
+    labels = member_labels(profile.step)
     some = profile.index[:: max(1, profile.index.size // BOUND_POINTS)]
-    bounds = None
-    if profile.bound is not None:
-        bounds = profile.log_bounds(some).reshape(steps.size, -1)
+    bounds = None if profile.bound is None else profile.log_bounds(some).reshape(profile.step.size, -1)
     for number, member in enumerate(chosen, start=1):
         values = np.where(np.isfinite(logs[member]), logs[member], np.nan)
-        axes.plot(profile.index, values, color=f"C{number}", label=rf"$\varepsilon$ = {steps[member]:.3g}")
+        panel.plot(profile.index, values, color=f"C{number}", label=labels[member])
         if bounds is not None and profile.bound is not None:
             label = f"its bound {profile.bound.theorem}"
-            axes.plot(some, bounds[member], color=f"C{number}", linestyle=":", linewidth=1.5, label=label)
-    fit_values(axes, [logs[chosen]], logarithmic=True)
-    axes.set_xlabel("index $i$")
-    axes.set_ylabel(rf"$\ln$ {_formula(profile.quantity)}")
-    axes.set_title(title or f"{profile.model}, d = {profile.field.dim}, N = {profile.n_steps}")
-    if chosen.size:
-        axes.legend(loc="best")
-    return figure
+            panel.plot(some, bounds[member], color=f"C{number}", linestyle=":", linewidth=1.5, label=label)
+    fit_values(panel, [logs[chosen]], logarithmic=True)
+    panel.set_xlabel("index $i$")
+    panel.set_ylabel(rf"$\ln$ {_formula(profile.quantity)}")
+    panel.set_title(title or profile.setting)
+    if chosen.size > 1 or bounds is not None:
+        panel.legend(loc="best")
 
 
 def _formula(quantity: str) -> str:
@@ -118,14 +199,15 @@ def _look(number: int) -> dict[str, Any]:
     return {"color": COLORS[number % len(COLORS)], "linestyle": DASHES[number // len(COLORS) % len(DASHES)]}
 
 
-@styled
-def plot_comparison(found: Comparison, title: str = "") -> Figure:
+def _size_of_comparison(found: Comparison) -> tuple[float, float]:
+    return 13.5, max(LEAST_HEIGHT, ROW * len(found.models) + 1.2)
+
+
+def _draw_comparison(found: Comparison, axes: NDArray, title: str) -> None:
     """ln ‖∂h_n/∂h_0‖, ln ‖∂h_N/∂h_i‖ and the largest exponents; models in the order of their last norm."""
     last = [np.nan_to_num(model.log_norms[-1], nan=np.inf) for model in found.models]
     models = [found.models[i] for i in np.argsort(last, kind="stable")[::-1]]
-    height = max(LEAST_HEIGHT, ROW * len(models) + 1.2)
-    figure = Figure(figsize=(13.5, height), layout="constrained")
-    norms, profiles, exponents = figure.subplots(1, 3, width_ratios=(1.15, 1.15, 1.0))
+    norms, profiles, exponents = axes
     for number, model in enumerate(models):
         look = _look(number)
         norms.plot(found.steps, _cut(model.log_norms), **look, linewidth=1.3)
@@ -148,9 +230,9 @@ def plot_comparison(found: Comparison, title: str = "") -> Figure:
         exponents.plot([-0.075, -0.015], [number] * 2, transform=beside, clip_on=False, linewidth=1.6, **look)
     norms.set(xscale="log", xlabel="$n$", ylabel=r"$\ln\ \|\partial h_n/\partial h_0\|_2$")
     profiles.set(xlabel="$i$", ylabel=r"$\ln\ \|\partial h_N/\partial h_i\|_2$")
-    for axes in (norms, profiles):
-        axes.axhline(0.0, color="#999999", linewidth=0.8, linestyle="-", zorder=0)
-        _limits(axes, [m.log_norms if axes is norms else m.log_profile for m in models])
+    for panel in (norms, profiles):
+        panel.axhline(0.0, color="#999999", linewidth=0.8, linestyle="-", zorder=0)
+        _limits(panel, [m.log_norms if panel is norms else m.log_profile for m in models])
     exponents.axvline(0.0, color="#999999", linewidth=0.8, linestyle="-", zorder=0)
     exponents.set_xscale("symlog", linthresh=1e-3)
     exponents.set_xticks([-1.0, -0.1, -0.01, 0.0, 0.01, 0.1], ["−1", "−0.1", "−0.01", "0", "0.01", "0.1"])
@@ -161,11 +243,26 @@ def plot_comparison(found: Comparison, title: str = "") -> Figure:
     exponents.tick_params(axis="y", length=0, pad=26)
     exponents.tick_params(axis="x", labelsize=8)
     norms.set_title(title or f"N = {found.n_steps}")
-    return figure
 
 
 def _label(name: str, block: str) -> str:
     return name if block == "state" else f"{name} ({block})"
+
+
+def _draw_recommendation(found: StepRecommendation, axes: NDArray, title: str) -> None:
+    """The extreme singular values against ε, the band and the two steps."""
+    (panel,) = axes
+    panel.plot(found.steps, found.largest, color="C1", label="largest singular value")
+    panel.plot(found.steps, found.smallest, color="C2", label="smallest")
+    panel.axhspan(found.lo, found.hi, alpha=0.15, label=f"[{found.lo:g}, {found.hi:g}]")
+    for name, style in (("guaranteed", "-"), ("observed", "--")):
+        value = getattr(found, name)
+        if math.isfinite(value):
+            label = f"{name}: {value * found.n_steps:.3g}/N"
+            panel.axvline(value, color="black", linestyle=style, label=label)
+    panel.set(xscale="log", yscale="log", xlabel="step ε", ylabel="singular values of ∂y_N/∂y_0")
+    panel.set_title(title or f"{found.scheme}, N = {found.n_steps}")
+    panel.legend()
 
 
 def _cut(values: NDArray) -> NDArray:
@@ -180,6 +277,15 @@ def _limits(axes: Any, curves: list[NDArray]) -> None:
         low, high = max(values.min(), LOWEST), min(values.max(), HIGHEST)
         room = 0.05 * (high - low) + 0.2
         axes.set_ylim(low - room, high + room)
+
+
+PICTURES = {
+    "Comparison": Picture(_draw_comparison, _size_of_comparison, (1.15, 1.15, 1.0)),
+    "GradientProfile": Picture(_draw_profile, lambda _: (7.2, 4.4)),
+    "GrowthExponents": Picture(_draw_growth, lambda _: (9.6, 3.9), (1.0, 1.0)),
+    "StepRecommendation": Picture(_draw_recommendation, lambda _: (7.2, 4.4)),
+}
+"""Class of a result → how it is drawn."""
 
 
 @styled

@@ -12,11 +12,11 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec
+from typing import BinaryIO, ParamSpec
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,6 +43,7 @@ _import_matplotlib()
 
 # isort: split
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import Collection
@@ -54,7 +55,7 @@ from matplotlib.ticker import LogFormatter, LogLocator, MaxNLocator, NullFormatt
 # Modules that draw take Matplotlib's names from here.
 __all__ = [
     "Axes", "Figure", "FigureCanvasAgg", "LogFormatter", "LogLocator", "MaxNLocator", "NullFormatter",
-    "NullLocator", "norms", "plot_curves", "save",
+    "NullLocator", "norms", "plot_curves", "save", "write_png",
 ]  # fmt: skip
 
 WRITERS = {".pdf": "pdf", ".svg": "svg", ".ps": "ps", ".eps": "ps"}
@@ -83,21 +84,42 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     def inside(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with house():
             figure = draw(*args, **kwargs)
-            _settle_colours(figure)
+            settle_colours(figure.findobj())
             return figure
 
     return inside
 
 
-def _settle_colours(figure: Figure) -> None:
+def settle_colours(artists: Iterable[Artist]) -> None:
     """Turn "C1" and its like into the house's colours: Matplotlib looks them up anew when it draws."""
-    for line in figure.findobj(Line2D):
-        assert isinstance(line, Line2D)
-        line.set_color(to_rgba(line.get_color()))
-    for part in figure.findobj(Collection):
-        assert isinstance(part, Collection)
-        if part.get_array() is None:
+    for part in artists:
+        if isinstance(part, Line2D):
+            part.set_color(to_rgba(part.get_color()))
+        elif isinstance(part, Collection) and part.get_array() is None:
             part.set(facecolor=part.get_facecolor(), edgecolor=part.get_edgecolor())
+
+
+def new_figure(size: tuple[float, float]) -> Figure:
+    """A figure of so many inches, which pyplot knows where a script uses pyplot, and in a notebook."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is None and _in_notebook():
+        from matplotlib import pyplot
+    if pyplot is None:
+        return Figure(figsize=size, layout="constrained")
+    return pyplot.figure(figsize=size, layout="constrained")
+
+
+def _in_notebook() -> bool:
+    """Whether a Jupyter kernel runs this process; it shows the figures of pyplot at the end of a cell."""
+    interactive = sys.modules.get("IPython")
+    shell = interactive and interactive.get_ipython()
+    return getattr(shell, "kernel", None) is not None
+
+
+def write_png(figure: Figure, file: BinaryIO) -> None:
+    """Write a figure as a PNG file for the screen."""
+    with house():
+        figure.savefig(file, format="png", backend="agg", dpi=100)
 
 
 def save(figure: Figure, path: Path) -> None:

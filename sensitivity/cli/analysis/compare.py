@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     found = compare({word: case.recurrence for word, case in cases.items()})
     widths = {word: case.d for word, case in cases.items()}
     heading = f"{_widths(widths)}, N = {args.n_steps}, seed {args.seed}"
-    files.write(args, found.columns(), lambda: found.plot(heading))
+    files.write(args, found.columns(), lambda: found.figure(heading))
     if args.json:
         print_json(_json(found, args, widths, settings))
         return 0

@@ -23,6 +23,12 @@ EXAMPLES = """\
   leapgrad growth --model lstm --d 32 --n-steps 10000 --k 5
   leapgrad growth --weights mine.npz --step 0.1 --n-steps 100000 --burn-in 20000 --json"""
 
+NOT_CONVERGED = (
+    "not converged: the growth per step still changes along the run, so that no standard error of its mean "
+    "holds;\ntake more steps, or a longer --burn-in. Where the gradient grows like a power of N, the exponent "
+    "is 0."
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_arguments(parser, steps="1e-1")
@@ -52,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     )
     bound = _bound(asked, found)
     columns = _columns(asked.steps, found, bound)
-    files.write(args, columns, lambda: found.plot(asked.describe()))
+    files.write(args, columns, lambda: found.figure(asked.describe()))
     violations = int(np.count_nonzero(found.exponents > bound[:, None]))
     if args.json:
         results = {
@@ -61,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
             "standard_error": found.standard_error,
             "round_off": found.round_off,
             "resolved": found.resolved,
+            "drifts": found.drifts,
             "per_time": found.per_time,
             "bound": bound,
             "sum": found.exponents.sum(axis=-1),
@@ -80,6 +87,10 @@ def run(args: argparse.Namespace) -> int:
             rows = [row[:-1] for row in rows]
         else:
             header.append("bound E" if asked.case.is_field else "proved bound")
+        if found.drifts.any():
+            header.append("converged")
+            for row, drifts in zip(rows, found.drifts.ravel(), strict=True):
+                row.append("no" if drifts else "yes")
         print_table(header, rows)
         if found.exponents.shape[-1] > 1:
             totals = ", ".join(number(float(v), 3) for v in found.exponents.sum(axis=-1))
@@ -89,6 +100,8 @@ def run(args: argparse.Namespace) -> int:
             whose = "their directions" if below > 1 else "its direction"
             rest = "their" if below > 1 else "its"
             print(f"{below} {many} −inf: {whose} vanished in some step, or fell below {rest} round-off.")
+        if found.drifts.any():
+            print(NOT_CONVERGED)
         files.tell(args)
     return checked(violations, "exponents lie above a proved bound")
 

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--rows must be from 2 to {MOST_ROWS}, got {args.rows}.")
     asked = network.build(args)
     profile = gradient_profile(*asked.case.batch.arguments, of=args.of)
-    files.write(args, _columns(profile), lambda: profile.plot(asked.describe()))
+    files.write(args, _columns(profile), lambda: profile.figure(asked.describe()))
     count = profile.index.size
     places = (
         np.unique(np.linspace(0, count - 1, args.rows).round().astype(int)) if count else np.zeros(0, int)

@@ -87,7 +87,7 @@ def _list(papers: Mapping[str, Paper], args: argparse.Namespace) -> None:
         name: {claim.name: claim.text for claim in one.chosen(args.names)} for name, one in papers.items()
     }
     if args.json:
-        print_json(listed if args.paper == ALL else listed[args.paper])
+        print_json(listed if args.paper == ALL else listed[args.paper], enveloped=False)
         return
     for name, claims in listed.items():
         if args.paper == ALL:
@@ -106,7 +106,7 @@ def _show(
     from sensitivity.papers.paper import summary
 
     if args.json:
-        print_json(data if args.paper == ALL else data[args.paper])
+        print_json({"papers": data} if args.paper == ALL else data[args.paper])
     elif args.names:
         for one in judged[args.paper]:
             print(f"{one.claim.name} ({one.claim.place})\n  {one.claim.text}\n  {one.finding.headline}")

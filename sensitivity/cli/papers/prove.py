@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         rows = [(proposition.name, proposition.title, proposition.source) for proposition in propositions]
         if args.json:
-            print_json({name: {"title": title, "source": source} for name, title, source in rows})
+            listed = {name: {"title": title, "source": source} for name, title, source in rows}
+            print_json(listed, enveloped=False)
         else:
             print_table(("name", "title", "source"), rows, left=3)
         return 0

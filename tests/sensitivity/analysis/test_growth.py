@@ -10,7 +10,7 @@ import pytest
 from numba import njit
 
 from integrators import Field, NeuralField
-from sensitivity import growth_exponents, jacobian, log_jacobian_norm, log_singular_values
+from sensitivity import cell, growth_exponents, jacobian, log_jacobian_norm, log_singular_values, unroll
 from sensitivity.analysis.growth import Stops
 
 
@@ -168,3 +168,22 @@ def test_a_million_steps() -> None:
     field = NeuralField([[1.0]], [0.0], activation="identity")
     found = log_jacobian_norm(field, "euler", 1.0, 1_000_000) / math.log(10.0)
     assert found == pytest.approx(301029.9956639812, rel=1e-12)
+
+
+# Catches: an error bar that excludes its own limit. The exponent of a gradient that grows like N is 0.
+@pytest.mark.parametrize("n_steps", [1000, 10_000])
+def test_algebraic_growth_is_said_not_to_have_converged(n_steps: int) -> None:
+    found = growth_exponents(NeuralField.random(10), "leapfrog", 0.1, n_steps, k=1)
+    assert found.exponents[0] > 4 * found.standard_error[0] and found.drifts.tolist() == [True]
+    assert "(not converged)" in repr(found)
+
+
+# Catches: drift seen in noise, in the last places of constant rates, or where columns vanished.
+def test_steady_growth_has_converged() -> None:
+    w = np.array([1.0, 0.5, -0.5, 0.1, -1.0])
+    field = NeuralField(np.diag(w), np.zeros(5), activation="identity")
+    assert not growth_exponents(field, "euler", 1.0, 3000).drifts.any()
+    assert not growth_exponents(field, "euler", 1.0, 30).drifts.any()  # too few segments to tell
+    drive = np.random.default_rng(0).normal(size=(40, 600, 1))
+    run = unroll(cell("vanilla", 3, 1), inputs=drive)
+    assert not growth_exponents(run, k=2).drifts.any()

@@ -23,7 +23,6 @@ from sensitivity.analysis.norms import spectral_norms
 from sensitivity.analysis.profile import GradientProfile, gradient_profile
 from sensitivity.cli.analysis import profile as command
 from sensitivity.cli.parser import build_parser
-from sensitivity.figures.analysis import plot_profile
 
 N, STEP = 12, 0.2
 LAM = np.array([1.0, -2.0, 0.5])
@@ -350,7 +349,7 @@ def test_wrong_arguments(driven, random_field):
 def test_the_picture(driven):
     field, start = driven
     found = gradient_profile(field, "leapfrog", [0.1, STEP], N, **start)
-    (axes,) = found.plot().axes
+    axes = found.plot()
     curves = {line.get_label(): line for line in axes.lines}
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), found.log_norms[0])
     np.testing.assert_array_equal(axes.lines[1].get_ydata(), found.log_bounds()[0])
@@ -359,7 +358,7 @@ def test_the_picture(driven):
     low, high = axes.get_ylim()
     assert low < found.log_norms.min() and high > found.log_norms.max()
     many = gradient_profile(field, "leapfrog", np.geomspace(1e-3, 0.1, 30), N, of="inputs")
-    assert len(plot_profile(many).axes[0].lines) == 8
+    assert len(many.plot().lines) == 8
 
 
 # ------------------------------------------------------------------------------------------ command
@@ -430,6 +429,6 @@ def test_the_command_names_a_wrong_argument(arguments, word, tmp_path, monkeypat
 def test_a_profile_of_a_cell_is_shown():
     found = gradient_profile(unroll(cell("lstm", 4, 2), n_steps=10))
     assert repr(found).startswith("<GradientProfile ‖∂s_N/∂s_i‖, lstm, N = 10: ")
-    assert found.plot().axes[0].get_title(loc="left").startswith("lstm, d = ")
+    assert found.plot().get_title(loc="left").startswith("lstm, d = ")
     with pytest.raises(ValueError, match="no theorem"):
         found.log_bounds()

@@ -47,7 +47,9 @@ def test_json_is_one_object_and_nothing_else(path, short, capsys):
     assert main([*path, *CASES[path], "--json"]) == 0
     captured = capsys.readouterr()
     shown = json.loads(captured.out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert isinstance(shown, dict) and shown
+    # Catches: a command whose object does not begin as all others do.
+    assert list(shown)[:3] == ["schema_version", "leapgrad", "command"] and len(shown) > 3
+    assert (shown["schema_version"], shown["command"]) == (1, " ".join(path))
     assert "Traceback" not in captured.err
 
 

@@ -105,7 +105,7 @@ def test_a_comparison_is_what_the_verbs_say(pair):
     columns = found.columns()
     assert len({len(column) for column in columns.values()}) == 1
     assert set(columns["quantity"]) == {"log_norm", "log_profile", "exponent"}
-    figure = found.plot("t")
+    figure = found.figure("t")
     assert [text.get_text() for text in figure.axes[2].get_yticklabels()] == [
         "hamiltonian (position)",
         "lstm",

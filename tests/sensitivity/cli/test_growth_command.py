@@ -63,7 +63,7 @@ def test_an_exponent_above_its_bound_is_status_1(capsys, monkeypatch):
 
 
 def test_the_picture_shows_the_series(found):
-    left, right = found.plot().axes
+    left, right = found.plot()
     np.testing.assert_array_equal(right.lines[0].get_ydata(), found.series[0, :, 0])
     np.testing.assert_array_equal(left.containers[1].lines[0].get_ydata(), found.exponents[1])
 
