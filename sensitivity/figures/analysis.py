@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sensitivity.figures.drawn import Drawn
     from sensitivity.papers.hamiltonian.funnel import Funnel
 
-__all__ = ["PICTURES", "Picture", "draw", "figure_of", "member_labels", "plot_convergence", "plot_funnel"]
+__all__ = ["DRAWINGS", "Drawing", "draw", "figure_of", "member_labels", "plot_convergence", "plot_funnel"]
 
 MOST_MEMBERS, MOST_EXPONENTS = 3, 4
 MARKERS = "osD"
@@ -52,7 +52,7 @@ LABELS = {"step": STEP, "length": r"length $N$, with $\varepsilon = T/N$"}
 
 
 @dataclass(frozen=True)
-class Picture:
+class Drawing:
     """How one kind of result is drawn.
 
     Attributes
@@ -72,7 +72,7 @@ class Picture:
 
 def draw(found: Drawn, ax: Any = None, title: str = "") -> Any:
     """Draw a result into the given axes or into a new figure; see `Drawn.plot`."""
-    picture = PICTURES[type(found).__name__]
+    picture = DRAWINGS[type(found).__name__]
     with house():
         if ax is None:
             axes = _panels(new_figure(picture.size(found)), picture)
@@ -88,14 +88,14 @@ def draw(found: Drawn, ax: Any = None, title: str = "") -> Any:
 
 def figure_of(found: Drawn, title: str = "") -> Figure:
     """A result on a figure of its own, which pyplot does not know."""
-    picture = PICTURES[type(found).__name__]
+    picture = DRAWINGS[type(found).__name__]
     with house():
         figure = Figure(figsize=picture.size(found), layout="constrained")
         draw(found, _panels(figure, picture), title)
     return figure
 
 
-def _panels(figure: Figure, picture: Picture) -> NDArray:
+def _panels(figure: Figure, picture: Drawing) -> NDArray:
     return figure.subplots(1, len(picture.ratios), width_ratios=picture.ratios, squeeze=False)[0]
 
 
@@ -279,11 +279,11 @@ def _limits(axes: Any, curves: list[NDArray]) -> None:
         axes.set_ylim(low - room, high + room)
 
 
-PICTURES = {
-    "Comparison": Picture(_draw_comparison, _size_of_comparison, (1.15, 1.15, 1.0)),
-    "GradientProfile": Picture(_draw_profile, lambda _: (7.2, 4.4)),
-    "GrowthExponents": Picture(_draw_growth, lambda _: (9.6, 3.9), (1.0, 1.0)),
-    "StepRecommendation": Picture(_draw_recommendation, lambda _: (7.2, 4.4)),
+DRAWINGS = {
+    "Comparison": Drawing(_draw_comparison, _size_of_comparison, (1.15, 1.15, 1.0)),
+    "GradientProfile": Drawing(_draw_profile, lambda _: (7.2, 4.4)),
+    "GrowthExponents": Drawing(_draw_growth, lambda _: (9.6, 3.9), (1.0, 1.0)),
+    "StepRecommendation": Drawing(_draw_recommendation, lambda _: (7.2, 4.4)),
 }
 """Class of a result → how it is drawn."""
 

@@ -23,11 +23,9 @@ EXAMPLES = """\
   leapgrad growth --model lstm --d 32 --n-steps 10000 --k 5
   leapgrad growth --weights mine.npz --step 0.1 --n-steps 100000 --burn-in 20000 --json"""
 
-NOT_CONVERGED = (
-    "not converged: the growth per step still changes along the run, so that no standard error of its mean "
-    "holds;\ntake more steps, or a longer --burn-in. Where the gradient grows like a power of N, the exponent "
-    "is 0."
-)
+NOT_CONVERGED = """\
+not converged: the growth per step still changes along the run, so that no standard error of its mean holds;
+take more steps, or a longer --burn-in. Where the gradient grows like a power of N, the exponent is 0."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
