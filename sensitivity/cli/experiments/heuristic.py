@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seeds", type=int, metavar="S", help="number of seeds (default: 3, or 8 with --full)"
     )
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="the first seed (default 0)")
     parser.add_argument("--out", default=FOLDER, metavar="DIR", help=f"folder to fill (default {FOLDER})")
 
 
@@ -41,6 +42,9 @@ def run(args: argparse.Namespace) -> int:
     get_task(args.task)
     plan = FULL if args.full else QUICK
     command = f"leapgrad heuristic --task {args.task} --{'full' if args.full else 'quick'}"
+    if as_count(args.seed, "--seed"):
+        plan = replace(plan, seed=args.seed)
+        command += f" --seed {args.seed}"
     if args.seeds is not None:
         plan = replace(plan, seeds=as_count(args.seeds, "--seeds", least=2))
         command += f" --seeds {args.seeds}"
@@ -49,16 +53,16 @@ def run(args: argparse.Namespace) -> int:
         print_json({**data, "folder": args.out, "seconds": seconds})
         return 0
     print_table(
-        ("N", "best ε", "within one standard error", "c = Nε*", "accuracy"),
+        ("N", "best ε", "within one standard error", "c = Nε*", "test accuracy"),
         [
             (
                 f"{n:g}",
                 number(one.best, 3),
                 f"{number(one.low, 3)} … {number(one.high, 3)}",
                 number(n * one.centre, 3),
-                f"{100 * one.accuracy:.1f} ± {100 * one.error:.1f} %",
+                f"{100 * test:.1f} ± {100 * one.error:.1f} %",
             )
-            for n, one in zip(found.main.variable, found.main.optima, strict=True)
+            for n, one, test in zip(found.main.variable, found.main.optima, found.main.reached, strict=True)
         ],
     )
     print()

@@ -1,18 +1,20 @@
 """Does the best step follow ε ∝ 1/N? The experiment of section 4 and Figure 4, with controls.
 
 Rusch, Pearson, Zygalakis (2019), equation (14). One network is trained for every ε on a grid, everything else
-fixed; ε*(N) is the ε of the best test accuracy. What the experiment adds: the whole set of ε within one
-standard error of the best, an interval for the exponent, a control for which nothing speaks for 1/N, the
-gradient along training, and the scan repeated with W scaled (theorem G).
+fixed. ε*(N) is the ε of the best accuracy on validation sequences; what is reached there is told by test
+sequences that were not looked at before. What the experiment adds: the whole set of ε within one standard
+error of the best, the edges of the range in which the network learns, intervals for the exponents, networks
+and tasks for which nothing speaks for 1/N, the gradient along training, and the scan repeated with W scaled
+(theorem G).
 
-The control has a memory that does not grow with N: the answer is in the last ten inputs, and the network
+A control has a memory that does not grow with N: the answer is in the last ten inputs, and the network
 W − Wᵀ − γ I by Euler's method forgets after a time 1/γ. What counts is 10 ε γ, in which no N appears.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -27,7 +29,7 @@ from sensitivity.training.networks.ode_network import OdeNetwork
 from sensitivity.training.start import Start
 from sensitivity.training.trainer import Diverged, accuracy, train
 
-from .optimum import Optimum, PowerLaw, fit_power_law, optimum
+from .optimum import Optimum, PowerLaw, optimum, power_laws
 from .plan import QUICK, ScanPlan, TaskSetting
 
 __all__ = ["AccuracyRun", "Experiment", "GradientTrace", "Scan", "TraceRun", "run_experiment"]
@@ -45,26 +47,45 @@ class Scan:
     Attributes
     ----------
     variable : tuple of float
-    steps, accuracy : list of ndarray
-        For each value: ε (points,) and test accuracies (points, seeds).
-    law, best_law : PowerLaw
-        Through the centres of the sets within one standard error, and through the single best values.
+    steps, accuracy, test : list of ndarray
+        For each value: ε (points,), and accuracies on validation and on test sequences (points, seeds).
+    laws : mapping
+        Name in `LAWS` → the power law.
     """
 
     variable: tuple[float, ...]
     steps: list[Float]
     accuracy: list[Float]
-    law: PowerLaw
-    best_law: PowerLaw
+    test: list[Float]
+    laws: Mapping[str, PowerLaw]
 
     @classmethod
-    def of(cls, variable: Sequence[float], steps: list[Float], accuracy: list[Float]) -> Scan:
-        laws = [fit_power_law(variable, steps, accuracy, centre=centre) for centre in (True, False)]
-        return cls(tuple(variable), steps, accuracy, *laws)
+    def of(
+        cls,
+        variable: Sequence[float],
+        steps: list[Float],
+        accuracy: list[Float],
+        test: list[Float] | None = None,
+    ) -> Scan:
+        laws = power_laws(variable, steps, accuracy)
+        return cls(tuple(variable), steps, accuracy, accuracy if test is None else test, laws)
+
+    @property
+    def law(self) -> PowerLaw:
+        """Through the centres of the sets within one standard error."""
+        return self.laws["centre"]
 
     @property
     def optima(self) -> list[Optimum]:
         return [optimum(steps, values) for steps, values in zip(self.steps, self.accuracy, strict=True)]
+
+    @property
+    def reached(self) -> list[float]:
+        """Mean test accuracy at the ε that has the best validation accuracy."""
+        return [
+            float(test[values.mean(axis=1).argmax()].mean())
+            for values, test in zip(self.accuracy, self.test, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -101,6 +122,8 @@ class Experiment:
     plan : ScanPlan
     main, control : Scan
         Over N, for the task and for the control.
+    also : dict
+        Name in `ALSO` → a further scan over N.
     collapse : dict
         "W scaled", "W and readout scaled" → a scan over the scale s of W.
     collapse_weight : float
@@ -113,6 +136,7 @@ class Experiment:
     plan: ScanPlan
     main: Scan
     control: Scan
+    also: dict[str, Scan]
     collapse: dict[str, Scan]
     collapse_weight: float
     traces: list[GradientTrace]
@@ -152,17 +176,17 @@ class AccuracyRun(Job):
 
     def compute(self) -> dict[str, Float]:
         data = self.setting.split(self.n_steps, self.seed)
-        network = self.setting.network(self.n_steps, self.step)
+        network, theta = self.setting.begun(self.n_steps, self.step, self.seed, data)
         recipe = replace(self.setting.recipe, seed=self.seed, check_every=10**9)
-        theta = self.setting.start.draw(network, self.seed)
         try:
-            theta = train(network, data, recipe, theta).theta
+            theta = train(network, replace(data, validation=None, blind=True), recipe, theta).theta
         except Diverged as stopped:  # the accuracy is that of the last good parameters
             theta = stopped.theta
-        return {"accuracy": np.array(accuracy(network, theta, data.test))}
+        assert data.validation is not None
+        return {"accuracy": np.array([accuracy(network, theta, one) for one in (data.validation, data.test)])}
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {"accuracy": ()}
+        return {"accuracy": (2,)}
 
     @property
     def seconds(self) -> float:
@@ -171,18 +195,19 @@ class AccuracyRun(Job):
 
 @dataclass(frozen=True)
 class TraceRun(Job):
-    """The gradient along one run of seed 0: norm, weight, bound and accuracy at each look; then NaN."""
+    """The gradient along one run: norm, weight, bound and accuracy at each look; then NaN."""
 
     setting: TaskSetting
     n_steps: int
     step: float
+    seed: int
 
     def facts(self) -> dict[str, Any]:
         return {"experiment": "trace", **asdict(self)}
 
     def compute(self) -> dict[str, Float]:
         n, looks = self.n_steps, []
-        data, network = self.setting.split(n, 0), self.setting.network(n, self.step)
+        data, network = self.setting.split(n, self.seed), self.setting.network(n, self.step)
 
         def watch(theta: Float) -> dict[str, Any]:
             field, weight = network.field(theta), float(spectral_norm(network.weights(theta)))
@@ -194,7 +219,8 @@ class TraceRun(Job):
 
         found = np.full(self.shapes()["trace"], np.nan)
         try:
-            run = train(network, data, self.setting.recipe, self.setting.start.draw(network, 0), watch=watch)
+            recipe = replace(self.setting.recipe, seed=self.seed)
+            run = train(network, data, recipe, self.setting.start.draw(network, self.seed), watch=watch)
             found[3, : len(looks)] = run.trace.accuracy
         except Diverged:
             pass
@@ -236,41 +262,58 @@ def run_experiment(
     """
     runs = runs or TrainingRuns(**options)
     setting, same = plan.setting(task), [plan.control_grid()] * len(plan.control_lengths)
-    main = _over_lengths(setting, plan.lengths, [plan.grid(n) for n in plan.lengths], plan, runs)
-    control = _over_lengths(plan.control_setting(), plan.control_lengths, same, plan, runs)
+    main = _over_lengths(task, setting, plan.lengths, plan.grids(task), plan, runs)
+    control = _over_lengths("control", plan.control_setting(), plan.control_lengths, same, plan, runs)
+    also = {
+        name: _over_lengths(name, plan.further(name, task), plan.lengths, plan.grids(name), plan, runs)
+        for name in plan.also
+        if name != task
+    }
     collapse = {
         "W scaled": _collapse(setting, plan, False, runs),
         "W and readout scaled": _collapse(setting, plan, True, runs),
     }
     network = setting.network(plan.collapse_length, 1.0)
-    norms = [spectral_norm(network.weights(setting.start.draw(network, seed))) for seed in range(plan.seeds)]
+    norms = [spectral_norm(network.weights(setting.start.draw(network, seed))) for seed in plan.seeds_of()]
     steps = (1.0 / plan.trace_length, _best_step(main, plan.trace_length))
-    jobs = [TraceRun(setting, plan.trace_length, step) for step in steps]
+    jobs = [TraceRun(setting, plan.trace_length, step, plan.seed) for step in steps]
     found = runs(jobs, "gradient along training")
     traces = [job.trace(arrays) for job, arrays in zip(jobs, found, strict=True)]
-    return Experiment(task, plan, main, control, collapse, float(np.mean(norms)), traces)
+    return Experiment(task, plan, main, control, also, collapse, float(np.mean(norms)), traces)
 
 
 def _scan(
-    label: str, where: Sequence[tuple[TaskSetting, int, Float]], seeds: int, runs: TrainingRuns
-) -> list[Float]:
-    """Accuracies (points, seeds) for each setting and length, with its grid of ε."""
+    label: str,
+    variable: Sequence[float],
+    where: Sequence[tuple[TaskSetting, int, Float]],
+    seeds: range,
+    runs: TrainingRuns,
+) -> Scan:
+    """Accuracies for each value of the variable: its setting and length, with its grid of ε."""
     jobs = [
         AccuracyRun(setting, n, step, seed)
         for setting, n, grid in where
         for step in grid.tolist()
-        for seed in range(seeds)
+        for seed in seeds
     ]
     found = np.array([arrays["accuracy"] for arrays in runs(jobs, label)])
-    ends = np.cumsum([grid.size * seeds for _, _, grid in where])
-    return [part.reshape(-1, seeds) for part in np.split(found, ends[:-1])]
+    ends = np.cumsum([grid.size * len(seeds) for _, _, grid in where])[:-1]
+    validation, test = (
+        [part.reshape(-1, len(seeds)) for part in np.split(column, ends)] for column in found.T
+    )
+    return Scan.of(variable, [grid for _, _, grid in where], validation, test)
 
 
 def _over_lengths(
-    setting: TaskSetting, lengths: tuple[int, ...], grids: list[Float], plan: ScanPlan, runs: TrainingRuns
+    name: str,
+    setting: TaskSetting,
+    lengths: tuple[int, ...],
+    grids: list[Float],
+    plan: ScanPlan,
+    runs: TrainingRuns,
 ) -> Scan:
     where = [(setting, n, grid) for n, grid in zip(lengths, grids, strict=True)]
-    return Scan.of(lengths, grids, _scan(setting.task, where, plan.seeds, runs))
+    return _scan(name, lengths, where, plan.seeds_of(name), runs)
 
 
 def _best_step(scan: Scan, n: int) -> float:
@@ -292,4 +335,4 @@ def _collapse(setting: TaskSetting, plan: ScanPlan, readout: bool, runs: Trainin
     ]
     grids = [np.unique(np.concatenate([low, high]).round(12)) for low, high in edges]
     where = [(one, n, grid) for one, grid in zip(settings, grids, strict=True)]
-    return Scan.of(plan.scales, grids, _scan("collapse", where, plan.seeds, runs))
+    return _scan("collapse", plan.scales, where, plan.seeds_of(), runs)

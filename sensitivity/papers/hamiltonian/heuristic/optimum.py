@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Optimum", "PowerLaw", "fit_power_law", "optimum"]
+__all__ = ["LAWS", "Optimum", "PowerLaw", "fit_power_law", "optimum", "power_laws"]
 
 Float = NDArray[np.float64]
 
-RESAMPLES = 2000
+RESAMPLES = 1000
+GUESSING, LEARNED = 0.5, 0.6
+"""Accuracy of guessing; a curve that nowhere exceeds the second number has no optimum worth the name."""
+LAWS = ("centre", "best", "lower edge", "upper edge")
+"""What a power law can go through."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,9 @@ class Optimum:
         The geometric mean of that set.
     accuracy, error : float
         The largest mean accuracy, and its standard error over seeds.
+    edges : pair of float
+        Where the curve crosses three quarters of the way from guessing up to its maximum, below and above it;
+        NaN where it does not within the grid.
     """
 
     best: float
@@ -37,6 +45,17 @@ class Optimum:
     centre: float
     accuracy: float
     error: float
+    edges: tuple[float, float] = (math.nan, math.nan)
+
+    @property
+    def learned(self) -> bool:
+        """Whether the best accuracy is visibly better than guessing."""
+        return self.accuracy >= LEARNED
+
+    def through(self, law: str) -> float:
+        """The ε that a law of `LAWS` goes through; NaN where there is none."""
+        points = dict(zip(LAWS, (self.centre, self.best, *self.edges), strict=True))
+        return points[law] if self.learned else math.nan
 
 
 def optimum(steps: Float, accuracy: Float) -> Optimum:
@@ -48,12 +67,25 @@ def optimum(steps: Float, accuracy: Float) -> Optimum:
     inside = steps[mean >= mean[top] - error]
     best = steps[mean == mean[top]]
     centre, top_step = (float(np.exp(np.log(part).mean())) for part in (inside, best))
-    return Optimum(top_step, float(inside[0]), float(inside[-1]), centre, float(mean[top]), error)
+    level = mean[top] - 0.25 * (mean[top] - GUESSING)
+    edges = _crossing(steps, mean, top, -1, level), _crossing(steps, mean, top, 1, level)
+    return Optimum(top_step, float(inside[0]), float(inside[-1]), centre, float(mean[top]), error, edges)
+
+
+def _crossing(steps: Float, mean: Float, top: int, way: int, level: float) -> float:
+    """Where the curve first falls to a level on the way from its maximum, linear in log ε between points."""
+    i = top
+    while 0 <= i + way < steps.size:
+        if mean[i + way] < level:
+            share = (mean[i] - level) / (mean[i] - mean[i + way])
+            return float(steps[i] * (steps[i + way] / steps[i]) ** share)
+        i += way
+    return math.nan
 
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """ε* = c N^α (or of another variable in place of N), with 95 % intervals.
+    """ε* = c N^α (or of another variable in place of N), with 95 % intervals; NaN where there is no law.
 
     Attributes
     ----------
@@ -70,11 +102,19 @@ class PowerLaw:
     factor: float
     factor_interval: tuple[float, float]
 
+    def holds(self, exponent: float) -> bool:
+        """Whether an exponent lies in the interval."""
+        return self.interval[0] <= exponent <= self.interval[1]
 
-def fit_power_law(
-    variable: Sequence[float], steps: Sequence[Float], accuracy: Sequence[Float], *, centre: bool = True
-) -> PowerLaw:
-    """Least squares of log ε* on log of `variable`; the interval resamples seeds, for all lengths at once.
+
+def power_laws(
+    variable: Sequence[float], steps: Sequence[Float], accuracy: Sequence[Float]
+) -> Mapping[str, PowerLaw]:
+    """Least squares of log ε on log of `variable` for each of `LAWS`; intervals resample seeds, at all
+    lengths together.
+
+    Lengths at which nothing is learned, or the edge is outside the grid, are left out; a law needs two of
+    them.
 
     Parameters
     ----------
@@ -82,19 +122,38 @@ def fit_power_law(
         N, or the scale s of W.
     steps, accuracy : sequence of ndarray
         For each N: ε (points,), and accuracies (points, seeds).
-    centre : bool
-        ε* is the centre of the set within one standard error; else the single best.
     """
     x = np.log(np.asarray(variable, dtype=float))
     seeds = accuracy[0].shape[1]
 
-    def fitted(chosen: NDArray[np.intp]) -> tuple[float, float]:
+    def fitted(chosen: NDArray[np.intp]) -> list[tuple[float, float]]:
         found = [optimum(grid, values[:, chosen]) for grid, values in zip(steps, accuracy, strict=True)]
-        y = np.log([one.centre if centre else one.best for one in found])
-        return float(np.polyfit(x, y, 1)[0]), float(np.exp((x + y).mean()))
+        return [_line(x, np.log([one.through(law) for one in found])) for law in LAWS]
 
-    exponent, factor = fitted(np.arange(seeds))
     rng = np.random.default_rng(0)
+    whole = fitted(np.arange(seeds))
     drawn = np.array([fitted(rng.integers(0, seeds, seeds)) for _ in range(RESAMPLES)])
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0).tolist()
-    return PowerLaw(exponent, (low[0], high[0]), factor, (low[1], high[1]))
+    laws = {}
+    for number, (law, (exponent, factor)) in enumerate(zip(LAWS, whole, strict=True)):
+        known = drawn[:, number][~np.isnan(drawn[:, number, 0])]
+        if known.size == 0 or math.isnan(exponent):
+            known = np.full((1, 2), math.nan)
+        low, high = np.percentile(known, [2.5, 97.5], axis=0).tolist()
+        laws[law] = PowerLaw(exponent, (low[0], high[0]), factor, (low[1], high[1]))
+    return laws
+
+
+def _line(x: Float, y: Float) -> tuple[float, float]:
+    """Slope, and exp of the mean of x + y, over the points that there are."""
+    there = np.isfinite(y)
+    if there.sum() < 2:
+        return math.nan, math.nan
+    slope = np.polyfit(x[there], y[there], 1)[0]
+    return float(slope), float(np.exp((x + y)[there].mean()))
+
+
+def fit_power_law(
+    variable: Sequence[float], steps: Sequence[Float], accuracy: Sequence[Float], *, centre: bool = True
+) -> PowerLaw:
+    """The law of `power_laws` through the centres of the sets, or through the single best ε."""
+    return power_laws(variable, steps, accuracy)["centre" if centre else "best"]

@@ -8,18 +8,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sensitivity.papers.kept import committed
 from sensitivity.papers.runs import written_experiment
-from sensitivity.text import csv_text, write_json
+from sensitivity.text import csv_text, plain, write_json
 
 from .experiment import Experiment, Scan, run_experiment
 from .optimum import PowerLaw
 from .plan import CONTROL, DAMPING, QUICK, ScanPlan
 
-__all__ = ["findings", "numbers", "write_experiment"]
+__all__ = ["findings", "interval", "numbers", "rows", "write_experiment"]
 
 CLAIMED, PREDICTED = -1.0, -0.5
 SHOWN = 3
 """The first findings stand under the figure."""
+HEADER = ("scan", "α", "upper edge", "c = Nε*", "flatness", "reached")
 
 
 def findings(found: Experiment) -> dict[str, str]:
@@ -28,22 +30,24 @@ def findings(found: Experiment) -> dict[str, str]:
     flat = max(one.high / one.low for one in main.optima)
     allowed = math.acosh(2.0) / math.sqrt(found.collapse_weight)
     said = {
-        f"α of ε* = c N^α on {found.task}": f"{_interval(main.law)}; −1 is {_where(main)}",
+        f"α of ε* = c N^α on {found.task}": f"{interval(main.law)}; −1 is {_where(main)}",
         "c at α = −1": f"{main.law.factor:.2g} [{main.law.factor_interval[0]:.2g}, "
         f"{main.law.factor_interval[1]:.2g}]; theorem C allows {allowed:.2f} at ‖W‖ = "
         f"{found.collapse_weight:.2f}, a factor of {main.law.factor / allowed:.1f} less",
         "ε within one standard error of the best": f"up to a factor of {flat:.1f} apart",
-        "α by the single best ε": _interval(main.best_law),
-        "best accuracy": _accuracies(main),
-        f"α of the control ({CONTROL}, γ = {DAMPING:g})": (
-            f"{_interval(control.law)}; −1 is {_where(control)}"
-        ),
-        "best accuracy of the control": _accuracies(control),
+        "α by the single best ε": interval(main.laws["best"]),
+        "test accuracy at the best ε": _accuracies(main),
+        f"α of the control ({CONTROL}, γ = {DAMPING:g})": f"{interval(control.law)}; −1 is {_where(control)}",
+        "test accuracy of the control": _accuracies(control),
     }
+    if (kept := _of_the_full_run(found)) is not None:
+        said["beside the kept result of --full"] = kept
+    for row in rows(found):
+        said[row[0]] = ", ".join(f"{name} {text}" for name, text in zip(HEADER[1:], row[1:], strict=True))
     for name, scan in found.collapse.items():
         apart, together = found.spread(name)
         said[f"β of ε* ∝ s^β, {name} by s, N = {plan.collapse_length}"] = (
-            f"{_interval(scan.law)}; theorem G: {PREDICTED:g}; spread of the curves over ε {apart:.3f}, over "
+            f"{interval(scan.law)}; theorem G: {PREDICTED:g}; spread of the curves over ε {apart:.3f}, over "
             f"Nε√‖W‖ {together:.3f}"
         )
     for trace in found.traces:
@@ -56,16 +60,51 @@ def findings(found: Experiment) -> dict[str, str]:
     return said
 
 
-def _interval(law: PowerLaw) -> str:
+def rows(found: Experiment) -> list[tuple[str, ...]]:
+    """A row for each scan over N: exponent of ε*, and of the largest ε with which the network learns (three
+    quarters of the way up), c, flatness, and what is reached."""
+    scans = {found.task: found.main, f"control ({CONTROL}, γ = {DAMPING:g})": found.control, **found.also}
+    return [(name, *_row(scan)) for name, scan in scans.items()]
+
+
+def _row(scan: Scan) -> tuple[str, ...]:
+    optima, lengths = scan.optima, [f"{n:g}" for n in scan.variable]
+    lost = [n for n, one in zip(lengths, optima, strict=True) if not one.learned]
+    ends = [n for n, one, steps in zip(lengths, optima, scan.steps, strict=True)
+            if one.learned and (one.low <= steps[0] or one.high >= steps[-1])]  # fmt: skip
+    alpha = interval(scan.law)
+    alpha += f"; nothing is learned at N = {', '.join(lost)}" if lost else ""
+    alpha += f"; at the end of the grid for N = {', '.join(ends)}" if ends else ""
+    law, flat = scan.law, max(one.high / one.low for one in optima)
+    c = f"{law.factor:.2g} [{law.factor_interval[0]:.2g}, {law.factor_interval[1]:.2g}]"
+    return alpha, interval(scan.laws["upper edge"]), c, f"up to × {flat:.2g}", _accuracies(scan)
+
+
+def _of_the_full_run(found: Experiment) -> str | None:
+    """Whether a smaller plan can tell what the kept one does: for want of seeds and epochs it may not."""
+    kept = committed("heuristic", "heuristic.json")
+    if kept is None or kept["task"] != found.task or kept["plan"] == plain(asdict(found.plan)):
+        return None
+    law, mine = kept["main"]["law"], found.main.law
+    low, high = law["interval"]
+    agree = mine.interval[0] <= high and low <= mine.interval[1]
+    word = "the intervals overlap" if agree else "the intervals do not overlap: this smaller run cannot tell"
+    return f"α = {law['exponent']:.2f} [{low:.2f}, {high:.2f}]; {word}"
+
+
+def interval(law: PowerLaw) -> str:
+    """An exponent with its interval."""
+    if math.isnan(law.exponent):
+        return "none"
     return f"{law.exponent:.2f} [{law.interval[0]:.2f}, {law.interval[1]:.2f}]"
 
 
 def _where(scan: Scan) -> str:
-    return "inside" if scan.law.interval[0] <= CLAIMED <= scan.law.interval[1] else "outside"
+    return "inside" if scan.law.holds(CLAIMED) else "outside"
 
 
 def _accuracies(scan: Scan) -> str:
-    ends = (f"{100 * scan.optima[i].accuracy:.1f} % at N = {scan.variable[i]:g}" for i in (0, -1))
+    ends = (f"{100 * scan.reached[i]:.1f} % at N = {scan.variable[i]:g}" for i in (0, -1))
     return ", ".join(ends)
 
 
@@ -73,14 +112,17 @@ def numbers(found: Experiment) -> dict[str, Any]:
     """Everything for JSON."""
 
     def of(scan: Scan) -> dict[str, Any]:
-        optima = [{"at": v, **asdict(one)} for v, one in zip(scan.variable, scan.optima, strict=True)]
-        return {"law": asdict(scan.law), "best_law": asdict(scan.best_law), "optima": optima}
+        points = zip(scan.variable, scan.optima, scan.reached, strict=True)
+        optima = [{"at": v, **asdict(one), "test": test} for v, one, test in points]
+        laws = {name: asdict(law) for name, law in scan.laws.items()}
+        return {"law": laws["centre"], "best_law": laws["best"], "laws": laws, "optima": optima}
 
     return {
         "task": found.task,
         "plan": asdict(found.plan),
         "main": of(found.main),
         "control": of(found.control),
+        "also": {name: of(scan) for name, scan in found.also.items()},
         "collapse": {
             name: {**of(scan), "spread": found.spread(name)} for name, scan in found.collapse.items()
         },
@@ -92,15 +134,15 @@ def numbers(found: Experiment) -> dict[str, Any]:
 
 def _to_csv(found: Experiment) -> str:
     """One row a run."""
-    scans = {"N": found.main, f"N, {CONTROL}": found.control, **found.collapse}
-    rows = [
-        (name, value, step, seed, one)
+    scans = {"N": found.main, f"N, {CONTROL}": found.control, **found.also, **found.collapse}
+    lines = [
+        (name, value, step, found.plan.seed + seed, *one)
         for name, scan in scans.items()
-        for value, steps, accuracy in zip(scan.variable, scan.steps, scan.accuracy, strict=True)
-        for step, row in zip(steps.tolist(), accuracy.tolist(), strict=True)
-        for seed, one in enumerate(row)
+        for value, steps, *both in zip(scan.variable, scan.steps, scan.accuracy, scan.test, strict=True)
+        for step, *row in zip(steps.tolist(), *(values.tolist() for values in both), strict=True)
+        for seed, one in enumerate(zip(*row, strict=True))
     ]
-    return csv_text(("scan", "variable", "step", "seed", "accuracy"), rows)
+    return csv_text(("scan", "variable", "step", "seed", "validation", "test"), lines)
 
 
 def write_experiment(
@@ -136,17 +178,21 @@ def write_experiment(
 def _readme(found: Experiment, said: list[str], command: str) -> str:
     plan, setting = found.plan, found.plan.setting(found.task)
     recipe = setting.recipe
+    table = [f"| {' | '.join(row)} |" for row in (HEADER, ("---",) * len(HEADER), *rows(found))]
     return "\n".join(
         [
             f"# ε ∝ 1/N on {found.task}",
             "",
             f"- command: `{command}`",
             f"- Hamiltonian network, d = {setting.d}",
-            f"- sequences: {setting.train} for training, {setting.test} for test",
+            f"- sequences: {setting.train} for training, {setting.test} for the choice of ε, {setting.test} for "
+            f"test, which are looked at once",
             f"- Adam {recipe.rate:g}, batch {recipe.batch}, {recipe.epochs} epochs; {plan.seeds} seeds, "
             f"{plan.a_decade} values of ε in a decade",
             "",
             "![Figure 4](figure_4.png)",
+            "",
+            *table,
             "",
             *[f"- {one}" for one in said],
             "",
