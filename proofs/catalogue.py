@@ -20,7 +20,7 @@ _READING_ORDER = """
     theorem_a theorem_b theorem_c theorem_d theorem_e theorem_f theorem_g theorem_h theorem_i theorem_j
     first_order_flow activation_bounds scheme_orders scheme_symmetry scheme_symplecticity
     tangent_is_derivative leapfrog_modified_hamiltonian scheme_stability unicornn_step
-    antisymmetric_step orthogonal_step
+    antisymmetric_step orthogonal_step readout_ceiling
     claim_square_integrable claim_hamiltonian_every_w claim_linear_growth claim_parameter_free claim_figure_2
 """.split()
 

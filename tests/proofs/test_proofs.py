@@ -56,6 +56,7 @@ VERDICTS = {
     "unicornn_step": "PROVED",
     "antisymmetric_step": "HOLDS ONLY IF D = I (equal slopes)",
     "orthogonal_step": "HOLDS ONLY IF b ≤ 0 (complex states)",
+    "readout_ceiling": "PROVED",
     "claim_square_integrable": "REFUTED",
     "claim_hamiltonian_every_w": "REFUTED",
     "claim_linear_growth": "REFUTED",
@@ -68,7 +69,8 @@ STEPS = dict(
     zip(
         NAMES,
         map(
-            int, "12 14 19 9 10 11 32 50 24 42 29 10 18 15 17 19 6 9 7 10 24 7 7 37 10 16 5 7 9 7 16".split()
+            int,
+            "12 14 19 9 10 11 32 50 24 42 29 10 18 15 17 19 6 9 7 10 24 7 7 37 10 16 11 5 7 9 7 16".split(),
         ),
         strict=True,
     )

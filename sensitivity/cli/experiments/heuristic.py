@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
     from integrators.validation import as_count
     from sensitivity.papers.hamiltonian.heuristic.plan import FULL, QUICK
-    from sensitivity.papers.hamiltonian.heuristic.report import write_experiment
+    from sensitivity.papers.hamiltonian.heuristic.report import HEADER, rows, write_experiment
     from sensitivity.training.data.tasks import get_task
 
     get_task(args.task)
@@ -65,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
             for n, one, test in zip(found.main.variable, found.main.optima, found.main.reached, strict=True)
         ],
     )
+    if found.also:
+        print()
+        print_table(HEADER, rows(found))
     print()
     for label, value in data["findings"].items():
         print(f"{label}: {value}")

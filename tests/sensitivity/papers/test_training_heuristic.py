@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from sensitivity.cli import main
-from sensitivity.papers.hamiltonian.heuristic.experiment import Scan, run_experiment
-from sensitivity.papers.hamiltonian.heuristic.optimum import fit_power_law, optimum
-from sensitivity.papers.hamiltonian.heuristic.plan import DAMPING, FULL, QUICK
-from sensitivity.papers.hamiltonian.heuristic.report import findings, write_experiment
+from sensitivity.papers.hamiltonian.heuristic.experiment import AccuracyRun, Scan, run_experiment
+from sensitivity.papers.hamiltonian.heuristic.optimum import fit_power_law, optimum, power_laws
+from sensitivity.papers.hamiltonian.heuristic.plan import DAMPING, FROZEN, FULL, NORMALISED, PAPER, QUICK
+from sensitivity.papers.hamiltonian.heuristic.report import findings, interval, write_experiment
+from sensitivity.training.trainer import accuracy, train
 
 TINY = replace(
     QUICK, lengths=(10, 20), control_lengths=(10, 20), seeds=2, a_decade=1, epochs=1, collapse_length=10,
@@ -141,3 +142,58 @@ def test_the_command_refuses_what_it_does_not_know(capsys):
     assert "Did you mean 'gaussian_mean'" in capsys.readouterr().err
     assert main(["heuristic", "--seeds", "1"]) == 2
     assert "--seeds must be at least 2" in capsys.readouterr().err
+
+
+# Catches: ε chosen by the accuracies that are reported, or by those of other sequences than it says.
+def test_the_step_is_chosen_on_validation_and_told_on_test_sequences():
+    steps = [np.array([0.1, 0.2])] * 2
+    validation = [np.array([[0.9, 0.9], [0.7, 0.7]])] * 2
+    test = [np.array([[0.6, 0.8], [1.0, 1.0]])] * 2
+    scan = Scan.of((10, 20), steps, validation, test)
+    assert [one.best for one in scan.optima] == pytest.approx([0.1, 0.1])
+    assert scan.reached == pytest.approx([0.7, 0.7])
+    setting = TINY.setting("gaussian_mean")
+    run = AccuracyRun(replace(setting, test=50), 10, 0.5, 0)
+    data = run.setting.split(10, 0)
+    assert data.validation is not None and not np.array_equal(data.validation.values, data.test.values)
+    found = run.compute()["accuracy"]
+    network, theta = run.setting.begun(10, 0.5, 0, data)
+    best = train(network, replace(data, validation=None, blind=True), run.setting.recipe, theta).theta
+    assert found.tolist() == [accuracy(network, best, one) for one in (data.validation, data.test)]
+
+
+def test_edges_lie_between_points_and_nothing_learned_has_no_law():
+    steps = np.array([0.01, 0.1, 1.0, 10.0])
+    found = optimum(steps, np.array([[0.5], [0.9], [0.9], [0.7]]))
+    assert found.edges == pytest.approx((0.1 * 10**-0.25, 10**0.5))
+    assert np.isnan(optimum(steps, np.array([[0.8], [0.9], [0.8], [0.5]])).edges[0])
+    guessing = np.full((4, 2), 0.51)
+    laws = power_laws((10, 20, 40), [steps] * 3, [guessing] * 3)
+    assert (
+        all(np.isnan(law.exponent) for law in laws.values()) and interval(laws["best"]) == "none in the grid"
+    )
+
+
+def test_further_scans_change_what_they_say():
+    """W stays 0; a normalised read-out begins with scores of root mean square one."""
+    frozen = TINY.further(FROZEN, "gaussian_mean")
+    data = frozen.split(10, 0)
+    network, theta = frozen.begun(10, 0.3, 0, data)
+    moved = train(network, data, replace(frozen.recipe, epochs=2), theta).theta
+    assert np.abs(network.weights(moved)).max() < 1e-10 and not np.array_equal(moved, theta)
+    normal = TINY.further(NORMALISED, "gaussian_mean")
+    for step in (0.01, 1.0):
+        network, theta = normal.begun(10, step, 0, data)
+        scores = network.scores(theta, data.train.batch(slice(0, 200))[0])
+        assert np.sqrt((scores**2).mean()) == pytest.approx(1.0, rel=1e-12)
+    assert [len(grid) for grid in TINY.grids(PAPER)] == [100, 100] and len(TINY.seeds_of(PAPER)) == 2
+    assert np.array_equal(*TINY.grids("xor")) and TINY.further("xor", "gaussian_mean").task == "xor"
+    assert list(replace(TINY, seed=7).seeds_of()) == [7, 8]
+
+
+def test_scans_of_other_networks_are_run_and_drawn(tmp_path):
+    plan = replace(TINY, also=(FROZEN, NORMALISED))
+    found, data, _ = write_experiment(tmp_path, plan=plan, command="leapgrad heuristic", progress=False)
+    assert set(found.also) == {FROZEN, NORMALISED} and (tmp_path / "ceilings.png").stat().st_size > 10_000
+    assert list(data["without_training"]["tanh"]) == ["10"] and len(data["rows"]) == 4
+    assert "| W = 0, 2 seeds |" in (tmp_path / "README.md").read_text()

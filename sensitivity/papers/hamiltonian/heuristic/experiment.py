@@ -262,7 +262,7 @@ def run_experiment(
     """
     runs = runs or TrainingRuns(**options)
     setting, same = plan.setting(task), [plan.control_grid()] * len(plan.control_lengths)
-    main = _over_lengths(task, setting, plan.lengths, plan.grids(task), plan, runs)
+    main = _over_lengths("", setting, plan.lengths, plan.grids(task), plan, runs)
     control = _over_lengths("control", plan.control_setting(), plan.control_lengths, same, plan, runs)
     also = {
         name: _over_lengths(name, plan.further(name, task), plan.lengths, plan.grids(name), plan, runs)
@@ -313,7 +313,7 @@ def _over_lengths(
     runs: TrainingRuns,
 ) -> Scan:
     where = [(setting, n, grid) for n, grid in zip(lengths, grids, strict=True)]
-    return _scan(name, lengths, where, plan.seeds_of(name), runs)
+    return _scan(name or setting.task, lengths, where, plan.seeds_of(name), runs)
 
 
 def _best_step(scan: Scan, n: int) -> float:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from sensitivity.figures.plots import GREY, LINES, NORM, STEP, Axes, Figure, styled, wrapped
 
+from .ceiling import plateau, sign_accuracy
 from .experiment import Experiment, GradientTrace, Scan
-from .plan import CONTROL
+from .plan import CONTROL, FROZEN, NORMALISED
 
-__all__ = ["figure_4"]
+__all__ = ["ceilings_figure", "figure_4"]
 
 ROOT = r"$N\varepsilon\sqrt{\Vert W\Vert}$ at the start"
 
@@ -24,7 +26,7 @@ def figure_4(found: Experiment, caption: str) -> Figure:
     grid = figure.subplots(2, 3, gridspec_kw={"left": 0.06, "right": 0.985, "top": 0.95, "bottom": 0.16,
                                               "wspace": 0.27, "hspace": 0.36})  # fmt: skip
     (surface, control, curves), (over_step, collapsed, along) = grid
-    _surface(surface, found.main, f"{found.task}: test accuracy", figure)
+    _surface(surface, found.main, f"{found.task}: validation accuracy", figure)
     _surface(control, found.control, f"control: {CONTROL}, damped network", figure)
     _curves(curves, found.main)
     name = "W and readout scaled"
@@ -84,12 +86,49 @@ def _surface(axes: Axes, scan: Scan, title: str, figure: Figure) -> None:
     _legend_below(axes, facecolor="#999999")  # what is white needs a ground
 
 
+@styled
+def ceilings_figure(found: Experiment, untrained: Mapping[str, Any]) -> Figure:
+    """Why c: what a read-out can know without training, and what training makes of it, over Nε√‖W‖."""
+    figure = Figure(figsize=(12.5, 4.6))
+    panels = figure.subplots(1, 3, sharey=True, gridspec_kw={"left": 0.055, "right": 0.99, "top": 0.92,
+                                                             "bottom": 0.13, "wspace": 0.05})  # fmt: skip
+    root, times = math.sqrt(found.collapse_weight), np.array(untrained["c"])
+    first, trained, others = panels
+    first.plot(times * root, untrained["ceiling"], color="C1", label="linear network, best read-out")
+    first.plot(
+        times * root, untrained["identity"], color="C2", linestyle=":", label="the same, fitted read-out"
+    )
+    shades = [
+        str(0.75 - 0.7 * i / max(1, len(found.main.variable) - 1)) for i in range(len(found.main.variable))
+    ]
+    for shade, (n, values) in zip(shades[::2] or shades, untrained["tanh"].items(), strict=False):
+        first.plot(times * root, values, color=shade, label=f"tanh, fitted read-out, N = {n}")
+    for panel, scan, line in ((trained, found.main, "-"), (others, found.also[NORMALISED], "-"),
+                              (others, found.also[FROZEN], "--")):  # fmt: skip
+        name = {id(found.main): "N", id(found.also[NORMALISED]): "normalised, N"}.get(id(scan), "W = 0, N")
+        ends = (scan.variable[0], scan.variable[-1])
+        for shade, n, steps, test in zip(shades, scan.variable, scan.steps, scan.test, strict=True):
+            label = f"{name} = {n:g}" if panel is trained or n in ends else None
+            panel.plot(n * steps * root, test.mean(axis=1), color=shade, linestyle=line, label=label)
+    for panel, title in zip(
+        panels, ("no training", "trained", "trained: normalised read-out; W = 0"), strict=True
+    ):
+        panel.axhline(float(sign_accuracy(plateau(1))), color="C3", linewidth=1.0, linestyle="-.")
+        panel.set(xscale="log", xlabel=ROOT, title=title, xlim=(0.5, 45.0), ylim=(0.45, 1.0))
+        panel.legend(fontsize=8, loc="lower left")
+    first.set_ylabel("accuracy")
+    first.text(0.55, float(sign_accuracy(plateau(1))) + 0.006, "5/6", color="C3", fontsize=9)
+    return figure
+
+
 def _curves(axes: Axes, scan: Scan) -> None:
     for number, (n, steps, accuracy) in enumerate(zip(scan.variable, scan.steps, scan.accuracy, strict=True)):
         shade = str(0.75 - 0.7 * number / max(1, len(scan.variable) - 1))
         axes.plot(n * steps, accuracy.mean(axis=1), color=shade, linewidth=1.4, label=f"{n:g}")
     axes.axvline(1.0, color="C1", linestyle=":", linewidth=1.2)
-    axes.set(xscale="log", xlabel=r"$N\varepsilon$", ylabel="test accuracy", title="the same on one variable")
+    axes.set(
+        xscale="log", xlabel=r"$N\varepsilon$", ylabel="validation accuracy", title="the same on one variable"
+    )
     _legend_below(axes, title="N", ncols=3)
 
 
@@ -98,7 +137,7 @@ def _collapse(axes: Axes, scan: Scan, variable, label: str) -> None:
         x = variable(steps, s)
         axes.plot(x, accuracy.mean(axis=1), color=f"C{number}", linestyle=LINES[number % 4],
                   linewidth=1.4, label=f"{s:g}")  # fmt: skip
-    axes.set(xscale="log", xlabel=label, ylabel="test accuracy")
+    axes.set(xscale="log", xlabel=label, ylabel="validation accuracy")
 
 
 def _along(axes: Axes, trace: GradientTrace, n: int, number: int) -> None:

@@ -8,14 +8,25 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sensitivity.training.data.tasks import get_task
+from sensitivity.training.data.tasks import TASKS, get_task
 from sensitivity.training.networks.network import Network
 from sensitivity.training.networks.ode_network import OdeNetwork
 from sensitivity.training.start import Start
 from sensitivity.training.trainer import Recipe, Split
 from sensitivity.training.units import InUnits, first_parameters
 
-__all__ = ["ALSO", "CONTROL", "DAMPING", "FULL", "PAPER", "QUICK", "ScanPlan", "TaskSetting"]
+__all__ = [
+    "ALSO",
+    "CONTROL",
+    "DAMPING",
+    "FROZEN",
+    "FULL",
+    "NORMALISED",
+    "PAPER",
+    "QUICK",
+    "ScanPlan",
+    "TaskSetting",
+]
 
 Float = NDArray[np.float64]
 
@@ -124,8 +135,10 @@ class ScanPlan:
     seed: int = 0
 
     def seeds_of(self, name: str = "") -> range:
-        """The seeds of a scan: two for the paper's hundred ε, which cost ten times as much as the others."""
-        return range(self.seed, self.seed + (min(2, self.seeds) if name == PAPER else self.seeds))
+        """The seeds of a scan: two for the paper's hundred ε, which cost ten times as much as the others, and
+        twice as many as usual for further tasks, on which runs differ most."""
+        count = min(2, self.seeds) if name == PAPER else self.seeds * (2 if name in TASKS else 1)
+        return range(self.seed, self.seed + count)
 
     def grid(self, n: int, shift: float = 1.0) -> Float:
         """ε on the common grid 10^(j/a_decade) with N ε · √s in the window."""

@@ -10,18 +10,26 @@ from typing import Any
 
 from sensitivity.papers.kept import committed
 from sensitivity.papers.runs import written_experiment
-from sensitivity.text import csv_text, plain, write_json
+from sensitivity.text import csv_text, write_json
 
+from .ceiling import without_training
 from .experiment import Experiment, Scan, run_experiment
 from .optimum import PowerLaw
-from .plan import CONTROL, DAMPING, QUICK, ScanPlan
+from .plan import CONTROL, DAMPING, FROZEN, FULL, NORMALISED, QUICK, ScanPlan
 
 __all__ = ["findings", "interval", "numbers", "rows", "write_experiment"]
 
 CLAIMED, PREDICTED = -1.0, -0.5
+TIMES = (0.6, 1.0, 1.5, 2.5, 4.0, 5.0, 6.0, 8.0, 10.0, 14.0, 20.0, 40.0)
+"""c = Nε at which read-outs without training are looked at."""
 SHOWN = 3
 """The first findings stand under the figure."""
-HEADER = ("scan", "α", "upper edge", "c = Nε*", "flatness", "reached")
+NOTES = (
+    "ε* is the centre of all ε whose mean validation accuracy is within one standard error of the best.",
+    "An edge is where three quarters of what the best ε gains over guessing are left. Flatness is the range",
+    "of the ε within one standard error, at the N where it is largest.",
+)
+HEADER = ("scan", "α", "α, lower edge", "α, upper edge", "c = Nε*", "flatness", "test accuracy at ε*")
 
 
 def findings(found: Experiment) -> dict[str, str]:
@@ -42,8 +50,6 @@ def findings(found: Experiment) -> dict[str, str]:
     }
     if (kept := _of_the_full_run(found)) is not None:
         said["beside the kept result of --full"] = kept
-    for row in rows(found):
-        said[row[0]] = ", ".join(f"{name} {text}" for name, text in zip(HEADER[1:], row[1:], strict=True))
     for name, scan in found.collapse.items():
         apart, together = found.spread(name)
         said[f"β of ε* ∝ s^β, {name} by s, N = {plan.collapse_length}"] = (
@@ -61,10 +67,9 @@ def findings(found: Experiment) -> dict[str, str]:
 
 
 def rows(found: Experiment) -> list[tuple[str, ...]]:
-    """A row for each scan over N: exponent of ε*, and of the largest ε with which the network learns (three
-    quarters of the way up), c, flatness, and what is reached."""
+    """A row for each scan over N: exponents of ε* and of both edges, c, flatness, and what is reached."""
     scans = {found.task: found.main, f"control ({CONTROL}, γ = {DAMPING:g})": found.control, **found.also}
-    return [(name, *_row(scan)) for name, scan in scans.items()]
+    return [(f"{name}, {scan.accuracy[0].shape[1]} seeds", *_row(scan)) for name, scan in scans.items()]
 
 
 def _row(scan: Scan) -> tuple[str, ...]:
@@ -75,15 +80,16 @@ def _row(scan: Scan) -> tuple[str, ...]:
     alpha = interval(scan.law)
     alpha += f"; nothing is learned at N = {', '.join(lost)}" if lost else ""
     alpha += f"; at the end of the grid for N = {', '.join(ends)}" if ends else ""
+    edges = (interval(scan.laws[f"{side} edge"]) for side in ("lower", "upper"))
     law, flat = scan.law, max(one.high / one.low for one in optima)
     c = f"{law.factor:.2g} [{law.factor_interval[0]:.2g}, {law.factor_interval[1]:.2g}]"
-    return alpha, interval(scan.laws["upper edge"]), c, f"up to × {flat:.2g}", _accuracies(scan)
+    return alpha, *edges, c, f"up to × {flat:.2g}", _accuracies(scan)
 
 
 def _of_the_full_run(found: Experiment) -> str | None:
     """Whether a smaller plan can tell what the kept one does: for want of seeds and epochs it may not."""
     kept = committed("heuristic", "heuristic.json")
-    if kept is None or kept["task"] != found.task or kept["plan"] == plain(asdict(found.plan)):
+    if kept is None or kept["task"] != found.task or found.plan == FULL:
         return None
     law, mine = kept["main"]["law"], found.main.law
     low, high = law["interval"]
@@ -95,7 +101,7 @@ def _of_the_full_run(found: Experiment) -> str | None:
 def interval(law: PowerLaw) -> str:
     """An exponent with its interval."""
     if math.isnan(law.exponent):
-        return "none"
+        return "none in the grid"
     return f"{law.exponent:.2f} [{law.interval[0]:.2f}, {law.interval[1]:.2f}]"
 
 
@@ -128,6 +134,7 @@ def numbers(found: Experiment) -> dict[str, Any]:
         },
         "first_weight": found.collapse_weight,
         "traces": [asdict(trace) for trace in found.traces],
+        "rows": [dict(zip(HEADER, row, strict=True)) for row in rows(found)],
         "findings": findings(found),
     }
 
@@ -159,13 +166,16 @@ def write_experiment(
     """
     from sensitivity.figures.plots import save
 
-    from .figure import figure_4
+    from .figure import ceilings_figure, figure_4
 
     parameters = {"setting": asdict(plan.setting(task)), **asdict(plan)}
     with written_experiment(out, command, parameters, **options) as (folder, runs):
         found = run_experiment(task, plan, runs)
         data, said = numbers(found), [f"{label}: {value}" for label, value in findings(found).items()]
         drawn = figure_4(found, "; ".join(said[:SHOWN]))
+        if {FROZEN, NORMALISED} <= set(found.also):
+            data["without_training"] = without_training(plan.lengths[::2], TIMES, 10, plan.seeds_of()[:3])
+            save(ceilings_figure(found, data["without_training"]), folder / "ceilings.png")
         for suffix in ("png", "pdf"):
             save(drawn, folder / f"figure_4.{suffix}")
         (folder / "accuracy.csv").write_text(_to_csv(found), encoding="utf-8", newline="")
@@ -177,7 +187,7 @@ def write_experiment(
 
 def _readme(found: Experiment, said: list[str], command: str) -> str:
     plan, setting = found.plan, found.plan.setting(found.task)
-    recipe = setting.recipe
+    recipe, hard = setting.recipe, plan.setting("xor")
     table = [f"| {' | '.join(row)} |" for row in (HEADER, ("---",) * len(HEADER), *rows(found))]
     return "\n".join(
         [
@@ -185,14 +195,22 @@ def _readme(found: Experiment, said: list[str], command: str) -> str:
             "",
             f"- command: `{command}`",
             f"- Hamiltonian network, d = {setting.d}",
-            f"- sequences: {setting.train} for training, {setting.test} for the choice of ε, {setting.test} for "
-            f"test, which are looked at once",
+            f"- sequences: {setting.train} for training, {setting.test} for validation (the choice of ε),",
+            f"  {setting.test} for test (looked at once)",
             f"- Adam {recipe.rate:g}, batch {recipe.batch}, {recipe.epochs} epochs; {plan.seeds} seeds, "
             f"{plan.a_decade} values of ε in a decade",
             "",
             "![Figure 4](figure_4.png)",
             "",
+            *(
+                ["![What a read-out can know, and what training makes of it](ceilings.png)", ""]
+                * bool(found.also)
+            ),
             *table,
+            "",
+            *NOTES,
+            f"On shock and xor there are {hard.train} sequences, Adam has {hard.recipe.rate:g}, and",
+            f"gradients are clipped at {hard.recipe.clip}.",
             "",
             *[f"- {one}" for one in said],
             "",
