@@ -81,8 +81,8 @@ def kernels(eigenvalues: ArrayLike, step: float, n_steps: int) -> Complex:
     growth, so that no kernel overflows.
     """
     lam = np.asarray(eigenvalues, dtype=complex)
-    angle = np.arccosh(1.0 + 0.5 * step**2 * lam)
-    angle = np.where(angle.real < 0.0, -angle, angle)
+    angle: Complex = np.asarray(np.arccosh(1.0 + 0.5 * step**2 * lam))
+    angle = np.where(np.real(angle) < 0.0, -angle, angle)
     u = np.arange(n_steps, 0, -1)[:, None]  # sinh(uθ)/e^(Nθ)
     grown = 0.5 * (np.exp((u - n_steps) * angle) - np.exp(-(u + n_steps) * angle))
     K = np.where(np.abs(angle) * n_steps < 1e-7, u / n_steps, grown)

@@ -54,8 +54,8 @@ class Optimum:
 
     def through(self, law: str) -> float:
         """The ε that a law of `LAWS` goes through; NaN where there is none."""
-        points = dict(zip(LAWS, (self.centre, self.best, *self.edges), strict=True))
-        return points[law] if self.learned else math.nan
+        points = (self.centre, self.best, *self.edges)
+        return points[LAWS.index(law)] if self.learned else math.nan
 
 
 def optimum(steps: Float, accuracy: Float) -> Optimum:

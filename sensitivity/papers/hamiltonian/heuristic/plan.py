@@ -75,7 +75,8 @@ class TaskSetting:
     def split(self, n_steps: int, seed: int) -> Split:
         """Fresh sequences for training, test and validation, for a length and a seed."""
         task, rng = get_task(self.task), np.random.default_rng((seed, n_steps))
-        return Split(*(task.sample(n, n_steps, rng) for n in (self.train, self.test, self.test)))
+        train, test, validation = (task.sample(n, n_steps, rng) for n in (self.train, self.test, self.test))
+        return Split(train, test, validation)
 
     def network(self, n_steps: int, step: float) -> OdeNetwork:
         return OdeNetwork(self.d, n_steps, step, scheme=self.scheme, gamma=self.gamma, threads=1)
