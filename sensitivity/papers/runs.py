@@ -15,7 +15,7 @@ from sensitivity.manifest import write_manifest
 from sensitivity.studies.execution.executors import open_executor
 from sensitivity.studies.execution.grid import RunReport, run_jobs
 from sensitivity.studies.execution.progress import Progress
-from sensitivity.studies.storage.job import Arrays, Job
+from sensitivity.studies.storage.job import Arrays, Job, decode
 from sensitivity.studies.storage.store import Store
 
 __all__ = ["UNFINISHED", "TrainingRuns", "written_experiment"]
@@ -66,13 +66,21 @@ class TrainingRuns:
             store, report = Store(folder), RunReport()
             order = sorted({job.address: job for job in jobs}.values(), key=lambda job: -job.seconds)
             total = sum(job.seconds for job in order)
-            with store.writing(), Progress(label, len(order), total, self._progress, "runs") as bar:
-                run_jobs(order, store, pool, bar, report, most=1, stored=self._note_seconds)
+            with (
+                store.writing() as writer,
+                Progress(label, len(order), total, self._progress, "runs") as bar,
+            ):
+                run_jobs(order, writer, pool, bar, report, most=1, stored=self._note_seconds)
             if report.failed:
                 (job, reason), count = report.failed[0], len(report.failed)
                 raise RuntimeError(f"{count} of {len(order)} runs failed, the first is {job}: {reason}")
-            found = {job.address: store.read(job) for job in order}
-        return [arrays for job in jobs if (arrays := found[job.address]) is not None]
+            found = {
+                job.address: decode(job, row)
+                for block in store.read_blocks(order)
+                for job, row in block
+                if row is not None
+            }
+        return [found[job.address] for job in jobs]
 
     @contextmanager
     def _place(self) -> Iterator[Path]:

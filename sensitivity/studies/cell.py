@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ from integrators.engine.blocks import one_blas_thread
 from sensitivity.recurrences.case import ModelCase
 from sensitivity.recurrences.sources import checksum, name_and_file
 
-from .execution.cost import cost_of, size_of
+from .axes import axis_of
+from .execution.cost import Cost, cost_of, size_of
 from .models import build
 from .quantities import checked
-from .storage.job import Arrays, Job
+from .storage.job import Arrays, Job, Layout, canonical, layout_of
 
-__all__ = ["GridCell", "arrays_of", "case_of"]
+__all__ = ["CellMaker", "GridCell", "arrays_of", "case_of"]
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,22 @@ class GridCell(Job):
             for variable in quantity.variables
         }
 
+    @cached_property
+    def kind(self) -> CellKind:
+        """What it has in common with other cells; `CellMaker` hands out one for all of them."""
+        return CellKind(self)
+
+    @property
+    def layout(self) -> Layout:  # type: ignore[override]
+        return self.kind.layout
+
     @property
     def seconds(self) -> float:
-        return cost_of(self).seconds
+        return self.kind.cost.seconds
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without what was computed on the way, which a worker does not need.
+        return GridCell, (self.model, self.parameters, self.steps, self.quantities, self.checksum)
 
     def lost(self, arrays: Arrays) -> int:
         """Members of the batch of whose quantities all that depend on the trajectory are NaN."""
@@ -83,6 +98,90 @@ class GridCell(Job):
     def __str__(self) -> str:
         values = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
         return f"{self.model}({values}; {len(self.steps)} steps from {self.steps[0]:g})"
+
+
+class CellKind:
+    """Layout and cost of cells that differ only in what neither depends on, such as the seed."""
+
+    def __init__(self, cell: GridCell) -> None:
+        self._cell = cell
+
+    @cached_property
+    def layout(self) -> Layout:
+        return layout_of(self._cell.shapes())
+
+    @cached_property
+    def cost(self) -> Cost:
+        return cost_of(self._cell)
+
+
+class CellMaker:
+    """Makes the cells of one model from the places of their values on its axes.
+
+    The JSON of every value is made once, and cells of one kind share what they have in common: a million
+    cells with their addresses take some seconds.
+
+    Parameters
+    ----------
+    model : str
+    values : mapping
+        Axis → its values, for all axes of the model but the step.
+    steps : sequence of tuples of float
+        Those of each cell of a network.
+    quantities : tuple of str
+    checksum : str
+    """
+
+    def __init__(
+        self,
+        model: str,
+        values: Mapping[str, Sequence[Any]],
+        steps: Sequence[tuple[float, ...]],
+        quantities: tuple[str, ...],
+        checksum: str,
+    ) -> None:
+        self._common = model, quantities, checksum
+        self._names, self._values, self._steps = tuple(values), tuple(values.values()), steps
+        self._order = sorted(range(len(self._names)), key=self._names.__getitem__)
+        self._costing = [i for i, name in enumerate(self._names) if axis_of(name).costs]
+        self._words = [_Words(name, its) for name, its in values.items()]
+        empty = [GridCell(model, {}, part, quantities, checksum).description.split("{}") for part in steps]
+        self._frames = [(f"{before}{{", f"}}{after}") for before, after in empty]
+        self._kinds: dict[tuple[int, ...], CellKind] = {}
+
+    def at(self, places: Sequence[int]) -> list[GridCell]:
+        """The cells of the network with these values, given by their places on the axes."""
+        words = self._words
+        middle = ",".join([words[i][places[i]] for i in self._order])
+        parameters = dict(zip(self._names, [its[i] for its, i in zip(self._values, places)]))  # noqa: B905
+        found = []
+        for part, (before, after) in enumerate(self._frames):
+            cell = GridCell(self._common[0], parameters, self._steps[part], *self._common[1:])
+            known: dict[str, Any] = vars(cell)
+            known["description"] = f"{before}{middle}{after}"
+            key = (part, *[places[i] for i in self._costing])
+            kind = self._kinds.get(key)
+            if kind is None:
+                kind = self._kinds[key] = CellKind(cell)
+            known["kind"] = kind
+            found.append(cell)
+        return found
+
+
+class _Words(dict[int, str]):
+    """The JSON of the values of an axis, each made when it is first needed; so many are kept at most."""
+
+    most = 10_000
+
+    def __init__(self, name: str, values: Sequence[Any]) -> None:
+        self._name, self._values = canonical(name), values
+
+    def __missing__(self, place: int) -> str:
+        value = self._values[place]
+        word = f"{self._name}:{value if type(value) is int else canonical(value)}"
+        if len(self) < self.most:
+            self[place] = word
+        return word
 
 
 def case_of(cell: GridCell) -> ModelCase:

@@ -1,4 +1,4 @@
-"""The results of a study as labelled arrays: xarray, netCDF, CSV."""
+"""The results of a study as labelled arrays and tables: xarray, pandas, netCDF, Zarr, Parquet, CSV."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sensitivity.manifest import versions
 from .axes import NONE, axis_of
 from .execution.memory import gibibytes, machine_bytes
 from .quantities import Variable, checked
-from .storage.job import UnusableFile
-from .storage.store import Store
+from .storage.job import UnusableRow
+from .storage.store import Store, place_of
 
 if TYPE_CHECKING:
     from .cell import GridCell
@@ -71,8 +71,10 @@ class Results(ByValue):
         """
         try:
             arrays = self.store.read(cell)
-        except UnusableFile as error:
-            raise ValueError(f"{self.store.path(cell.address)} is {error}; run the sweep again.") from None
+        except UnusableRow as error:
+            raise ValueError(
+                f"{place_of(cell)} in {self.store.path} is {error}; run the sweep again."
+            ) from None
         if arrays is None:
             raise ValueError(f"{self.store.folder} lacks the cell {cell}; run the sweep again.")
         return arrays

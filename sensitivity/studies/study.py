@@ -20,11 +20,12 @@ from sensitivity.manifest import versions
 from sensitivity.recurrences.sources import checksum, name_and_file
 
 from .axes import AXES, STEP, axis_of, expanded
-from .cell import GridCell
+from .cell import CellMaker, GridCell
 from .models import MODELS, axes_of, check_settings, model_word, settings_of
 from .quantities import QUANTITIES, checked
 from .results import Results
-from .storage.store import Store
+from .storage.database import DamagedStore
+from .storage.store import Store, Writer
 
 __all__ = ["Study", "open_results", "study_in"]
 
@@ -228,9 +229,9 @@ class Study(ByValue):
     def cells(self) -> Iterator[GridCell]:
         """Every cell once."""
         for name in self.values("model"):
-            axes = self._networks_axes(name)
-            for chosen in itertools.product(*(self.values(axis) for axis in axes)):
-                yield from self._cells_of(name, dict(zip(axes, chosen, strict=True)))
+            maker, lengths = self._maker(name)
+            for places in itertools.product(*map(range, lengths)):
+                yield from maker.at(places)
 
     def kinds(self) -> Iterator[tuple[GridCell, int]]:
         """One cell for each group of cells with equal costs and shapes, and the size of the group."""
@@ -238,25 +239,38 @@ class Study(ByValue):
             axes = self._networks_axes(name)
             choices = [self.values(axis)[: None if axis_of(axis).costs else 1] for axis in axes]
             copies = math.prod(len(self.values(axis)) for axis in axes if not axis_of(axis).costs)
-            for chosen in itertools.product(*choices):
-                for cell in self._cells_of(name, dict(zip(axes, chosen, strict=True))):
+            maker, _ = self._maker(name)
+            for places in itertools.product(*(range(len(choice)) for choice in choices)):
+                for cell in maker.at(places):
                     yield cell, copies
 
-    def points(self) -> Iterator[tuple[tuple[int, ...], list[GridCell]]]:
-        """Every point along `axes` but the last, as indices, with the cells of its network."""
-        names = self.axes[:-1]
-        for place in itertools.product(*(range(n) for n in self.shape[:-1])):
-            chosen = {name: self.values(name)[i] for name, i in zip(names, place, strict=True)}
-            model = chosen.get("model", self.values("model")[0])
-            parameters = {
-                axis: chosen.get(axis, axis_of(axis).default) for axis in self._networks_axes(model)
-            }
-            yield place, list(self._cells_of(model, parameters))
+    def points(
+        self, parts: Sequence[range] | None = None
+    ) -> Iterator[tuple[tuple[int, ...], list[GridCell]]]:
+        """Every point along `axes` but the last, as indices, with the cells of its network.
 
-    def _cells_of(self, model: str, parameters: Mapping[str, Any]) -> Iterator[GridCell]:
-        steps = self.values(STEP)
-        for part in self.steps_of_cells():
-            yield GridCell(model, parameters, steps[part], self.quantities, self.checksums.get(model, ""))
+        Parameters
+        ----------
+        parts : sequence of range, optional
+            The indices wanted along each of these axes; all of them by default.
+        """
+        names = self.axes[:-1]
+        parts = [range(n) for n in self.shape[:-1]] if parts is None else parts
+        has_model = bool(names) and names[0] == "model"
+        for number in parts[0] if has_model else (0,):
+            model = self.values("model")[number]
+            maker, _ = self._maker(model)
+            own = [names.index(axis) if axis in names else None for axis in self._networks_axes(model)]
+            for rest in itertools.product(*parts[has_model:]):
+                place = (number, *rest) if has_model else rest
+                yield place, maker.at([0 if i is None else place[i] for i in own])
+
+    def _maker(self, model: str) -> tuple[CellMaker, list[int]]:
+        """What makes the cells of a model, and the lengths of its axes."""
+        values = {axis: self.values(axis) for axis in self._networks_axes(model)}
+        steps = [self.values(STEP)[part] for part in self.steps_of_cells()]
+        maker = CellMaker(model, values, steps, self.quantities, self.checksums.get(model, ""))
+        return maker, [len(its) for its in values.values()]
 
     def _networks_axes(self, model: str) -> tuple[str, ...]:
         """The axes that tell the networks of a model apart: all but the step, and the settings given."""
@@ -267,8 +281,8 @@ class Study(ByValue):
 
     # ---------------------------------------------------------------------------------------------- run
 
-    def describe_in(self, store: Store) -> None:
-        """Write this study into its folder, unless that holds it already.
+    def describe_in(self, writer: Writer) -> None:
+        """Write this study into its database, unless that holds it already.
 
         Raises
         ------
@@ -277,17 +291,17 @@ class Study(ByValue):
             differs.
         """
         try:
-            there = study_in(store)
+            there = study_in(writer)
         except (FileNotFoundError, ValueError):  # none, or damaged: written again
             there = None
         if there == self:
             return
         if there is not None and (difference := self.difference(there)):
             raise ValueError(
-                f"{store.folder} holds another study, {there.name!r}: {difference}; name another folder for "
-                "this one."
+                f"{writer.path.parent} holds another study, {there.name!r}: {difference}; name another "
+                "folder for this one."
             )
-        store.describe({"study": self.to_dict(), "begun_with": versions()})
+        writer.describe({"study": self.to_dict(), "begun_with": versions()})
 
     def run(
         self,
@@ -303,8 +317,9 @@ class Study(ByValue):
         Parameters
         ----------
         folder : path
-            Made if need be. What it holds of this study is checked and kept; a cell that is damaged or of
-            another version is moved to ``set-aside`` in it and computed again.
+            Made if need be, with one database in it, ``study.sqlite``. What that holds of this study is
+            checked and kept; a cell that is damaged or of another version is moved to the table ``set_aside``
+            and computed again.
         executor : Executor or str
             Any `concurrent.futures.Executor`, or what `executors.open_executor` understands: "threads",
             "processes", "loky", "mpi", "dask://HOST:PORT". The results do not depend on it.
@@ -336,24 +351,28 @@ class Study(ByValue):
         return run(self, user_path(folder, "folder"), executor, workers, memory_limit, progress)
 
 
-def study_in(store: Store) -> Study:
-    """The study that a folder was made for.
+def study_in(store: Store | Writer) -> Study:
+    """The study that a database was made for.
 
     Raises
     ------
     OSError, ValueError
-        If there is none, or if its file cannot be read.
+        If there is none, or if its description cannot be read.
     """
     try:
         return Study.from_dict(store.described()["study"])
+    except DamagedStore:
+        raise
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(
-            errno.ENOENT, "this folder holds no study (no study.json)", str(store.folder)
+            errno.ENOENT, "this folder holds no study (no study.sqlite)", str(store.path.parent)
         ) from None
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         reason = f"no entry {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
+        if "--migrate" in reason:
+            raise
         raise ValueError(
-            f"{store.description} is damaged ({reason}); run the study again into this folder."
+            f"the description in {store.path} is damaged ({reason}); run the study again into this folder."
         ) from None
 
 

@@ -39,7 +39,10 @@ EXAMPLES = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", nargs="?", metavar="STUDY.toml", help="grid and quantities")
     parser.add_argument(
-        "--out", required=True, metavar="DIR", help="folder of the cells; what it holds is checked and kept"
+        "--out",
+        required=True,
+        metavar="DIR",
+        help="folder of the study's database, study.sqlite; what it holds is checked and kept",
     )
     parser.add_argument(
         "--executor",
@@ -59,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="only say what it would take; runs a sample of some seconds"
     )
+    parser.add_argument(
+        "--migrate",
+        action="store_true",
+        help="first copy the cells that version 0.1 has stored in DIR, one file each, into a database; "
+        "without STUDY.toml and --model nothing else is done",
+    )
     axes = parser.add_argument_group(
         "grid", "Each option is the one value, --step and --model also several, of an axis of the study."
     )
@@ -74,12 +83,14 @@ def run(args: argparse.Namespace) -> int:
     from sensitivity.files import check_writable
     from sensitivity.studies import WorkersLost
 
+    if args.migrate and (status := _migrate(args)) is not None:
+        return status
     study = _study(args)
     if args.dry_run:
         return _plan(study, args)
     if args.memory_limit is not None and not args.memory_limit > 0.0:
         raise ValueError(f"--memory-limit must be positive, got {args.memory_limit:g}.")
-    own = [("the study", args.study or args.out), ("the study's folder", Path(args.out) / "study.json")]
+    own = [("the study", args.study or args.out), ("the study's database", Path(args.out) / "study.sqlite")]
     for option, path in (("--csv", args.csv), ("--netcdf", args.netcdf)):
         if path is not None:
             _check_apart(option, check_writable(path), own)
@@ -100,6 +111,27 @@ def run(args: argparse.Namespace) -> int:
         results.to_netcdf(args.netcdf)
     _show(results, args)
     return 0 if whole else CHECK_FAILED
+
+
+def _migrate(args: argparse.Namespace) -> int | None:
+    """Copy the cells of version 0.1; the exit status, or None if a study is to be run afterwards."""
+    from sensitivity.studies import migrate
+
+    found = migrate(args.out)
+    more = args.study is not None or args.model is not None
+    if args.json and not more:
+        damaged = [{"file": file, "reason": reason} for file, reason in found.damaged]
+        print_json({"out": args.out, "copied": found.copied, "damaged": damaged})
+        return CHECK_FAILED if found.damaged else 0
+    stream = sys.stderr if args.json else sys.stdout
+    print(f"copied: {found.copied} cells; {args.out}/cells and study.json are no longer needed", file=stream)
+    for file, reason in found.damaged[:SHOWN]:
+        print(f"damaged, to be computed again: {file}: {reason}", file=stream)
+    if (count := len(found.damaged) - SHOWN) > 0:
+        print(f"damaged: {count} more", file=stream)
+    if more:
+        return None
+    return CHECK_FAILED if found.damaged else 0
 
 
 def _study(args: argparse.Namespace) -> Study:
@@ -165,7 +197,7 @@ def _plan(study: Study, args: argparse.Namespace) -> int:
     print(f"{study.name}: {study.n_points} points in {plan.cells} cells")
     print(f"time    about {_duration(plan.seconds / workers)} on {workers} cores, by a sample run here")
     print(f"memory  at most {gibibytes(plan.memory)} a worker beside its process")
-    print(f"disk    {gibibytes(plan.stored)} in {plan.cells} files")
+    print(f"disk    {gibibytes(plan.stored)} in one database")
     return 0
 
 

@@ -47,10 +47,10 @@ def run(args: argparse.Namespace) -> int:
     if found.damaged:
         print("damaged cells: leapgrad sweep sets them aside and computes them again")
     if found.strange:
-        print(f"{len(found.strange)} files belong to no cell of this study; they do no harm")
+        print(f"{len(found.strange)} rows belong to no cell of this study; they do no harm")
     return 0 if found.ok else CHECK_FAILED
 
 
 COMMAND = Command(
-    "verify", "verify the files and the bounds of a study", add_arguments, run, examples=EXAMPLES
+    "verify", "verify the numbers and the bounds of a study", add_arguments, run, examples=EXAMPLES
 )

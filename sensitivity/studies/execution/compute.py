@@ -1,4 +1,4 @@
-"""The function that all workers call: it takes jobs and returns the bytes of their files."""
+"""The function that all workers call: it takes jobs and returns their rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from integrators.engine.blocks import Cancelled, Ticker, part_of
-from sensitivity.studies.storage.job import Job, encode
+from sensitivity.studies.storage.job import Job, Row, encode
 
 __all__ = ["OVERFLOWED", "Computed", "compute_jobs", "compute_one"]
 
@@ -23,16 +23,18 @@ class Computed:
 
     Attributes
     ----------
-    content : bytes or None
-        Its file.
+    row : Row or None
     failure : str
         Why there is none.
     seconds : float
+    lost : int
+        Trajectories that overflowed.
     """
 
-    content: bytes | None
+    row: Row | None
     failure: str
     seconds: float
+    lost: int = 0
 
 
 def compute_one(job: Job) -> Computed:
@@ -41,12 +43,13 @@ def compute_one(job: Job) -> Computed:
     if multiprocessing.parent_process() is not None:  # elsewhere the run itself keeps the warning down
         warnings.filterwarnings("ignore", OVERFLOWED, RuntimeWarning)
     try:
-        content, failure = encode(job, job.compute()), ""
+        arrays = job.compute()
+        row, failure, lost = encode(job, arrays), "", job.lost(arrays)
     except Cancelled:
         raise
     except Exception as error:
-        content, failure = None, _sentence(error)
-    return Computed(content, failure, time.perf_counter() - began)
+        row, failure, lost = None, _sentence(error), 0
+    return Computed(row, failure, time.perf_counter() - began, lost)
 
 
 def _sentence(error: Exception) -> str:

@@ -20,7 +20,7 @@ from sensitivity.analysis.singular import FULL_COLUMNS, GROUP_BYTES, GROUP_MEMBE
 from sensitivity.studies.axes import axis_of
 from sensitivity.studies.models import RunSize, size_of_run
 from sensitivity.studies.quantities import checked
-from sensitivity.studies.storage.job import HEADER_BYTES
+from sensitivity.studies.storage.job import ROW_BYTES
 
 if TYPE_CHECKING:
     from sensitivity.studies.cell import GridCell
@@ -70,7 +70,7 @@ class Cost:
     memory : float
         Bytes at the worst moment, not less than it really takes.
     stored : int
-        Bytes of the numbers in its file.
+        Bytes of its numbers.
     """
 
     seconds: float
@@ -208,7 +208,7 @@ def _cost(size: RunSize, members: int, quantities: tuple[str, ...]) -> Cost:
             seconds += size.kicks * (KICK_SECONDS + members * (kick + MEMBER_SECONDS))
         memory = max(memory, terms.memory)
     network = PARAMETER_COPIES * size.parameters + INPUT_COPIES * size.inputs * size.n_steps
-    # Arrays, their file, and both once more in the process that writes it.
+    # Arrays, their row, and both once more in the process that writes it.
     arrays = 6.0 * FLOAT * kept
     return Cost(float(seconds), memory + FLOAT * network + arrays + CELL_BYTES, int(FLOAT * kept))
 
@@ -225,7 +225,7 @@ class Estimate:
     memory : float
         Of the largest cell.
     stored : int
-        Bytes of all files.
+        Bytes of the database.
     """
 
     cells: int
@@ -246,5 +246,5 @@ def plan_of(study: Study) -> Estimate:
         cells += copies
         seconds += copies * cost.seconds
         memory = max(memory, cost.memory)
-        stored += copies * (cost.stored + len(cell.description) + HEADER_BYTES)
+        stored += copies * (cost.stored + ROW_BYTES)
     return Estimate(cells, seconds, memory, stored)

@@ -1,4 +1,4 @@
-"""Running a grid of jobs: what is stored is checked, the rest goes to the workers and comes back as files."""
+"""Running a grid of jobs: what is stored is checked, the rest goes to the workers and comes back as rows."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from integrators.codegen.threads import InterruptLater
-from sensitivity.studies.storage.job import Arrays, Job, UnusableFile, check_shapes, decode
-from sensitivity.studies.storage.store import Store
+from sensitivity.studies.storage.job import Job, UnusableRow, check, version
+from sensitivity.studies.storage.store import Writer, blocks
 
 from .compute import Computed
 from .executors import Pool
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["RunReport", "run_jobs"]
 
 # A task should be long against its way to a worker and back, and short against the run.
-TASK_SECONDS, MOST_JOBS = 0.1, 32
+TASK_SECONDS, MOST_JOBS = 0.1, 1000
 # Tasks waiting for every worker, so that none is ever idle.
 AHEAD = 2
 # What a new measurement counts for in the running mean of the pace.
@@ -46,12 +46,16 @@ class RunReport:
     kept : int
         Found in the folder, whole and of this version.
     computed : int
+        Computed and stored.
     set_aside : list of (str, str)
-        Files that were no usable cells: where they lie now, and what was wrong.
+        Rows that were no usable cells, and databases that were damaged: where they lie now, and what was
+        wrong.
     lost_lanes : int
         Trajectories that left float64, among the cells computed; their values are NaN.
     failed : list of (str, str)
         Cells that could not be computed, and why. The next run tries them again.
+    network : str
+        The network file system that the folder lies on, where the database has no write-ahead log.
     """
 
     cells: int = 0
@@ -60,6 +64,7 @@ class RunReport:
     set_aside: list[tuple[str, str]] = field(default_factory=list)
     lost_lanes: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
+    network: str = ""
 
     def __str__(self) -> str:
         text = f"{self.cells} cells: {self.kept} kept, {self.computed} computed"
@@ -69,12 +74,14 @@ class RunReport:
             text += f"; {self.lost_lanes} trajectories left float64 (NaN)"
         if self.failed:
             text += f"; {len(self.failed)} failed"
+        if self.network:
+            text += f"; without a write-ahead log, since this is a network file system ({self.network})"
         return text
 
 
 def run_jobs(
     jobs: Iterable[Job],
-    store: Store,
+    writer: Writer,
     pool: Pool,
     bar: Progress,
     report: RunReport,
@@ -82,15 +89,14 @@ def run_jobs(
     most: int | None = None,
     stored: Callable[[], object] = lambda: None,
 ) -> None:
-    """Compute and store every job that the store lacks; what is in its place is set aside.
+    """Compute and store every job that the database lacks; what is in its place is set aside.
 
-    The files do not depend on the pool. After Ctrl-C, or a kill, the next call goes on from what is stored.
+    The rows do not depend on the pool. After Ctrl-C, or a kill, the next call goes on from what is stored.
 
     Parameters
     ----------
     jobs : iterable of Job
-    store : Store
-        Open for writing.
+    writer : Writer
     pool : Pool
     bar : Progress
     report : RunReport
@@ -98,7 +104,7 @@ def run_jobs(
     most : int, optional
         Jobs that a worker is handed at a time.
     stored : callable
-        Called after every job that was stored.
+        Called after every batch that was stored.
 
     Raises
     ------
@@ -107,34 +113,39 @@ def run_jobs(
     WorkersLost
         If the pool breaks down; what was finished is kept.
     """
+    report.set_aside += writer.damage
+    report.network = writer.network
     try:
-        missing = _missing(jobs, store, report, bar)
-        _Grid(missing, pool, store, report, bar, most or MOST_JOBS, stored).all()
+        missing = _missing(jobs, writer, report, bar)
+        _Grid(missing, pool, writer, report, bar, most or MOST_JOBS, stored).all()
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"cells computed and stored: {report.computed}; the same command goes on from there"
         ) from None
 
 
-def _missing(jobs: Iterable[Job], store: Store, report: RunReport, bar: Progress) -> Iterator[Job]:
+def _missing(jobs: Iterable[Job], writer: Writer, report: RunReport, bar: Progress) -> Iterator[Job]:
     """The jobs to compute; what is in their place is set aside."""
-    for job in jobs:
-        report.cells += 1
-        try:
-            found = store.read(job)
-        except UnusableFile as error:
-            place = store.set_aside(job, error.reason)
-            report.set_aside.append((str(place.relative_to(store.folder)), str(error)))
-            found = None
-        if found is None:
+    now = version()
+    for block in blocks(jobs):
+        found = writer.rows(block)
+        for job in block:
+            report.cells += 1
+            row = found.get(job.digest)
+            if row is not None:
+                try:
+                    check(job, row, now)
+                except UnusableRow as error:
+                    report.set_aside.append((writer.set_aside(job, error.reason), str(error)))
+                else:
+                    report.kept += 1
+                    bar.skip(job)
+                    continue
             yield job
-        else:
-            report.kept += 1
-            bar.skip(job)
 
 
 class _Grid:
-    """The jobs on their way: to the workers in portions, and back into files.
+    """The jobs on their way: to the workers in portions, and back as rows, which are stored in batches.
 
     A job at which a worker died is tried once more, alone, after all others; what else its portion held goes
     on at once. Where only the whole pool is known to have broken, all that was under way is tried alone.
@@ -144,14 +155,14 @@ class _Grid:
         self,
         jobs: Iterator[Job],
         pool: Pool,
-        store: Store,
+        writer: Writer,
         report: RunReport,
         bar: Progress,
         most: int,
         stored: Callable[[], object],
     ) -> None:
         self._jobs, self._most, self._stored = jobs, most, stored
-        self._pool, self._store, self._report, self._bar = pool, store, report, bar
+        self._pool, self._writer, self._report, self._bar = pool, writer, report, bar
         self._again: deque[list[Job]] = deque()
         self._alone: deque[Job] = deque()
         self._last_try: set[str] = set()
@@ -168,6 +179,8 @@ class _Grid:
                 self._last_try.add(job.address)
                 self._again.append([job])
                 self._many_at_a_time()
+            with InterruptLater():
+                self._flush()
         except BaseException:
             self._stop()
             raise
@@ -179,12 +192,15 @@ class _Grid:
                 self._running[self._submitted(portion)] = portion
             if not self._running:
                 return
-            done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+            done, _ = wait(self._running, self._writer.due_in(), return_when=FIRST_COMPLETED)
             for future in done:
                 # What is finished is stored, whatever key is pressed in the meantime.
                 with InterruptLater():
                     if portion := self._running.pop(future, None):  # None: it broke, and is queued again
                         self._take(future, portion)
+            if self._writer.due_in() == 0.0:
+                with InterruptLater():
+                    self._flush()
 
     def _submitted(self, portion: list[Job]) -> Task:
         try:
@@ -252,7 +268,7 @@ class _Grid:
         self._pool = self._pool.reopened()
 
     def _perhaps_no_guard(self) -> str:
-        if self._report.computed:
+        if self._report.computed or self._writer.due_in() is not None:
             return ""
         return (
             ". Nothing was computed: if workers import the main script again, its calls must stand under "
@@ -260,18 +276,28 @@ class _Grid:
         )
 
     def _store_all(self, portion: list[Job], done: Sequence[Computed]) -> None:
-        """Write what came back; it may be less than the portion."""
+        """Hand on what came back; it may be less than the portion."""
         for job, computed in zip(portion, done, strict=False):
-            if computed.content is None:
+            if computed.row is None:
                 self._fail(job, computed.failure)
                 continue
-            self._report.lost_lanes += job.lost(_decoded(job, computed.content))
-            self._store.write(job.address, computed.content)
-            self._report.computed += 1
+            try:
+                check(job, computed.row, version())
+            except UnusableRow as error:
+                raise WorkersLost(
+                    f"a worker sent back a cell that is not the one asked for ({error})"
+                ) from None
+            self._report.lost_lanes += computed.lost
+            self._writer.write(job.digest, computed.row)
             self._bar.add(job)
-            self._stored()
             pace = computed.seconds / job.seconds
             self._pace = pace if self._pace is None else self._pace + PACE_SHARE * (pace - self._pace)
+
+    def _flush(self) -> None:
+        """Store the batch, and count it."""
+        if stored := self._writer.flush():
+            self._report.computed += stored
+            self._stored()
 
     def _fail(self, job: Job, reason: str) -> None:
         self._report.failed.append((str(job), reason))
@@ -287,16 +313,9 @@ class _Grid:
         for future, portion in self._running.items():
             if future.done() and not future.cancelled():
                 error = future.exception()
-                with suppress(WorkersLost, OSError):
+                with suppress(WorkersLost):
                     self._store_all(portion, error.done if isinstance(error, WorkerDied) else [])
                     if error is None:
                         self._store_all(portion, future.result())
-
-
-def _decoded(job: Job, content: bytes) -> Arrays:
-    try:
-        arrays = decode(job, content)
-        check_shapes(job, arrays)
-        return arrays
-    except UnusableFile as error:
-        raise WorkersLost(f"a worker sent back a cell that is not the one asked for ({error})") from None
+        with suppress(OSError), InterruptLater():
+            self._flush()

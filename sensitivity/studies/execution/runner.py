@@ -1,4 +1,4 @@
-"""Running a study: memory is checked, then the grid of its cells is run into its folder."""
+"""Running a study: memory is checked, then the grid of its cells is run into the database of its folder."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def run(
         plan = plan_of(study)
         _check_memory(study, plan, pool, memory_limit)
         with (
-            store.writing(),
+            store.writing() as writer,
             Progress(study.name, plan.cells, plan.seconds, progress) as bar,
             warnings.catch_warnings(),
         ):
             warnings.filterwarnings("ignore", OVERFLOWED, RuntimeWarning)
-            study.describe_in(store)
-            run_jobs(study.cells(), store, pool, bar, report)
+            study.describe_in(writer)
+            run_jobs(study.cells(), writer, pool, bar, report)
     if report.failed:
         (cell, reason), count = report.failed[0], len(report.failed)
         warnings.warn(

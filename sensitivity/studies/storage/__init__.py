@@ -1,1 +1,1 @@
-"""The folder of a study on disk: its cells, its lock, and how they are checked."""
+"""The database of a study: its rows, its lock, and how they are checked."""

@@ -1,16 +1,17 @@
-"""A job: the smallest piece of a grid that is computed and stored by itself, and its form on disk.
+"""A job: the smallest piece of a grid that is computed and stored by itself, and its row in the database.
 
 A job is known by its *description*, a canonical line of JSON with everything that its numbers depend on
-but the version of the program; the SHA-256 of that line is its address, and names its file. The file is
+but the version of the program. The SHA-256 of that line is the job's address, and the key of its row:
 
-``leapgrad-cell BYTES SHA256``
-    the length and the digest of all that follows this line,
-``{"arrays": …, "description": …, "version": …}``
-    canonical JSON: names and shapes in the order stored, the description, the version,
-the numbers
-    little-endian float64, one array after the other.
+``version``
+    the version of the numbers;
+``numbers``
+    little-endian float64, one array after the other, by their names in alphabetical order;
+``checksum``
+    16 bytes of BLAKE2b over the address, the version and the numbers.
 
-No time, no machine, no path is in it: the same job gives the same bytes. Nothing in it is ever executed.
+Names and shapes of the arrays follow from the job. No time, no machine, no path is in a row: the same job
+gives the same bytes. Nothing in it is ever executed.
 """
 
 from __future__ import annotations
@@ -21,35 +22,75 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sensitivity.manifest import leapgrad_version
 
-__all__ = ["HEADER_BYTES", "Arrays", "Job", "UnusableFile", "canonical", "check_shapes", "decode", "encode",
-           "version"]  # fmt: skip
+__all__ = ["ROW_BYTES", "Arrays", "Job", "Layout", "Row", "UnusableRow", "canonical", "checksum_of", "decode",
+           "encode", "layout_of", "proper", "version"]  # fmt: skip
 
 Float = NDArray[np.float64]
 Arrays = Mapping[str, Float]
-MAGIC = "leapgrad-cell"
-# Of the first line, and of an array.
-MOST_HEAD, MOST_DIMENSIONS = 200, 8
-# To be raised by one whenever a change of the code changes a number or this format.
+FLOAT = 8
+CHECKSUM_BYTES = 16
+# To be raised by one whenever a change of the code changes a number.
 NUMBERS = 1
-# A header beside the description, which is in it once more escaped.
-HEADER_BYTES = 320
+# What a row takes on disk beside its numbers, in a tree whose pages are two thirds full.
+ROW_BYTES = 96
 
 
 def version() -> str:
-    """The version of the numbers. Files of another version are computed again."""
+    """The version of the numbers. Rows of another version are computed again."""
     return f"{NUMBERS}/{leapgrad_version()}"
 
 
 def canonical(data: Any) -> str:
     """JSON in one form: sorted keys, no spaces, floats by their shortest digits that read back exactly."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+class Row(NamedTuple):
+    """What is stored of a job beside its address.
+
+    Attributes
+    ----------
+    version : str
+    numbers, checksum : bytes
+    """
+
+    version: str
+    numbers: bytes
+    checksum: bytes
+
+
+class Layout(NamedTuple):
+    """Where each array of a job stands among its numbers.
+
+    Attributes
+    ----------
+    arrays : tuple of (name, shape, start, count)
+        In the order of `Job.shapes`; start and count are numbers, not bytes.
+    stored : tuple of str
+        The names in the order stored.
+    n_bytes : int
+    """
+
+    arrays: tuple[tuple[str, tuple[int, ...], int, int], ...]
+    stored: tuple[str, ...]
+    n_bytes: int
+
+
+def layout_of(shapes: Mapping[str, tuple[int, ...]]) -> Layout:
+    """The layout of arrays of these shapes."""
+    starts, total = {}, 0
+    for name in sorted(shapes):
+        starts[name] = total
+        total += math.prod(shapes[name])
+    arrays = tuple((name, shape, starts[name], math.prod(shape)) for name, shape in shapes.items())
+    return Layout(arrays, tuple(starts), FLOAT * total)
 
 
 class Job(ABC):
@@ -82,23 +123,28 @@ class Job(ABC):
         return canonical(self.facts())
 
     @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of the description: the key of its row."""
+        return hashlib.sha256(self.description.encode()).digest()
+
+    @property
     def address(self) -> str:
-        """SHA-256 of the description, in hexadecimal."""
-        return hashlib.sha256(self.description.encode()).hexdigest()
+        """The digest in hexadecimal."""
+        return self.digest.hex()
 
-    def most_bytes(self) -> int:
-        """More than its file can have: what is larger is not read."""
-        numbers = sum(math.prod(shape) for shape in self.shapes().values())
-        return 16 * numbers + 4 * len(self.description) + 100 * HEADER_BYTES
+    @cached_property
+    def layout(self) -> Layout:
+        """Where its arrays stand among its numbers."""
+        return layout_of(self.shapes())
 
 
-class UnusableFile(ValueError):
-    """A file that is not the one of its job.
+class UnusableRow(ValueError):
+    """A row that is not the one of its job.
 
     Attributes
     ----------
     reason : str
-        "empty", "truncated", "corrupt", "other version" or "another cell".
+        "empty", "truncated", "corrupt" or "other version".
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -106,98 +152,76 @@ class UnusableFile(ValueError):
         self.reason = reason
 
 
-def encode(job: Job, arrays: Arrays) -> bytes:
-    """The file of a job."""
+def checksum_of(digest: bytes, version: str, numbers: bytes) -> bytes:
+    """The checksum of a row."""
+    content = b"%b%b\0%b" % (digest, version.encode(), numbers)
+    return hashlib.blake2b(content, digest_size=CHECKSUM_BYTES).digest()
+
+
+def proper(digest: Any, row: tuple[Any, Any, Any]) -> bool:
+    """Whether a row has the right types and the right checksum, whatever job and version it belongs to."""
+    version, numbers, checksum = row
+    typed = isinstance(version, str) and all(isinstance(part, bytes) for part in (digest, numbers, checksum))
+    return typed and checksum_of(digest, version, numbers) == checksum
+
+
+def encode(job: Job, arrays: Arrays) -> Row:
+    """The row of a job.
+
+    Raises
+    ------
+    ValueError
+        If names or shapes are not those of the job.
+    """
+    layout = job.layout
     stored = {name: np.asarray(array, dtype="<f8", order="C") for name, array in arrays.items()}
-    header = {
-        "arrays": [[name, list(array.shape)] for name, array in stored.items()],
-        "description": job.description,
-        "version": version(),
-    }
-    body = canonical(header).encode() + b"\n" + b"".join(array.tobytes() for array in stored.values())
-    return f"{MAGIC} {len(body)} {hashlib.sha256(body).hexdigest()}\n".encode() + body
+    if stored.keys() != set(layout.stored):
+        raise ValueError(f"it gives {', '.join(stored) or 'nothing'}, not {', '.join(layout.stored)}.")
+    for name, shape, _, _ in layout.arrays:
+        if stored[name].shape != shape:
+            raise ValueError(f"{name} has the shape {stored[name].shape}, not {shape}.")
+    numbers = b"".join([stored[name].tobytes() for name in layout.stored])
+    now = version()
+    return Row(now, numbers, checksum_of(job.digest, now, numbers))
 
 
-def decode(job: Job, content: bytes) -> dict[str, Float]:
-    """The arrays in the file of a job, read-only.
-
-    Raises
-    ------
-    UnusableFile
-        If the bytes are not those of this job, whole, unchanged and of this version.
-    """
-    if not content:
-        raise UnusableFile("empty", "the file holds nothing")
-    head, _, body = content.partition(b"\n")
-    words = head[:MOST_HEAD].decode("ascii", "replace").split(" ")
-    if len(words) != 3 or words[0] != MAGIC or not (words[1].isdigit() and len(words[1]) < 19):
-        short = len(content) < len(MAGIC) + 70 and content.startswith(MAGIC.encode()[: len(content)])
-        raise UnusableFile("truncated" if short else "corrupt", f"it does not begin with '{MAGIC} …'")
-    if len(body) < int(words[1]):
-        raise UnusableFile("truncated", f"{len(body)} of {words[1]} bytes are there")
-    if hashlib.sha256(body).hexdigest() != words[2] or len(body) != int(words[1]):
-        raise UnusableFile("corrupt", "the checksum does not fit")
-    line, _, numbers = body.partition(b"\n")
-    header = _header(line)
-    if header["version"] != version():
-        raise UnusableFile("other version", f"made by {header['version']}, this is {version()}")
-    if header["description"] != job.description:
-        raise UnusableFile("another cell", "its description is not the one that its name stands for")
-    if sum(8 * math.prod(shape) for _, shape in header["arrays"]) != len(numbers):
-        raise UnusableFile("corrupt", "its numbers are not as many as its header says")
-    arrays, start = {}, 0
-    for name, shape in header["arrays"]:
-        count = math.prod(shape)
-        arrays[name] = np.frombuffer(numbers, "<f8", count, start).reshape(shape)
-        start += 8 * count
-    return arrays
-
-
-def check_shapes(job: Job, arrays: Arrays) -> None:
-    """Compare names and shapes with what the job asks for.
+def check(job: Job, row: tuple[Any, Any, Any], now: str) -> None:
+    """Compare a row with what it must be; `now` is `version()`.
 
     Raises
     ------
-    UnusableFile
-        Naming the first that differs.
+    UnusableRow
+        If its bytes are not those of this job, whole, unchanged and of this version.
     """
-    wanted = job.shapes()
-    if set(arrays) != set(wanted):
-        raise UnusableFile("corrupt", f"it holds {', '.join(arrays) or 'nothing'}, not {', '.join(wanted)}")
-    for name, shape in wanted.items():
-        if arrays[name].shape != shape:
-            raise UnusableFile("corrupt", f"{name} has the shape {arrays[name].shape}, not {shape}")
+    version, numbers, checksum = row
+    if version == now and isinstance(numbers, bytes) and len(numbers) == job.layout.n_bytes:
+        if checksum_of(job.digest, now, numbers) == checksum:
+            return
+        raise UnusableRow("corrupt", "the checksum does not fit")
+    if proper(job.digest, row):
+        if version != now:
+            raise UnusableRow("other version", f"made by {version}, this is {now}")
+        raise UnusableRow(
+            "corrupt", f"it has {len(numbers)} bytes of numbers, and its cell has {job.layout.n_bytes}"
+        )
+    if not isinstance(numbers, bytes):
+        raise UnusableRow("corrupt", "its numbers are no bytes")
+    if not numbers and job.layout.n_bytes:
+        raise UnusableRow("empty", "the row holds no numbers")
+    if len(numbers) < job.layout.n_bytes:
+        raise UnusableRow("truncated", f"{len(numbers)} of {job.layout.n_bytes} bytes are there")
+    raise UnusableRow("corrupt", "the checksum does not fit")
 
 
-def _header(line: bytes) -> dict[str, Any]:
-    """The second line of a file, of which a checksum says only that it is unchanged.
+def decode(job: Job, row: tuple[Any, Any, Any]) -> dict[str, Float]:
+    """The arrays in the row of a job, read-only.
 
     Raises
     ------
-    UnusableFile
-        If it is not what `encode` writes.
+    UnusableRow
+        If the row is not the one of this job; see `check`.
     """
-    try:
-        header = json.loads(line)
-    except (ValueError, RecursionError):
-        header = None
-    if not isinstance(header, dict) or set(header) != {"arrays", "description", "version"}:
-        raise UnusableFile("corrupt", "its header is not the one of a cell")
-    arrays, words = header["arrays"], (header["description"], header["version"])
-    if not (all(isinstance(word, str) for word in words) and isinstance(arrays, list)):
-        raise UnusableFile("corrupt", "its header is not the one of a cell")
-    if not all(_is_array(entry) for entry in arrays) or len({name for name, _ in arrays}) < len(arrays):
-        raise UnusableFile("corrupt", "the list of arrays in its header makes no sense")
-    return header
-
-
-def _is_array(entry: Any) -> bool:
-    """Whether an entry of the header is a name with a shape."""
-    if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)):
-        return False
-    shape = entry[1]
-    return (
-        isinstance(shape, list)
-        and len(shape) <= MOST_DIMENSIONS
-        and all(type(size) is int and 0 <= size < 1 << 48 for size in shape)
-    )
+    check(job, row, version())
+    numbers = np.frombuffer(row[1], "<f8")
+    return {name: numbers[start : start + count].reshape(shape)
+            for name, shape, start, count in job.layout.arrays}  # fmt: skip

@@ -1,186 +1,324 @@
-"""The folder of a grid: its description, the files of its jobs, and what was set aside.
+"""The folder of a grid, with one database: who reads it, and the one who writes.
 
-``study.json``            the grid, written out, with the versions that it was begun with
-``cells/ab/abcd….cell``   one file a job, named by its address
-``set-aside/``            files that were not those of their jobs, moved out of the way, never deleted
-``unfinished/``           where files are written before they take their place
+``study.sqlite``   the description of the grid, a row for each job, and the rows that were set aside
+``.lock``          taken by the one run that may write; see `sensitivity.studies.storage.lock`
 
-Only the process that runs the grid writes, one at a time (a lock on the folder sees to that); files appear
-whole or not at all. A power cut may still leave a file without its content: its checksum tells.
+Only the process that runs the grid writes, one at a time. It collects rows for about half a second and adds
+them in one transaction, which is there whole or not at all, whatever ends the process.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
-import os
-import shutil
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from integrators.values import ByValue
-from sensitivity.files import replacing, user_path
+from sensitivity.files import user_path
 
-from .job import Arrays, Job, UnusableFile, check_shapes, decode
+from .database import DamagedStore, file_system, is_network, opened, present, reading, said, structure_errors
+from .job import Arrays, Job, Row, decode
 from .lock import only_run
+from .salvage import finish_replacement, replaced_by_what_is_whole
 
-__all__ = ["Store"]
+__all__ = ["BLOCK", "Store", "Writer", "blocks", "place_of"]
 
-SUFFIX = ".cell"
-MOST_DESCRIPTION_BYTES = 1 << 28
+DATABASE = "study.sqlite"
+DESCRIPTION = "study"
+BLOCK = 1000
+"""Jobs that are looked up together."""
+BLOCK_BYTES = 1 << 26
+BATCH_SECONDS = 0.5
+ROWS = f"SELECT address, version, numbers, checksum FROM cells WHERE address IN ({','.join('?' * BLOCK)})"
+
+SomeJob = TypeVar("SomeJob", bound=Job)
+Found = dict[bytes, tuple[Any, Any, Any]]
 
 
 class Store(ByValue):
-    """A folder with a file for each job.
+    """A folder with the rows of jobs.
 
     Parameters
     ----------
     folder : path
     """
 
-    _no_value = frozenset({"_made"})
-
     def __init__(self, folder: str | Path) -> None:
         self.folder = user_path(folder, "folder")
-        self.cells = self.folder / "cells"
-        self.aside = self.folder / "set-aside"
-        self._unfinished = self.folder / "unfinished"
-        self._made: set[str] = set()
-
-    # ---------------------------------------------------------------------------------- its description
 
     @property
-    def description(self) -> Path:
-        """The path of the description."""
-        return self.folder / "study.json"
+    def path(self) -> Path:
+        """The path of the database."""
+        return self.folder / DATABASE
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection to read with.
+
+        Raises
+        ------
+        OSError, DamagedStore, ValueError
+            If there is no database, or it cannot be read.
+        """
+        if not present(self.path):
+            self._refuse_files()
+        with reading(self.path) as connection:
+            yield connection
 
     def described(self) -> Any:
-        """The content of the description.
+        """The description of the grid.
 
         Raises
         ------
         OSError, ValueError, RecursionError
             If there is none, or if it cannot be read.
         """
-        return json.loads(_content(self.description, MOST_DESCRIPTION_BYTES))
-
-    def describe(self, record: Any) -> None:
-        """Write the description, whole."""
-        with replacing(self.description) as temporary:
-            temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-    # -------------------------------------------------------------------------------------------- jobs
-
-    def path(self, address: str) -> Path:
-        """The path of the file of an address."""
-        return self.cells / address[:2] / f"{address}{SUFFIX}"
+        with self.reading() as connection:
+            return described_in(connection, self.path)
 
     def read(self, job: Job) -> Arrays | None:
-        """The arrays of a job; None if its file is not there.
+        """The arrays of a job; None if it is not there.
 
         Raises
         ------
-        UnusableFile
-            If the file is not the one of that job.
+        UnusableRow
+            If its row is not the one of that job.
         """
-        try:
-            content = _content(self.path(job.address), job.most_bytes())
-        except FileNotFoundError:
-            return None
-        except OSError as error:  # a folder of that name, a pipe, an unreadable sector
-            raise UnusableFile("corrupt", error.strerror or str(error)) from None
-        except ValueError as error:
-            raise UnusableFile("corrupt", str(error)) from None
-        arrays = decode(job, content)
-        check_shapes(job, arrays)
-        return arrays
+        with self.reading() as connection:
+            row = rows_of(connection, self.path, [job]).get(job.digest)
+        return None if row is None else decode(job, row)
 
-    def write(self, address: str, content: bytes) -> None:
-        """Put the file of a job into its place, whole."""
-        path, temporary = self.path(address), self._unfinished / address
-        if address[:2] not in self._made:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._made.add(address[:2])
-        try:
-            temporary.write_bytes(content)
-        except OSError as error:  # a full disk is reported without a name
-            raise OSError(error.errno, f"{error.strerror} while a cell was written", str(path)) from None
-        os.replace(temporary, path)
+    def read_blocks(
+        self, jobs: Iterable[SomeJob]
+    ) -> Iterator[list[tuple[SomeJob, tuple[Any, Any, Any] | None]]]:
+        """Some hundred jobs at a time with their rows, None where there is none; a job may come twice."""
+        with self.reading() as connection:
+            for block in blocks(jobs):
+                found = rows_of(connection, self.path, block)
+                yield [(job, found.get(job.digest)) for job in block]
 
-    def set_aside(self, job: Job, reason: str) -> Path:
-        """Move the file of a job out of the way; return where it lies now."""
-        self.aside.mkdir(exist_ok=True)
-        path = self.path(job.address)
-        if not path.parent.is_dir():  # a file where its folder should be
-            path = path.parent
-        stem, number = f"{job.address}.{reason.replace(' ', '-')}", 1
-        while os.path.lexists(target := self.aside / f"{stem}-{number}"):
-            number += 1
-        os.rename(path, target)
-        return target
+    def _refuse_files(self) -> None:
+        """A folder of version 0.1 is not taken for an empty one.
 
-    def addresses(self) -> Iterator[str]:
-        """Addresses of all files that are named like those of jobs."""
-        for path in self.cells.glob(f"??/*{SUFFIX}"):
-            yield path.name.removesuffix(SUFFIX)
+        Raises
+        ------
+        ValueError
+        """
+        if (self.folder / "cells").is_dir() and not present(self.path):
+            raise ValueError(
+                f"{self.folder} holds a study in the form of version 0.1, one file a cell; copy it into a "
+                f"database with: leapgrad sweep --migrate --out {self.folder}"
+            )
 
-    # -------------------------------------------------------------------------------------------- lock
+    # ------------------------------------------------------------------------------------------ writing
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Make the folder if need be, and keep other runs out of it; what a killed one left is removed.
+    def writing(self) -> Iterator[Writer]:
+        """Make folder and database if need be, and keep other runs out.
+
+        A database whose pages are damaged is moved aside, and the rows of it that are whole go on in a new
+        one.
 
         Raises
         ------
         OSError
             If the folder cannot be written, or another run has it.
+        ValueError
+            If the database is that of another program or of a later version, or the folder is one of
+            version 0.1.
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "this is a file; name a folder", str(self.folder))
         self.folder.mkdir(parents=True, exist_ok=True)
         with only_run(self.folder):
-            self._clear()
-            self._unfinished.mkdir()
+            finish_replacement(self.path)
+            self._refuse_files()
+            network = file_system(self.folder)
+            journal = "delete" if is_network(network) else "wal"
+            damage = self._damage()
+            with said(self.path, "while the study was opened"):
+                writer = Writer(self.path, opened(self.path, journal), network if journal == "delete" else "")
+            writer.damage = damage
             try:
-                yield
+                yield writer
             finally:
-                shutil.rmtree(self._unfinished, ignore_errors=True)
+                writer.close()
 
-    def _clear(self) -> None:
-        """Remove what a killed run left; what is in the way of the store's own folders is named."""
-        if self._unfinished.is_dir() and not self._unfinished.is_symlink():
-            shutil.rmtree(self._unfinished, ignore_errors=True)
-        for stray in self.folder.glob(".*-study.json"):
-            if stray.is_file() or stray.is_symlink():
-                stray.unlink(missing_ok=True)
-        for place in (self._unfinished, self.cells, self.aside):
-            if os.path.lexists(place) and not (place.is_dir() and place != self._unfinished):
-                raise FileExistsError(
-                    errno.EEXIST, "this is in the way of the study's own folder; move it away", str(place)
+    def _damage(self) -> list[tuple[str, str]]:
+        """Replace a damaged database; where it lies now, and what was wrong."""
+        if not present(self.path) or not self.path.stat().st_size:
+            return []
+        try:
+            with reading(self.path) as connection:
+                found = structure_errors(connection, 1)
+            if not found:
+                return []
+            reason = found[0]
+        except DamagedStore as error:
+            reason = error.reason
+        place, whole = replaced_by_what_is_whole(self.path)
+        return [(place.name, f"corrupt: {reason}; {whole} of its rows were whole and are kept")]
+
+
+class Writer:
+    """The connection of the one run that writes; for the thread that has opened it.
+
+    Attributes
+    ----------
+    path : Path
+        Of the database.
+    network : str
+        The network file system that it lies on, "" if it has a write-ahead log.
+    damage : list of (str, str)
+        A database that was moved aside, and why.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, network: str) -> None:
+        self.path, self.network, self._connection = path, network, connection
+        self.damage: list[tuple[str, str]] = []
+        self._pending: dict[bytes, Row] = {}
+        self._aside: list[tuple[str, bytes]] = []
+        self._bytes = 0
+        self._due = 0.0
+
+    def described(self) -> Any:
+        """The description in the database; see `Store.described`."""
+        with said(self.path, "while it was read"):
+            return described_in(self._connection, self.path)
+
+    def describe(self, record: Any) -> None:
+        """Write the description."""
+        content = json.dumps(record, ensure_ascii=False)
+        with said(self.path, "while the description of the study was written"):
+            self._connection.execute(
+                "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (DESCRIPTION, content, _sum(content))
+            )
+
+    def rows(self, jobs: Sequence[Job]) -> Found:
+        """The rows of some jobs that are in the database, by their digests; at most `BLOCK`."""
+        return rows_of(self._connection, self.path, jobs)
+
+    def write(self, digest: bytes, row: Row) -> None:
+        """Add the row of a job to the next batch."""
+        if not self._waiting:
+            self._due = time.monotonic() + BATCH_SECONDS
+        self._pending[digest] = row
+        self._bytes += len(row.numbers)
+
+    def set_aside(self, job: Job, reason: str) -> str:
+        """Move the row of a job out of the way, with the next batch; where it lies then."""
+        if not self._waiting:
+            self._due = time.monotonic() + BATCH_SECONDS
+        self._aside.append((reason, job.digest))
+        return f"set_aside/{job.address}"
+
+    @property
+    def _waiting(self) -> bool:
+        return bool(self._pending or self._aside)
+
+    def due_in(self) -> float | None:
+        """Seconds until the batch should be written, None if it is empty."""
+        if not self._waiting:
+            return None
+        return 0.0 if self._bytes > BLOCK_BYTES else max(0.0, self._due - time.monotonic())
+
+    def flush(self) -> int:
+        """Write the batch in one transaction; how many rows of jobs that were.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; the database is as it was, and the batch is still waiting.
+        """
+        if not self._waiting:
+            return 0
+        connection, rows = self._connection, sorted(self._pending.items())
+        with said(self.path, "while cells were written"):
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany(
+                    "INSERT INTO set_aside (reason, address, version, numbers, checksum) "
+                    "SELECT ?, address, version, numbers, checksum FROM cells WHERE address = ?",
+                    self._aside,
                 )
+                connection.executemany(
+                    "DELETE FROM cells WHERE address = ?", ((digest,) for _, digest in self._aside)
+                )
+                connection.executemany(
+                    "INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?)",
+                    ((digest, *row) for digest, row in rows),
+                )
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    with suppress(sqlite3.Error):
+                        connection.execute("ROLLBACK")
+                raise
+        self._pending.clear()
+        self._aside.clear()
+        self._bytes = 0
+        return len(rows)
+
+    def close(self) -> None:
+        """Merge the log, unless somebody is reading, and close. What was not flushed is dropped."""
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA busy_timeout=0")
+            if not self.network:
+                self._connection.execute("PRAGMA journal_mode=delete").fetchone()
+        self._connection.close()
 
 
-def _content(path: Path, most: int) -> bytes:
-    """The content of a regular file. A pipe or a device in its place is not read.
+def blocks(jobs: Iterable[SomeJob]) -> Iterator[list[SomeJob]]:
+    """Jobs in lists of at most `BLOCK`, whose numbers fit into memory together."""
+    block: list[SomeJob] = []
+    size = 0
+    for job in jobs:
+        block.append(job)
+        size += job.layout.n_bytes
+        if len(block) == BLOCK or size > BLOCK_BYTES:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
+
+
+def rows_of(connection: sqlite3.Connection, path: Path, jobs: Sequence[Job]) -> Found:
+    """The rows of some jobs, by their digests; at most `BLOCK`."""
+    wanted = [job.digest for job in jobs]
+    wanted += [b""] * (BLOCK - len(wanted))
+    with said(path, "while it was read"):
+        return {digest: row for digest, *row in connection.execute(ROWS, wanted)}  # type: ignore[misc]
+
+
+def described_in(connection: sqlite3.Connection, path: Path) -> Any:
+    """The description in a database.
 
     Raises
     ------
-    OSError
-        If it cannot be read, or is no regular file.
-    ValueError
-        If it has more than `most` bytes.
+    FileNotFoundError
+        If there is none.
+    ValueError, RecursionError
+        If it is damaged.
     """
-    descriptor = os.open(
-        path,
-        os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0),
-    )
-    with open(descriptor, "rb") as file:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise OSError(errno.EINVAL, "this is no regular file", str(path))
-        if about.st_size > most:
-            raise ValueError(f"the file has {about.st_size} bytes, more than the {most} that it can need")
-        return file.read()
+    row = connection.execute("SELECT content, checksum FROM facts WHERE name = ?", (DESCRIPTION,)).fetchone()
+    if row is None:
+        raise FileNotFoundError(errno.ENOENT, "this folder holds no study (no description)", str(path.parent))
+    content, checksum = row
+    if not isinstance(content, str) or _sum(content) != checksum:
+        raise ValueError("the checksum of the description does not fit")
+    return json.loads(content)
+
+
+def place_of(job: Job) -> str:
+    """The row of a job, for messages: table and address."""
+    return f"cells/{job.address}"
+
+
+def _sum(content: str) -> bytes:
+    return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +15,16 @@ from integrators.validation import as_count
 from sensitivity.studies.cell import GridCell, case_of
 from sensitivity.studies.execution.compute import compute_one
 from sensitivity.studies.quantities import checked
-from sensitivity.studies.study import study_in
+from sensitivity.studies.study import Study, study_in
 
-from .job import Arrays, UnusableFile
-from .store import Store
+from .database import DamagedStore, structure_errors
+from .job import Arrays, UnusableRow, decode
+from .store import Store, blocks, place_of, rows_of
 
 __all__ = ["Verification", "verify"]
 
 Found = list[tuple[str, str]]
+MOST_ERRORS = 20
 
 
 @dataclass
@@ -38,13 +41,14 @@ class Verification:
         Computed once more and compared bit by bit.
     missing : list of str
         Cells that are not there.
-    damaged : list of (file, reason)
-    violations : list of (file, sentence)
+    damaged : list of (row, reason)
+        Also what is wrong with the database as a whole.
+    violations : list of (row, sentence)
         Numbers that break a proved bound.
-    changed : list of (file, sentence)
+    changed : list of (row, sentence)
         Cells that come out otherwise when they are computed once more.
     strange : list of str
-        Files among the cells that belong to no cell of the study; they do no harm.
+        Rows that belong to no cell of the study; they do no harm.
     """
 
     cells: int = 0
@@ -88,15 +92,22 @@ def verify(folder: str | Path, *, recompute: int = 0, progress: bool | None = No
     """
     store = Store(folder)
     study, found = study_in(store), Verification()
-    again = _drawn(study.n_cells, as_count(recompute, "recompute"))
-    known: set[str] = set()
-    with progress_bar(study.n_cells, "verify", "cell", progress) as tick:
-        for number, cell in enumerate(study.cells()):
-            known.add(cell.address)
-            found.cells += 1
-            found.sound += _sound(cell, store, found, number in again)
-            tick()
-    found.strange = sorted(set(store.addresses()) - known)
+    again, there = _drawn(study.n_cells, as_count(recompute, "recompute")), 0
+    with store.reading() as connection, progress_bar(study.n_cells, "verify", "cell", progress) as tick:
+        found.damaged += [
+            (store.path.name, f"corrupt: {e}") for e in structure_errors(connection, MOST_ERRORS)
+        ]
+        for block in blocks(study.cells()):
+            rows = _rows(connection, store, block, found)
+            there += len(rows)
+            for cell in block:
+                number, found.cells = found.cells, found.cells + 1
+                if cell.digest in rows:
+                    found.sound += _sound(cell, rows[cell.digest], found, number in again)
+                else:
+                    found.missing.append(place_of(cell))
+                tick()
+        found.strange = _strange(connection, study, there, found)
     return found
 
 
@@ -104,17 +115,52 @@ def _drawn(cells: int, count: int) -> set[int]:
     return set(np.random.default_rng(0).choice(cells, min(count, cells), replace=False).tolist())
 
 
-def _sound(cell: GridCell, store: Store, found: Verification, again: bool) -> bool:
-    """Whether a cell passes; what does not is noted."""
-    path = store.path(cell.address)
-    name = path.relative_to(store.folder).as_posix()
+def _rows(
+    connection: sqlite3.Connection, store: Store, block: list[GridCell], found: Verification
+) -> dict[bytes, Any]:
+    """The rows of some cells; one by one where the database cannot be read as a whole."""
     try:
-        arrays = store.read(cell)
-    except UnusableFile as error:
+        return rows_of(connection, store.path, block)
+    except DamagedStore:
+        rows: dict[bytes, Any] = {}
+        for cell in block:
+            try:
+                rows |= rows_of(connection, store.path, [cell])
+            except DamagedStore as error:
+                found.damaged.append((place_of(cell), f"corrupt: {error.reason}"))
+        return rows
+
+
+def _strange(connection: sqlite3.Connection, study: Study, there: int, found: Verification) -> list[str]:
+    """Rows that are none of the study's, by the first eight bytes of their addresses, if there are any."""
+    try:
+        (total,) = connection.execute("SELECT count(*) FROM cells").fetchone()
+        if total == there:
+            return []
+        known = np.fromiter((int.from_bytes(c.digest[:8]) for c in study.cells()), np.uint64, study.n_cells)
+        known.sort()
+        strange = []
+        for (address,) in connection.execute("SELECT address FROM cells"):
+            if not isinstance(address, bytes):
+                strange.append(f"cells/{address!r}")
+                continue
+            start = np.uint64(int.from_bytes(address[:8]))
+            place = int(np.searchsorted(known, start))
+            if place == len(known) or known[place] != start:
+                strange.append(f"cells/{address.hex()}")
+        return sorted(strange)
+    except sqlite3.DatabaseError as error:
+        found.damaged.append(("cells", f"corrupt: {error}"))
+        return []
+
+
+def _sound(cell: GridCell, row: tuple[Any, Any, Any], found: Verification, again: bool) -> bool:
+    """Whether a cell passes; what does not is noted."""
+    name = place_of(cell)
+    try:
+        arrays = decode(cell, row)
+    except UnusableRow as error:
         found.damaged.append((name, str(error)))
-        return False
-    if arrays is None:
-        found.missing.append(name)
         return False
     try:
         broken = [(name, f"{sentence} ({cell})") for sentence in _violations(cell, arrays)]
@@ -124,10 +170,10 @@ def _sound(cell: GridCell, store: Store, found: Verification, again: bool) -> bo
     if again:
         found.recomputed += 1
         computed = compute_one(cell)
-        if computed.content is None:
+        if computed.row is None:
             found.changed.append((name, f"it cannot be computed once more: {computed.failure} ({cell})"))
             return False
-        if computed.content != path.read_bytes():
+        if computed.row != tuple(row):
             found.changed.append((name, f"computed once more, it has other bits ({cell})"))
             return False
     return not broken

@@ -11,6 +11,7 @@ import time
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 
 import pytest
+from study_rows import cells_in, contents, rows_in
 
 from sensitivity.studies import Study, WorkersLost, verify
 from sensitivity.studies.execution import executors
@@ -34,17 +35,11 @@ def needs(module):
     return pytest.mark.skipif(importlib.util.find_spec(module) is None, reason=f"{module} is not installed")
 
 
-def files(folder):
-    """Every file of a study but the lock and what was set aside: path → bytes."""
-    paths = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
-
-
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reference")
     Study(GRID, QUANTITIES).run(folder, ThreadPoolExecutor(1), progress=False)
-    return files(folder)
+    return contents(folder)
 
 
 def child_environment():
@@ -60,14 +55,14 @@ def child_environment():
 )
 def test_every_executor_gives_the_same_bytes(executor, tmp_path, reference):
     Study(GRID, QUANTITIES).run(tmp_path, executor, workers=2, progress=False)
-    assert files(tmp_path) == reference
+    assert contents(tmp_path) == reference
 
 
 def test_an_executor_of_ones_own_stays_open(tmp_path, reference):
     with ThreadPoolExecutor(3) as pool:
         Study(GRID, QUANTITIES).run(tmp_path, pool, workers=3, progress=False)
         assert pool.submit(abs, -1).result() == 1
-    assert files(tmp_path) == reference
+    assert contents(tmp_path) == reference
 
 
 @pytest.mark.slow
@@ -86,7 +81,7 @@ def test_mpi_gives_the_same_bytes(tmp_path, reference):
     command = [launcher, "-n", "3", sys.executable, "-m", "mpi4py.futures", str(script), "sweep"]
     options = [str(path), "--out", str(out), "--executor", "mpi"]
     subprocess.run([*command, *options], check=True, timeout=120, env=child_environment())
-    assert files(out) == reference
+    assert contents(out) == reference
 
 
 class Lost(ThreadPoolExecutor):
@@ -112,7 +107,7 @@ def test_a_lost_worker_is_said_and_what_was_finished_is_kept(tmp_path, reference
         study.run(tmp_path, Lost(2), workers=1, progress=False)
     report = study.run(tmp_path, progress=False).report
     assert report.computed >= 14 and report.kept + report.computed == 24
-    assert files(tmp_path) == reference
+    assert contents(tmp_path) == reference
 
 
 def test_a_worker_of_another_version_is_refused(tmp_path, monkeypatch):
@@ -173,7 +168,7 @@ def long_run(tmp_path_factory):
     path.write_text(toml(LONG, ["log_norm", "bounds"]), encoding="utf-8")
     study = Study.from_toml(path)
     study.run(folder / "run", workers=2, progress=False)
-    return study, path, files(folder / "run")
+    return study, path, contents(folder / "run")
 
 
 def sweep(path, out):
@@ -182,10 +177,6 @@ def sweep(path, out):
     command = [sys.executable, "-m", "sensitivity.cli", "sweep", str(path), *options]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return subprocess.Popen(command, env=child_environment(), start_new_session=True, **quiet)
-
-
-def cells_in(folder):
-    return sum(1 for _ in folder.rglob("*.cell"))
 
 
 def wait_for(process, out, cells):
@@ -214,12 +205,12 @@ def check_kills(long_run, out, kills, rng):
         except ProcessLookupError:
             pass
         process.wait()
-        # Whatever has a cell's name is whole, and none that was finished is gone or was done again.
-        there = {name: content for name, content in files(out).items() if name.startswith("cells/")}
+        # Whatever is there is whole, and none that was finished is gone or was done again.
+        there = rows_in(out)
         assert there.items() <= expected.items() and len(there) >= done
     done = cells_in(out)
     report = study.run(out, workers=2, progress=False).report
-    assert files(out) == expected
+    assert contents(out) == expected
     assert report.kept == done and not report.set_aside
     assert verify(out, progress=False).ok
     return at_work
@@ -244,7 +235,7 @@ def test_interrupting_a_sweep_keeps_what_is_finished(long_run, tmp_path):
     process.send_signal(signal.SIGINT)
     assert process.wait(30) in (130, 0)
     report = study.run(tmp_path / "run", workers=2, progress=False).report
-    assert report.kept >= 3 and files(tmp_path / "run") == expected
+    assert report.kept >= 3 and contents(tmp_path / "run") == expected
 
 
 # ----------------------------------------------------------------------------------------------------- Dask
@@ -268,7 +259,7 @@ def test_dask_with_a_worker_killed_in_the_middle_gives_the_same_bytes(long_run, 
             assert not running.done(), "the run was over before a worker could be killed"
             os.kill(victim, signal.SIGKILL)
             report = running.result(120).report
-    assert report.computed == study.n_cells and files(out) == expected
+    assert report.computed == study.n_cells and contents(out) == expected
 
 
 @needs("distributed")

@@ -1,7 +1,6 @@
 """Studies: grid, cells on disk and what becomes of damaged ones, resuming, labels, memory, verification."""
 
 import csv
-import hashlib
 import json
 import pickle
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from study_rows import change, connected, contents, put, remove, rows_in, set_aside_in
 
 from integrators import SCHEMES, NeuralField, pendulum, register
 from sensitivity import (
@@ -29,7 +29,7 @@ from sensitivity.studies.cell import GridCell, arrays_of
 from sensitivity.studies.execution.cost import cost_of, plan_of
 from sensitivity.studies.execution.memory import gibibytes
 from sensitivity.studies.quantities import QUANTITIES
-from sensitivity.studies.storage.job import UnusableFile, decode, encode
+from sensitivity.studies.storage.job import Job, UnusableRow, checksum_of, decode, encode
 from sensitivity.studies.storage.store import Store
 
 STEPS = (0.01, 0.1, 0.7)
@@ -44,12 +44,6 @@ def cell_of(quantities=("log_norm",), **parameters):
     grid = {"d": 3, "n_steps": 20, "step": STEPS, **parameters}
     (cell,) = Study(grid, quantities).cells()
     return cell
-
-
-def files(folder):
-    """Every file under a folder but the lock: path → bytes."""
-    paths = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 @pytest.fixture(scope="module")
@@ -218,111 +212,148 @@ def test_lost_trajectories_are_counted_and_stored_as_nan(tmp_path, recwarn):
 # -------------------------------------------------------------------------------------------------- cells
 
 
+class Odd(Job):
+    """A job with arrays of all kinds."""
+
+    arrays = {
+        "c": np.array([5e-324]),
+        "a": np.array([[1.5, -0.0], [np.nan, np.inf]]),
+        "b": np.zeros((2, 0)),
+        "d": np.array(7.0),
+    }
+    seconds = 1.0
+
+    def facts(self):
+        return {"odd": True}
+
+    def compute(self):
+        return self.arrays
+
+    def shapes(self):
+        return {name: array.shape for name, array in self.arrays.items()}
+
+
 def test_a_cell_reads_back_bit_by_bit():
-    cell = cell_of()
-    arrays = {"a": np.array([[1.5, -0.0], [np.nan, np.inf]]), "b": np.zeros((2, 0)), "c": np.array([5e-324])}
-    back = decode(cell, encode(cell, arrays))
-    assert list(back) == list(arrays)
-    for name, array in arrays.items():
+    job = Odd()
+    back = decode(job, encode(job, job.compute()))
+    assert list(back) == list(job.arrays)
+    for name, array in job.arrays.items():
         assert back[name].shape == array.shape and back[name].tobytes() == array.tobytes()
 
 
-def damaged(content):
-    """Ways to spoil a file: reason → contents."""
-    flipped = bytearray(content)
+def test_arrays_that_are_not_those_of_the_job_are_refused():
+    job = Odd()
+    with pytest.raises(ValueError, match="it gives a, not a, b, c, d"):
+        encode(job, {"a": job.arrays["a"]})
+    with pytest.raises(ValueError, match=r"c has the shape \(2,\), not \(1,\)"):
+        encode(job, {**job.arrays, "c": np.zeros(2)})
+
+
+def damaged(cell, row):
+    """Ways to spoil a row: reason → rows."""
+    version, numbers, checksum = row
+    flipped = bytearray(numbers)
     flipped[-3] ^= 4
-    head = bytearray(content)
-    head[3] ^= 1
-    version = b'"version":"'
-    line = content.index(b"\n")
-    body = content[line + 1 :].replace(version, version + b"9", 1)
-    other = f"leapgrad-cell {len(body)} {hashlib.sha256(body).hexdigest()}\n".encode() + body
-    cuts = (1, 20, line, line + 1, len(content) // 2, len(content) - 1)
+    later, short = "9" + version, numbers[:-8]
     return {
-        "empty": [b""],
-        "truncated": [content[:n] for n in cuts],
-        "corrupt": [bytes(flipped), bytes(head), content + b"x", b"\x00" * len(content), b"not a cell"],
-        "other version": [other],
-        "another cell": [encode(cell_of(seed=99), {"log_norm": np.zeros(3)})],
+        "empty": [(version, b"", checksum)],
+        "truncated": [(version, numbers[:n], checksum) for n in (1, len(numbers) // 2, len(numbers) - 1)],
+        "corrupt": [
+            (version, bytes(flipped), checksum),
+            (version, numbers, checksum[:-1]),
+            (version, numbers + b"x", checksum),
+            (version, bytes(len(numbers)), checksum),
+            (version, None, checksum),
+            (version, 3.5, checksum),
+            (version, "text", checksum),
+            (version, numbers, None),
+            (later, numbers, checksum),
+            (version, short, checksum_of(cell.digest, version, short)),
+            encode(cell_of(seed=99), {"log_norm": np.frombuffer(numbers)}),  # that of another cell
+        ],
+        "other version": [(later, numbers, checksum_of(cell.digest, later, numbers))],
     }
 
 
 def test_every_kind_of_damage_is_told_apart():
     cell = cell_of()
-    content = encode(cell, arrays_of(cell))
-    decode(cell, content)
-    for reason, contents in damaged(content).items():
-        for spoiled in contents:
-            with pytest.raises(UnusableFile) as caught:
+    row = encode(cell, arrays_of(cell))
+    decode(cell, row)
+    for reason, rows in damaged(cell, row).items():
+        for spoiled in rows:
+            with pytest.raises(UnusableRow) as caught:
                 decode(cell, spoiled)
-            assert caught.value.reason == reason, spoiled[:90]
+            assert caught.value.reason == reason, spoiled
 
 
 def test_every_single_byte_matters():
     cell = cell_of()
-    content = encode(cell, arrays_of(cell))
-    for place in range(0, len(content), 7):
-        spoiled = bytearray(content)
-        spoiled[place] ^= 0x20
-        with pytest.raises(UnusableFile):
-            decode(cell, bytes(spoiled))
+    row = encode(cell, arrays_of(cell))
+    for part, content in enumerate((row.version.encode(), row.numbers, row.checksum)):
+        for place in range(len(content)):
+            spoiled = bytearray(content)
+            spoiled[place] ^= 0x20
+            other = [*row]
+            other[part] = bytes(spoiled) if part else spoiled.decode("latin-1")
+            with pytest.raises(UnusableRow):
+                decode(cell, tuple(other))
 
 
 # ------------------------------------------------------------------------------------------------- resume
 
 
 def test_a_second_run_computes_nothing_and_changes_nothing(folder):
-    before = files(folder)
+    before = contents(folder)
     report = small().run(folder, progress=False).report
     assert (report.kept, report.computed, report.set_aside) == (8, 0, [])
-    assert files(folder) == before
+    assert contents(folder) == before
 
 
 def test_missing_and_damaged_cells_are_named_set_aside_and_computed_again(folder):
-    before = files(folder)
-    store, cells = Store(folder), list(small().cells())
+    before = contents(folder)
+    cells = list(small().cells())
     spoiled = {}
-    good = store.path(cells[1].address).read_bytes()
-    kinds = ((reason, content) for reason, contents in damaged(good).items() for content in contents[:1])
-    for cell, (reason, content) in zip(cells[1:], kinds, strict=False):
-        store.path(cell.address).write_bytes(content)
-        spoiled[cell.address] = (reason, content)
-    store.path(cells[0].address).unlink()
-    # The content spoiled above is that of cells[1]: in other places it is another cell's, whole.
-    store.path(cells[7].address).write_bytes(good)
-    spoiled[cells[7].address] = ("another cell", good)
+    for cell, (reason, row) in zip(cells[1:], spoilt_rows(cells, before), strict=False):
+        put(folder, cell, row)
+        spoiled[cell.address] = (reason, *row)
+    remove(folder, cells[0])
+    # The row of another cell, whole.
+    put(folder, cells[7], before[cells[1].address])
+    spoiled[cells[7].address] = ("corrupt", *before[cells[1].address])
     report = small().run(folder, progress=False).report
-    assert (report.kept, report.computed) == (1, 7)
-    assert len(report.set_aside) == 6
+    assert (report.kept, report.computed) == (2, 6)
+    assert len(report.set_aside) == 5
     for place, sentence in report.set_aside:
-        address = place.split("/")[1].split(".")[0]
-        reason, content = spoiled[address]
-        assert (folder / place).read_bytes() == content
-        if reason != "other version":
-            assert sentence.startswith(reason), (place, sentence)
-    after = {name: content for name, content in files(folder).items() if not name.startswith("set-aside")}
-    assert after == before
+        assert sentence.startswith(spoiled[place.removeprefix("set_aside/")][0]), (place, sentence)
+    assert set_aside_in(folder) == spoiled
+    assert contents(folder) == before
+
+
+def spoilt_rows(cells, before):
+    """One row of each kind of damage, for the cells from the second on."""
+    kinds = ("empty", "truncated", "corrupt", "other version")
+    for kind, cell in zip(kinds, cells[1:], strict=False):
+        yield kind, damaged(cell, before[cell.address])[kind][0]
 
 
 def test_fifty_damaged_cells_are_all_found(tmp_path):
     study = Study({"d": 1, "n_steps": 5, "seed": {"first": 0, "count": 50}, "step": STEPS}, ["log_norm"])
     study.run(tmp_path / "run", progress=False)
-    before = files(tmp_path / "run")
-    rng, store = np.random.default_rng(3), Store(tmp_path / "run")
+    before = contents(tmp_path / "run")
+    rng = np.random.default_rng(3)
     for number, cell in enumerate(study.cells()):
-        path = store.path(cell.address)
-        content = bytearray(path.read_bytes())
+        column, old = [("numbers", 1), ("checksum", 2)][number % 2][0], before[cell.address]
+        content = bytearray(old[1 if column == "numbers" else 2])
         place = rng.integers(len(content))
         if number % 3 == 0:
             content[place] ^= 1 << rng.integers(8)
         else:
-            content = content[:place] if number % 3 == 1 else content[:place] + bytes(len(content) - place)
-        path.write_bytes(content)
+            content = content[:place] if number % 3 == 1 else content[:place] + b"\x01" * len(content)
+        change(tmp_path / "run", cell, **{column: bytes(content)})
     assert len(verify(tmp_path / "run", progress=False).damaged) == 50
     report = study.run(tmp_path / "run", progress=False).report
     assert len(report.set_aside) == report.computed == 50
-    after = {name: content for name, content in files(tmp_path / "run").items() if "set-aside" not in name}
-    assert after == before
+    assert contents(tmp_path / "run") == before
 
 
 def test_a_larger_study_keeps_the_cells_of_a_smaller_one(folder):
@@ -358,12 +389,13 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path):
 
 
 def test_a_damaged_description_is_named_and_written_again(folder):
-    before = (folder / "study.json").read_bytes()
-    (folder / "study.json").write_text('{"study": {"grid"', encoding="utf-8")
-    with pytest.raises(ValueError, match=r"study\.json is damaged"):
+    before = contents(folder)
+    with connected(folder) as connection:
+        connection.execute("UPDATE facts SET content = substr(content, 1, 20)")
+    with pytest.raises(ValueError, match=r"the description in .*study\.sqlite is damaged"):
         verify(folder)
     small().run(folder, progress=False)
-    assert (folder / "study.json").read_bytes() == before
+    assert contents(folder) == before
 
 
 # ------------------------------------------------------------------------------------------------- verify
@@ -371,10 +403,9 @@ def test_a_damaged_description_is_named_and_written_again(folder):
 
 def forged(folder, cell, name, change):
     """Put a cell with other numbers and a right checksum into its place."""
-    store = Store(folder)
-    arrays = {key: array.copy() for key, array in store.read(cell).items()}
+    arrays = {key: array.copy() for key, array in Store(folder).read(cell).items()}
     arrays[name] += change
-    store.path(cell.address).write_bytes(encode(cell, arrays))
+    put(folder, cell, encode(cell, arrays))
 
 
 @pytest.mark.parametrize(
@@ -462,7 +493,7 @@ def test_a_model_without_an_axis_fills_it(tmp_path):
 def test_unfinished_results_say_so(folder):
     results = open_results(folder)
     cell = next(results.study.cells())
-    Store(folder).path(cell.address).unlink()
+    remove(folder, cell)
     with pytest.raises(ValueError, match="lacks the cell neural"):
         results.to_csv(folder / "study.csv")
     assert not (folder / "study.csv").exists()
@@ -493,10 +524,11 @@ def test_too_large_a_study_is_refused_before_it_starts(tmp_path):
 
 
 def test_a_plan_counts_cells_and_bytes_exactly(folder):
-    plan = plan_of(small())
-    stored = sum(path.stat().st_size for path in (folder / "cells").rglob("*.cell"))
-    assert plan.cells == 8
-    assert 0.8 * stored < plan.stored < 1.3 * stored
+    assert plan_of(small()).cells == 8
+    many = Study({"d": 1, "n_steps": 2, "seed": range(2000), "step": STEPS}, "bounds")
+    many.run(folder / "many", progress=False)
+    stored = Store(folder / "many").path.stat().st_size
+    assert 0.7 * stored < plan_of(many).stored < 1.4 * stored
 
 
 # --------------------------------------------------------------------------------------------- command line
@@ -522,10 +554,13 @@ def test_sweep_verify_and_damage_on_the_command_line(leapgrad, tmp_path):
     assert status == 0 and "2 cells: 0 kept, 2 computed" in out and (tmp_path / "table.csv").exists()
     status, out, _ = leapgrad("verify", "run", "--recompute", "2", "--json")
     assert status == 0 and json.loads(out)["recomputed"] == 2
-    victim = next((tmp_path / "run").rglob("*.cell"))
-    victim.write_bytes(victim.read_bytes()[:-1])
+    victim, (_, numbers, _) = next(iter(rows_in(tmp_path / "run").items()))
+    with connected(tmp_path / "run") as connection:
+        connection.execute(
+            "UPDATE cells SET numbers = ? WHERE address = ?", (numbers[:-1], bytes.fromhex(victim))
+        )
     status, out, _ = leapgrad("verify", "run")
-    assert status == 1 and f"damaged: cells/{victim.parent.name}/{victim.name}: truncated" in out
+    assert status == 1 and f"damaged: cells/{victim}: truncated" in out
     status, out, _ = leapgrad("sweep", "study.toml", "--out", "run", "--json")
     report = json.loads(out)
     assert status == 0 and report["computed"] == 1 and "truncated" in report["set_aside"][0]["reason"]
@@ -551,7 +586,7 @@ def test_a_dry_run_writes_nothing(leapgrad, tmp_path):
         (["study.toml", "--out", "run", "--memory-limit", "0.001"], "raise the limit with --memory-limit"),
         (["study.toml", "--out", "run", "--csv", "no/where.csv"], "folder of this file does not exist"),
         (["study.toml", "--out", "run", "--csv", "./study.toml"], "would write over the study"),
-        (["study.toml", "--out", ".", "--csv", "study.json"], "would write over the study's folder"),
+        (["study.toml", "--out", ".", "--csv", "study.sqlite"], "would write over the study's database"),
         (["study.toml", "--out", "run", "--csv", "a", "--netcdf", "a"], "--netcdf a would write over --csv"),
     ],
 )

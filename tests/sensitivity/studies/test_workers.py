@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from study_rows import cells_in, contents
 
 from sensitivity.cli import main
 from sensitivity.studies import Study, WorkersLost, quantities, verify
@@ -26,10 +27,6 @@ LONG = (
 GRID = {"d": [1, 2, 3], "seed": [0, 1], "n_steps": 8, "step": [0.01, 0.1]}
 # Ctrl-C is answered in some tenths of a second; these limits allow for a busy machine.
 PATIENCE, DEADLINE = 8.0, 60.0
-
-
-def cells_in(folder):
-    return sum(1 for _ in folder.rglob("*.cell"))
 
 
 def wait_until(condition, seconds=DEADLINE):
@@ -84,7 +81,7 @@ def test_a_sweep_of_long_cells_ends_at_once_and_keeps_what_is_finished(tmp_path,
     wait_until(lambda: not alive_in_group(process), PATIENCE)
     found = verify(out, progress=False)
     assert found.sound == stored and not found.damaged
-    assert not (out / "unfinished").exists()
+    assert {path.name for path in out.iterdir()} == {".lock", "study.sqlite"}
 
 
 @POSIX
@@ -108,7 +105,7 @@ def shoot():
         rows = subprocess.run(["ps", "-eo", "ppid=,pid=,args="], capture_output=True, text=True).stdout
         rows = [row.split(None, 2) for row in rows.splitlines()]
         found = [int(row[1]) for row in rows if int(row[0]) == os.getpid() and WORKER in row[2]]
-        found = found if len([p for p in os.scandir(sys.argv[1]) if p.name == "cells"]) else []
+        found = found if len([p for p in os.scandir(sys.argv[1]) if p.name == "study.sqlite"]) else []
     os.kill(found[0], signal.SIGKILL)
     print("shot", flush=True)
 
@@ -306,10 +303,7 @@ def test_processes_give_the_bytes_of_threads(tmp_path, capfd):
     study = Study(grid, ["log_norm", "bounds"])
     for executor in ("threads", "processes"):
         assert study.run(tmp_path / executor, executor, workers=2, progress=False).report.lost_lanes == 3
-    one, two = (
-        sorted(p.read_bytes() for p in (tmp_path / e).rglob("*.cell")) for e in ("threads", "processes")
-    )
-    assert one == two and capfd.readouterr().err == ""
+    assert contents(tmp_path / "threads") == contents(tmp_path / "processes") and capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
