@@ -21,9 +21,10 @@ import errno
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "APPLICATION",
@@ -120,7 +121,7 @@ def present(path: Path) -> bool:
         about = os.stat(path)
         regular = stat.S_ISREG(about.st_mode)
     except FileNotFoundError:
-        if not os.path.lexists(path):
+        if not os.path.islink(path):
             return False
         regular = False  # a link to nowhere
     except OSError as error:
@@ -250,15 +251,34 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def structure_errors(connection: sqlite3.Connection, most: int) -> list[str]:
-    """What SQLite finds wrong with the pages of a database."""
+    """What is wrong with the pages of a database, and whether its rows are in order.
+
+    SQLite does not look at the order. Where it is wrong, rows that are there are not found, and rows that are
+    added may be lost.
+    """
     try:
         found = [text for (text,) in connection.execute(f"PRAGMA quick_check({most})")]
+        if found == ["ok"] and not _in_order(connection.execute("SELECT address FROM cells")):
+            return ["its rows are not in order"]
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise
         return [str(error)]
     lines = [" ".join(line.split()) for text in found for line in text.splitlines()]
     return [line for line in lines if line != "ok" and not line.startswith("*** in database")][:most]
+
+
+def _in_order(addresses: Iterable[tuple[Any]]) -> bool:
+    """Whether addresses ascend; what is not made of bytes comes before them."""
+    before: bytes | None = None
+    for (address,) in addresses:
+        if isinstance(address, bytes):
+            if before is not None and address <= before:
+                return False
+            before = address
+        elif before is not None:
+            return False
+    return True
 
 
 # ----------------------------------------------------------------------------------- network file systems

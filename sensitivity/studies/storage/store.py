@@ -290,8 +290,8 @@ def blocks(jobs: Iterable[SomeJob]) -> Iterator[list[SomeJob]]:
 
 def rows_of(connection: sqlite3.Connection, path: Path, jobs: Sequence[Job]) -> Found:
     """The rows of some jobs, by their digests; at most `BLOCK`."""
-    wanted = [job.digest for job in jobs]
-    wanted += [b""] * (BLOCK - len(wanted))
+    wanted: list[bytes | None] = [job.digest for job in jobs]
+    wanted += [None] * (BLOCK - len(wanted))  # which is in no list
     with said(path, "while it was read"):
         return {digest: row for digest, *row in connection.execute(ROWS, wanted)}  # type: ignore[misc]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import ClassVar
@@ -229,12 +231,13 @@ def halves(runs, *numbers):
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_what_is_kept_is_not_computed_again_unless_its_file_is_torn(tmp_path, threads):
+def test_what_is_kept_is_not_computed_again_unless_its_row_is_torn(tmp_path, threads):
     folder, options = tmp_path / "kept", {"threads": threads, "progress": False}
     assert halves(TrainingRuns(folder, **options), 1.0, 0.2, 3.0, 0.2) == [0.5, 0.1, 1.5, 0.1]
     assert sorted(Half.computed) == [0.2, 1.0, 3.0]
-    (torn,) = folder.rglob(f"{Half(0.2).address}.cell")
-    torn.write_bytes(torn.read_bytes()[:-3])
+    with closing(sqlite3.connect(folder / "study.sqlite", isolation_level=None)) as connection:
+        torn = "UPDATE cells SET numbers = substr(numbers, 1, 5) WHERE address = ?"
+        assert connection.execute(torn, (Half(0.2).digest,)).rowcount == 1
     runs = TrainingRuns(folder, **options)
     assert halves(runs, 1.0, 0.2, 4.0) == [0.5, 0.1, 2.0] and sorted(Half.computed) == [0.2, 4.0]
     runs.remove()

@@ -16,7 +16,8 @@ def rows_in(folder):
     """Every cell of a study: address → version, numbers, checksum; none where there is no database yet."""
     try:
         with Store(folder).reading() as connection:
-            return {row[0].hex(): row[1:] for row in connection.execute(f"SELECT {COLUMNS} FROM cells")}
+            found = connection.execute(f"SELECT {COLUMNS} FROM cells").fetchall()
+        return {key.hex() if isinstance(key, bytes) else repr(key): tuple(row) for key, *row in found}
     except FileNotFoundError:
         return {}
 
