@@ -18,7 +18,7 @@ from .axes import axis_of
 from .execution.cost import Cost, cost_of, size_of
 from .models import build
 from .quantities import checked
-from .storage.job import Arrays, Job, Layout, canonical, layout_of
+from .storage.job import Arrays, Job, RowLayout, canonical, layout_of
 
 __all__ = ["CellMaker", "GridCell", "arrays_of", "case_of"]
 
@@ -75,7 +75,7 @@ class GridCell(Job):
         return CellKind(self)
 
     @property
-    def layout(self) -> Layout:  # type: ignore[override]
+    def layout(self) -> RowLayout:  # type: ignore[override]
         return self.kind.layout
 
     @property
@@ -101,13 +101,13 @@ class GridCell(Job):
 
 
 class CellKind:
-    """Layout and cost of cells that differ only in what neither depends on, such as the seed."""
+    """RowLayout and cost of cells that differ only in what neither depends on, such as the seed."""
 
     def __init__(self, cell: GridCell) -> None:
         self._cell = cell
 
     @cached_property
-    def layout(self) -> Layout:
+    def layout(self) -> RowLayout:
         return layout_of(self._cell.shapes())
 
     @cached_property

@@ -29,8 +29,21 @@ from numpy.typing import NDArray
 
 from sensitivity.manifest import leapgrad_version
 
-__all__ = ["ROW_BYTES", "Arrays", "Job", "Layout", "Row", "UnusableRow", "canonical", "checksum_of", "decode",
-           "encode", "layout_of", "proper", "version"]  # fmt: skip
+__all__ = [
+    "ROW_BYTES",
+    "Arrays",
+    "Job",
+    "Row",
+    "RowLayout",
+    "UnusableRow",
+    "canonical",
+    "checksum_of",
+    "decode",
+    "encode",
+    "layout_of",
+    "proper",
+    "version",
+]  # fmt: skip
 
 Float = NDArray[np.float64]
 Arrays = Mapping[str, Float]
@@ -66,7 +79,7 @@ class Row(NamedTuple):
     checksum: bytes
 
 
-class Layout(NamedTuple):
+class RowLayout(NamedTuple):
     """Where each array of a job stands among its numbers.
 
     Attributes
@@ -83,14 +96,14 @@ class Layout(NamedTuple):
     n_bytes: int
 
 
-def layout_of(shapes: Mapping[str, tuple[int, ...]]) -> Layout:
+def layout_of(shapes: Mapping[str, tuple[int, ...]]) -> RowLayout:
     """The layout of arrays of these shapes."""
     starts, total = {}, 0
     for name in sorted(shapes):
         starts[name] = total
         total += math.prod(shapes[name])
     arrays = tuple((name, shape, starts[name], math.prod(shape)) for name, shape in shapes.items())
-    return Layout(arrays, tuple(starts), FLOAT * total)
+    return RowLayout(arrays, tuple(starts), FLOAT * total)
 
 
 class Job(ABC):
@@ -133,7 +146,7 @@ class Job(ABC):
         return self.digest.hex()
 
     @cached_property
-    def layout(self) -> Layout:
+    def layout(self) -> RowLayout:
         """Where its arrays stand among its numbers."""
         return layout_of(self.shapes())
 

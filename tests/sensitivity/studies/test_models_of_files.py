@@ -1,6 +1,5 @@
 """Studies of models that come from files: weights by a checksum, functions by the path of their import."""
 
-import json
 import shutil
 
 import numpy as np
@@ -89,7 +88,7 @@ def test_settings_are_axes_and_checked_before_the_run():
 def test_results_are_opened_without_running_a_module_that_differs(tmp_path):
     Study({"model": "study_models:mine", "d": 2, "n_steps": N}, "norm").run("out", progress=False)
     assert open_results("out").study.checksums.keys() == {"study_models:mine"}
-    plain = json.loads((tmp_path / "out" / "study.json").read_text())
+    plain = Store("out").described()
     assert "checksums" in plain["study"]
     (tmp_path / "imported").unlink()
     (tmp_path / "study_models.py").write_text(OWN + "\n")
