@@ -11,6 +11,7 @@ from sensitivity.recurrences.registry import drawn_inputs
 N, STEPS = 8, [0.1, 0.2]
 OWN = """
 from sensitivity import cell
+from sensitivity.studies.storage.store import Store
 open("imported", "a").close()
 def mine(d, n_inputs=0, rng=0, gamma=0.5):
     return cell("antisymmetric", d, n_inputs, rng, gamma=gamma)
