@@ -7,11 +7,11 @@ import pytest
 
 from sensitivity import Study, cell, jacobian_norm, open_results, save_weights, unroll
 from sensitivity.recurrences.registry import drawn_inputs
+from sensitivity.studies.storage.store import Store
 
 N, STEPS = 8, [0.1, 0.2]
 OWN = """
 from sensitivity import cell
-from sensitivity.studies.storage.store import Store
 open("imported", "a").close()
 def mine(d, n_inputs=0, rng=0, gamma=0.5):
     return cell("antisymmetric", d, n_inputs, rng, gamma=gamma)
