@@ -22,6 +22,7 @@ AXIOMS = MappingProxyType(
         "has equality "
         "with c in place of k",
         "orthogonal_norm": "WᵀW = I (or W* W = I) implies |Wv| = |v| for every v, so that ‖W‖ = 1",
+        "largest_stretch": "‖M‖ is the largest |Mv|/|v|, so |Mv|² ≤ c |v|² for every v gives ‖M‖² ≤ c",
         "liouville": "a flow whose field has divergence 0 preserves volume",
         "spectral_real": "a real matrix that is antisymmetric is the orthogonal sum of planes on which "
         "it acts as "

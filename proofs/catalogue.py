@@ -12,7 +12,7 @@ from integrators.naming import nearest
 from .proposition import Proposition
 from .report import Report, refuting_steps, report_on
 
-_FOLDERS = ("theorems", "schemes", "cells", "claims")
+_FOLDERS = ("theorems", "schemes", "cells", "statespace", "claims")
 """Every module of these folders states one proposition, called like its file; a claim has a prefix."""
 
 _READING_ORDER = """
@@ -21,6 +21,8 @@ _READING_ORDER = """
     first_order_flow activation_bounds scheme_orders scheme_symmetry scheme_symplecticity
     tangent_is_derivative leapfrog_modified_hamiltonian scheme_stability unicornn_step
     antisymmetric_step orthogonal_step readout_ceiling
+    linoss_im linoss_imex linoss_shear linoss_varying dlinoss_stability gate_product hamiltonian_layers
+    slow_hamiltonian
     claim_square_integrable claim_hamiltonian_every_w claim_linear_growth claim_parameter_free claim_figure_2
 """.split()
 

@@ -20,6 +20,7 @@ __all__ = [
     "by_steps",
     "decided",
     "proof_evidence",
+    "proved_by",
     "shown_by_itself",
 ]
 
@@ -180,6 +181,15 @@ def by_steps(
 
 def _verdict(report: Report) -> ClaimVerdict:
     return ClaimVerdict(str(report.verdict)) if report.ok else ClaimVerdict.UNDECIDED
+
+
+def proved_by(*reports: Report) -> tuple[str, ...]:
+    """A sentence for each proposition that a row rests on beside what it computes itself."""
+    return tuple(
+        f"proposition {one.name}: {one.headline}, {sum(s.decision.proved for s in one.steps)} of "
+        f"{len(one.steps)} steps proved by machine"
+        for one in reports
+    )
 
 
 def proof_evidence(report: Report) -> tuple[str, ...]:

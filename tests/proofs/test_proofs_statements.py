@@ -217,6 +217,70 @@ def test_modrelu_gain(rng):
         np.testing.assert_allclose(sorted(np.linalg.svd(J, compute_uv=False)), gains, atol=1e-7)
 
 
+def _oscillator(name, A, h):
+    """M on (z, y), solved by hand from the published equations."""
+    if name == "im":
+        return np.array([[1.0, -h * A], [h, 1.0]]) / (1 + h * h * A)
+    return np.array([[1.0, -h * A], [h, 1 - h * h * A]])
+
+
+def test_norms_of_oscillators(rng):
+    """Both bounds hold at every N, and are nearly reached where an oscillation has time to turn."""
+    reached = {"im": 0.0, "imex": 0.0}
+    for _ in range(CASES):
+        A, h = 10 ** rng.uniform(-3, 0.5), rng.uniform(0.05, 1)
+        r = np.hypot(1 - A, h * A)
+        for name in reached:
+            M = J = _oscillator(name, A, h)
+            for n in range(1, 200):
+                bound = (1 + h * h * A) ** (-n / 2) * max(A, 1 / A) ** 0.5
+                if name == "imex":
+                    bound = np.sqrt((1 + A + r) / (1 + A - r))
+                norm = np.linalg.norm(J, 2)
+                assert norm <= bound * ROUND_OFF
+                reached[name] = max(reached[name], norm / bound)
+                J = M @ J
+    assert all(ratio > 0.999 for ratio in reached.values())
+    shear = np.linalg.matrix_power(_oscillator("im", 0.0, 0.5), 30)
+    assert np.sqrt(1 + 15.0**2) <= np.linalg.norm(shear, 2) <= 1 + 15.0
+
+
+def test_oscillators_in_turn(rng):
+    for _ in range(CASES):
+        a, b, h = rng.uniform(0, 6), rng.uniform(0, 6), rng.uniform(0.1, 1)
+        P = (2 - h * h * a) * (2 - h * h * b)
+        radius = np.abs(np.linalg.eigvals(_oscillator("imex", a, h) @ _oscillator("imex", b, h))).max()
+        assert (radius > 1 + 1e-9) == (not 0 <= P <= 4)
+
+
+def test_damped_oscillators_are_stable_iff(rng):
+    for _ in range(20 * CASES):
+        A, G, h = rng.uniform(-1, 8), rng.uniform(-0.9, 3), rng.uniform(0.1, 1)
+        S = 1 + h * G
+        M = np.array([[1 / S, -h * A / S], [h / S, 1 - h * h * A / S]])
+        stable = np.abs(np.linalg.eigvals(M)).max() < 1
+        assert stable == (A > 0 and G > 0 and h * h * A < 4 + 2 * h * G)
+
+
+def test_layers_of_a_hamiltonian_network(rng):
+    """H2 is symplectic and does not shrink; the defect of H1 is h² SJS."""
+    for _ in range(CASES):
+        d, h, n = int(rng.integers(1, 4)), rng.uniform(0.05, 1), 12
+        zero, eye = np.zeros((d, d)), np.eye(d)
+        J, M = np.block([[zero, eye], [-eye, zero]]), np.eye(2 * d)
+        for _ in range(n):
+            upper, lower = ((K * rng.uniform(0, 1, d)) @ K.T for K in rng.normal(size=(2, d, d)))
+            M = np.block([[eye, -h * upper], [zero, eye]]) @ np.block([[eye, zero], [h * lower, eye]]) @ M
+        assert np.abs(M.T @ J @ M - J).max() <= 1e-9 * np.linalg.norm(M, 2) ** 2
+        assert np.linalg.norm(M, 2) >= 1 - 1e-9
+        S = rng.normal(size=(2 * d, 2 * d))
+        S = S + S.T
+        step = np.eye(2 * d) + h * J @ S
+        np.testing.assert_allclose(
+            step.T @ J @ step - J, h * h * S @ J @ S, atol=1e-12 * np.abs(S).max() ** 2
+        )
+
+
 def test_schemes_in_use_are_all_covered():
     forms = {scheme.form for scheme in SCHEMES.values()}
     assert forms == {"splitting", "first_order", "explicit"}

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from sensitivity.papers.ledger import ClaimVerdict, Finding, ProofTools, decided, shown_by_itself
+from sensitivity.papers.ledger import (
+    ClaimVerdict,
+    Finding,
+    ProofTools,
+    decided,
+    proved_by,
+    shown_by_itself,
+)
 from sensitivity.papers.oscillators import (
     STEPS,
     A,
@@ -58,15 +65,21 @@ def _stable(tools: ProofTools) -> Finding:
     conjugate = bool(
         (np.abs(np.linalg.eigvals(steps[printed & (g >= 0.0)])).max(axis=-1) <= 1.0 + 1e-12).all()
     )
+    backward = spectral_radius(np.array(M.subs({A: -1, G: -3, dt: 1}).tolist(), dtype=float))
+    report = tools.report("dlinoss_stability")
     said = (
         "with G ≥ 0, (G − ΔtA)² ≤ 4A makes the eigenvalues a conjugate pair, whose |λ|² is det M "
         "= 1/(1 + ΔtG)",
-        "the criterion of Jury, decided as expressions: |λ| < 1 if and only if A > 0, G > 0 and "
-        "Δt²A < 4 + 2ΔtG",
+        "the criterion of Jury, decided as expressions: where 1 + ΔtG > 0, |λ| < 1 if and only if A > 0, "
+        "G > 0 and Δt²A < 4 + 2ΔtG",
+        "that hypothesis, which G ≥ 0 implies, is needed for the criterion: Δt = 1, G = −3, A = −1 has the "
+        f"largest |λ| {backward:.3g}",
         f"of {DRAWS} random (A, G, Δt) {mismatches} are stable against that criterion, and of the "
         f"stable ones the printed condition leaves out {100 * missed:.0f} %",
+        *proved_by(report),
     )
     right = jury and mismatches == 0 and conjugate and 0.05 < missed < 0.95
+    right = right and report.ok and backward < 1.0
     return Finding(decided(right, ClaimVerdict.PROVED), said, "", {"left_out": missed})
 
 

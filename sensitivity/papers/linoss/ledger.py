@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from sensitivity.papers.ledger import ClaimVerdict, Finding, ProofTools, decided, shown_by_itself
+from sensitivity.papers.ledger import (
+    ClaimVerdict,
+    Finding,
+    ProofTools,
+    decided,
+    proved_by,
+    shown_by_itself,
+)
 from sensitivity.papers.oscillators import STEPS, A, agrees_with_cell, dt, is_zero, spectral_radius, step_of
 from sensitivity.papers.paper import Paper
 
@@ -58,7 +65,9 @@ def _no_blow_up(tools: ProofTools) -> Finding:
     exact = math.exp(math.asinh(LONG / 2.0))
     peak = max(_norm("linoss_im", n, A=1e-4, dt=1.0) for n in range(140, 175))
     bound = (1.0 + 1e-4) ** (-157 / 2) * 100.0
+    proofs = [tools.report(name) for name in ("linoss_im", "linoss_shear")]
     right = contracts and shear and all(abs(value / exact - 1.0) < 1e-9 for value in growth.values())
+    right = right and all(report.ok for report in proofs)
     right = right and abs(peak - 99.218) < 1e-3 and peak <= bound
     said = (
         "MᵀQM = Q/(1 + Δt²A) with Q = diag(1, A), decided as expressions, so for A > 0 "
@@ -68,6 +77,7 @@ def _no_blow_up(tools: ProofTools) -> Finding:
         "A = max(0, Â), as in the authors' code, gives exactly A = 0 wherever Â is negative",
         f"and a small A > 0 grows first: at A = 1e-4, Δt = 1 the norm reaches {peak:.1f} at N = 157, "
         f"of at most {bound:.1f}",
+        *proved_by(*proofs),
     )
     condition = "A > 0 for every oscillator; at A = 0 the norm grows like NΔt"
     return Finding(
@@ -151,7 +161,9 @@ def _values_of_frequencies(tools: ProofTools) -> Finding:
             f"A = {value:g}, Δt = 1: the largest norm of 700 steps is {largest:.6g}, of at most "
             f"√κ(Q) = {constant:.6g}"
         )
-    right = right and cases["0.0001"][0] > 99.0 and cases["3.9999"][0] > 400.0
+    report = tools.report("linoss_imex")
+    said += proved_by(report)
+    right = right and report.ok and cases["0.0001"][0] > 99.0 and cases["3.9999"][0] > 400.0
     condition = "Δt²A stays away from 0 and from 4: the rate does not depend on A, the constant √κ(Q) does"
     return Finding(decided(right, ClaimVerdict.HOLDS_ONLY_IF), tuple(said), condition, {"cases": cases})
 
@@ -192,12 +204,15 @@ def _time_varying(tools: ProofTools) -> Finding:
     for step in cycle:
         product = step @ product
     implicit = spectral_radius(product) ** 0.2
+    report = tools.report("linoss_varying")
     right = formula and alone < 1.0 + 1e-12 and turn > 1.0 + 1e-6 and abs(implicit - 1.315) < 1e-3
+    right = right and report.ok
     said = (
         "tr M(a)M(b) = (2 − Δt²a)(2 − Δt²b) − 2, as expressions: alternating a and b is unstable when that "
         "product of two lies outside [0, 4]",
         f"LinOSS-IMEX, Δt = 1, A = 0.5 and 3.5 in turn: growth {turn:.6g} a step, {alone:.6g} for each alone",
         f"LinOSS-IM, Δt = 1, A = 0, 0, 0, 0, 100 over and over: growth {implicit:.4g} a step",
+        *proved_by(report),
     )
     return Finding(decided(right, ClaimVerdict.REFUTED), said, "", {"imex": turn, "im": implicit})
 

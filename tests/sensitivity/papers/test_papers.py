@@ -22,7 +22,7 @@ VERDICTS = {
     "dlinoss": "PROVED PROVED ONLY ONLY ONLY",
     "hdnn": "ONLY ONLY CONFIRMED",
     "memory": "PROVED PROVED ONLY",
-    "mingru": "CONFIRMED PROVED ONLY",
+    "mingru": "PROVED PROVED ONLY",
 }
 
 

@@ -1,0 +1,1 @@
+"""Statements about state-space models, gated linear recurrences and Hamiltonian layers."""
