@@ -11,7 +11,7 @@ import sympy as sp
 
 from proofs import decide
 from proofs.decision import Decision
-from proofs.kernel.formulas import Formula, at_least_zero, claim, identities, identity, procedure
+from proofs.kernel.formulas import Formula, Known, at_least_zero, claim, identities, identity, procedure
 from proofs.kernel.mutants import sharper
 from proofs.oscillators import dt, step_matrix
 from proofs.proposition import Mutant, Proposition, Role, Step, concluded
@@ -94,13 +94,14 @@ def stiff_limit(sign: int = -1) -> Formula:
     return identities(pairs)
 
 
+PERIODIC = Known("the values of A come in turn, over and over")
 STEPS = (
-    Step("trace", "tr M(a)M(b) = P − 2 with P = (2 − Δ²a)(2 − Δ²b), det = 1", trace),
+    Step("trace", "tr M(a)M(b) = P − 2 with P = (2 − Δ²a)(2 − Δ²b), det = 1", trace, premises=(PERIODIC,)),
     Step("discriminant", "trace² − 4 = P(P − 4)", discriminant),
     Step("outside", "outside [0, 4] a root lies outside the unit circle", outside),
     Step("inside", "inside [0, 4] both roots have modulus one", inside),
     Step("implicit_cycle", "LinOSS-IM, Δ = 1, A = (0, 0, 0, 0, 100): trace −398/101, determinant 1/101",
-         implicit_cycle),
+         implicit_cycle, premises=(PERIODIC,)),
     Step("implicit_grows", "that product has an eigenvalue below −1", implicit_grows),
     Step("stiff_limit", "n shears and one step with A → ∞ have the eigenvalue −n in the limit", stiff_limit,
          role=Role.REMARK),
@@ -115,7 +116,7 @@ PROPOSITION = Proposition(
     name="linoss_varying",
     title="LinOSS with A that varies in time",
     statement=CONCLUSION.claim,
-    hypotheses={},
+    hypotheses={"periodic": PERIODIC},
     source="ours; for Oscillatory State-Space Models, Rusch and Rus 2025",
     steps=(*STEPS, CONCLUSION),
     mutants=(

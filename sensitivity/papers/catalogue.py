@@ -17,6 +17,8 @@ PAPERS: Mapping[str, str] = {
     "hdnn": "sensitivity.papers.hdnn",
     "memory": "sensitivity.papers.memory",
     "mingru": "sensitivity.papers.mingru",
+    "unicornn": "sensitivity.papers.unicornn",
+    "antisymmetric": "sensitivity.papers.antisymmetric",
 }
 """Name → module that has its ledger as `PAPER`; what a ledger needs is loaded when it is asked for."""
 

@@ -2,12 +2,14 @@
 
 import json
 import shlex
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import sympy
 
 from proofs import check
+from proofs.decide import undecided
 from sensitivity.cli import main
 from sensitivity.cli.entry import build_parser
 from sensitivity.cli.registry import COMMANDS
@@ -23,6 +25,8 @@ VERDICTS = {
     "hdnn": "ONLY ONLY CONFIRMED",
     "memory": "PROVED PROVED ONLY",
     "mingru": "PROVED PROVED ONLY",
+    "unicornn": "ONLY PROVED ONLY ONLY UNMEASURED UNMEASURED",
+    "antisymmetric": "PROVED ONLY PROVED ONLY PROVED CONFIRMED UNMEASURED",
 }
 
 
@@ -33,7 +37,8 @@ def judged():
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_verdicts(name, judged):
-    found = [str(one.finding.verdict).replace("HOLDS ONLY IF", "ONLY") for one in judged[name]]
+    short = {ClaimVerdict.HOLDS_ONLY_IF: "ONLY", ClaimVerdict.NOT_MEASURED: "UNMEASURED"}
+    found = [short.get(one.finding.verdict, str(one.finding.verdict)) for one in judged[name]]
     assert " ".join(found) == VERDICTS[name], [one.finding.evidence for one in judged[name]]
     for one in judged[name]:
         assert one.finding.evidence and all(one.finding.evidence)
@@ -84,6 +89,19 @@ def test_a_damped_step_of_another_kind_decides_nothing(monkeypatch):
     names = ("eigenvalues", "stability", "bijection")
     for one in paper("dlinoss").evaluate(check, names):
         assert one.finding.verdict is ClaimVerdict.UNDECIDED, one.claim.name
+
+
+# Catches: a row that keeps its verdict when the proposition that it rests on is no longer proved.
+@pytest.mark.parametrize(("name", "kept"), [("unicornn", {"constant", "accuracy"}),
+                                            ("antisymmetric", {"parameters", "accuracy"})])  # fmt: skip
+def test_rows_fall_with_their_proposition(name, kept):
+    def broken(proposition):
+        whole = check(proposition)
+        steps = tuple(replace(one, decision=undecided(None, "not decided")) for one in whole.steps)
+        return replace(whole, steps=steps, problems=("a step is undecided",))
+
+    for one in paper(name).evaluate(broken):
+        assert (one.finding.verdict is ClaimVerdict.UNDECIDED) == (one.claim.name not in kept), one.claim.name
 
 
 def test_folders_of_results_are_filled_again(tmp_path):
