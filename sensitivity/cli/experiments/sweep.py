@@ -77,6 +77,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(n_steps=None, n_inputs=None)
     parser.add_argument("--csv", metavar="FILE.csv", help="also write one row for every network and step")
     parser.add_argument("--netcdf", metavar="FILE.nc", help="also write labelled arrays (xarray, h5netcdf)")
+    parser.add_argument("--parquet", metavar="FILE.parquet", help="also write the rows of --csv as Parquet")
+    parser.add_argument("--zarr", metavar="DIR.zarr", help="also write labelled arrays as a Zarr store")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -91,12 +93,13 @@ def run(args: argparse.Namespace) -> int:
     if args.memory_limit is not None and not args.memory_limit > 0.0:
         raise ValueError(f"--memory-limit must be positive, got {args.memory_limit:g}.")
     own = [("the study", args.study or args.out), ("the study's database", Path(args.out) / "study.sqlite")]
-    for option, path in (("--csv", args.csv), ("--netcdf", args.netcdf)):
-        if path is not None:
-            _check_apart(option, check_writable(path), own)
-            own.append((option, path))
-    if args.netcdf is not None:
-        _need_xarray()
+    for option, path in _exports(args).items():
+        if option == "zarr" and Path(path).exists():
+            raise ValueError(f"--zarr {path} exists already; name another folder.")
+        checked = Path(path) if option == "zarr" else check_writable(path)
+        _check_apart(f"--{option}", checked, own)
+        own.append((f"--{option}", path))
+        _need_packages(option)
     limit = None if args.memory_limit is None else args.memory_limit * GIB
     try:
         results = study.run(args.out, args.executor, workers=args.workers, memory_limit=limit)
@@ -105,10 +108,9 @@ def run(args: argparse.Namespace) -> int:
         return CHECK_FAILED
     assert results.report is not None
     whole = not results.report.failed
-    if args.csv is not None and whole:
-        results.to_csv(args.csv)
-    if args.netcdf is not None and whole:
-        results.to_netcdf(args.netcdf)
+    for option, path in _exports(args).items():
+        if whole:
+            getattr(results, f"to_{option}")(path)
     _show(results, args)
     return 0 if whole else CHECK_FAILED
 
@@ -170,11 +172,21 @@ def _check_apart(option: str, path: Path, others: list[tuple[str, Any]]) -> None
             raise ValueError(f"{option} {path} would write over {what} ({other}); name another file.")
 
 
-def _need_xarray() -> None:
-    from sensitivity.studies.results import require_xarray
+def _exports(args: argparse.Namespace) -> dict[str, str]:
+    """The files that are asked for: kind → path."""
+    wanted = {kind: getattr(args, kind) for kind in ("csv", "netcdf", "parquet", "zarr")}
+    return {kind: path for kind, path in wanted.items() if path is not None}
+
+
+def _need_packages(kind: str) -> None:
+    """Refuse to begin without the packages that an export needs."""
+    from sensitivity.studies.results import require_package, require_xarray
 
     try:
-        require_xarray()
+        if kind in ("netcdf", "zarr"):
+            require_xarray()
+        if kind in ("parquet", "zarr"):
+            require_package(kind)
     except ImportError as error:
         raise ValueError(str(error)) from None
 
@@ -223,9 +235,8 @@ def _show(results: Results, args: argparse.Namespace) -> None:
         print(f"failed: {cell}: {reason}")
     if (more := len(report.failed) - SHOWN) > 0:
         print(f"failed: {more} more")
-    for path in (args.csv, args.netcdf):
-        if path is not None:
-            print(f"not written, since cells are missing: {path}" if report.failed else f"written: {path}")
+    for path in _exports(args).values():
+        print(f"not written, since cells are missing: {path}" if report.failed else f"written: {path}")
 
 
 COMMAND = Command("sweep", "run a study over a grid of networks", add_arguments, run, examples=EXAMPLES)

@@ -1,0 +1,1 @@
+"""Studies of many small networks: rates, memory, kills at random moments, a thousand sleeping workers."""
