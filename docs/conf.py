@@ -8,6 +8,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from docutils.nodes import SkipNode
+from latex2mathml.converter import convert
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
@@ -17,7 +20,8 @@ author = "leapgrad developers"
 release = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 version = release
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "numpydoc"]
+html_math_renderer = "mathml"  # browsers show it without a script, and so without a network
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
 # performance.md is included by a page of _generated.
 exclude_patterns = ["_build", "performance.md", "_generated/gallery/*/README.md"]
@@ -64,6 +68,19 @@ def without_routing(
     return True if re.fullmatch(r"set_\w+_request", name) else None
 
 
+def _inline(writer: Any, node: Any) -> None:
+    writer.body.append(convert(node.astext(), display="inline"))
+    raise SkipNode
+
+
+def _displayed(writer: Any, node: Any) -> None:
+    # Long formulas scroll inside their line on a telephone.
+    writer.body.append(writer.starttag(node, "div", CLASS="math", style="overflow-x: auto"))
+    writer.body.append(convert(node.astext(), display="block") + "</div>\n")
+    raise SkipNode
+
+
 def setup(app: Any) -> None:
+    app.add_html_math_renderer("mathml", (_inline, None), (_displayed, None))
     app.connect("autodoc-skip-member", without_routing)
     app.connect("autodoc-process-docstring", plain, priority=100)

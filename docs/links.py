@@ -1,4 +1,7 @@
-"""Does every link inside the built pages lead to a file and an anchor? ``python docs/links.py FOLDER``."""
+"""Does every link inside the built pages lead to a file and an anchor, and does no page load anything remote?
+
+``python docs/links.py FOLDER``.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["broken"]
+__all__ = ["broken", "remote"]
+
+LOADING = {"stylesheet", "icon", "preload", "modulepreload", "prefetch"}
 
 
 class _Page(HTMLParser):
@@ -17,6 +22,7 @@ class _Page(HTMLParser):
         super().__init__()
         self.links: list[str] = []
         self.anchors: set[str] = set()
+        self.loaded: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -25,6 +31,10 @@ class _Page(HTMLParser):
                 self.anchors.add(value)
             if value and (tag, name) in {("a", "href"), ("img", "src"), ("link", "href"), ("script", "src")}:
                 self.links.append(value)
+            # A link that only names another page, such as rel="canonical", loads nothing.
+            link = (tag, name) == ("link", "href") and dict(attrs).get("rel") in LOADING
+            if value and (link or name in ("src", "srcset", "poster")):
+                self.loaded.append(value)
 
 
 def broken(folder: Path) -> tuple[int, list[str]]:
@@ -48,10 +58,22 @@ def broken(folder: Path) -> tuple[int, list[str]]:
     return count, found
 
 
+def remote(folder: Path) -> list[str]:
+    """One line for each script, style, font or picture that a page would fetch from elsewhere."""
+    found = []
+    for path in folder.rglob("*.html"):
+        for address in _Page(path.read_text(encoding="utf-8")).loaded:
+            parts = urlsplit(address)
+            if parts.netloc or parts.scheme not in ("", "data"):
+                found.append(f"{path.relative_to(folder)}: {address}")
+    return found
+
+
 def main() -> int:
-    count, found = broken(Path(sys.argv[1]))
-    print(*found, f"{count} local links, {len(found)} broken", sep="\n")
-    return 1 if found or not count else 0
+    folder = Path(sys.argv[1])
+    (count, found), fetched = broken(folder), remote(folder)
+    print(*found, *fetched, f"{count} local links, {len(found)} broken; {len(fetched)} remote", sep="\n")
+    return 1 if found or fetched or not count else 0
 
 
 if __name__ == "__main__":

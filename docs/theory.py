@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from proofs import CATALOGUE, Report, check, check_mutants
 from proofs.axioms import AXIOMS
+from proofs.kernel.formulas import stated
 from proofs.kernel.linking import premises_by_name
-from proofs.report import computed_lines, shortened, stated
+from proofs.latex import typeset
+from proofs.report import computed_lines
 
 __all__ = ["pages"]
 
@@ -19,6 +21,8 @@ GROUPS = {
     "Claims refuted": tuple(name for name in CATALOGUE if name.startswith("claim_")),
 }
 OTHERS = "Schemes, activations, further networks"
+# A formula with more characters is cut off.
+MOST = 700
 MARKS = {"proved": "✓", "refuted": "✗", "undecided": "?"}
 
 
@@ -71,14 +75,14 @@ def page(report: Report, refuted: Mapping[str, Sequence[str]]) -> str:
         "",
         f"**{_text(report.headline)}**",
         "",
-        *(f"> {_text(line.strip())}\n>" for line in stated(proposition.statement)),
+        *(f"> {typeset(line, _text, MOST)}\n>" for line in stated(proposition.statement)),
         "",
     ]
     lines += [f"Source: {_text(proposition.source)}. Name: `{proposition.name}`.", ""]
     if proposition.hypotheses:
         lines += ["## Hypotheses", ""]
         lines += [
-            f"- *{name.replace('_', ' ')}*: {_text(str(text))}"
+            f"- *{name.replace('_', ' ')}*: {typeset(text, _text, MOST)}"
             for name, text in proposition.hypotheses.items()
         ]
         lines += [""]
@@ -94,7 +98,7 @@ def page(report: Report, refuted: Mapping[str, Sequence[str]]) -> str:
         step, decision = one.step, one.decision
         role = "" if str(step.role) == "argument" else f" *({step.role})*"
         lines += [f"### {number}. {step.name.replace('_', ' ')}", ""]
-        lines += [f"{MARKS[str(decision.outcome)]} {_text(shortened(step.claim, 400))}{role}", ""]
+        lines += [f"{MARKS[str(decision.outcome)]} {typeset(step.claim, _text, MOST)}{role}", ""]
         lines += [f"- decided: {_text(decision.note)}"]
         if uses[step.name]:
             lines += [f"- follows from: {', '.join(name.replace('_', ' ') for name in uses[step.name])}"]

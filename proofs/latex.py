@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import sympy as sp
+
+from .kernel.formulas import stated
+from .kernel.notation import typesetting
 
 if TYPE_CHECKING:
     from .report import Report
@@ -120,10 +123,32 @@ def standalone(reports: Iterable[Report]) -> str:
     return head + "\n\n".join(map(document, reports)) + "\n\\end{document}\n"
 
 
-def _short(sentence: object, limit: int = 600) -> str:
-    """The text of a formula, cut off where it is too long to be read."""
+def typeset(sentence: object, words: Callable[[str], str], limit: int = 600) -> str:
+    """A formula with its words, as text with LaTeX between dollar signs.
+
+    Parameters
+    ----------
+    sentence : Formula, or anything else
+    words : callable
+        Makes what lies between the formulas fit for where it goes.
+    limit : int
+        A plain text that is longer is cut off there, and not typeset.
+    """
     shown = " ".join(str(sentence).split())
-    return shown if len(shown) <= limit else f"{shown[:limit]}…"
+    if len(shown) > limit:
+        return words(f"{shown[:limit]}…")
+    with typesetting():
+        parts = re.split(r"(\$[^$]*\$)", " ".join(str(sentence).split()))
+    return "".join(_in_ascii(part) if part.startswith("$") else words(part) for part in parts)
+
+
+def _in_ascii(formula: str) -> str:
+    """A formula whose symbols have letters of their own, σ_0, in those of LaTeX."""
+    return re.sub(_SYMBOLS, lambda found: _symbol(found.group()), formula)
+
+
+def _short(sentence: object) -> str:
+    return typeset(sentence, text)
 
 
 def document(report: Report) -> str:
@@ -132,20 +157,17 @@ def document(report: Report) -> str:
     lines = [
         rf"\section*{{{text(prop.title)}}}",
         rf"\textbf{{Source.}} {text(prop.source)}.\par",
-        rf"\textbf{{Statement.}} {text(_short(prop.statement))}\par",
+        rf"\textbf{{Statement.}} {'; '.join(map(_short, stated(prop.statement)))}\par",
     ]
     if prop.hypotheses:
         lines.append(r"\textbf{Hypotheses.}\begin{itemize}")
         lines += [
-            rf"\item \emph{{{text(name)}}}: {text(_short(sentence))}"
-            for name, sentence in prop.hypotheses.items()
+            rf"\item \emph{{{text(name)}}}: {_short(sentence)}" for name, sentence in prop.hypotheses.items()
         ]
         lines.append(r"\end{itemize}")
     lines.append(r"\textbf{Steps.}\begin{enumerate}")
     for item in report.steps:
-        lines.append(
-            rf"\item \emph{{{text(item.step.name)}}} ({item.step.role}). {text(_short(item.step.claim))}."
-        )
+        lines.append(rf"\item \emph{{{text(item.step.name)}}} ({item.step.role}). {_short(item.step.claim)}.")
         lines.append(
             rf"\\ {item.decision.outcome}: {text(item.decision.note)}. {formula(item.decision.computed)}"
         )

@@ -14,7 +14,7 @@ from integrators.display import Displayed, Table
 from integrators.values import ByValue
 
 from .axioms import AXIOMS
-from .kernel.formulas import All
+from .kernel.formulas import stated
 from .kernel.linking import premises_by_name, problems
 from .latex import document
 from .proposition import Decision, Mutant, Outcome, Proposition, Role, Step, Verdict
@@ -179,7 +179,8 @@ class Report(ByValue, Displayed):
 
     def __str__(self) -> str:
         prop, uses = self.proposition, premises_by_name(self.proposition)
-        lines = [f"{prop.title}  [{prop.name}; {prop.source}]", *stated(prop.statement), "  Hypotheses:"]
+        lines = [f"{prop.title}  [{prop.name}; {prop.source}]"]
+        lines += [f"  {shortened(line, 400)}" for line in stated(prop.statement)] + ["  Hypotheses:"]
         lines += [f"    {name}: {text}" for name, text in prop.hypotheses.items()] or ["    none"]
         for report in self.steps:
             step, decision = report.step, report.decision
@@ -241,14 +242,6 @@ def refuting_steps(proposition: Proposition, mutant: Mutant) -> tuple[str, ...]:
     """Return the names of the steps that refute ``mutant`` (only the steps it alters are run again)."""
     reports = (decide_step(step) for step in proposition.changed_steps(mutant))
     return tuple(report.step.name for report in reports if report.decision.refuted)
-
-
-def stated(statement: object) -> list[str]:
-    """A statement on lines of its own, one for each part of a conjunction."""
-    if not isinstance(statement, All):
-        return [f"  {shortened(statement, 400)}"]
-    words = [f"  In words: {statement.words}"] if statement.words else []
-    return words + [f"  {shortened(part, 400)}" for _, part in statement.members]
 
 
 def plain(value: object) -> Any:

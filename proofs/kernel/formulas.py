@@ -20,7 +20,7 @@ from proofs import decide
 from proofs.decision import Decision, Outcome
 from proofs.symbols import ddsigma, dsigma
 
-from .notation import show
+from .notation import is_typesetting, show
 
 _SHOWN = 6
 """So many members of a conjunction are written out; what is decided and compared are all of them."""
@@ -65,10 +65,14 @@ class Formula(ByValue):
     @cached_property
     def _printed(self) -> str:
         """Words and text; made once, since it takes longer than many a decision."""
-        return f"{self.words}: {self.text}" if self.words and self.text else self.words or self.text
+        return self._made()
+
+    def _made(self) -> str:
+        text = self.text
+        return f"{self.words}: {text}" if self.words and text else self.words or text
 
     def __str__(self) -> str:
-        return self._printed
+        return self._made() if is_typesetting() else self._printed
 
     def decide(self) -> Decision:
         """Decide the formula on its own, without premises."""
@@ -344,6 +348,14 @@ def _named(value: object) -> str:
     if isinstance(value, tuple):
         return f"({', '.join(_named(item) for item in value)})"
     return show(value)
+
+
+def stated(statement: object) -> list[object]:
+    """The parts of a statement, one for each line: its words, and the members of a conjunction."""
+    if not isinstance(statement, All):
+        return [statement]
+    words = [f"In words: {statement.words}"] if statement.words else []
+    return [*words, *(part for _, part in statement.members)]
 
 
 def claim(builder: Callable[..., Any]) -> Builder:

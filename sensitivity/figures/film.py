@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,19 @@ from sensitivity.files import replacing
 from .plots import Figure, FigureCanvasAgg, house
 
 __all__ = ["Film"]
+
+# Matplotlib's page takes the signs of its buttons from a font on a server; class of a button → sign.
+SIGNS = {
+    "fa-minus": "−",
+    "fa-fast-backward": "⏮",
+    "fa-step-backward": "◂",
+    "fa-play fa-flip-horizontal": "◀",
+    "fa-pause": "‖",
+    "fa-play": "▶",
+    "fa-step-forward": "▸",
+    "fa-fast-forward": "⏭",
+    "fa-plus": "+",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +67,16 @@ class Film(ByValue):
             FigureCanvasAgg(self.figure)
             film = FuncAnimation(self.figure, self._drawn, frames=self.frames, init_func=tuple)
             film.save(str(temporary), writer=writers[target.suffix](), dpi=self.figure.dpi)
+            if target.suffix == ".html":
+                page = temporary.read_text(encoding="utf-8")
+                temporary.write_text(with_own_signs(page), encoding="utf-8")
 
     def _drawn(self, frame: int) -> tuple[()]:
         self.draw(frame)
         return ()
+
+
+def with_own_signs(page: str) -> str:
+    """The page of a film with signs from Unicode, so that it needs no network."""
+    page = re.sub(r"<link[^>]*font-awesome[^>]*>", "", page)
+    return re.sub(r'<i class="fa (fa-[^"]*)"></i>', lambda found: SIGNS.get(found[1], "•"), page)

@@ -117,6 +117,18 @@ def test_a_broken_link_is_found(tmp_path):
     assert count == 4 and sorted(found) == ["b.html: a.html#gone", "b.html: no.png"]
 
 
+# Catches: formulas, fonts or signs of buttons that a page fetches from a server.
+def test_what_a_page_loads_from_elsewhere_is_found(tmp_path):
+    from docs.links import remote
+
+    (tmp_path / "a.html").write_text(
+        '<a href="https://a.b/c"></a><link rel="canonical" href="https://a.b"><img src="own.png">'
+        '<img src="data:image/png;base64,"><script src="https://cdn.b/x.js"></script>'
+        '<link rel="stylesheet" href="//c.d/e.css">'
+    )
+    assert remote(tmp_path) == ["a.html: https://cdn.b/x.js", "a.html: //c.d/e.css"]
+
+
 def test_the_api_pages_list_exactly_the_public_names():
     from docs.api import PACKAGES, PAGES, names_of, public_names
 

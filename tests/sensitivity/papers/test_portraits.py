@@ -1,6 +1,7 @@
 """Areas, ellipses, funnels and orders against closed forms; films that play; colours that stay."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from sensitivity import bounds, jacobian, jacobian_norm
 from sensitivity.analysis.convergence import convergence, energy_error
 from sensitivity.figures import plots as figures
 from sensitivity.figures.analysis import plot_convergence, plot_funnel
-from sensitivity.figures.film import Film
+from sensitivity.figures.film import SIGNS, Film
 from sensitivity.figures.phase_plane import ellipse_film, plot_areas, plot_ellipses
 from sensitivity.figures.plots import plot_curves
 from sensitivity.papers.hamiltonian.funnel import funnel_in_length, funnel_in_step
@@ -179,6 +180,9 @@ def test_film_has_all_frames_and_they_differ(suffix, tmp_path):
     else:
         text = (tmp_path / "film.html").read_text(encoding="utf-8")
         assert text.count("data:image/png;base64") == 3
+        # Catches: buttons that are blank without a network, because their signs come from a font on a server.
+        assert "http" not in re.sub(r"data:image[^']*", "", text) and text.count("<button") == 9
+        assert all(sign in text for sign in SIGNS.values())
     assert [path.name for path in tmp_path.iterdir()] == [f"film{suffix}"]
 
 

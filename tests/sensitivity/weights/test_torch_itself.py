@@ -43,3 +43,19 @@ def test_states_and_jacobians(kind, layers, bias):
 def test_what_is_no_cell_of_ours_is_refused(settings):
     with pytest.raises(ValueError, match=r"bidirectional|projection"):
         lg.from_torch(torch.nn.LSTM(3, 4, **settings))
+
+
+def test_the_three_lines_of_the_landing_page():
+    import re
+    from pathlib import Path
+
+    page = (Path(__file__).resolve().parents[3] / "docs" / "index.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```{code-block} python\n(.*?)```", page, re.DOTALL)
+    assert len(code.splitlines()) == 3
+    module, x = torch.nn.LSTM(3, 8), np.random.default_rng(0).normal(size=(30, 3))
+    found = {"module": module, "x": x}
+    exec(code, found)
+    run = lg.unroll(lg.from_torch(module), inputs=x)
+    np.testing.assert_array_equal(
+        lg.gradient_profile(found["run"]).log_norms, lg.gradient_profile(run).log_norms
+    )
