@@ -38,6 +38,8 @@ PAGES: Mapping[str, Page] = {
             "Jacobians and their norms": "jacobian jacobian_norm log_jacobian_norm float32_error",
             "Singular values": "singular_values SingularValues log_singular_values",
             "Gradient profiles": "gradient_profile GradientProfile",
+            "Gradients by the parameters": "parameter_sensitivity ParameterNorms gradient_in_time "
+            "GradientInTime",
             "Windows": "window_norms log_window_norms finite_time_exponents",
             "Growth exponents": "growth_exponents GrowthExponents",
             "Choice of the step size": "recommend_step StepRecommendation",

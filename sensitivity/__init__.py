@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .analysis.graded import log_singular_values
     from .analysis.growth import GrowthExponents, growth_exponents
     from .analysis.jacobians import float32_error, jacobian, jacobian_norm, log_jacobian_norm, singular_values
+    from .analysis.memory.gradient_time import GradientInTime, gradient_in_time
+    from .analysis.memory.parameters import ParameterNorms, parameter_sensitivity
     from .analysis.memory.windows import finite_time_exponents, log_window_norms, window_norms
     from .analysis.profile import GradientProfile, gradient_profile
     from .analysis.recommend import StepRecommendation, recommend_step
@@ -52,9 +54,11 @@ __all__ = [
     "EigenNormalised",
     "Exponential",
     "FourierFactors",
+    "GradientInTime",
     "GradientProfile",
     "GrowthExponents",
     "OdeRecurrence",
+    "ParameterNorms",
     "Positive",
     "Recurrence",
     "RegionCertificate",
@@ -79,6 +83,7 @@ __all__ = [
     "from_arrays",
     "from_keras",
     "from_torch",
+    "gradient_in_time",
     "gradient_profile",
     "growth_exponents",
     "jacobian",
@@ -88,6 +93,7 @@ __all__ = [
     "log_singular_values",
     "log_window_norms",
     "open_results",
+    "parameter_sensitivity",
     "recommend_step",
     "rflo_gradient",
     "save_weights",
@@ -110,6 +116,8 @@ _HOME = {
     ".analysis.recommend": ("StepRecommendation", "recommend_step"),
     ".analysis.graded": ("log_singular_values",),
     ".analysis.growth": ("GrowthExponents", "growth_exponents"),
+    ".analysis.memory.gradient_time": ("GradientInTime", "gradient_in_time"),
+    ".analysis.memory.parameters": ("ParameterNorms", "parameter_sensitivity"),
     ".analysis.memory.windows": ("finite_time_exponents", "log_window_norms", "window_norms"),
     ".analysis.singular": ("SingularValues",),
     ".analysis.jacobians": (

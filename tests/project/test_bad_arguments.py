@@ -214,6 +214,10 @@ TABLE: list[tuple[str, Any, dict[str, Any], dict[str, list[Any]]]] = [
     ("rflo_gradient", sensitivity.rflo_gradient,
      {"run": unroll(cell("leaky", 2), 4), "cotangents": np.ones((5, 2))},
      {"run": [*NO_RUNS, RECURRENCE], "cotangents": [None, *NO_NUMBERS, np.ones(2), np.ones((4, 2))]}),
+    ("parameter_sensitivity", sensitivity.parameter_sensitivity, {"run": RECURRENCE},
+     {"run": NOT_UNROLLED, **BLOCK}),
+    ("gradient_in_time", sensitivity.gradient_in_time, {"run": RECURRENCE},
+     {"run": NOT_UNROLLED, "cotangent": NO_VECTORS, **BLOCK}),
     *((name, getattr(sensitivity, name), {"run": RECURRENCE, "width": 2},
        {"run": NOT_UNROLLED, "width": [None, *NO_COUNTS, 0, 5], **BLOCK})
       for name in ("window_norms", "log_window_norms", "finite_time_exponents")),

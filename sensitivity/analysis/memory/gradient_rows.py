@@ -1,0 +1,132 @@
+"""Gradients of many components of the last state by all parameters, each with powers of two of its own."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integrators.cells.cell import Cell
+from integrators.fields.neural import NeuralField
+from integrators.fields.potential import PotentialField
+
+__all__ = ["GradientRows", "NamedRows", "theta_blocks"]
+
+Float = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+# A shift by so many bits turns any float64 into zero; the exponent of zeros, which is the least of all.
+FURTHEST, ZERO = 4200, -(1 << 60)
+
+
+class NamedRows(NamedTuple):
+    """The gradient by one named parameter: ``values · 2^exponents[..., None]``.
+
+    Attributes
+    ----------
+    values : ndarray, shape (members, rows, entries of the parameter)
+    exponents : ndarray of int, shape (members, rows)
+    """
+
+    values: Float
+    exponents: Counts
+
+
+def theta_blocks(system: Any) -> dict[str, slice]:
+    """Where the named parameters lie in θ; those of the layers of a stacked cell end in its number."""
+    if isinstance(system, Cell):
+        return _slices(system, system.unpack(system.theta))
+    if isinstance(system, NeuralField | PotentialField):
+        d, n = system.dim, system.n_inputs
+        ends = np.cumsum([0, d * d, d * n, d]).tolist()
+        named = {name: slice(*ends[i : i + 2]) for i, name in enumerate("WVb")}
+        return {name: where for name, where in named.items() if where.stop > where.start}
+    return {"theta": slice(0, system.packed.size)} if system.packed.size else {}
+
+
+def _slices(cell: Cell, layers: list[dict[str, Float]]) -> dict[str, slice]:
+    """Where the named parts of a packed vector lie, which stand in it in their order."""
+    found, start = {}, 0
+    for number, layer in enumerate(layers):
+        for name, view in layer.items():
+            found[_numbered(cell, name, number)] = slice(start, start + view.size)
+            start += view.size
+    return found
+
+
+def _numbered(cell: Cell, name: str, layer: int) -> str:
+    return f"{name}{layer}" if cell.layout.layers > 1 else name
+
+
+class GradientRows:
+    """∂(s_N)_r/∂θ for some rows r of every batch member, with an exponent for each named parameter.
+
+    Parameters
+    ----------
+    system : Field or Cell
+    members, rows : int
+
+    Attributes
+    ----------
+    values : ndarray, shape (members, rows, P)
+    exponents : ndarray of int, shape (members, rows, named parameters)
+    """
+
+    def __init__(self, system: Any, members: int, rows: int) -> None:
+        self._system, self.blocks = system, theta_blocks(system)
+        self.values = np.zeros((members, rows, system.packed.size))
+        self.exponents = np.zeros((members, rows, len(self.blocks)), np.int64)
+
+    def add(self, at: tuple[Any, Any], name: str, new: Float, exponent: Any) -> None:
+        """Add ``new · 2^exponent[..., None]`` to one named parameter of some members and rows."""
+        number = list(self.blocks).index(name)
+        target, kept = self.values[(*at, self.blocks[name])], self.exponents[(*at, number)]
+        given = np.asarray(exponent, dtype=np.int64)
+        if not given.any() and not np.any(kept):
+            self.values[(*at, self.blocks[name])] = target + new
+            return
+        top = np.maximum(_place(target, kept), _place(new, given))
+        top = np.where(top == ZERO, 0, top)
+        with np.errstate(under="ignore"):
+            total = _moved(target, kept - top) + _moved(new, given - top)
+        self.values[(*at, self.blocks[name])], self.exponents[(*at, number)] = total, top
+
+    def by_free(self) -> dict[str, NamedRows]:
+        """The gradients by the free parameters, as `Cell.gradient_by_free` has them, by name."""
+        own = {
+            name: NamedRows(self.values[..., where], self.exponents[..., number])
+            for number, (name, where) in enumerate(self.blocks.items())
+        }
+        cell = self._system
+        structure = cell.kind.structure if isinstance(cell, Cell) else None
+        if structure is None:
+            return own
+        # What a structure makes is brought to one power of two in each row, since its gradients are mixed.
+        flat, common = self.values.copy(), np.zeros(self.exponents.shape[:2], np.int64)
+        made = [_numbered(cell, name, n) for n in range(cell.layout.layers) for name in structure.makes]
+        top = np.max([_place(own[name].values, own[name].exponents) for name in made], axis=0)
+        common = np.where(top == ZERO, 0, top)
+        with np.errstate(under="ignore"):
+            for name in made:
+                flat[..., self.blocks[name]] = _moved(own[name].values, own[name].exponents - common)
+        free = cell.gradient_by_free(flat)
+        places = _slices(cell, cell.unpack_free(np.arange(cell.free.size, dtype=np.float64)))
+        mixed = {
+            _numbered(cell, name, n) for n in range(cell.layout.layers) for name in structure.shapes(cell.d)
+        }
+        return {
+            name: NamedRows(free[..., where], common if name in mixed else own[name].exponents)
+            for name, where in places.items()
+        }
+
+
+def _place(values: Float, exponents: Counts) -> Counts:
+    """The power of two of the largest entry along the last axis; `ZERO` where all are zero."""
+    size = np.abs(values).max(axis=-1, initial=0.0)
+    own = np.frexp(np.where(np.isfinite(size), size, 1.0))[1]
+    return np.where(size != 0.0, exponents + own, ZERO)
+
+
+def _moved(values: Float, shift: Any) -> Float:
+    return np.ldexp(values, np.clip(shift, -FURTHEST, FURTHEST)[..., None].astype(np.int32))
