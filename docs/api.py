@@ -40,6 +40,7 @@ PAGES: Mapping[str, Page] = {
             "Gradient profiles": "gradient_profile GradientProfile",
             "Gradients by the parameters": "parameter_sensitivity ParameterNorms gradient_in_time "
             "GradientInTime",
+            "Memory of the inputs": "memory_kernels MemoryKernels readout_ceiling ReadoutCeiling",
             "Windows": "window_norms log_window_norms finite_time_exponents",
             "Growth exponents": "growth_exponents GrowthExponents",
             "Choice of the step size": "recommend_step StepRecommendation",

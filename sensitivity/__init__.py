@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from .analysis.growth import GrowthExponents, growth_exponents
     from .analysis.jacobians import float32_error, jacobian, jacobian_norm, log_jacobian_norm, singular_values
     from .analysis.memory.gradient_time import GradientInTime, gradient_in_time
+    from .analysis.memory.input_kernels import (
+        MemoryKernels,
+        ReadoutCeiling,
+        memory_kernels,
+        readout_ceiling,
+    )
     from .analysis.memory.parameters import ParameterNorms, parameter_sensitivity
     from .analysis.memory.windows import finite_time_exponents, log_window_norms, window_norms
     from .analysis.profile import GradientProfile, gradient_profile
@@ -57,9 +63,11 @@ __all__ = [
     "GradientInTime",
     "GradientProfile",
     "GrowthExponents",
+    "MemoryKernels",
     "OdeRecurrence",
     "ParameterNorms",
     "Positive",
+    "ReadoutCeiling",
     "Recurrence",
     "RegionCertificate",
     "Results",
@@ -92,8 +100,10 @@ __all__ = [
     "log_jacobian_norm",
     "log_singular_values",
     "log_window_norms",
+    "memory_kernels",
     "open_results",
     "parameter_sensitivity",
+    "readout_ceiling",
     "recommend_step",
     "rflo_gradient",
     "save_weights",
@@ -117,6 +127,12 @@ _HOME = {
     ".analysis.graded": ("log_singular_values",),
     ".analysis.growth": ("GrowthExponents", "growth_exponents"),
     ".analysis.memory.gradient_time": ("GradientInTime", "gradient_in_time"),
+    ".analysis.memory.input_kernels": (
+        "MemoryKernels",
+        "ReadoutCeiling",
+        "memory_kernels",
+        "readout_ceiling",
+    ),
     ".analysis.memory.parameters": ("ParameterNorms", "parameter_sensitivity"),
     ".analysis.memory.windows": ("finite_time_exponents", "log_window_norms", "window_norms"),
     ".analysis.singular": ("SingularValues",),

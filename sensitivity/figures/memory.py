@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .plots import GREY, Figure, styled
+from .plots import GREY, STEP, Figure, styled
 
 if TYPE_CHECKING:
     from sensitivity.analysis.memory.gradient_time import GradientInTime
+    from sensitivity.analysis.memory.input_kernels import MemoryKernels, ReadoutCeiling
 
-__all__ = ["plot_gradient_in_time", "plot_windows"]
+__all__ = ["plot_ceiling", "plot_gradient_in_time", "plot_kernels", "plot_windows"]
 
 MOST_CURVES = 8
 
@@ -56,4 +57,45 @@ def plot_windows(log_norms: NDArray, width: int, title: str = "") -> Figure:
     axes.set_xlabel("first step $i$")
     axes.set_ylabel(rf"$\ln\ \|\partial s_{{i+{width}}}/\partial s_i\|_2$")
     axes.set_title(title)
+    return figure
+
+
+@styled
+def plot_kernels(found: MemoryKernels, title: str = "") -> Figure:
+    """The kernels of the first batch member over time, each with its largest value as one; the capacity."""
+    figure = Figure(figsize=(9.6, 3.9), layout="constrained")
+    kernels, capacity = figure.subplots(1, 2)
+    N, rows, inputs = found.values.shape[-3:]
+    values = found.values.reshape(-1, N, rows, inputs)[0]
+    index = np.arange(1, N + 1)
+    for number, row in enumerate(_chosen(rows)):
+        curve = values[:, row, 0]
+        largest = np.abs(curve).max(initial=0.0)
+        kernels.plot(index, curve / (largest if largest > 0.0 else 1.0), color=f"C{number}")
+    kernels.axhline(0.0, color=GREY, linewidth=0.8)
+    kernels.set(xlabel="index $i$", ylabel=r"$\partial y_N/\partial x_i$, over its largest")
+    kernels.set_title(title)
+    capacity.plot(np.arange(N), found.capacity.reshape(-1, N)[0], color="C0")
+    capacity.set(xlabel="delay $k$", ylabel="capacity for $x_{N-k}$")
+    capacity.set_title(f"memory capacity {found.capacity.reshape(-1, N)[0].sum():.3g}")
+    return figure
+
+
+@styled
+def plot_ceiling(found: ReadoutCeiling, title: str = "") -> Figure:
+    """Correlation and accuracy of the best linear read-out against the step size."""
+    figure = Figure(figsize=(7.2, 4.0), layout="constrained")
+    axes = figure.subplots()
+    step = np.reshape(found.step, -1)
+    order = np.argsort(step, kind="stable")
+    for values, label, color in (
+        (found.correlation, "correlation", "C0"),
+        (found.accuracy, "accuracy on signs", "C1"),
+    ):
+        axes.plot(step[order], np.reshape(values, -1)[order], color=color, label=label)
+    if step.size and (step > 0.0).all() and step.max() > 4.0 * step.min():
+        axes.set_xscale("log")
+    axes.set(xlabel=STEP, ylabel="of the best linear read-out")
+    axes.set_title(title)
+    axes.legend(loc="best")
     return figure

@@ -218,6 +218,9 @@ TABLE: list[tuple[str, Any, dict[str, Any], dict[str, list[Any]]]] = [
      {"run": NOT_UNROLLED, **BLOCK}),
     ("gradient_in_time", sensitivity.gradient_in_time, {"run": RECURRENCE},
      {"run": NOT_UNROLLED, "cotangent": NO_VECTORS, **BLOCK}),
+    ("memory_kernels", sensitivity.memory_kernels, {"run": RECURRENCE}, {"run": NOT_UNROLLED, **BLOCK}),
+    ("readout_ceiling", sensitivity.readout_ceiling, {"run": RECURRENCE, "target": np.ones(4)},
+     {"run": NOT_UNROLLED, "target": [None, *NO_NUMBERS, 0.5, [1.0], np.zeros(4), np.ones((4, 2))], **BLOCK}),
     *((name, getattr(sensitivity, name), {"run": RECURRENCE, "width": 2},
        {"run": NOT_UNROLLED, "width": [None, *NO_COUNTS, 0, 5], **BLOCK})
       for name in ("window_norms", "log_window_norms", "finite_time_exponents")),

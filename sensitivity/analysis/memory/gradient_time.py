@@ -105,8 +105,8 @@ def gradient_in_time(
         ∂C/∂s_N of a loss C, for the components of the block. By default the gradients of all components are
         taken together, in the Frobenius norm.
     block : str, optional
-        Which block of s_N, as for `jacobian`: h of an LSTM and y of a field by default, "state" for the
-        whole.
+        Which block of s_N, as for `jacobian`; by default ``run.default_block``: y of a field, the whole state
+        of most cells.
 
     Returns
     -------

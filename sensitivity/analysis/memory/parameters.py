@@ -98,8 +98,8 @@ def parameter_sensitivity(run: Recurrence, *, block: str | None = None) -> dict[
     run : Recurrence
         As `unroll` makes it, of a cell or of a field under a scheme.
     block : str, optional
-        Which block of s_N, as for `jacobian`: h of an LSTM and y of a field by default, "state" for the
-        whole.
+        Which block of s_N, as for `jacobian`; by default ``run.default_block``: y of a field, the whole state
+        of most cells.
 
     Returns
     -------

@@ -68,8 +68,8 @@ def window_norms(run: Recurrence, width: int, *, block: str | None = None) -> Fl
     width : int
         w, from 1 to N.
     block : str, optional
-        Which block of the state, as for `jacobian`: h of an LSTM and y of a field by default, "state" for
-        the whole.
+        Which block of the state, as for `jacobian`; by default ``run.default_block``: y of a field, the whole
+        state of most cells.
 
     Returns
     -------
