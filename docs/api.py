@@ -55,6 +55,7 @@ PAGES: Mapping[str, Page] = {
             "Recurrences": "unroll compare Comparison Recurrence OdeRecurrence Scaled",
             "Cells by name": "cell",
             "Closed loops": "close_loop",
+            "Functions of PyTorch and JAX": "from_function",
             "Weights of other libraries, and files": "from_torch from_keras from_arrays to_torch "
             "load_weights save_weights",
             "Structured matrices": "Antisymmetric Cayley UnitaryCayley ComplexMatrix EigenNormalised "

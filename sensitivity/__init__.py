@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .certification import Certificate, RegionCertificate, certify, certify_region
     from .recurrences.cell import unroll
     from .recurrences.closed_loop import close_loop
+    from .recurrences.function_cell import from_function
     from .recurrences.registry import make as cell
     from .recurrences.structures.matrices import (
         Antisymmetric,
@@ -89,6 +90,7 @@ __all__ = [
     "finite_time_exponents",
     "float32_error",
     "from_arrays",
+    "from_function",
     "from_keras",
     "from_torch",
     "gradient_in_time",
@@ -145,6 +147,7 @@ _HOME = {
     ),
     ".recurrences.cell": ("unroll",),
     ".recurrences.closed_loop": ("close_loop",),
+    ".recurrences.function_cell": ("from_function",),
     ".recurrences.registry": ("cell",),
     ".recurrences.structures.spectral": ("EigenNormalised", "Exponential"),
     ".recurrences.structures.matrices": (

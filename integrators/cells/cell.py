@@ -116,6 +116,12 @@ class Cell(ByValue):
     lipschitz = None
     condenses = True
 
+    compiled = True
+    """Whether the step is compiled, with a pointwise rule; False for functions of other libraries."""
+
+    start: Float | None = None
+    """The initial state where none is given; zero if this is None."""
+
     def __init__(
         self,
         kind: Kind,

@@ -58,7 +58,7 @@ def check_kind(cell: Cell) -> None:
     Once for every kind; kinds of `own_cell` and `symbolic_cell` were checked when they were made.
     """
     kind = cell.kind
-    if kind.point.recipe:
+    if kind.point.recipe or not cell.compiled:
         return
     if callable(kind.linear) and cell.constant_jacobian:
         _check_linear_cell(cell)

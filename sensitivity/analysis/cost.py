@@ -83,6 +83,8 @@ def structure_of(recurrence: Recurrence) -> StepWork | None:
     """The structure of a cell or of a network's field; None for a field of which nothing is known."""
     system = recurrence.system
     if isinstance(system, Cell):
+        if not system.compiled:
+            return None
         layout = system.layout
         own = layout.recurrent * layout.source + layout.second * (
             layout.recurrent if layout.tied else layout.hidden

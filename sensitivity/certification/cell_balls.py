@@ -32,6 +32,10 @@ class BallCell:
     """A cell whose steps are taken on balls, layer by layer."""
 
     def __init__(self, cell: Cell) -> None:
+        if not cell.compiled:
+            raise TypeError(
+                f"field is {cell!r}, a function of another library; ball arithmetic needs a cell with a rule."
+            )
         self.cell, self.layout, self.d = cell, cell.layout, cell.d
         self.layers = [self._constants(part) for part in cell.unpack(cell.theta)]
         self.point, self.middle = rule_on_balls(cell.kind.point), rule_on_balls(cell.kind.middle)

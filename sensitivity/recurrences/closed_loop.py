@@ -110,6 +110,10 @@ def close_loop(cell: Cell, readout: Any) -> Cell:
 def _check_cell(cell: Cell) -> None:
     """Refuse cells whose loop is no cell of the same rule."""
     layout = cell.layout
+    if not cell.compiled:
+        raise TypeError(
+            f"close_loop takes cells with a rule; {cell!r} is a function, which can close its loop itself."
+        )
     if cell.n_inputs == 0:
         raise ValueError(f"{cell!r} has no inputs that its output could become; make it with n_inputs.")
     if layout.layers > 1:

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from integrators.cells.cell import Cell
 from sensitivity.weights.entries import as_numpy
 
+from .function_cell import FunctionCell
+
 __all__ = ["as_state"]
 
 
@@ -29,8 +31,12 @@ def as_state(cell: Cell, s0: Any) -> ArrayLike | None:
     ValueError, TypeError
         If the number of blocks or of layers, or a shape, is not that of the cell.
     """
-    if s0 is None or cell.dim == cell.d:
-        return s0 if s0 is None else _numbers(s0, "s0")
+    if s0 is None:
+        return cell.start
+    if isinstance(cell, FunctionCell):
+        s0 = cell.state_of(s0)
+    if cell.dim == cell.d:
+        return _numbers(s0, "s0")
     names = cell.kind.state
     if isinstance(s0, (tuple, list)) and any(_is_array(part, cell) for part in s0):
         parts = [_numbers(part, f"s0[{i}]") for i, part in enumerate(s0)]

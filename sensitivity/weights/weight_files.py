@@ -249,6 +249,8 @@ def save_weights(path: str | Path, cell: Cell) -> None:
     check_writable(path)
     if not isinstance(cell, Cell):
         raise TypeError(f"cell must be a Cell, got {type(cell).__name__}.")
+    if not cell.compiled:
+        raise TypeError(f"cell is {cell!r}, a function; a file of weights cannot hold what it does.")
     arrays, header = packed(cell)
     content = None
     if _suffix(path) == ".safetensors":

@@ -334,6 +334,7 @@ def test_a_count_that_no_bound_was_right_for():
 ELSEWHERE = {
     "test_bad_models": "own_cell symbolic_cell symbolic_field Field Cell Kind Study from_arrays from_keras "
     "from_torch load_weights save_weights to_torch",
+    "test_function_cell": "from_function",
     "test_weights": "register",
     "test_schemes": "palindrome",
 }
