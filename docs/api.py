@@ -35,6 +35,7 @@ PAGES: Mapping[str, Page] = {
         "Jacobians, norms, profiles, exponents",
         "sensitivity",
         {
+            "Report on a network": "report Report",
             "Jacobians and their norms": "jacobian jacobian_norm log_jacobian_norm float32_error",
             "Singular values": "singular_values SingularValues log_singular_values",
             "Gradient profiles": "gradient_profile GradientProfile",

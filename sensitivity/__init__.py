@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         UnitaryCayley,
     )
     from .recurrences.structures.spectral import EigenNormalised, Exponential
+    from .reports.practitioner import Report, report
     from .studies import Results, Study, open_results
     from .training.classifier import SequenceClassifier
     from .weights.weight_files import from_arrays, load_weights, save_weights
@@ -71,6 +72,7 @@ __all__ = [
     "ReadoutCeiling",
     "Recurrence",
     "RegionCertificate",
+    "Report",
     "Results",
     "Scaled",
     "SequenceClassifier",
@@ -107,6 +109,7 @@ __all__ = [
     "parameter_sensitivity",
     "readout_ceiling",
     "recommend_step",
+    "report",
     "rflo_gradient",
     "save_weights",
     "singular_values",
@@ -160,6 +163,7 @@ _HOME = {
     ),
     ".weights.weight_files": ("from_arrays", "load_weights", "save_weights"),
     ".weights.weights": ("from_keras", "from_torch", "to_torch"),
+    ".reports.practitioner": ("Report", "report"),
     ".studies": ("Results", "Study", "open_results"),
     ".training.classifier": ("SequenceClassifier",),
 }

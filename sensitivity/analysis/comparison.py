@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from integrators.display import Table
 from integrators.engine.blocks import one_blas_thread, progress_bar
-from integrators.engine.column_scale import Scaled
 from integrators.run.overflow import TrajectoryOverflow
 from integrators.run.recurrence import Recurrence
 from integrators.validation import as_count
@@ -20,9 +19,8 @@ from sensitivity.figures.drawn import Drawn
 from sensitivity.text import from_log, number
 
 from .growth import growth_exponents
-from .norms import spectral_norms
+from .memory.along import log_norms_along
 from .profile import gradient_profile
-from .singular import block_of
 
 __all__ = ["Comparison", "ModelGradients", "compare"]
 
@@ -184,7 +182,7 @@ def _gradients(
         return ModelGradients(
             name,
             block,
-            _log_norms(recurrence, steps),
+            log_norms_along(recurrence, steps)[0],
             gradient_profile(recurrence, at=index).log_norms.reshape(-1),
             growth.exponents.reshape(-1),
             growth.standard_error.reshape(-1),
@@ -192,17 +190,3 @@ def _gradients(
     except TrajectoryOverflow:
         nothing = (np.full(size, np.nan) for size in (steps.size, index.size, k, k))
         return ModelGradients(name, block, *nothing)
-
-
-def _log_norms(recurrence: Recurrence, steps: NDArray[np.int64]) -> Float:
-    """ln of the norm of the default block after each of some numbers of steps, from one sweep."""
-    (part, rows), norms = block_of(recurrence, None), np.full(steps.size, -np.inf)
-
-    def visit(members: slice, step: int, columns: Scaled) -> None:
-        mantissa, exponent = spectral_norms(replace(columns, values=columns.values[:, part]))
-        if mantissa[0] > 0.0:
-            norms[np.searchsorted(steps, step)] = math.log(mantissa[0]) + math.log(2.0) * exponent[0]
-
-    start = np.eye(recurrence.state_size)[:, part]
-    recurrence.propagate(start, steps.tolist(), visit, rows=rows)
-    return norms

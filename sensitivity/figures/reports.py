@@ -1,0 +1,62 @@
+"""The one picture of a report on a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .plots import GREY, Figure, styled
+
+if TYPE_CHECKING:
+    from sensitivity.reports.practitioner import Report
+
+__all__ = ["plot_report"]
+
+MOST_CURVES = 8
+LOWEST, HIGHEST = -80.0, 80.0
+
+
+@styled
+def plot_report(found: Report, title: str = "") -> Figure:
+    """Norm against n with its bound, profile, exponents with errors, and what the gradient is made of."""
+    figure = Figure(figsize=(10.4, 7.4), layout="constrained")
+    (norms, profile), (exponents, shares) = figure.subplots(2, 2)
+    members = np.unique(np.linspace(0, len(found.log_norms) - 1, MOST_CURVES).round().astype(int))
+    for number, member in enumerate(members):
+        look = {"color": f"C{number % 8}", "linestyle": "-", "linewidth": 1.1}
+        norms.plot(found.steps, _cut(found.log_norms[member]), **look)
+        profile.plot(found.index, _cut(found.log_profile[member]), **look)
+    bound = found.log_bounds[0]
+    if np.isfinite(bound).any():
+        norms.plot(found.steps, _cut(bound), color=GREY, linestyle=":", label="proved bound")
+        norms.legend(loc="best")
+    norms.set(xscale="log", xlabel="$n$", ylabel=r"$\ln\ \|\partial h_n/\partial h_0\|_2$")
+    profile.set(xlabel="$i$", ylabel=r"$\ln\ \|\partial h_N/\partial h_i\|_2$")
+    for axes, curves in ((norms, found.log_norms), (profile, found.log_profile)):
+        axes.axhline(0.0, color=GREY, linewidth=0.8, linestyle="-")
+        finite = curves[np.isfinite(curves)]
+        if finite.size:
+            low, high = max(finite.min(), LOWEST), min(finite.max(), HIGHEST)
+            axes.set_ylim(low - 0.05 * (high - low) - 0.3, high + 0.05 * (high - low) + 0.3)
+    places = np.arange(1, found.exponents.shape[1] + 1)
+    for number, member in enumerate(members):
+        exponents.errorbar(
+            places + 0.05 * number, found.exponents[member], np.nan_to_num(found.errors[member]),
+            color=f"C{number % 8}", marker="o", linestyle="none", markersize=4, capsize=2,
+        )  # fmt: skip
+    exponents.axhline(0.0, color=GREY, linewidth=0.8, linestyle="-")
+    exponents.set_xticks(places)
+    exponents.set(xlabel="number", ylabel="growth exponent per step")
+    bars = [(name, value) for name, value in sorted(found.shares.items(), key=lambda item: -item[1])][:6]
+    if np.isfinite(found.saturated).all():
+        bars.append(("saturated units", float(found.saturated.mean())))
+    shares.barh([name for name, _ in bars][::-1], [100.0 * value for _, value in bars][::-1], color="C0")
+    shares.set(xlabel="share of the gradient, and of saturated units and steps (%)", xlim=(0.0, 100.0))
+    figure.suptitle(title or f"{found.model}, N = {found.n_steps}: {found.verdict.word}")
+    return figure
+
+
+def _cut(values: np.ndarray) -> np.ndarray:
+    """Infinite logarithms leave a gap."""
+    return np.where(np.isfinite(values), values, np.nan)
