@@ -35,7 +35,7 @@ PAGES: Mapping[str, Page] = {
         "Jacobians, norms, profiles, exponents",
         "sensitivity",
         {
-            "Report on a network": "report Report",
+            "Report on a network": "report NetworkReport",
             "Jacobians and their norms": "jacobian jacobian_norm log_jacobian_norm float32_error",
             "Singular values": "singular_values SingularValues log_singular_values",
             "Gradient profiles": "gradient_profile GradientProfile",
@@ -44,6 +44,7 @@ PAGES: Mapping[str, Page] = {
             "Memory of the inputs": "memory_kernels MemoryKernels readout_ceiling ReadoutCeiling",
             "Windows": "window_norms log_window_norms finite_time_exponents",
             "Growth exponents": "growth_exponents GrowthExponents",
+            "Covariant vectors": "covariant_vectors CovariantVectors",
             "Choice of the step size": "recommend_step StepRecommendation",
             "Approximate gradients": "truncated_gradient rflo_gradient agreement Agreement",
             "Measured orders and energy errors": "convergence Convergence energy_error",

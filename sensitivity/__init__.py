@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .analysis.graded import log_singular_values
     from .analysis.growth import GrowthExponents, growth_exponents
     from .analysis.jacobians import float32_error, jacobian, jacobian_norm, log_jacobian_norm, singular_values
+    from .analysis.memory.covariant import CovariantVectors, covariant_vectors
     from .analysis.memory.gradient_time import GradientInTime, gradient_in_time
     from .analysis.memory.input_kernels import (
         MemoryKernels,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
         UnitaryCayley,
     )
     from .recurrences.structures.spectral import EigenNormalised, Exponential
-    from .reports.practitioner import Report, report
+    from .reports.practitioner import NetworkReport, report
     from .studies import Results, Study, open_results
     from .training.classifier import SequenceClassifier
     from .weights.weight_files import from_arrays, load_weights, save_weights
@@ -59,6 +60,7 @@ __all__ = [
     "Comparison",
     "ComplexMatrix",
     "Convergence",
+    "CovariantVectors",
     "EigenNormalised",
     "Exponential",
     "FourierFactors",
@@ -66,13 +68,13 @@ __all__ = [
     "GradientProfile",
     "GrowthExponents",
     "MemoryKernels",
+    "NetworkReport",
     "OdeRecurrence",
     "ParameterNorms",
     "Positive",
     "ReadoutCeiling",
     "Recurrence",
     "RegionCertificate",
-    "Report",
     "Results",
     "Scaled",
     "SequenceClassifier",
@@ -88,6 +90,7 @@ __all__ = [
     "close_loop",
     "compare",
     "convergence",
+    "covariant_vectors",
     "energy_error",
     "finite_time_exponents",
     "float32_error",
@@ -131,6 +134,7 @@ _HOME = {
     ".analysis.recommend": ("StepRecommendation", "recommend_step"),
     ".analysis.graded": ("log_singular_values",),
     ".analysis.growth": ("GrowthExponents", "growth_exponents"),
+    ".analysis.memory.covariant": ("CovariantVectors", "covariant_vectors"),
     ".analysis.memory.gradient_time": ("GradientInTime", "gradient_in_time"),
     ".analysis.memory.input_kernels": (
         "MemoryKernels",
@@ -163,7 +167,7 @@ _HOME = {
     ),
     ".weights.weight_files": ("from_arrays", "load_weights", "save_weights"),
     ".weights.weights": ("from_keras", "from_torch", "to_torch"),
-    ".reports.practitioner": ("Report", "report"),
+    ".reports.practitioner": ("NetworkReport", "report"),
     ".studies": ("Results", "Study", "open_results"),
     ".training.classifier": ("SequenceClassifier",),
 }

@@ -14,7 +14,7 @@ Its column *depends* on the ones before it, and is left out from there on.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -32,6 +32,7 @@ __all__ = ["DEPENDENT", "Factors", "factor_product", "panel_length"]
 
 Float = NDArray[np.float64]
 Counts = NDArray[np.int64]
+Frames = Callable[[NDArray[np.intp], int, Float], None]
 
 # Steps of a panel: a factorisation costs no more than a few steps then, and what turns round within a panel
 # has had no time to fall below round-off and come back.
@@ -82,6 +83,7 @@ def factor_product(
     *,
     rows: str | None = None,
     revive_at: int = 0,
+    frames: Frames | None = None,
 ) -> Float:
     """Factor the tangent product; returns Q, (members, D, k), NaN in members whose trajectory overflowed.
 
@@ -97,13 +99,15 @@ def factor_product(
         See `Recurrence.pushforward`.
     revive_at : int
         The end of a panel after which columns that were left out take part again, in directions of their own.
+    frames : callable, optional
+        ``frames(members, stop, Q)`` receives the orthonormal columns, (n, D, k), at the end of every panel.
     """
     last = np.zeros((int(np.prod(recurrence.shape)), *columns.shape))
 
     intervals = recurrence.qr_interval
 
     def follow(block: BlockWalk) -> None:
-        walk = _Walk(block, columns, factors, intervals[block.members])
+        walk = _Walk(block, columns, factors, intervals[block.members], frames)
         start = 0
         for stop in panels:
             walk.panel(start, stop)
@@ -121,8 +125,10 @@ def factor_product(
 class _Walk:
     """One block of members on its way."""
 
-    def __init__(self, block: BlockWalk, columns: Float, factors: Factors, safe: Counts) -> None:
-        self.block, self.factors = block, factors
+    def __init__(
+        self, block: BlockWalk, columns: Float, factors: Factors, safe: Counts, frames: Frames | None
+    ) -> None:
+        self.block, self.factors, self.frames = block, factors, frames
         n, k = block.count, columns.shape[1]
         self.frame = np.broadcast_to(columns, (n, *columns.shape)).copy()
         self.state = np.zeros((n, k), np.int64)
@@ -149,6 +155,8 @@ class _Walk:
             done, ends, states, worst = self._cut(start, stop, level, frame, state.copy(), chosen)
             self.factors.keep(self.first + done, stop, states[done])
             self.frame[done], self.state[done] = ends[done], states[done]
+            if self.frames is not None:
+                self.frames(self.first + done, stop, ends[done])
             self.levels[done] = np.where(worst[done] <= self.calm, max(level - 1, 0), level)
             levels[chosen] += 1
             pending[done] = False

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from .plots import GREY, STEP, Figure, styled
 
 if TYPE_CHECKING:
+    from sensitivity.analysis.memory.covariant import CovariantVectors
     from sensitivity.analysis.memory.gradient_time import GradientInTime
     from sensitivity.analysis.memory.input_kernels import MemoryKernels, ReadoutCeiling
 
-__all__ = ["plot_ceiling", "plot_gradient_in_time", "plot_kernels", "plot_windows"]
+__all__ = ["plot_ceiling", "plot_covariant", "plot_gradient_in_time", "plot_kernels", "plot_windows"]
 
 MOST_CURVES = 8
 
@@ -98,4 +99,27 @@ def plot_ceiling(found: ReadoutCeiling, title: str = "") -> Figure:
     axes.set(xlabel=STEP, ylabel="of the best linear read-out")
     axes.set_title(title)
     axes.legend(loc="best")
+    return figure
+
+
+@styled
+def plot_covariant(found: CovariantVectors, title: str = "") -> Figure:
+    """Local growth of the vectors of the first batch member, and the angles between neighbouring ones."""
+    figure = Figure(figsize=(9.6, 3.9), layout="constrained")
+    growth, angles = figure.subplots(1, 2)
+    k = found.vectors.shape[-1]
+    local = found.local.reshape(-1, *found.local.shape[-2:])[0]
+    between = found.angles().reshape(-1, found.steps.size, k, k)[0]
+    for number, j in enumerate(_chosen(k)):
+        growth.plot(found.steps[1:], _finite(local[:, j]), color=f"C{number}", label=f"$v_{{{j + 1}}}$")
+        if j + 1 < k:
+            label = f"$v_{{{j + 1}}}, v_{{{j + 2}}}$"
+            angles.plot(found.steps, _finite(between[:, j, j + 1]), color=f"C{number}", label=label)
+    growth.axhline(0.0, color=GREY, linewidth=0.8)
+    growth.set(xlabel="step $i$", ylabel="local growth per step")
+    growth.set_title(title)
+    growth.legend(loc="best", ncols=2)
+    angles.set(xlabel="step $i$", ylabel="angle (radians)", ylim=(0.0, None))
+    if k > 1:
+        angles.legend(loc="best", ncols=2)
     return figure

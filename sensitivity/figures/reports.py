@@ -9,7 +9,7 @@ import numpy as np
 from .plots import GREY, Figure, styled
 
 if TYPE_CHECKING:
-    from sensitivity.reports.practitioner import Report
+    from sensitivity.reports.practitioner import NetworkReport
 
 __all__ = ["plot_report"]
 
@@ -18,7 +18,7 @@ LOWEST, HIGHEST = -80.0, 80.0
 
 
 @styled
-def plot_report(found: Report, title: str = "") -> Figure:
+def plot_report(found: NetworkReport, title: str = "") -> Figure:
     """Norm against n with its bound, profile, exponents with errors, and what the gradient is made of."""
     figure = Figure(figsize=(10.4, 7.4), layout="constrained")
     (norms, profile), (exponents, shares) = figure.subplots(2, 2)

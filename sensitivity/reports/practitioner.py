@@ -35,12 +35,12 @@ from sensitivity.weights.weight_files import load_weights
 from sensitivity.weights.weights import from_torch
 
 from .saturation import saturation
-from .verdict import Verdict, verdict_of
+from .verdict import GradientVerdict, verdict_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Report", "report"]
+__all__ = ["NetworkReport", "report"]
 
 Float = NDArray[np.float64]
 
@@ -50,7 +50,7 @@ QUANTILES = (0.05, 0.5, 0.95)
 
 
 @dataclass(frozen=True, eq=False)
-class Report(ByValue):
+class NetworkReport(ByValue):
     """What the gradient of a network does: the result of `report`.
 
     ``print(report)`` shows a table and the verdict; `plot` draws it; `as_dict` is for JSON.
@@ -80,7 +80,7 @@ class Report(ByValue):
         the median over the batch.
     shares : dict of str to float
         By parameter, the share of that gradient, as a part of the sum of the squares.
-    verdict : Verdict
+    verdict : GradientVerdict
 
     Examples
     --------
@@ -104,7 +104,7 @@ class Report(ByValue):
     saturated: Float
     window: int
     shares: dict[str, float]
-    verdict: Verdict
+    verdict: GradientVerdict
 
     @property
     def sentence(self) -> str:
@@ -180,7 +180,7 @@ class Report(ByValue):
         return "\n".join([*lines, self.sentence])
 
     def __repr__(self) -> str:
-        return f"<Report on {self.model}, N = {self.n_steps}: {self.verdict.word}>"
+        return f"<NetworkReport on {self.model}, N = {self.n_steps}: {self.verdict.word}>"
 
 
 def report(
@@ -192,7 +192,7 @@ def report(
     step: ArrayLike | None = None,
     scheme: str | Scheme | None = None,
     block: str | None = None,
-) -> Report:
+) -> NetworkReport:
     """What the gradient of a network does: norms, profile, exponents, bound, saturation, and a verdict.
 
     Parameters
@@ -212,7 +212,7 @@ def report(
 
     Returns
     -------
-    Report
+    NetworkReport
 
     Raises
     ------
@@ -231,7 +231,7 @@ def report(
     >>> import leapgrad as lg
     >>> found = lg.report(lg.cell("exprnn", 6, 1, rng=0), n_steps=50)
     >>> found
-    <Report on exprnn, d = 6, 1 inputs, N = 50: holds>
+    <NetworkReport on exprnn, d = 6, 1 inputs, N = 50: holds>
     >>> found.sentence[:50]
     'The gradient holds: ‖∂h_N/∂h_0‖ = 1 over 50 steps.'
     """
@@ -253,7 +253,7 @@ def report(
         alive: Any = ~np.isnan(log_norms).any(axis=1)
         window, shares = _gradient(run, block, part, alive)
         saturated = saturation(run)
-    return Report(
+    return NetworkReport(
         label, name, N, run.members, steps, log_norms, _bounds(run, steps, block), index, profile,
         growth.exponents, growth.standard_error, saturated, window, shares, verdict_of(steps, log_norms),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from integrators.values import ByValue
 from sensitivity.text import from_log, number
 
-__all__ = ["Verdict", "verdict_of"]
+__all__ = ["GradientVerdict", "verdict_of"]
 
 Float = NDArray[np.float64]
 
@@ -20,7 +20,7 @@ HOLDS_WITHIN = math.log(100.0)
 
 
 @dataclass(frozen=True)
-class Verdict(ByValue):
+class GradientVerdict(ByValue):
     """What the norms say.
 
     Attributes
@@ -57,12 +57,12 @@ class Verdict(ByValue):
         return f"{head}; it {how} by a factor of e every {number(self.length, 3)} steps."
 
 
-def verdict_of(steps: NDArray[np.int64], log_norms: Float) -> Verdict:
+def verdict_of(steps: NDArray[np.int64], log_norms: Float) -> GradientVerdict:
     """The verdict on norms at some numbers of steps: (members, points)."""
     with np.errstate(invalid="ignore"):
         alive = log_norms[~np.isnan(log_norms).any(axis=1)]
     if not len(alive):
-        return Verdict("overflows", math.nan, math.nan)
+        return GradientVerdict("overflows", math.nan, math.nan)
     middle = np.median(alive, axis=0) if np.isfinite(alive).all() else np.sort(alive, axis=0)[len(alive) // 2]
     last, N = float(middle[-1]), int(steps[-1])
     early = int(np.searchsorted(steps, max(1, N // 4)))
@@ -76,4 +76,4 @@ def verdict_of(steps: NDArray[np.int64], log_norms: Float) -> Verdict:
     word = "vanishes" if last < -HOLDS_WITHIN else "explodes" if last > HOLDS_WITHIN else "holds"
     if word != "holds" and (rate > 0.0) != (last > 0.0):
         rate = last / max(1, N)  # the change happened early on
-    return Verdict(word, last, rate)
+    return GradientVerdict(word, last, rate)
