@@ -17,10 +17,11 @@ sys.path.insert(0, str(ROOT))
 
 project = "leapgrad"
 author = "leapgrad developers"
+copyright = "leapgrad developers; BSD-3-Clause licence"
 release = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 version = release
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "numpydoc"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_copybutton", "numpydoc"]
 html_math_renderer = "mathml"  # browsers show it without a script, and so without a network
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
 # performance.md is included by a page of _generated.
@@ -41,7 +42,11 @@ numpydoc_xref_param_type = False
 
 html_theme = "furo"
 html_title = f"leapgrad {release}"
-html_static_path = ["images"]
+html_static_path = ["images", "static"]
+html_css_files = ["custom.css"]
+html_show_sphinx = False
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 html_theme_options = {"navigation_with_keys": True}
 
 

@@ -48,6 +48,7 @@ from numba.core.typing.templates import Signature
 from numba.experimental.function_type import FunctionModel
 from numba.extending import NativeValue, register_model, unbox
 
+from integrators.engine.bars import progress_bar_on_stderr
 from integrators.naming import shown
 from integrators.values import found, portable
 
@@ -244,9 +245,13 @@ class Kernel:
                     for other in _SHARED:
                         if other.function is not self.function:
                             other.for_dtype(self.dtype).compile_here()
+                    told = _Told(self.__name__)
                     if self.cached and (places := kernel_cache.find_places()) is not None:
-                        dispatcher._cache = _CheckedCache(self.function, places)
-                    dispatcher.compile(self.signature)
+                        dispatcher._cache = _CheckedCache(self.function, places, told)
+                    else:
+                        told.begin()
+                    with told:
+                        dispatcher.compile(self.signature)
                     dispatcher.disable_compile()
                 self._dispatcher = dispatcher
 
@@ -478,12 +483,33 @@ def first_reason(error: Exception) -> str:
 # ---------------------------------------------------------------------------------------- the disk cache
 
 
+class _Told:
+    """A line on a terminal, while it lasts, that says why the first run in an environment takes longer."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._bar: Any = None
+
+    def begin(self) -> None:
+        """No file holds the kernel."""
+        text = f"compiling the numerical code, once: {self._name.lstrip('_')}"
+        self._bar = progress_bar_on_stderr(None, desc=text, bar_format="{desc}", leave=False)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
 class _CheckedCache(_CACHE):
     """One file per kernel and machine: checksum, then the pickled compile result."""
 
-    def __init__(self, function: Callable[..., None], places: kernel_cache.Places) -> None:
+    def __init__(self, function: Callable[..., None], places: kernel_cache.Places, told: _Told) -> None:
         self._function = function
         self._places = places
+        self._told = told
 
     @property
     def cache_path(self) -> str:
@@ -515,6 +541,7 @@ class _CheckedCache(_CACHE):
                     return _loaded(content, target_context)
         if self._places.writable is None:
             kernel_cache.say_once("; ".join(self._places.refused))
+        self._told.begin()
         return None
 
     def save_overload(self, sig: Any, data: CompileResult) -> None:

@@ -1,6 +1,7 @@
 """The disk cache: what it keys on, that no damage to it reaches a run, and that other processes profit."""
 
 import hashlib
+import io
 import os
 import pickle
 import stat
@@ -743,3 +744,23 @@ def test_object_code_of_another_format_is_loaded_with_all_of_numba(folder, monke
     registered.clear()
     assert use(fresh())
     assert registered
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+# Catches: a terminal that stays blank for a minute; and a line that says "compiling" of code that is loaded.
+def test_a_terminal_is_told_of_what_is_compiled_and_only_then(folder, monkeypatch, capsys):
+    for expected in (1, 0):
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        use(fresh())
+        assert sys.stderr.getvalue().count("compiling the numerical code, once: add_one") == expected
+    monkeypatch.setenv("LEAPGRAD_CACHE", "off")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    use(fresh())
+    assert "once: add_one" in sys.stderr.getvalue()
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    use(fresh())
+    assert sys.stderr.getvalue() == ""
