@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from integrators.run.recurrence import Recurrence
     from sensitivity.recurrences.case import ModelCase
 
     Float = NDArray[np.float64]
@@ -30,6 +31,7 @@ __all__ = [
     "number",
     "of_fields",
     "parse_steps",
+    "quantiles",
     "settings_of",
 ]
 
@@ -41,12 +43,21 @@ SHORT_SETTINGS = ("activation", "gamma")
 # -------------------------------------------------------------------------------------------------- options
 
 
-def add_arguments(parser: argparse.ArgumentParser, steps: str) -> None:
-    """Add all of them; `steps` is the default of ``--step`` for a field."""
+def add_arguments(parser: argparse.ArgumentParser, steps: str, ensemble: bool = False) -> None:
+    """Add all of them; `steps` is the default of ``--step`` for a field, `ensemble` adds that option."""
     model = parser.add_argument_group("model")
     add_model(model)
     add_drawn(model, f"default {DEFAULT_D}")
-    add_run(parser.add_argument_group("run"), f"default {steps}, or the step of the cell itself")
+    run = parser.add_argument_group("run")
+    add_run(run, f"default {steps}, or the step of the cell itself")
+    if ensemble:
+        run.add_argument(
+            "--ensemble",
+            type=int,
+            metavar="E",
+            help="E random input sequences, or initial states of a model without inputs, drawn from N(0, 1), "
+            "for one step size; tables then show quantiles",
+        )
     parser.set_defaults(default_steps=steps)
 
 
@@ -111,7 +122,11 @@ def add_run(group: Any, step: str, n_inputs: int = 0) -> None:
         "separated by commas (--y0=-1,2), or FILE.npy (default 0)",
     )
     group.add_argument("--p0", metavar="P", help="initial velocity ẏ(0) of a field, as for --y0")
-    group.add_argument("--inputs", metavar="FILE.npy", help="file of inputs x, shape (N, inputs)")
+    group.add_argument(
+        "--inputs",
+        metavar="FILE.npy",
+        help="file of inputs x, shape (N, inputs), or (sequences, N, inputs) for an ensemble",
+    )
     group.add_argument(
         "--n-inputs",
         type=int,
@@ -138,6 +153,16 @@ class AskedCase:
 
     case: ModelCase
     parameters: dict[str, Any]
+
+    @property
+    def run(self) -> Recurrence:
+        """The case as a recurrence with an axis of batch members."""
+        return self.case.batch.recurrence
+
+    @property
+    def ensemble(self) -> bool:
+        """Whether the batch members are drawn, or those of a file, and not step sizes."""
+        return self.case.ensemble is not None
 
     @property
     def steps(self) -> Float:
@@ -176,7 +201,49 @@ def build(args: argparse.Namespace) -> AskedCase:
         for drawn in ("d", "seed"):
             if getattr(args, drawn) is not None:
                 raise ValueError(f"--{drawn} cannot go with {option}, which brings W and b; leave one out.")
-    return asked_case(args, name, file, given_settings(args), DEFAULT_D, inputs_of(args), option)
+    inputs = inputs_of(args)
+    several = inputs if inputs is not None and inputs.ndim == 3 else None
+    if several is not None and not hasattr(args, "ensemble"):
+        raise ValueError(f"--inputs has shape {several.shape}; this command takes one sequence, (N, inputs).")
+    first = inputs if several is None else several[0]
+    asked = asked_case(args, name, file, given_settings(args), DEFAULT_D, first, option)
+    if several is None and getattr(args, "ensemble", None) is None:
+        return asked
+    return _ensemble(args, asked, several)
+
+
+def _ensemble(args: argparse.Namespace, asked: AskedCase, inputs: Float | None) -> AskedCase:
+    """The case with random sequences, or random initial states, or the sequences of a file."""
+    import numpy as np
+
+    from integrators.validation import as_count
+
+    case, count = asked.case, getattr(args, "ensemble", None)
+    if inputs is not None and count is not None:
+        raise ValueError("--ensemble draws sequences, and --inputs has several already; leave one out.")
+    if asked.steps.size != 1:
+        raise ValueError(f"an ensemble takes one --step, got {asked.steps.size}.")
+    start, rng = None, np.random.default_rng([args.seed or 0, 2])
+    if inputs is None:
+        count = as_count(count, "--ensemble", least=1)
+        if case.model.n_inputs:
+            inputs = rng.standard_normal((count, case.n_steps, case.model.n_inputs))
+        else:
+            start = rng.standard_normal((count, case.recurrence.state_size))
+    run = case.as_ensemble(inputs, start)
+    parameters = {**asked.parameters, "ensemble": run.ensemble.members if run.ensemble is not None else 1}
+    return AskedCase(run, parameters)
+
+
+def quantiles(values: Any) -> tuple[float, float, float]:
+    """5 %, 50 % and 95 % of numbers that may be infinite; NaN are left out."""
+    import numpy as np
+
+    alive = np.sort(np.ravel(values)[~np.isnan(np.ravel(values))])
+    if not alive.size:
+        return float("nan"), float("nan"), float("nan")
+    low, middle, high = (float(alive[min(alive.size - 1, int(q * alive.size))]) for q in (0.05, 0.5, 0.95))
+    return low, middle, high
 
 
 def of_fields(asked: AskedCase, command: str, kind: type | None = None) -> tuple[Any, ...]:

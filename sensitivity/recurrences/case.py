@@ -106,6 +106,8 @@ class ModelCase:
         How many equal batch members results have, for a cell without a step size.
     options : mapping
         ``threads`` and ``progress`` of the runs, and ``dtype`` for fields.
+    ensemble : Recurrence, optional
+        The run itself where its batch members are sequences or initial states, see `as_ensemble`.
     """
 
     name: str
@@ -118,6 +120,17 @@ class ModelCase:
     inputs: Float | None = None
     copies: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    ensemble: Recurrence | None = None
+
+    def as_ensemble(self, inputs: Float | None, start: Float | None) -> ModelCase:
+        """The same case for many input sequences (E, N, n_inputs) or initial states (E, D)."""
+        given = start
+        if given is None and not (self.start is None and self.velocity is None):
+            given = self.recurrence.start[0]
+        step = None if self.step is None else float(np.ravel(self.step)[0])
+        options = {name: value for name, value in self.options.items() if name != "dtype"}
+        run = unroll(self.model, self.n_steps, given, inputs, step, scheme=self.scheme, **options)
+        return replace(self, ensemble=run)
 
     @property
     def is_field(self) -> bool:
@@ -136,13 +149,15 @@ class ModelCase:
     @property
     def arguments(self) -> tuple[Any, ...]:
         """The case as positional arguments of `jacobian` and its like."""
-        if not self.is_field:
+        if self.ensemble is not None or not self.is_field:
             return (self.recurrence,)
         return self.model, self.scheme, self.step, self.n_steps, self.start, self.velocity, self.inputs
 
     @cached_property
     def recurrence(self) -> Recurrence:
         """The model unrolled over its steps."""
+        if self.ensemble is not None:
+            return self.ensemble
         if isinstance(self.model, Cell):
             return unroll(self.model, self.n_steps, self.start, self.inputs, self.step, **self.options)
         return as_recurrence(*self.arguments, **self.options)
@@ -150,6 +165,8 @@ class ModelCase:
     @property
     def batch(self) -> ModelCase:
         """The same case with an axis of batch members, also where there is one step size."""
+        if self.ensemble is not None:
+            return self
         if isinstance(self.model, Field):
             return replace(self, step=np.atleast_1d(np.asarray(self.step, dtype=np.float64)))
         start = np.zeros(self.model.dim) if self.start is None else self.start

@@ -29,7 +29,7 @@ take more steps, or a longer --burn-in. Where the gradient grows like a power of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    network.add_arguments(parser, steps="1e-1")
+    network.add_arguments(parser, steps="1e-1", ensemble=True)
     result = parser.add_argument_group("result")
     result.add_argument("--k", type=int, metavar="K", help="the K largest exponents (default all)")
     result.add_argument(
@@ -81,7 +81,9 @@ def run(args: argparse.Namespace) -> int:
             [number(h), str(int(i)), number(value, 8), number(error, 2), number(rate), number(limit)]
             for h, i, value, error, rate, limit in zip(*columns.values(), strict=True)
         ]
-        if np.isnan(bound).all():  # nothing is proved of this model
+        if asked.ensemble:
+            header, rows = ["i", "5 %", "median", "95 %"], _quantiles(found)
+        elif np.isnan(bound).all():  # nothing is proved of this model
             rows = [row[:-1] for row in rows]
         else:
             header.append("bound E" if asked.case.is_field else "proved bound")
@@ -90,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
             for row, drifts in zip(rows, found.drifts.ravel(), strict=True):
                 row.append("no" if drifts else "yes")
         print_table(header, rows)
-        if found.exponents.shape[-1] > 1:
+        if found.exponents.shape[-1] > 1 and not asked.ensemble:
             totals = ", ".join(number(float(v), 3) for v in found.exponents.sum(axis=-1))
             print(f"sum of the exponents shown, for every ε: {totals}")
         if below := int(np.count_nonzero(found.exponents == -np.inf)):
@@ -108,6 +110,12 @@ def _bound(asked: network.AskedCase, found: GrowthExponents) -> NDArray[np.float
     """The bound of the steps that were counted: every λ_i is at most ln ‖J‖ of these, over their number."""
     counted = asked.case.n_steps - found.burn_in
     return asked.case.log_bound(counted, "state") / counted
+
+
+def _quantiles(found: GrowthExponents) -> list[list[str]]:
+    """A row for every exponent: 5 %, 50 % and 95 % of it over an ensemble."""
+    values = [network.quantiles(column) for column in found.exponents.T]
+    return [[str(i), *(number(value, 8) for value in row)] for i, row in enumerate(values, start=1)]
 
 
 def _columns(

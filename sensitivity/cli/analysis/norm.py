@@ -27,6 +27,7 @@ EXAMPLES = """\
   leapgrad norm --d 10 --step 0.1 --k 3 --smallest
   leapgrad norm --d 100 --dtype float32
   leapgrad norm --model lstm --d 64 --n-steps 1000
+  leapgrad norm --model lstm --d 64 --n-inputs 2 --n-steps 200 --ensemble 50
   leapgrad norm --model kepler --scheme yoshida4 --y0 1,0 --p0 0,1 --step 0.01
   leapgrad norm --model cornn --set gamma=2 --step 1e-2:1:20 --block state
   leapgrad norm --model gru=trained.safetensors --inputs x.npy --n-steps 500"""
@@ -46,7 +47,7 @@ class Found(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    network.add_arguments(parser, steps="1e-3:1:13")
+    network.add_arguments(parser, steps="1e-3:1:13", ensemble=True)
     result = parser.add_argument_group("result")
     result.add_argument(
         "--block",
@@ -178,7 +179,11 @@ def _show(found: Found, args: argparse.Namespace) -> None:
         [number(float(step)), *(shown(float(value)) for value in rest)]
         for step, *rest in zip(columns["step"], *logs, strict=True)
     ]
-    if "float32_error" in columns:
+    if "ensemble" in found.parameters:
+        headers[0] = f"of {found.parameters['ensemble']} members"
+        table = zip(*(network.quantiles(values) for values in logs), strict=True)
+        rows = [[name, *map(shown, row)] for name, row in zip(("5 %", "median", "95 %"), table, strict=True)]
+    if "float32_error" in columns and len(rows) == len(columns["float32_error"]):
         headers.append("error of float32")
         for row, error in zip(rows, columns["float32_error"], strict=True):
             row.append(number(float(error), 2))

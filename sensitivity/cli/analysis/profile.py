@@ -24,7 +24,7 @@ MOST_ROWS = 10_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    network.add_arguments(parser, steps="1e-2")
+    network.add_arguments(parser, steps="1e-2", ensemble=True)
     result = parser.add_argument_group("result")
     result.add_argument(
         "--of",
@@ -70,7 +70,12 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"{profile.quantity}: {asked.describe()}")
         headers, cells = ["i"], [[str(i) for i in shown]]
-        for member, step in enumerate(asked.steps):
+        if asked.ensemble:
+            found = [network.quantiles(profile.log_norms[:, place]) for place in places]
+            for name, column in zip(("5 %", "median", "95 %"), zip(*found, strict=True), strict=True):
+                headers.append(name)
+                cells.append([from_log(value) for value in column])
+        for member, step in enumerate([] if asked.ensemble else asked.steps):
             headers.append(f"ε = {number(step)}")
             cells.append([from_log(float(value)) for value in profile.log_norms[member, places]])
             if log_bounds is not None and profile.bound is not None:

@@ -7,14 +7,18 @@ RUNS = {
     "compare": "lstm hamiltonian --d 4 --n-steps 10",
     "completion": "bash",
     "demo": "--out demo.png",
+    "directions": "--d 2 --step 0.1 --n-steps 40",
     "falsify": "--cases 3",
     "growth": "--d 2 --step 0.1 --n-steps 20",
     "heuristic": "--seeds 2",
+    "memory": "--d 2 --n-steps 10 --step 0.1",
     "norm": "--d 2 --step 0.1 --n-steps 10",
     "notebooks": "copies",
+    "parameters": "--d 2 --step 0.1 --n-steps 10",
     "profile": "--d 2 --step 0.1 --n-steps 10",
     "prove": "lemma_3_1",
     "recommend": "--d 2 --n-steps 5",
+    "report": "--d 2 --step 0.1 --n-steps 10",
     "reproduce figures": "--quick --out figures",
     "reproduce pictures": "ellipse --out pictures",
     "reproduce tables": "--quick --task xor --out tables",
@@ -22,6 +26,7 @@ RUNS = {
     "sweep": "study.toml --out study",
     "train": "xor --n-steps 10 --train 100 --test 100 --d 2 --epochs 1",
     "verify": "study",
+    "windows": "--d 2 --step 0.1 --n-steps 20",
 }
 """Command → the arguments that make it short, in a folder with a study in study.toml."""
 
