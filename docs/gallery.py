@@ -56,6 +56,11 @@ SHOWN = (
         {"compare.png": "Many recurrent models side by side: norms, profiles and growth exponents."},
     ),
     Shown(
+        "leapgrad compare linoss_im linoss_imex dlinoss lru s6 mingru mlstm h2 --d 16 --n-steps 1000 "
+        "--plot statespace.png",
+        {"statespace.png": "State-space models, gated linear cells and Hamiltonian layers at their start."},
+    ),
+    Shown(
         "leapgrad heuristic --quick --seeds 2 --out heuristic",
         {"heuristic/figure_4.png": "Figure 4 with controls: does the best step follow 1/N?"},
     ),

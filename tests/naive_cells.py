@@ -359,6 +359,14 @@ def lipschitz(p, s, x, h, clock):
     return s + h * (A @ s + tanh(W @ s + driven(p, x)))
 
 
+def h2(p, s, x, h, clock):
+    y, z = rows(s, 2)
+    second = {name.removesuffix("_2"): value for name, value in p.items() if name.endswith("_2")}
+    z = z + h * p["W"].T @ tanh(p["W"] @ y + driven(p, x))
+    y = y - h * p["W_2"].T @ tanh(p["W_2"] @ z + driven(second, x))
+    return np.concatenate([y, z])
+
+
 def h1(p, s, x, h, clock):
     d = len(s) // 2
     gradient = p["W"].T @ tanh(p["W"] @ s + driven(p, x))

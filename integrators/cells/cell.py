@@ -140,6 +140,8 @@ class Cell(ByValue):
             raise TypeError(
                 f"layers must be a list of mappings of names to arrays, one a layer; got {shown(layers)}."
             )
+        if kind.substeps > 1 and len(layers) > 1:
+            raise ValueError(f"{kind.name} has one layer, which applies {kind.substeps} maps in turn.")
         self.layout = kind.layout(len(layers))
         # Without a product that takes the state, a neuron's new state depends on its own old one alone.
         alone = self.layout.recurrent == 0 and self.layout.second == 0 and len(layers) == 1
@@ -483,7 +485,10 @@ class Cell(ByValue):
     def condensed_rows(self) -> int:
         """Rows of a tape entry that holds the slopes, too; of cells of one layer, else the state alone."""
         pairs = len(self.layout.out_pairs) + len(self.layout.hidden_pairs)
-        return self.dim + (self.layout.layers == 1) * (pairs + self.layout.hidden) * self.d
+        return (
+            self.dim
+            + (self.layout.layers * self.layout.substeps == 1) * (pairs + self.layout.hidden) * self.d
+        )
 
     def seconds(self, k: int) -> float:
         """A rough estimate of the time of one step with k columns, for one batch member."""

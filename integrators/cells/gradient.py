@@ -1,8 +1,8 @@
 """Gradients by the parameters of a cell, summed over columns, batch members and the steps of a sweep.
 
-A layer has one sum for each stage: cotangents of its pre-activations times (s; x; 1), or (u; x; 1). Rows of
-a sum are as long as a multiple of eight, so that every product fills the registers; they are read from the
-gradient before a sweep and written back after it, and in between each step adds its part.
+A layer, and a substep, has one sum for each stage: cotangents of its pre-activations times (s; x; 1), or
+(u; x; 1). Rows of a sum are as long as a multiple of eight, so that every product fills the registers; they
+are read from the gradient before a sweep and written back after it, and in between each step adds its part.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from integrators.codegen.compiled import helper
 from integrators.codegen.product import strip_product
 from integrators.codegen.simd import WIDTH, register_width
 
-from .layout import layer_of, places
+from .layout import layer_of, places, width_of
 
 __all__ = ["Sums", "add_gradient", "add_vectors", "move_sums", "sums_for"]
 
@@ -32,10 +32,10 @@ class Sums(NamedTuple):
 @helper
 def sum_places(layout, d, n_in, layer):
     """Where the two sums of a layer start, how long their rows are, and where the next layer begins."""
-    start, width = 0, n_in
+    start = 0
     first = second = end = first_row = second_row = 0
     for number in range(layer + 1):
-        width = n_in if number == 0 else d
+        width = width_of(layout, number, d, n_in)
         first_row = (layout.source * d + width + WIDTH) // WIDTH * WIDTH
         second_row = (layout.hidden * d + width + WIDTH) // WIDTH * WIDTH
         first, second = start, start + layout.first * d * first_row
@@ -48,7 +48,7 @@ def sums_for(layout, D, n_in, m):
     """Room for m members, not initialised."""
     d = D // layout.layers // layout.states
     longest = (max(layout.source, layout.hidden) * d + max(d, n_in) + WIDTH) // WIDTH * WIDTH
-    size = sum_places(layout, d, n_in, layout.layers - 1)[4]
+    size = sum_places(layout, d, n_in, layout.layers * layout.substeps - 1)[4]
     return Sums(np.zeros(size), np.zeros(m * longest))
 
 
@@ -66,8 +66,8 @@ def move(there, at, here, start, count, back):
 def move_sums(layout, gradient, sums, D, n_in, back):
     """Sums ← gradient, or gradient ← sums if `back`."""
     d = D // layout.layers // layout.states
-    for layer in range(layout.layers):
-        width = n_in if layer == 0 else d
+    for layer in range(layout.layers * layout.substeps):
+        width = width_of(layout, layer, d, n_in)
         part = layer_of(layout, gradient, d, n_in, layer)
         at_v, at_b, at_r, _, _, _ = places(layout, d, width)
         first, first_row, second, second_row, _ = sum_places(layout, d, n_in, layer)

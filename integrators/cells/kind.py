@@ -63,6 +63,10 @@ class Kind(ByValue):
         Names of the parameter vectors of length d.
     constants : mapping
         Names and defaults of numbers that the rule reads and that are not trained.
+    substeps : int
+        How many maps of this rule a step applies in turn to one state, each with parameters of its own: W,
+        V, b, … for the first, W_2, V_2, b_2, … for the second. Numbers in `constants` are then listed with
+        these endings as well.
     step : float, optional
         The default step size of cells that have one.
     clock : callable, optional
@@ -126,6 +130,7 @@ class Kind(ByValue):
     biases: tuple[int, int] | None = None
     vectors: tuple[str, ...] = ()
     constants: Mapping[str, float] | None = None
+    substeps: int = 1
     step: float | None = None
     clock: Callable[[Cell, int], Float] | None = None
     clock_rows: int = 0
@@ -166,8 +171,9 @@ class Kind(ByValue):
             *(self.biases or rows),
             len(self.hidden or {}),
             len(self.vectors),
-            len(self.constants or {}),
+            len(self.constants or {}) // self.substeps,
             self.clock_rows,
+            self.substeps,
             self._pairs(self.state, self.depends),
             self._pairs(tuple(self.hidden or {}), self.hidden or {}),
         )
@@ -201,7 +207,15 @@ class Kind(ByValue):
         }
         shapes = {name: shape for name, shape in shapes.items() if 0 not in shape}
         shapes |= {name: (d,) for name in self.vectors}
-        return shapes | {name: () for name in self.constants or {}}
+        if self.substeps == 1:
+            return shapes | {name: () for name in self.constants or {}}
+        own = list(self.constants or {})
+        found: dict[str, tuple[int, ...]] = {}
+        for number in range(self.substeps):
+            end, each = f"_{number + 1}" if number else "", len(own) // self.substeps
+            found |= {name + end: shape for name, shape in shapes.items()}
+            found |= {name: () for name in own[number * each : (number + 1) * each]}
+        return found
 
     def free_shapes(self, d: int, n_inputs: int) -> dict[str, tuple[int, ...]]:
         """Shapes of the free parameters of one layer, in their order in `Cell.free`.

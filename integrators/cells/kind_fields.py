@@ -92,6 +92,7 @@ _CHECKS: dict[str, Callable[[Any, str], object]] = {
     "recurrent": as_count,
     "source": as_count,
     "clock_rows": as_count,
+    "substeps": lambda value, what: as_count(value, what, least=1),
     "tied": _flag,
     "linear": _flag_or_function,
     "block": as_name,
@@ -133,6 +134,11 @@ def check_fields(kind: Kind) -> None:
         value = getattr(kind, field)
         if value is not None:
             check(value, f"{name}: {field}")
+    if len(kind.constants or {}) % kind.substeps:
+        raise ValueError(
+            f"{name}: constants must list as many numbers for each of the {kind.substeps} substeps, got "
+            f"{', '.join(kind.constants or {})}."
+        )
     rows = len(kind.rows) + len(kind.second)
     for field, most in (("recurrent", len(kind.rows)), ("source", len(kind.state))):
         if getattr(kind, field) > most:

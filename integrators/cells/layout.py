@@ -18,6 +18,7 @@ __all__ = [
     "layer_of",
     "no_middle",
     "places",
+    "width_of",
 ]
 
 Counts = NDArray[np.int64]
@@ -59,11 +60,12 @@ class Layout(NamedTuple):
     vectors: int  # parameter vectors e
     constants: int
     clock: int  # trailing rows of x that are handed to the pointwise rule instead of V
+    substeps: int  # maps of this rule that one step applies in turn, each with parameters of its own
     out_pairs: Counts  # (n, 2): state block b depends on local l
     hidden_pairs: Counts  # (n, 2): hidden block b depends on local l
 
 
-LAYOUT = types.NamedTuple((_I,) * 6 + (_B,) + (_I,) * 8 + (TABLE, TABLE), Layout)
+LAYOUT = types.NamedTuple((_I,) * 6 + (_B,) + (_I,) * 9 + (TABLE, TABLE), Layout)
 
 
 @kernel(POINT)
@@ -83,7 +85,14 @@ def places(layout, d, n_in):
 
 
 @helper
+def width_of(layout, layer, d, n_in):
+    """Inputs of a layer: those above the first take the d neurons below; all substeps take the network's."""
+    return n_in if layer == 0 or layout.substeps > 1 else d
+
+
+@helper
 def layer_of(layout, theta, d, n_in, layer):
-    """The parameters of one layer; those above the first take d inputs."""
-    start = 0 if layer == 0 else places(layout, d, n_in)[5] + (layer - 1) * places(layout, d, d)[5]
-    return theta[start : start + places(layout, d, n_in if layer == 0 else d)[5]]
+    """The parameters of one layer, or of one substep."""
+    width = width_of(layout, layer, d, n_in)
+    start = 0 if layer == 0 else places(layout, d, n_in)[5] + (layer - 1) * places(layout, d, width)[5]
+    return theta[start : start + places(layout, d, width)[5]]

@@ -1,5 +1,8 @@
 """The stage of recurrent cells: one step of every layer, its tangents, and the way back.
 
+A step of layers evaluates one after the other, each on a state of its own. A step of substeps applies them to
+one state in turn: what follows calls both a part of the step.
+
 What goes to the tape is the state before the step, D rows. For a cell of one layer it may be more
 (`condensed_rows`): also the slopes of all pairs of the layout and the hidden blocks, so that whoever comes
 along the tape need not evaluate the step once more.
@@ -92,8 +95,23 @@ def keep_slopes(layout, w, n, entry):
 
 
 @helper
+def evaluate_substeps(point, middle, layout, theta, s, x, c, out, w):
+    """out = Φ(s, x) where Φ applies substeps in turn, each in place after the first."""
+    D = s.shape[0]
+    d, n_in = D // layout.states, x.shape[0] - layout.clock
+    copy_into(flat(s), flat(out))
+    for number in range(layout.substeps):
+        parameters = layer_of(layout, theta, d, n_in, number)
+        evaluate(point, middle, layout, parameters, out, x, c, out, w.v[number], w.u[number],
+                 w.slopes[number], w.inner[number], w.ones)  # fmt: skip
+
+
+@helper
 def evaluate_layers(point, middle, layout, theta, s, x, c, out, own, w):
     """out = Φ(s, x), and the slopes of all layers, from below."""
+    if layout.substeps > 1:
+        evaluate_substeps(point, middle, layout, theta, s, x, c, out, w)
+        return
     size = s.shape[0] // layout.layers
     d, n_in = size // layout.states, x.shape[0] - layout.clock
     for layer in range(layout.layers):
@@ -105,8 +123,22 @@ def evaluate_layers(point, middle, layout, theta, s, x, c, out, own, w):
 
 
 @helper
+def push_substeps(layout, theta, n_in, ds, dout, m, w):
+    """dout = ∂Φ/∂s ds, substep by substep; a strip of columns is read before it is written."""
+    d = ds.shape[0] // layout.states
+    copy_into(flat(ds), flat(dout))
+    for number in range(layout.substeps):
+        parameters = layer_of(layout, theta, d, n_in, number)
+        slopes = slopes_of(layout, w, number, d * m)
+        push(layout, parameters, n_in, dout, dout[0:0], dout, slopes, w.strips)
+
+
+@helper
 def push_layers(layout, theta, n_in, kept, ds, dout, m, w):
     """dout = ∂Φ/∂s ds, layer by layer, by the slopes on the tape or, with nothing there, by the last ones."""
+    if layout.substeps > 1:
+        push_substeps(layout, theta, n_in, ds, dout, m, w)
+        return
     size = ds.shape[0] // layout.layers
     d = size // layout.states
     for layer in range(layout.layers):
@@ -121,12 +153,44 @@ def push_layers(layout, theta, n_in, kept, ds, dout, m, w):
 
 
 @helper
+def pull_substeps(layout, theta, x, lam_out, lam_in, lam_x, grad, sums, w):
+    """`pull_layers` for substeps, the last first; lam_out is changed.
+
+    The state before a substep lies where its rule has read it.
+    """
+    D, k, m = lam_out.shape
+    d, n_in, wanted = D // layout.states, x.shape[0] - layout.clock, grad.size > 0
+    rows = layout.first + layout.second
+    passed = np.empty((lam_x.shape[0], k, m), lam_out.dtype)
+    lam_z, lam_u = flat(w.z), flat(w.hidden)
+    for number in range(layout.substeps - 1, -1, -1):
+        parameters, slopes = layer_of(layout, theta, d, n_in, number), slopes_of(layout, w, number, d * m)
+        pull(
+            layout, parameters, n_in, lam_out, lam_in, passed, slopes, lam_z[: lam_z.size if wanted else 0],
+            k * m, lam_u, w.strips,
+        )  # fmt: skip
+        if wanted:
+            before = w.v[number, rows : rows + layout.states].reshape((D, m))
+            add_gradient(layout, number, n_in, before, x, flat(w.u[number]), w.z, sums, w.ones)
+            total = layer_of(layout, grad, d, n_in, number)
+            add_vectors(layout, n_in, lam_out, w.hidden, slopes, total)
+        to, from_here = flat(lam_x), flat(passed)
+        for f in range(to.size):
+            put(to, f, get(from_here, f) + (get(to, f) if number < layout.substeps - 1 else 0.0))
+        if number > 0:
+            copy_into(flat(lam_in), flat(lam_out))
+
+
+@helper
 def pull_layers(layout, theta, s, x, out, kept, lam_out, lam_in, lam_x, grad, sums, own, w):
     """lam_in = (∂Φ/∂s)ᵀ lam_out, lam_x likewise, sums += (∂Φ/∂θ)ᵀ lam_out, at the step just evaluated.
 
     Changes lam_out: that of a lower layer also receives what the layer above passes down. Targets of size 0
     are skipped. With slopes on the tape, `kept`, there is one layer.
     """
+    if layout.substeps > 1:
+        pull_substeps(layout, theta, x, lam_out, lam_in, lam_x, grad, sums, w)
+        return
     (D, m), k = s.shape, lam_out.shape[1]
     size, d = D // layout.layers, D // layout.layers // layout.states
     n_in, wanted = x.shape[0] - layout.clock, grad.size > 0

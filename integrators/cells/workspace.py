@@ -17,7 +17,7 @@ __all__ = ["Work", "lent", "work_for"]
 
 
 class Work(NamedTuple):
-    """Scratch of one block of members; the leading axis of the first four is the layer."""
+    """Scratch of one block of members; the leading axis of the first four is the layer, or the substep."""
 
     v: NDArray[np.float64]  # (layers, locals + 1 + clock, d·m)
     u: NDArray[np.float64]  # (layers, hidden, d·m)
@@ -43,7 +43,7 @@ def work_for(layout, d, n_in, k, m):
     rows = layout.first + layout.second
     n_locals = rows + layout.states + layout.vectors
     pairs = layout.out_pairs.shape[0] + layout.hidden_pairs.shape[0]
-    n, layers = d * m, layout.layers
+    n, layers = d * m, layout.layers * layout.substeps
     return Work(
         np.empty((layers, n_locals + 1 + layout.clock, n)),
         np.empty((layers, layout.hidden, n)),

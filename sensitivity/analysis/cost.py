@@ -91,8 +91,8 @@ def structure_of(recurrence: Recurrence) -> StepWork | None:
         )
         above = (layout.layers - 1) * (layout.input_to - layout.input_from)
         pointwise = layout.first + layout.second + len(layout.out_pairs) + len(layout.hidden_pairs)
-        products = layout.layers * own + above
-        return StepWork(system.d, products, layout.layers * pointwise)
+        maps = layout.layers * layout.substeps
+        return StepWork(system.d, maps * own + above, maps * pointwise)
     if isinstance(system, NeuralField):
         return StepWork(system.dim, 1.0, 2.0)
     return None

@@ -38,6 +38,8 @@ class BallCell:
             )
         self.cell, self.layout, self.d = cell, cell.layout, cell.d
         self.layers = [self._constants(part) for part in cell.unpack(cell.theta)]
+        if self.layout.substeps > 1:
+            self.layers = [self._constants(part) for part in _substeps(cell)]
         self.point, self.middle = rule_on_balls(cell.kind.point), rule_on_balls(cell.kind.middle)
 
     def _constants(self, part: dict[str, Float]) -> dict[str, Any]:
@@ -49,7 +51,7 @@ class BallCell:
         if self.layout.tied:
             found["R"] = found["W"].transpose()
         found["vectors"] = [balls_of(part[name]) for name in kind.vectors]
-        found["constants"] = balls_of([float(part[name]) for name in kind.constants or {}])
+        found["constants"] = balls_of([float(part[name]) for name in kind.constants or {} if name in part])
         return found
 
     def step(
@@ -66,6 +68,14 @@ class BallCell:
         widths : Widths, optional
             A region around s and x: tangents are then enclosed over all of it.
         """
+        if self.layout.substeps > 1:
+            for own in self.layers:
+                result = self._evaluate(own, s, x[: self.cell.n_inputs], x[self.cell.n_inputs :], h, None)
+                s, tangents = (
+                    result.out,
+                    None if tangents is None else self._push(own, result, tangents, None),
+                )
+            return s, tangents, None
         size = self.layout.states * self.d
         out: list[Any] = []
         moved: list[arb_mat] = []
@@ -152,6 +162,17 @@ class BallCell:
                 for i in range(d):
                     table[block * d + i][local * d + i] = arb_of(slopes[block, local, i])
         return arb_mat(table)
+
+
+def _substeps(cell: Cell) -> list[dict[str, Float]]:
+    """The parameters of each substep under the names of the first."""
+    own = cell.parameters
+    each = len(own) // cell.layout.substeps
+    names = list(own)
+    return [
+        {first: own[name] for first, name in zip(names[:each], names[start : start + each], strict=True)}
+        for start in range(0, len(names), each)
+    ]
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Hamiltonian deep networks with one set of weights for all layers: H1, a step of explicit Euler."""
+"""Hamiltonian deep networks with one set of weights for all layers: H1, a step of explicit Euler, and H2."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import kernel
 from integrators.fields.activations import TANH, activate
+from integrators.singular_values import spectral_norm
+from sensitivity.recurrences.majorants import log_norm_of_power
 from sensitivity.recurrences.settings import published_start
 
 from .initial import spectral
 
-__all__ = ["h1"]
+__all__ = ["h1", "h2"]
 
 Float = NDArray[np.float64]
 Rng = int | np.random.Generator
@@ -72,3 +74,69 @@ def h1(d: int, n_inputs: int = 0, rng: Rng = 0, step: float = 0.1) -> Cell:
     if n_inputs:
         given["V"] = generator.normal(size=(2 * d, n_inputs)) / np.sqrt(n_inputs)
     return H1(d, n_inputs, step=step, **given)
+
+
+@kernel(POINT)
+def _activity(constants, v, u, slopes):
+    """u = tanh(Kᵀ q + b), which K then multiplies."""
+    activate(TANH, v[0], u[0], slopes[0, 0])
+
+
+@kernel(POINT)
+def _half(constants, v, out, slopes):
+    """(p + s h g, q): one half of the state moves, and both change places. Locals: a, g, q, p, h."""
+    sign = constants[0]
+    for f in range(v.shape[1]):
+        h = sign * v[4, f]
+        out[0, f], out[1, f] = v[3, f] + h * v[1, f], v[2, f]
+        slopes[0, 1, f], slopes[0, 3, f], slopes[1, 2, f] = h, 1.0, 1.0
+
+
+def _bound_h2(cell: Cell, h: Float, n_steps: int) -> Float:
+    """‖M^N‖₂ with M = ((1 + h² a b, h b), (h a, 1)), a = ‖K₁‖², b = ‖K₂‖².
+
+    A step is ((I, −h B), (0, I)) ((I, 0), (h A, I)) with A = K₁ D₁ K₁ᵀ, B = K₂ D₂ K₂ᵀ and 0 ≤ D ≤ 1.
+    """
+    p = cell.parameters
+    a, b = h * float(spectral_norm(p["W"])) ** 2, h * float(spectral_norm(p["W_2"])) ** 2
+    steps = np.array([[1.0 + a * b, b], [a, np.ones(h.shape)]])
+    return log_norm_of_power(np.moveaxis(steps, (0, 1), (-2, -1)), n_steps)
+
+
+H2 = Kind(
+    name="h2",
+    state=("y", "z"),
+    rows=("a",),
+    second=("g",),
+    hidden={"u": "a"},
+    middle=_activity,
+    tied=True,
+    point=_half,
+    depends={"y": "g z", "z": "y"},
+    recurrent=1,
+    inputs=(0, 1),
+    biases=(0, 1),
+    constants={"sign": 1.0, "sign_2": -1.0},
+    substeps=2,
+    step=0.1,
+    reference="C. L. Galimberti, L. Furieri, L. Xu, G. Ferrari-Trecate, IEEE Trans. Autom. Control 68 (2023)",
+    bound=_bound_h2,
+)
+
+
+@published_start
+def h2(d: int, n_inputs: int = 0, rng: Rng = 0, step: float = 0.1) -> Cell:
+    """z' = z + h K₁ tanh(K₁ᵀ y + V₁ x + b₁), then y' = y − h K₂ tanh(K₂ᵀ z' + V₂ x + b₂): symplectic Euler.
+
+    Two halves of d numbers, y and z. W is K₁ᵀ and W_2 is K₂ᵀ; the ending _2 belongs to the second half. The
+    Jacobian M by the state is symplectic, so that ‖M‖₂ ≥ 1 for all weights. Start: K, b ~ N(0, 1) as in the
+    authors' code, V ~ N(0, 1/n_inputs); their layers take no further input.
+    """
+    generator = np.random.default_rng(rng)
+    given = {}
+    for end in ("", "_2"):
+        given[f"W{end}"] = generator.normal(size=(d, d))
+        given[f"b{end}"] = generator.normal(size=d)
+        if n_inputs:
+            given[f"V{end}"] = generator.normal(size=(d, n_inputs)) / np.sqrt(n_inputs)
+    return H2(d, n_inputs, step=step, **given)

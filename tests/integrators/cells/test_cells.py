@@ -22,6 +22,7 @@ from sensitivity.recurrences.cells.gated import LSTM, lstm
 from sensitivity.recurrences.registry import MODELS, make
 
 every_model = pytest.mark.parametrize("name", MODELS)
+ONE_MAP = [name for name in MODELS if make(name, 2).kind.substeps == 1]
 
 
 def perturbed(name, d, n_inputs, seed=3):
@@ -240,7 +241,7 @@ def test_bits_do_not_depend_on_threads_members_or_memory(run, batch):
 
 
 # Catches: slopes on the tape at a wrong place, of another step or member; a register that reads past the end.
-@every_model
+@pytest.mark.parametrize("name", ONE_MAP)
 @pytest.mark.parametrize("members", (1, 3, 8))
 def test_slopes_on_the_tape_are_those_of_a_step_anew(name, members, monkeypatch):
     cell = perturbed(name, 6, 3)
@@ -259,8 +260,32 @@ def test_slopes_on_the_tape_are_those_of_a_step_anew(name, members, monkeypatch)
         np.testing.assert_array_equal(found.exponent, expected.exponent)
 
 
+# Catches: halves in the other order, or of one state; J of the wrong sign; a tape entry without its half.
+def test_h2_is_symplectic_and_has_its_two_halves():
+    assert [name for name in MODELS if name not in ONE_MAP] == ["h2"]
+    d, n = 4, 30
+    cell = make("h2", d, 2, rng=1, step=0.2)
+    rng = np.random.default_rng(0)
+    inputs, s = rng.normal(size=(n, 2)), rng.normal(size=2 * d)
+    run = unroll(cell, s0=s, inputs=inputs)
+    assert run.linearised_rows == cell.dim  # states alone: every step is evaluated again
+    M = jacobian(run, block="state")
+    J = np.block([[np.zeros((d, d)), np.eye(d)], [-np.eye(d), np.zeros((d, d))]])
+    size = np.linalg.norm(M, 2)
+    assert np.abs(M.T @ J @ M - J).max() <= 1e-12 * size**2
+    assert size >= 1.0 and size <= np.exp(cell.log_bound(cell.step_size, n))
+    y, z = s[:d], s[d:]
+    p = cell.parameters
+    for x in inputs:
+        z = z + 0.2 * p["W"].T @ np.tanh(p["W"] @ y + p["V"] @ x + p["b"])
+        y = y - 0.2 * p["W_2"].T @ np.tanh(p["W_2"] @ z + p["V_2"] @ x + p["b_2"])
+    np.testing.assert_allclose(run.run(), np.concatenate([y, z]), rtol=0, atol=1e-12)
+    with pytest.raises(ValueError, match="h2 has one layer, which applies 2 maps in turn"):
+        cell.kind.layers(d, 2, [p, p])
+
+
 # Catches: strips, groups of neurons and rows of sums that end at a wrong column, neuron or parameter.
-@pytest.mark.parametrize("name", ("lstm", "gru", "lem", "gru_before", "staggered", "cornn", "unicornn"))
+@pytest.mark.parametrize("name", ("lstm", "gru", "lem", "gru_before", "staggered", "cornn", "unicornn", "h2"))
 @pytest.mark.parametrize("d", (7, 50))
 def test_many_columns_are_one_after_the_other(name, d):
     cell = perturbed(name, d, 3)

@@ -35,7 +35,7 @@ def in_sixty_digits(run, name):
 
 
 # Catches: a slope, a row, a bias or a clock at the wrong place, a branch taken unchecked, balls too small.
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", (*MODELS, "h1", "h2"))
 @pytest.mark.parametrize("seed", range(2))
 def test_certificates_enclose_the_jacobian_of_the_published_formula(name, seed):
     run = drawn(name, 2 + seed, 6, seed)
