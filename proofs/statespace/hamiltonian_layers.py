@@ -21,7 +21,7 @@ from proofs.proposition import Mutant, Proposition, Role, Step, Verdict
 from proofs.symbols import dsigma, sigma, square, vector
 
 h = sp.Symbol("h", positive=True)
-J, M, Mt = block("J"), block("M"), block("Mt")
+J, M, Mt, F, Ft = (block(name) for name in ("J", "M", "Mt", "F", "Ft"))
 ONE = sp.Integer(1)
 
 
@@ -74,7 +74,11 @@ def h1_is_not_symplectic(slope: sp.Expr = ONE) -> Decision:
 
 
 SEMI = Known("the step is that of H2")
-SYMPLECTIC = Equal(J, Mt * J * M).called("M is a product of such steps")
+SYMPLECTIC = Equal(Mt * J * M, J).called("M is a product of such steps")
+TURNED = Equal(J, Mt * J * M)
+ANOTHER = Equal(J, Ft * J * F).called("F is one more step")
+LONGER = Equal(Mt * J * M, Mt * Ft * J * F * M)
+PRODUCT = Equal(J, Mt * Ft * J * F * M)
 UNIT = Equal(norm(J), 1).called("JᵀJ = I")
 TRANSPOSED = Equal(norm(Mt), norm(M)).called("Mt is the transpose of M")
 LENGTH = AtMost(norm(J), norm(Mt) * norm(J) * norm(M))
@@ -87,14 +91,18 @@ COMPUTED = (
     Step("h1_is_not_symplectic", "H1 with h = 1 and S = I is not symplectic", h1_is_not_symplectic,
          role=Role.NECESSITY, condition=str(SEMI)),
 )  # fmt: skip
-PARTS = (*(step.claim for step in COMPUTED), SQUARED)
+PARTS = (*(step.claim for step in COMPUTED), PRODUCT, SQUARED)
 STATEMENT = All.of(*PARTS).called(
     "MᵀJM = J for every product M of steps of H2, with any K, b and h, and hence ‖M‖ ≥ 1: the gradient by "
     "the whole state cannot vanish"
 )
 STEPS = (
     *COMPUTED,
-    Step("length", LENGTH, rule="norm", premises=(SYMPLECTIC,)),
+    Step("longer", LONGER, rule="multiplied", premises=(ANOTHER,), numbers={"left": Mt, "right": M}),
+    Step("product", PRODUCT, rule="substituted", premises=(LONGER, SYMPLECTIC),
+         axioms=("induction",)),
+    Step("turned", TURNED, rule="linear", premises=(SYMPLECTIC,), numbers={"multipliers": (-1,)}),
+    Step("length", LENGTH, rule="norm", premises=(TURNED,)),
     Step("squared", SQUARED, rule="linear", premises=(LENGTH, UNIT, TRANSPOSED),
          numbers={"multipliers": (1, 1 - norm(Mt) * norm(M), -norm(M))}),
     Step("conclusion", STATEMENT, rule="conjunction", premises=PARTS),
@@ -108,6 +116,7 @@ PROPOSITION = Proposition(
         "smooth": SMOOTH,
         "semi": SEMI,
         "symplectic": SYMPLECTIC,
+        "another": ANOTHER,
         "unit": UNIT,
         "transposed": TRANSPOSED,
     },
