@@ -395,6 +395,14 @@ def _largest_slope(lipschitz: float, matrix: Float) -> float:
     return product if exact else math.nextafter(product, math.inf)
 
 
+def largest_slopes(lipschitz: float, matrices: Float) -> Float:
+    """`NeuralField.lipschitz` of many weights W, shape (networks, d, d), with one L = sup|σ'|."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        products = lipschitz * (spectral_norm(matrices) * (1.0 + 4.0 * (matrices.shape[-1] - 1) * EPS))
+    exact = (products == 0.0) | (math.frexp(lipschitz)[0] == 0.5)
+    return np.where(exact, products, np.nextafter(products, np.inf))
+
+
 class NeuralField(Field):
     """F(y, x) = σ(W y + V x + b), applied componentwise.
 
@@ -494,13 +502,7 @@ class NeuralField(Field):
         >>> NeuralField.random(4, rng=1, inputs=2)
         NeuralField(d=4, n_inputs=2, tanh, sup‖DF‖≤0.5273)
         """
-        d = as_count(d, "d", least=1)
-        inputs = as_count(inputs, "inputs")
-        generator = as_generator(rng)
-        W = generator.uniform(0.0, 1.0 / d, (d, d))
-        b = generator.uniform(0.0, 1.0 / d, d)
-        V = generator.uniform(0.0, 1.0 / d, (d, inputs)) if inputs else None
-        return cls(W, b, V, activation)
+        return cls(*_drawn(d, rng, inputs), activation)
 
     @classmethod
     def antisymmetric(
@@ -524,6 +526,16 @@ class NeuralField(Field):
     def __repr__(self) -> str:
         driven = f", n_inputs={self.n_inputs}" if self.n_inputs else ""
         return f"NeuralField(d={self.dim}{driven}, {self.activation.name}, sup‖DF‖≤{self.lipschitz:.4g})"
+
+
+def _drawn(d: int, rng: int | np.random.Generator, inputs: int) -> tuple[Float, Float, Float | None]:
+    """W, b and V of `NeuralField.random`."""
+    d = as_count(d, "d", least=1)
+    inputs = as_count(inputs, "inputs")
+    generator = as_generator(rng)
+    W = generator.uniform(0.0, 1.0 / d, (d, d))
+    b = generator.uniform(0.0, 1.0 / d, d)
+    return W, b, generator.uniform(0.0, 1.0 / d, (d, inputs)) if inputs else None
 
 
 def _from_weights(
@@ -561,5 +573,4 @@ def hamiltonian(
     gamma : float, optional
         γ: with it the field is the antisymmetric one, with W − Wᵀ − γ I in place of W.
     """
-    drawn = NeuralField.random(d, rng, n_inputs)
-    return _from_weights(drawn.W, drawn.b, drawn.V if n_inputs else None, activation, weight_scale, gamma)
+    return _from_weights(*_drawn(d, rng, n_inputs), activation, weight_scale, gamma)

@@ -27,6 +27,7 @@ from .table import (
 )
 
 __all__ = [
+    "bounds_by_slope",
     "chebyshev",
     "cosh",
     "euler",
@@ -319,14 +320,40 @@ def _majorant(
     lipschitz = finite_lipschitz(field)
     if block not in ("position", "phase"):
         raise ValueError(f"block {block!r} is not known; it is 'position' or 'phase'.")
+    if lipschitz == 0.0 and block == "position":  # y never enters: J = I, also where Nε leaves float64
+        return np.ones_like(steps), np.zeros(steps.shape, np.int64), 0.0
+    return _of_slope(lipschitz, record, steps, n_steps, field.dim, block)
+
+
+def bounds_by_slope(
+    lipschitz: Float, scheme: Scheme, step: Float, n_steps: int, dim: int
+) -> tuple[Float, Float]:
+    """`log_majorant` and `no_vanishing` of many fields of one dimension, which differ in λ, all positive.
+
+    Parameters
+    ----------
+    lipschitz : ndarray
+        λ of each field, of a shape that is broadcast to that of `step`.
+    scheme : Scheme
+    step : ndarray
+    n_steps, dim : int
+    """
+    values, exponent, slack = _of_slope(lipschitz, scheme, step, n_steps, dim, "position")
+    with np.errstate(over="ignore"):
+        bound = upward(np.ldexp(values * (1.0 + slack), exponent))
+    return log_upward(np.log(values) + LOG_2 * exponent, slack), np.nextafter(2.0 - bound, -np.inf)
+
+
+def _of_slope(
+    lipschitz: float | Float, record: Scheme, steps: Float, n_steps: int, dim: int, block: str
+) -> tuple[Float, NDArray[np.int64], float]:
+    """`_majorant` by λ > 0 instead of a field."""
     with np.errstate(over="ignore", invalid="ignore"):
         power = matrix_power(step_matrix(record, steps, lipschitz), n_steps)
         values = power.values[..., 0, 0] if block == "position" else _norm(power.values)
-    if lipschitz == 0.0 and block == "position":  # y never enters: J = I, also where Nε leaves float64
-        return np.ones_like(steps), np.zeros(steps.shape, np.int64), 0.0
     # Only a step of about 1e150 leaves float64 within one step; inf is a bound all the same.
     values = np.where(np.isnan(values), np.inf, values)
-    return values, power.exponent, relative_slack(record, n_steps, field.dim)
+    return values, power.exponent, relative_slack(record, n_steps, dim)
 
 
 def _norm(matrices: Float) -> Float:

@@ -25,7 +25,7 @@ __all__ = ["relative_slack", "step_matrix"]
 Float = NDArray[np.float64]
 
 
-def step_matrix(scheme: Scheme, step: Float, lipschitz: float) -> ScaledMatrix:
+def step_matrix(scheme: Scheme, step: Float, lipschitz: float | Float) -> ScaledMatrix:
     """M(ε), the majorant of one step: rows and columns are (y, p).
 
     Parameters
@@ -33,8 +33,8 @@ def step_matrix(scheme: Scheme, step: Float, lipschitz: float) -> ScaledMatrix:
     scheme : Scheme
     step : ndarray
         ε > 0; its shape leads that of the result.
-    lipschitz : float
-        λ ≥ sup ‖DF‖.
+    lipschitz : float or ndarray
+        λ ≥ sup ‖DF‖; an array must have the shape of `step` or one that is broadcast to it.
 
     Notes
     -----
@@ -43,7 +43,7 @@ def step_matrix(scheme: Scheme, step: Float, lipschitz: float) -> ScaledMatrix:
     """
     y = np.stack([np.ones_like(step), np.zeros_like(step)], axis=-1)
     p = np.stack([np.zeros_like(step), np.ones_like(step)], axis=-1)
-    column = step[..., None]
+    column, slope = step[..., None], np.asarray(lipschitz, dtype=np.float64)[..., None]
     program = Program.of(scheme, 1)
     if program.form == FIRST_ORDER:
         p = np.zeros_like(p)
@@ -52,11 +52,11 @@ def step_matrix(scheme: Scheme, step: Float, lipschitz: float) -> ScaledMatrix:
         if stage == "drift":
             y = y + size * p
         elif stage == "kick":
-            p = p + size * lipschitz * y
+            p = p + size * slope * y
         elif stage == "increment":
-            y = y + size * lipschitz * y
+            y = y + size * slope * y
         else:
-            y, p = y + size * p, p + size * lipschitz * y
+            y, p = y + size * p, p + size * slope * y
     return ScaledMatrix.of(np.stack([y, p], axis=-2))
 
 

@@ -30,6 +30,7 @@ from .axes import AXES, STEP
 
 __all__ = [
     "MODELS",
+    "NEURAL",
     "RunSize",
     "axes_of",
     "build",

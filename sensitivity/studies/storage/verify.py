@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from integrators.engine.blocks import one_blas_thread, progress_bar
 from integrators.validation import as_count
 from sensitivity.studies.cell import GridCell, case_of
 from sensitivity.studies.execution.compute import compute_one
+from sensitivity.studies.many import within_bounds
 from sensitivity.studies.quantities import checked
 from sensitivity.studies.study import Study, study_in
 
 from .database import DamagedStore, structure_errors
-from .job import Arrays, UnusableRow, decode
+from .job import Arrays, UnusableRow, check, decode, version
 from .store import Store, blocks, place_of, rows_of
 
 __all__ = ["Verification", "verify"]
@@ -100,13 +101,21 @@ def verify(folder: str | Path, *, recompute: int = 0, progress: bool | None = No
         for block in blocks(study.cells()):
             rows = _rows(connection, store, block, found)
             there += len(rows)
+            usable = _usable(block, rows, found)
+            within = within_bounds(usable, [rows[cell.digest][1] for cell in usable])
+            sound = {cell.digest for cell, known in zip(usable, within, strict=True) if known}
+            maybe = {cell.digest for cell in usable} - sound
             for cell in block:
-                number, found.cells = found.cells, found.cells + 1
-                if cell.digest in rows:
-                    found.sound += _sound(cell, rows[cell.digest], found, number in again)
-                else:
+                if cell.digest not in rows:
                     found.missing.append(place_of(cell))
-                tick()
+                elif cell.digest in maybe and _bounds_are_kept(cell, rows[cell.digest], found):
+                    sound.add(cell.digest)
+                if found.cells in again and cell.digest in rows:
+                    if not _comes_out_again(cell, rows[cell.digest], found):
+                        sound.discard(cell.digest)
+                found.cells += 1
+            found.sound += len(sound)
+            tick(len(block))
         found.strange = _strange(connection, study, there, found)
     return found
 
@@ -154,29 +163,41 @@ def _strange(connection: sqlite3.Connection, study: Study, there: int, found: Ve
         return []
 
 
-def _sound(cell: GridCell, row: tuple[Any, Any, Any], found: Verification, again: bool) -> bool:
-    """Whether a cell passes; what does not is noted."""
+def _usable(block: list[GridCell], rows: Mapping[bytes, Any], found: Verification) -> list[GridCell]:
+    """The cells whose rows are whole and unchanged; the others are noted."""
+    usable, now = [], version()
+    for cell in block:
+        if cell.digest in rows:
+            try:
+                check(cell, rows[cell.digest], now)
+                usable.append(cell)
+            except UnusableRow as error:
+                found.damaged.append((place_of(cell), str(error)))
+    return usable
+
+
+def _bounds_are_kept(cell: GridCell, row: tuple[Any, Any, Any], found: Verification) -> bool:
+    """Whether the numbers of a cell are within their bounds; what is not is noted."""
     name = place_of(cell)
     try:
-        arrays = decode(cell, row)
-    except UnusableRow as error:
-        found.damaged.append((name, str(error)))
-        return False
-    try:
-        broken = [(name, f"{sentence} ({cell})") for sentence in _violations(cell, arrays)]
+        broken = [(name, f"{sentence} ({cell})") for sentence in _violations(cell, decode(cell, row))]
     except Exception as error:  # an odd cell is no reason to leave the others unchecked
         broken = [(name, f"its bounds cannot be computed: {' '.join(str(error).split())} ({cell})")]
     found.violations += broken
-    if again:
-        found.recomputed += 1
-        computed = compute_one(cell)
-        if computed.row is None:
-            found.changed.append((name, f"it cannot be computed once more: {computed.failure} ({cell})"))
-            return False
-        if computed.row != tuple(row):
-            found.changed.append((name, f"computed once more, it has other bits ({cell})"))
-            return False
     return not broken
+
+
+def _comes_out_again(cell: GridCell, row: tuple[Any, Any, Any], found: Verification) -> bool:
+    """Whether a cell has the same row when it is computed once more."""
+    found.recomputed += 1
+    computed = compute_one(cell)
+    if computed.row == tuple(row):
+        return True
+    reason = "computed once more, it has other bits"
+    if computed.row is None:
+        reason = f"it cannot be computed once more: {computed.failure}"
+    found.changed.append((place_of(cell), f"{reason} ({cell})"))
+    return False
 
 
 def _violations(cell: GridCell, arrays: Arrays) -> Iterator[str]:
