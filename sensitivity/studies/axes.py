@@ -71,6 +71,15 @@ def _short(value: Any) -> str:
     return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
 
 
+def _inputs(value: Any) -> int | str:
+    """A number of components, or the name of a .npy file."""
+    if isinstance(value, str):
+        if not value.endswith(".npy"):
+            raise ValueError(f"inputs must be a whole number or a .npy file, got {_short(value)}.")
+        return value
+    return _count("inputs", 0, MOST_SIZE, value)
+
+
 def _number(name: str, value: Any) -> float:
     return float(as_array(value, name, 0)) + 0.0  # −0 and 0 are one value, and shall have one address
 
@@ -129,7 +138,7 @@ AXES = {
         _real("weight_scale", 1.0, "factor on W"),
         _real("y0", 0.0, "initial value of every component"),
         _real("p0", 0.0, "initial velocity of every component"),
-        _whole("inputs", 0, "number of input components, drawn as N(0, 1)", least=0, costs=True),
+        Axis("inputs", _inputs, 0, "number of input components, drawn as N(0, 1), or a file", True, True),
         Axis(STEP, _step, 0.01, "step ε"),
     )
 }

@@ -16,6 +16,7 @@ from sensitivity.recurrences.sources import checksum, name_and_file
 
 from .axes import axis_of
 from .execution.cost import Cost, cost_of, size_of
+from .input_files import InputFile
 from .models import build
 from .quantities import checked
 from .storage.job import Arrays, Job, RowLayout, canonical, layout_of
@@ -50,7 +51,7 @@ class GridCell(Job):
             # Not where the file of the weights lies, but what it holds.
             "model": name_and_file(self.model)[0],
             **({"checksum": self.checksum} if self.checksum else {}),
-            "parameters": dict(self.parameters),
+            "parameters": {name: plain(value) for name, value in self.parameters.items()},
             "quantities": sorted(self.quantities),
             "steps": self.steps,
         }
@@ -98,6 +99,11 @@ class GridCell(Job):
     def __str__(self) -> str:
         values = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
         return f"{self.model}({values}; {len(self.steps)} steps from {self.steps[0]:g})"
+
+
+def plain(value: Any) -> Any:
+    """A value of an axis for the description of a cell: that of a file is what it holds."""
+    return value.address if isinstance(value, InputFile) else value
 
 
 class CellKind:
@@ -178,7 +184,7 @@ class _Words(dict[int, str]):
 
     def __missing__(self, place: int) -> str:
         value = self._values[place]
-        word = f"{self._name}:{value if type(value) is int else canonical(value)}"
+        word = f"{self._name}:{value if type(value) is int else canonical(plain(value))}"
         if len(self) < self.most:
             self[place] = word
         return word

@@ -20,6 +20,7 @@ from sensitivity.bounds.growth import bounds_by_slope
 from .axes import AXES
 from .cell import GridCell, case_of
 from .models import NEURAL
+from .quantities import QUANTITIES
 
 __all__ = ["within_bounds"]
 
@@ -45,8 +46,12 @@ def _bounds_kept(arrays: Mapping[str, Float], log_bound: Float, least: Float) ->
     return _same(arrays["log_bound"], log_bound) & _same(arrays["least_singular_value"], least)
 
 
-# The rows of `quantities.QUANTITIES` whose bounds are known here, for arrays of shape (networks, steps).
-_KEPT: dict[str, Few] = {"norm": _norms_kept, "log_norm": _log_norms_kept, "bounds": _bounds_kept}
+# `violations` of a quantity → the same for arrays of shape (networks, steps).
+_KEPT: dict[Any, Few] = {
+    QUANTITIES["norm"].violations: _norms_kept,
+    QUANTITIES["log_norm"].violations: _log_norms_kept,
+    QUANTITIES["bounds"].violations: _bounds_kept,
+}
 
 
 def within_bounds(cells: Sequence[GridCell], numbers: Sequence[bytes]) -> Flags:
@@ -72,8 +77,8 @@ def within_bounds(cells: Sequence[GridCell], numbers: Sequence[bytes]) -> Flags:
 
 def _known(cell: GridCell) -> bool:
     """Whether a network is a neural field with drawn weights, and asked for nothing but norms and bounds."""
-    asked = set(cell.quantities)
-    return cell.model == NEURAL and cell.parameters.keys() <= AXES.keys() and asked <= _KEPT.keys()
+    asked = all(QUANTITIES[name].violations in _KEPT for name in cell.quantities)
+    return cell.model == NEURAL and cell.parameters.keys() <= AXES.keys() and asked
 
 
 def _group(cells: Sequence[GridCell], numbers: bytes) -> Flags:
@@ -92,7 +97,8 @@ def _group(cells: Sequence[GridCell], numbers: bytes) -> Flags:
             return kept
     table = np.frombuffer(numbers, "<f8").reshape(len(cells), -1)[proved]
     arrays = {name: table[:, start : start + count] for name, _, start, count in first.layout.arrays}
-    kept[proved] = np.all([_KEPT[name](arrays, *bounds) for name in first.quantities], axis=0)
+    rules = [QUANTITIES[name].violations for name in first.quantities]
+    kept[proved] = np.all([_KEPT[rule](arrays, *bounds) for rule in rules], axis=0)
     return kept
 
 

@@ -27,8 +27,10 @@ from sensitivity.recurrences.settings import SETTINGS, check_setting
 from sensitivity.recurrences.sources import known_settings, name_and_file
 
 from .axes import AXES, STEP
+from .input_files import n_inputs_of, rows_of_inputs
 
 __all__ = [
+    "INPUTS",
     "MODELS",
     "NEURAL",
     "RunSize",
@@ -40,7 +42,7 @@ __all__ = [
     "size_of_run",
 ]
 
-NEURAL = "neural"
+NEURAL, INPUTS = "neural", "inputs"
 MODELS = (NEURAL, *(name for name in names() if name != canonical(NEURAL)))
 """Every model by name. "hamiltonian" is called "neural" in the files of a study, as it always was."""
 
@@ -114,7 +116,10 @@ def axes_of(word: str) -> tuple[str, ...]:
 
 def settings_of(word: str) -> tuple[str, ...]:
     """The settings of a model that are none of its axes by default; a study may take them as axes, too."""
-    return tuple(key for key in known_settings(word) if key not in axes_of(word))
+    known = known_settings(word)
+    if name_and_file(word)[1] is not None:  # weights of a file say how many inputs there are
+        known = (*known, INPUTS)
+    return tuple(key for key in known if key not in axes_of(word))
 
 
 def check_settings(word: str, name: str, values: Sequence[Any], d: int) -> None:
@@ -127,6 +132,12 @@ def check_settings(word: str, name: str, values: Sequence[Any], d: int) -> None:
     """
     model = canonical(name_and_file(word)[0])
     for value in values:
+        if name == INPUTS:
+            if not isinstance(value, str):
+                raise ValueError(
+                    f"inputs of {word} must be .npy files, got {value}; its weights say how many there are."
+                )
+            continue
         if model in CELLS and name in SETTINGS:
             check_setting(name, value, d)
         elif model in FIELDS and not draws_weights(model):
@@ -146,7 +157,8 @@ def _is_field(name: str) -> bool:
 def _model(word: str, parameters: Mapping[str, Any]) -> Cell | Field:
     name, file = name_and_file(word)
     given = {key: parameters[key] for key in known_settings(word) if key in parameters}
-    sizes = (parameters.get("d"), parameters.get("inputs", 0), parameters.get("seed", 0))
+    n_inputs = n_inputs_of(parameters.get(INPUTS, 0)) if file is None else 0
+    sizes = (parameters.get("d"), n_inputs, parameters.get("seed", 0))
     return model_of(name, *sizes, given, file)
 
 
@@ -158,6 +170,7 @@ def build(word: str, parameters: Mapping[str, Any], steps: Sequence[float]) -> M
     n_steps, seed = parameters["n_steps"], parameters.get("seed", 0)
     model, steps_given = _model(word, parameters), np.array(steps)
     details: dict[str, Any] = {"options": {"threads": 1, "progress": False}}
+    details["inputs"] = rows_of_inputs(parameters.get(INPUTS), n_steps)
     if isinstance(model, Field):
         start, velocity = (np.full(model.dim, parameters[axis]) for axis in ("y0", "p0"))
         details |= {"scheme": parameters["scheme"], "step": steps_given, "start": start, "velocity": velocity}
@@ -173,7 +186,7 @@ def size_of_run(word: str, parameters: Mapping[str, Any]) -> RunSize:
     The rows of W of a cell stand for as many right-hand sides of a field of the same d.
     """
     name, file = name_and_file(word)
-    name, n_steps, inputs = canonical(name), parameters["n_steps"], parameters.get("inputs", 0)
+    name, n_steps, inputs = canonical(name), parameters["n_steps"], n_inputs_of(parameters.get(INPUTS, 0))
     if file is not None or ":" in name or any(key in parameters for key in settings_of(word)):
         return _size_of_model(_model(word, parameters), parameters)
     if name in FIELDS:

@@ -21,7 +21,8 @@ from sensitivity.recurrences.sources import checksum, name_and_file
 
 from .axes import AXES, STEP, axis_of, expanded
 from .cell import CellMaker, GridCell
-from .models import MODELS, axes_of, check_settings, model_word, settings_of
+from .input_files import InputFile, digest_of
+from .models import INPUTS, MODELS, axes_of, check_settings, model_word, settings_of
 from .quantities import QUANTITIES, checked
 from .results import Results
 from .storage.database import DamagedStore
@@ -46,15 +47,17 @@ class Study(ByValue):
         out has its default, and one that a model does not take does not multiply its cells. Where a field of
         the study takes "gamma" or "activation", these are axes of the fields alone. A model is a name,
         "NAME=FILE" with the weights of a file, or "module:function" for a function of your own, which every
-        worker imports.
+        worker imports. A value of "inputs" is a number of components that are drawn, or a ``.npy`` file with
+        an array of shape (at least n_steps, n_inputs).
     quantities : str or sequence of str
         Names of `studies.quantities.QUANTITIES`.
     name : str
     steps_per_cell : int
         Step sizes of one network are computed together, at most so many in a cell.
     checksums : mapping, optional
-        Model → SHA-256 of the file that it comes from, for models with a file or a module. By default that of
-        the file as it is now. A study that is resumed after the file has changed is another study.
+        Model → SHA-256 of the file that it comes from, for models with a file or a module, and file of inputs
+        → its SHA-256. By default those of the files as they are now.
+        A study that is resumed after the file has changed is another study.
 
     Attributes
     ----------
@@ -97,18 +100,19 @@ class Study(ByValue):
         if not isinstance(name, str):
             raise TypeError(f"name must be a text in quotes, got {name!r}.")
         models, sums = _models(grid, checksums)
+        whole = _expanded(grid, models)
         for key, value in (
-            ("checksums", sums),
-            ("grid", _expanded(grid, models)),
+            ("checksums", sums | _input_files(whole, checksums)),
+            ("grid", whole),
             ("quantities", ordered),
             ("name", name),
             ("steps_per_cell", as_count(steps_per_cell, "steps_per_cell", least=1)),
         ):
             object.__setattr__(self, key, value)
-        self._check_whole()
+        self._check_whole(self.checksums.keys() - (checksums or {}).keys())
 
-    def _check_whole(self) -> None:
-        """Refuse what can never be computed, before any of it is."""
+    def _check_whole(self, fresh: Collection[str]) -> None:
+        """Refuse what can never be computed, before any of it is; `fresh` files have just been read."""
         if self.n_cells > MOST_CELLS:
             sizes = " · ".join(
                 f"{len(values)} {axis}" for axis, values in self.grid.items() if len(values) > 1
@@ -117,6 +121,10 @@ class Study(ByValue):
                 f"the study has {self.n_cells} cells ({sizes}); take at most {MOST_CELLS}, or run parts of "
                 "the grid as studies of their own."
             )
+        longest = max(self.values("n_steps"))
+        for value in self._own_values(INPUTS):
+            if isinstance(value, InputFile) and value.path in fresh:
+                value.rows(longest)
         shortest = min(self.values("n_steps"))
         for quantity in checked(self.quantities):
             if shortest < quantity.least_steps:
@@ -174,9 +182,8 @@ class Study(ByValue):
             return f"its quantities are {', '.join(other.quantities)}, not {', '.join(self.quantities)}"
         for model, mine in self.checksums.items():
             if other.checksums.get(model, mine) != mine:
-                return (
-                    f"the file of its model {model} was another one (checksum {other.checksums[model][:12]}…)"
-                )
+                what = model if model.endswith(".npy") else f"of its model {model}"
+                return f"the file {what} was another one (checksum {other.checksums[model][:12]}…)"
         axes = list(dict.fromkeys(("model", *AXES, *self.grid, *other.grid)))
         axes = [axis for axis in axes if axis in self.grid or axis in other.grid]
         mine, its = ({axis: set(study.values(axis)) for axis in axes} for study in (self, other))
@@ -267,10 +274,17 @@ class Study(ByValue):
 
     def _maker(self, model: str) -> tuple[CellMaker, list[int]]:
         """What makes the cells of a model, and the lengths of its axes."""
-        values = {axis: self.values(axis) for axis in self._networks_axes(model)}
+        values = {axis: self._own_values(axis) for axis in self._networks_axes(model)}
         steps = [self.values(STEP)[part] for part in self.steps_of_cells()]
         maker = CellMaker(model, values, steps, self.quantities, self.checksums.get(model, ""))
         return maker, [len(its) for its in values.values()]
+
+    def _own_values(self, axis: str) -> tuple[Any, ...]:
+        """`values`, with the files of inputs as what they hold."""
+        if axis != INPUTS:
+            return self.values(axis)
+        known = self.checksums
+        return tuple(InputFile(v, known[v]) if isinstance(v, str) else v for v in self.values(axis))
 
     def _networks_axes(self, model: str) -> tuple[str, ...]:
         """The axes that tell the networks of a model apart: all but the step, and the settings given."""
@@ -449,6 +463,12 @@ def _models(grid: Any, given: Mapping[str, str] | None) -> tuple[tuple[str, ...]
                 f"{known[model][:12]}…); run it as a new study."
             )
     return models, {model: digest for model, digest in found.items() if digest}
+
+
+def _input_files(grid: Mapping[str, tuple[Any, ...]], given: Mapping[str, str] | None) -> dict[str, str]:
+    """The checksums of the files of inputs; one that is given is taken as it is."""
+    known, files = given or {}, (value for value in grid.get(INPUTS, ()) if isinstance(value, str))
+    return {file: known[file] if file in known else digest_of(file) for file in files}
 
 
 def _expanded(grid: Mapping[str, Any], models: tuple[str, ...]) -> dict[str, tuple[Any, ...]]:

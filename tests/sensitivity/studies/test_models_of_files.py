@@ -5,8 +5,10 @@ import shutil
 import numpy as np
 import pytest
 
+from integrators import NeuralField
 from sensitivity import Study, cell, jacobian_norm, open_results, save_weights, unroll
 from sensitivity.recurrences.registry import drawn_inputs
+from sensitivity.studies import verify
 from sensitivity.studies.storage.store import Store
 
 N, STEPS = 8, [0.1, 0.2]
@@ -84,6 +86,79 @@ def test_settings_are_axes_and_checked_before_the_run():
     # What a field of the study calls γ is no axis of the cells beside it.
     mixed = Study({"model": ["neural", "cornn"], "d": 2, "n_steps": N, "gamma": [None, 0.1]}, "norm")
     assert mixed.n_cells == 3 and Study({"model": "cornn", "gamma": [1.0, 2.0]}).n_cells == 2
+
+
+def inputs_of(rows, n=2, seed=3):
+    return np.random.default_rng(seed).standard_normal((rows, n))
+
+
+def test_files_of_inputs_are_an_axis(tmp_path):
+    np.save("a.npy", inputs_of(N + 4))
+    np.save("b.npy", inputs_of(N, 3))
+    grid = {"model": ["lstm", "neural"], "d": 2, "n_steps": N, "inputs": [2, "a.npy", "b.npy"], "step": STEPS}
+    study = Study(grid, "norm")
+    results = study.run("out", progress=False)
+    assert study.n_cells == 6 and set(study.checksums) == {"a.npy", "b.npy"}
+    found = {(c.model, str(c.parameters["inputs"])): results.read(c)["norm"] for c in study.cells()}
+    for file in ("a.npy", "b.npy"):
+        x = np.load(file)
+        expected = jacobian_norm(unroll(cell("lstm", 2, x.shape[1]), N, inputs=x[:N]))
+        assert found["lstm", file].tolist() == [float(expected)] * 2
+        field = NeuralField.random(2, 0, x.shape[1])
+        alone = jacobian_norm(field, "leapfrog", STEPS, N, inputs=x[:N])
+        np.testing.assert_array_equal(found["neural", file], alone)
+    assert verify("out", progress=False).ok and open_results("out").study == study
+    assert results.to_pandas()["inputs"].unique().tolist() == ["2", "a.npy", "b.npy"]
+
+
+def test_a_file_of_inputs_is_known_by_what_it_holds(tmp_path):
+    np.save("a.npy", inputs_of(N))
+    shutil.copy("a.npy", "copy.npy")
+    grid = {"model": "lstm", "d": 2, "n_steps": N}
+    study = Study({**grid, "inputs": "a.npy"}, "norm")
+    (one,), (other,) = study.cells(), Study({**grid, "inputs": "copy.npy"}, "norm").cells()
+    assert one.address == other.address and "a.npy" not in one.description
+    assert type(one)(*one.__reduce__()[1]).description == one.description
+    study.run("out", progress=False)
+    np.save("a.npy", inputs_of(N, seed=4))
+    with pytest.raises(ValueError, match=r"another study.*the file a\.npy was another one"):
+        Study({**grid, "inputs": "a.npy"}, "norm").run("out", progress=False)
+    assert open_results("out").study == study
+
+
+def test_weights_of_a_file_take_inputs_of_files(tmp_path):
+    x = inputs_of(N, 1)
+    np.save("x.npy", x[:, 0])
+    gru = cell("gru", 2, 1, 5)
+    save_weights("gru.npz", gru)
+    study = Study({"model": "gru=gru.npz", "n_steps": N, "inputs": "x.npy"}, "norm")
+    (values,) = (study.run("out", progress=False).read(one) for one in study.cells())
+    assert values["norm"].tolist() == [float(jacobian_norm(unroll(gru, N, inputs=x)))]
+    with pytest.raises(ValueError, match=r"inputs of gru=gru\.npz must be \.npy files, got 2"):
+        Study({"model": "gru=gru.npz", "inputs": 2})
+
+
+@pytest.mark.parametrize(
+    ("array", "fragment"),
+    [
+        (inputs_of(N - 1), f"has {N - 1} rows, and n_steps is {N}"),
+        (np.zeros((N, 2, 2)), "inputs has 3 dimensions"),
+        (np.zeros((N, 0)), "without a single input"),
+        (np.full((N, 1), np.nan), "inputs holds nan"),
+        (np.array(["a"] * N), "inputs has dtype"),
+    ],
+)
+def test_a_wrong_file_of_inputs_is_named_before_anything_is_computed(tmp_path, array, fragment):
+    np.save("x.npy", array)
+    with pytest.raises((ValueError, TypeError), match=fragment):
+        Study({"model": "lstm", "d": 2, "n_steps": N, "inputs": "x.npy"})
+
+
+def test_a_missing_file_of_inputs_is_named(tmp_path):
+    with pytest.raises(OSError, match=r"x\.npy"):
+        Study({"model": "lstm", "d": 2, "n_steps": N, "inputs": "x.npy"})
+    with pytest.raises(ValueError, match=r"a whole number or a \.npy file, got 'x.csv'"):
+        Study({"model": "lstm", "d": 2, "inputs": "x.csv"})
 
 
 def test_results_are_opened_without_running_a_module_that_differs(tmp_path):
