@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -160,16 +161,26 @@ class CellMaker:
         words = self._words
         middle = ",".join([words[i][places[i]] for i in self._order])
         parameters = dict(zip(self._names, [its[i] for its, i in zip(self._values, places)]))  # noqa: B905
+        model, quantities, checksum = self._common
         found = []
         for part, (before, after) in enumerate(self._frames):
-            cell = GridCell(self._common[0], parameters, self._steps[part], *self._common[1:])
-            known: dict[str, Any] = vars(cell)
-            known["description"] = f"{before}{middle}{after}"
             key = (part, *[places[i] for i in self._costing])
+            description = f"{before}{middle}{after}"
+            # What the constructor and the cached properties would set, in one call.
+            cell = object.__new__(GridCell)
+            vars(cell).update(
+                model=model,
+                parameters=parameters,
+                steps=self._steps[part],
+                quantities=quantities,
+                checksum=checksum,
+                description=description,
+                digest=hashlib.sha256(description.encode()).digest(),
+            )
             kind = self._kinds.get(key)
             if kind is None:
                 kind = self._kinds[key] = CellKind(cell)
-            known["kind"] = kind
+            vars(cell)["kind"] = kind
             found.append(cell)
         return found
 

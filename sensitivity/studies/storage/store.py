@@ -293,7 +293,7 @@ def rows_of(connection: sqlite3.Connection, path: Path, jobs: Sequence[Job]) -> 
     wanted: list[bytes | None] = [job.digest for job in jobs]
     wanted += [None] * (BLOCK - len(wanted))  # which is in no list
     with said(path, "while it was read"):
-        return {digest: row for digest, *row in connection.execute(ROWS, wanted)}  # type: ignore[misc]
+        return {row[0]: row[1:] for row in connection.execute(ROWS, wanted)}
 
 
 def described_in(connection: sqlite3.Connection, path: Path) -> Any:
