@@ -239,6 +239,8 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
             errno.ENOENT, "this folder holds no study (study.sqlite is empty)", str(path.parent)
         )
     if not {"facts", "cells", "set_aside"} <= tables:
+        if connection.execute("PRAGMA application_id").fetchone() == (APPLICATION,):
+            raise DamagedStore(path, "its tables are not those of a study")
         raise ValueError(
             f"{path} is a database of another program (tables {', '.join(sorted(tables))}); name another "
             "folder for this study."

@@ -160,6 +160,8 @@ class Store(ByValue):
             if not found:
                 return []
             reason = found[0]
+        except FileNotFoundError:  # a run was killed before it had made the tables
+            return []
         except DamagedStore as error:
             reason = error.reason
         place, whole = replaced_by_what_is_whole(self.path)

@@ -328,6 +328,29 @@ def test_a_damaged_first_page_costs_no_row(larger, tmp_path):
     assert contents(folder) == before
 
 
+def test_a_damaged_name_of_a_table_costs_no_row(larger, tmp_path):
+    study, source, before = larger
+    folder = shutil.copytree(source, tmp_path / "run")
+    path = folder / "study.sqlite"
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE cells", b"CREATE TABLE bells"))
+    for name in (b"tablecellscells",):
+        path.write_bytes(path.read_bytes().replace(name, b"tablebellsbells"))
+    with pytest.raises(ValueError, match=r"study\.sqlite is damaged"):
+        open_results(folder)
+    assert study.run(folder, progress=False).report.kept == 600
+    assert contents(folder) == before
+
+
+def test_a_run_killed_before_it_has_made_its_tables_is_begun_again(tmp_path):
+    with connected(tmp_path) as connection:
+        connection.execute("PRAGMA journal_mode=wal").fetchone()
+    assert (tmp_path / "study.sqlite").stat().st_size > 0
+    with pytest.raises(OSError, match="holds no study"):
+        open_results(tmp_path)
+    assert small().run(tmp_path, progress=False).report.computed == 4
+    assert verify(tmp_path, progress=False).ok
+
+
 def test_a_run_killed_while_it_mends_loses_nothing(larger, tmp_path):
     """The damaged database was moved aside, with its log, and what is whole had not yet taken its place."""
     study, source, before = larger
