@@ -84,6 +84,9 @@ class Recipe:
         Stop when this accuracy is reached on the sequences that are looked at, see `Split`.
     check_every : int, optional
         Iterations between two looks at the accuracy; once an epoch by default.
+    log_looks : bool
+        Look less often the longer a run is: from iteration 100 · check_every on at every tenth of these
+        looks, from 1000 · check_every on at every hundredth, and so on.
     cosine : bool
         Let the rate fall along half a cosine to a hundredth at the end.
     factors : mapping
@@ -100,6 +103,13 @@ class Recipe:
     check_every: int | None = None
     cosine: bool = False
     factors: Mapping[str, float] = field(default_factory=dict, hash=False)
+    log_looks: bool = False
+
+    def looks_at(self, iteration: int, every: int) -> bool:
+        """Whether the accuracy is looked at after so many iterations."""
+        while self.log_looks and iteration > 100 * every:
+            every *= 10
+        return iteration % every == 0
 
     def checked(self, n: int) -> Recipe:
         """The same, once its entries are known to make sense for `n` training sequences.
@@ -311,6 +321,8 @@ def _identity(
     settings = asdict(recipe)
     if not recipe.cosine:
         del settings["epochs"]  # the first epochs are the same, however many follow
+    if not recipe.log_looks:
+        del settings["log_looks"]  # which checkpoints of old do not have
     parts = {"training": data.train, "validation": data.validation, "test": data.test}
     sizes = {f"number of {name} sequences": len(part) for name, part in parts.items() if part is not None}
     return {
@@ -369,7 +381,7 @@ class _Loop:
                 adam.step(state.theta, clipped(result.gradient, norm, recipe.clip), state.adam, factor)
                 losses.append(result.loss)
                 right.append(result.right / recipe.batch)
-                if (iteration + 1) % every == 0:
+                if recipe.looks_at(iteration + 1, every):
                     self._look(state, losses, right, norm, iteration + 1, bar)
                     losses, right = [], []
                     if self.reached(state.trace) is not None:

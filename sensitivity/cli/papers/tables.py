@@ -20,8 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--task", action="append", metavar="TASK", help="shock, shock_std or xor (default: all)"
     )
-    parser.add_argument("--quick", action="store_true", help="short sequences and few settings, in minutes")
-    parser.add_argument("--seeds", type=int, metavar="S", help="fresh seeds (default 5, or 3 with --quick)")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="the shortest sequences alone, in a few minutes")
+    size.add_argument(
+        "--full",
+        action="store_true",
+        help="every length and network, the paper's budgets; may be stopped and continued",
+    )
+    parser.add_argument("--seeds", type=int, metavar="S", help="fresh seeds (default 3, or 5 with --full)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="the first seed (default 0)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -29,16 +36,19 @@ def run(args: argparse.Namespace) -> int:
 
     from integrators.naming import nearest
     from integrators.validation import as_count
-    from sensitivity.papers.hamiltonian.heuristic.contest_plan import FULL, QUICK, TABLES
+    from sensitivity.papers.hamiltonian.heuristic.contest_plan import FULL, KEPT, QUICK, TABLES
     from sensitivity.papers.hamiltonian.heuristic.contest_report import of_task, shown, write_tables
 
-    plan, command = QUICK if args.quick else FULL, "leapgrad reproduce tables"
-    if args.quick:
-        command += " --quick"
+    plan, command = QUICK if args.quick else FULL if args.full else KEPT, "leapgrad reproduce tables"
+    command += " --quick" * args.quick + " --full" * args.full
+    if as_count(args.seed, "--seed"):
+        plan, command = replace(plan, seed=args.seed), f"{command} --seed {args.seed}"
     if args.task:
         for task in args.task:
             if task not in TABLES:
                 raise nearest("task", task, TABLES)
+            if task not in plan.tasks:
+                raise ValueError(f"--task {task} is part of --full only; add --full.")
             command += f" --task {task}"
         plan = replace(plan, tasks={task: plan.tasks[task] for task in args.task})
     if args.seeds is not None:

@@ -189,6 +189,16 @@ def test_tables_follow_the_kept_cells(kept):
     assert decided("figure_7").verdict is decided("table_1_training").verdict is ClaimVerdict.NOT_MEASURED
 
 
+# Catches: the LSTM judged by the start of its gates that is slower, or by the one that failed.
+def test_the_faster_start_stands_for_the_lstm(kept):
+    cells = [cell("xor", n, name, found) for n, found in ((200, 400), (500, 500)) for name in (trained.OPEN,)]
+    cells += [cell("xor", n, "LSTM", None) for n in (200, 500)]
+    cells += [cell("xor", n, trained.RULE, 100) for n in (200, 500)]
+    kept("tables", "tables.json", {"cells": cells})
+    found = decided("figure_7")
+    assert found.verdict is ClaimVerdict.CONFIRMED and any(trained.OPEN in said for said in found.evidence)
+
+
 def test_mnist_follows_the_last_accuracy(kept):
     run = {"accuracy": [None, 0.95, 0.93], "iteration": [0, 1, 2], "network": {"d": 8}}
     kept("mnist-hamiltonian", "run.json", run)

@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from sensitivity import log_jacobian_norm
 from sensitivity.cli import main
 from sensitivity.papers import runs as runs_module
 from sensitivity.papers.hamiltonian import RULE, RULE_FREE
@@ -278,3 +279,48 @@ def test_plans_have_the_lengths_of_the_paper():
 def test_the_command_refuses_what_it_does_not_know(capsys):
     assert main(["reproduce", "tables", "--task", "shok"]) == 2
     assert "Did you mean 'shock'" in capsys.readouterr().err
+
+
+# Catches: settings chosen by the test sequences that are shown, or by the seeds of the runs that are shown.
+def test_the_search_looks_at_validation_sequences_alone(monkeypatch):
+    seen = []
+    monkeypatch.setattr(contest, "_run", lambda job: seen.append(job) or [2, 0.9, 9])
+    plan = replace(TINY, seeds=1, more_seeds=3, seed=5)
+    run_contest(plan, threads=1, progress=False)
+    assert {job.seed for job in seen if job.validation} == {8} == set(plan.search)
+    assert {job.seed for job in seen if not job.validation} == {5, 6, 7}
+    assert {job.seed for job in seen if not job.validation and job.n_steps == 6} == {5}
+    monkeypatch.undo()
+    looked = []
+    monkeypatch.setattr(contest, "train", lambda *given: looked.append(given[1]) or train(*given))
+    for job in (next(job for job in seen if job.validation is wanted) for wanted in (True, False)):
+        RunOutcome.of(job.compute()["outcome"])
+    search, shown_ = looked
+    assert search.validation is not None and shown_.validation is None
+    assert not np.array_equal(search.validation.values, search.test.values)
+
+
+def test_a_run_that_is_shown_tells_its_gradient_at_both_ends():
+    network = FREE.network(16)
+    job = contest.ContestRun("xor", 16, FREE, 0, 200, 50, TINY.recipe(1e-2, 0))
+    found = RunOutcome.of(job.compute()["outcome"])
+    data = get_task("xor")
+    rng = np.random.default_rng((0, 16))
+    _, test = (data.sample(n, 16, rng) for n in (200, 50))
+    theta = FREE.first(network, 0) * network.units
+    own = network.network
+    first = log_jacobian_norm(own.field(theta), "leapfrog", own.step, 16, inputs=test.values[:, :, 0])
+    assert found.gradient is not None and found.gradient[0] == pytest.approx(first, rel=1e-12)
+    assert found.gradient[1] != found.gradient[0]
+    gated = contest.ContestRun(
+        "xor", 5, Candidate("lstm", 2, 1e-2, start="chrono"), 0, 200, 50, TINY.recipe(1e-2, 0)
+    )
+    assert np.isfinite(RunOutcome.of(gated.compute()["outcome"]).gradient).all()
+
+
+def test_looks_become_rarer():
+    recipe = Recipe(check_every=10, log_looks=True)
+    looks = [i for i in range(1, 30001) if recipe.looks_at(i, 10)]
+    assert looks[:100] == list(range(10, 1001, 10)) and looks[100:102] == [1100, 1200]
+    assert looks[190:192] == [11000, 12000] and len(looks) == 210
+    assert [i for i in range(1, 2001) if Recipe().looks_at(i, 500)] == [500, 1000, 1500, 2000]

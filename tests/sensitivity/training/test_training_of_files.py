@@ -8,6 +8,8 @@ import pytest
 from integrators import NeuralField
 from sensitivity import SequenceClassifier, cell, save_weights, unroll
 from sensitivity.cli import main
+from sensitivity.training.data.tasks import TASKS
+from sensitivity.training.models import MODELS as NETWORKS
 from sensitivity.training.models import Shape, network_from_weights
 from sensitivity.training.start import Start
 
@@ -77,3 +79,20 @@ def test_a_function_of_ones_own_trains_as_the_cell_that_it_makes(capsys):
     network = fitted._network
     by_hand = cell("antisymmetric", 3, 1, 0, gamma=0.5)
     assert network.cell.kind == by_hand.kind and fitted.predict(X).shape == (40,)
+
+
+# Catches: a model whose options, start or read-out do not fit a task, one whose state no read-out sees.
+@pytest.mark.parametrize("model", NETWORKS)
+def test_every_model_takes_a_step_on_every_task_and_on_a_file(model, capsys, tmp_path):
+    rng, lines = np.random.default_rng(0), ["@classLabel true a b c", "@data"]
+    lines += [":".join((*(",".join(f"{x:.3f}" for x in rng.normal(size=6)) for _ in range(2)), "abc"[i % 3]))
+              for i in range(24)]  # fmt: skip
+    for part in ("TRAIN", "TEST"):
+        (tmp_path / f"own_{part}.ts").write_text("\n".join(lines) + "\n")
+    usual = ["--model", model, "--recipe", "none", "--d", "4", "--epochs", "1", "--batch", "8", "--json"]
+    sizes = ["--n-steps", "12", "--train", "16", "--test", "8", "--validation", "4"]
+    for words in (*([task, *sizes] for task in TASKS), [str(tmp_path / "own_TRAIN.ts")]):
+        assert main(["train", *words, *usual]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert 0.0 < found["loss"][-1] < 30.0 and 0.0 < found["gradient_norm"][-1] < 1e4, words[0]
+        assert found["hidden_parameters"] > 0 and 0.0 <= found["test"] <= 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -17,6 +18,8 @@ Judge = Callable[[Cells], tuple[bool, list[str]]]
 Place = tuple[int, str]
 
 COMPARED = (RULE, "antisymmetric", "LSTM")
+OPEN = "LSTM, open gates"
+"""The paper does not say how its LSTM begins: the faster of both columns stands for it."""
 HIDDEN_WEIGHTS = 100
 TIMES = 2.0
 """ "About ten times" counts as confirmed from five to twenty."""
@@ -88,6 +91,8 @@ def _by_table(
             return _missing(command)
         cells = {(c["n_steps"], c["entrant"]): c for c in kept["cells"] if c["task"] == task}
         run = {key: cell for key, cell in cells.items() if cell["setting"] is not None}
+        for n, name in [key for key in run if key[1] == OPEN]:
+            run[n, "LSTM"] = min((run[n, name], run.get((n, "LSTM"), run[n, name])), key=_iterations)
         freed = {**run, **{(n, RULE): run[n, name] for n, name in run if name == RULE_FREE}}
         most = kept["manifest"]["parameters"]["iterations"]
         source = f"{_source(kept)}, at most {most} iterations a run"
@@ -119,6 +124,10 @@ def _by_table(
         return Finding(ClaimVerdict.NOT_MEASURED, (lacks, *had, source))
 
     return decide
+
+
+def _iterations(cell: Mapping[str, Any]) -> float:
+    return math.inf if cell["median"] is None else cell["median"]
 
 
 def _names(cells: Sequence[Mapping[str, Any]]) -> str:

@@ -1,23 +1,31 @@
 """Which network learns a task in the fewest iterations: a search over its settings, then fresh seeds.
 
 Tables 1 and 2, Figures 6 and 7 of Rusch, Pearson, Zygalakis (2019). As in the paper, training stops at 90 %
-test accuracy, and a network is shown at the setting that gets there first. The paper does not print its sizes
-of data sets, its grids or its budget: ours are in `ContestPlan`.
+test accuracy, and a network is shown at the setting that gets there first. Settings are chosen by runs that
+stop at 90 % of *validation* sequences, with seeds of their own. The paper does not print its sizes of data
+sets, its grids or its budget: ours are in `ContestPlan`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sensitivity.analysis.jacobians import log_jacobian_norm
 from sensitivity.papers.runs import TrainingRuns
+from sensitivity.recurrences.cell import unroll
 from sensitivity.studies.storage.job import Job
 from sensitivity.training.data.tasks import get_task
+from sensitivity.training.networks.cell_network import CellNetwork
+from sensitivity.training.networks.network import Network
+from sensitivity.training.networks.ode_network import OdeNetwork
 from sensitivity.training.trainer import Diverged, Recipe, Split, train
+from sensitivity.training.units import InUnits
 
 from .contest_plan import Candidate, ContestPlan, Entrant
 
@@ -38,17 +46,21 @@ class RunOutcome:
         The best test accuracy at any look.
     hidden : int
         Free parameters of the hidden-to-hidden map.
+    gradient : pair of float, optional
+        ln ‖∂h_N/∂h_0‖₂ at the start and at the end of training, along one test sequence; not in a search.
     """
 
     reached: int | None
     best: float
     hidden: int
+    gradient: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, numbers: Float) -> RunOutcome:
-        """From (reached or NaN, best, hidden)."""
-        reached, best, hidden = numbers.tolist()
-        return cls(None if np.isnan(reached) else int(reached), best, int(hidden))
+        """From (reached or NaN, best, hidden, gradient at both ends)."""
+        reached, best, hidden, first, last = numbers.tolist()
+        gradient = None if math.isnan(first) else (first, last)
+        return cls(None if math.isnan(reached) else int(reached), best, int(hidden), gradient)
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,7 @@ def _rank(outcomes: Sequence[RunOutcome]) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class ContestRun(Job):
-    """One run, with all that its result depends on."""
+    """One run, with all that its result depends on; a search looks at validation sequences."""
 
     task: str
     n_steps: int
@@ -124,33 +136,55 @@ class ContestRun(Job):
     train: int
     test: int
     recipe: Recipe
+    validation: bool = False
 
     def facts(self) -> dict[str, Any]:
         return {"experiment": "contest", **asdict(self)}
 
     def compute(self) -> dict[str, Float]:
-        reached, best, hidden = _run(self)
-        return {"outcome": np.array([np.nan if reached is None else reached, best, hidden])}
+        reached, best, hidden, *gradient = _run(self)
+        found = [np.nan if reached is None else reached, best, hidden, *(gradient or (np.nan, np.nan))]
+        return {"outcome": np.array(found)}
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {"outcome": (3,)}
+        return {"outcome": (5,)}
 
     @property
     def seconds(self) -> float:
-        width = self.setting.d**2 * (4 if self.setting.model == "lstm" else 1)
-        return 1e-6 * self.n_steps * (width + 100.0)
+        """Of one core, to the end of the budget: microseconds a step, measured for batches of 100."""
+        gated, d = self.setting.model == "lstm", self.setting.d
+        a_step = 0.042 * d**2 + 20.0 if gated else 0.013 * d**2 + 2.0
+        return 1.5e-6 * a_step * self.n_steps * self.recipe.epochs * (self.train / self.recipe.batch)
 
 
 def _run(job: ContestRun) -> list[Any]:
     task, setting = get_task(job.task), job.setting
     rng = np.random.default_rng((job.seed, job.n_steps))
     data = Split(task.sample(job.train, job.n_steps, rng), task.sample(job.test, job.n_steps, rng))
+    if job.validation:
+        data = replace(data, validation=task.sample(job.test, job.n_steps, rng))
     network = setting.network(job.n_steps)
+    first = setting.first(network, job.seed)
     try:
-        run = train(network, data, job.recipe, setting.first(network, job.seed))
+        run = train(network, data, job.recipe, first)
     except Diverged:
         return [None, 0.0, network.recurrent_parameters]
-    return [run.reached, run.best_accuracy, network.recurrent_parameters]
+    found = [run.reached, run.best_accuracy, network.recurrent_parameters]
+    return found if job.validation else found + [_log_norm(network, one, data) for one in (first, run.theta)]
+
+
+def _log_norm(network: Network, theta: Float, data: Split) -> float:
+    """ln of the norm of the last hidden state's derivative by the first, along one test sequence."""
+    inputs = data.test.values[:, :, 0]
+    if isinstance(network, InUnits):
+        theta, network = theta * network.units, network.network
+    if isinstance(network, CellNetwork):
+        run = unroll(network.with_theta(theta), inputs=inputs, threads=1, progress=False)
+        return float(log_jacobian_norm(run))
+    assert isinstance(network, OdeNetwork)
+    place = network.scheme, network.step, network.n_steps
+    field = network.field(theta)
+    return float(log_jacobian_norm(field, *place, inputs=inputs, threads=1, progress=False))
 
 
 Asked = tuple[str, int, Entrant, Candidate]
@@ -180,7 +214,7 @@ def run_contest(plan: ContestPlan, runs: TrainingRuns | None = None, **options: 
     searched = _outcomes(
         plan, [(*place, setting) for place in run if place[1] in plan.searched(place[0])
                for setting in place[2].grid],
-        range(plan.seeds, plan.seeds + plan.search_seeds), "search", runs,
+        lambda *_: plan.search, "search", runs,
     )  # fmt: skip
 
     def rank(task: str, entrant: Entrant, setting: Candidate) -> tuple[float, float]:
@@ -192,9 +226,11 @@ def run_contest(plan: ContestPlan, runs: TrainingRuns | None = None, **options: 
         for task, n, entrant in run
     }
     best = [(*place, chosen[place[0], place[1], place[2].name]) for place in run]
-    final = _outcomes(plan, best, range(plan.majority), "fresh seeds", runs)
+    final = _outcomes(plan, best, lambda *at: _majority(plan.fresh(*at)), "fresh seeds", runs)
     open_ = [one for one in best if any(o.reached is not None for o in final[_key(one)])]
-    more = _outcomes(plan, open_, range(plan.majority, plan.seeds), "more seeds", runs)
+    more = _outcomes(
+        plan, open_, lambda *at: plan.fresh(*at)[len(_majority(plan.fresh(*at))) :], "more seeds", runs
+    )
     cells = []
     for task, n, entrant in places:
         key = task, n, entrant.name
@@ -207,14 +243,26 @@ def run_contest(plan: ContestPlan, runs: TrainingRuns | None = None, **options: 
     return cells
 
 
+def _majority(seeds: range) -> range:
+    """The first of them: where none of these gets there, the others cannot change the median."""
+    return seeds[: len(seeds) // 2 + 1]
+
+
 def _outcomes(
-    plan: ContestPlan, asked: Sequence[Asked], seeds: range, label: str, runs: TrainingRuns
+    plan: ContestPlan,
+    asked: Sequence[Asked],
+    seeds: Callable[[str, int], range],
+    label: str,
+    runs: TrainingRuns,
 ) -> dict[Key, tuple[RunOutcome, ...]]:
-    """Runs of these settings for all seeds."""
+    """Runs of these settings for all seeds of a task and length."""
     jobs = [
-        ContestRun(task, n, setting, seed, plan.train, plan.test, plan.recipe(setting.rate, seed))
+        ContestRun(
+            task, n, setting, seed, plan.train, plan.test, plan.recipe(setting.rate, seed, task),
+            seed in plan.search,
+        )
         for task, n, _, setting in asked
-        for seed in seeds
-    ]
-    found = [RunOutcome.of(arrays["outcome"]) for arrays in runs(jobs, label)]
-    return {_key(one): tuple(found[i * len(seeds) : (i + 1) * len(seeds)]) for i, one in enumerate(asked)}
+        for seed in seeds(task, n)
+    ]  # fmt: skip
+    found = iter([RunOutcome.of(arrays["outcome"]) for arrays in runs(jobs, label)])
+    return {_key(one): tuple(next(found) for _ in seeds(*one[:2])) for one in asked}

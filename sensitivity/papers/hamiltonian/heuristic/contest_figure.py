@@ -20,25 +20,26 @@ def iterations_figure(cells: Sequence[TableEntry], plan: ContestPlan, number: in
     axes = figure.add_axes((0.11, 0.34, 0.86, 0.59))
     names = list(dict.fromkeys(cell.entrant for cell in cells))
     lengths = sorted({cell.n_steps for cell in cells})
-    failed = 1.6 * plan.iterations
+    budget = plan.budget(cells[0].task)
+    failed = 1.6 * budget
     for i, name in enumerate(names):
         # Side by side: several networks often need the same number.
         shift = 1.0 + 0.05 * (i - 0.5 * (len(names) - 1))
         mine = [cell for cell in cells if cell.entrant == name and cell.setting is not None]
         there = [(cell.n_steps * shift, cell.median, *cell.span) for cell in mine
                  if cell.median is not None and cell.span is not None]  # fmt: skip
-        # The cycle of the style is four long; further networks are grey.
-        color, marker = f"C{i}" if i < 4 else GREY, "os^DvP"[i % 6]
+        # The cycle of the style is four long; further networks differ by line and marker.
+        color, marker = f"C{i % 4}", "os^DvP<>X"[i % 9]
         axes.plot(
             [x for x, *_ in there], [m for _, m, *_ in there], color=color, marker=marker, label=name,
-            linestyle=LINES[i % 4],
+            linestyle=LINES[i // 4 % 4],
         )  # fmt: skip
         for x, _, low, high in there:
             axes.vlines(x, low, high, color=color, linewidth=1.2)
         for cell in mine:
             if cell.median is None:
                 axes.plot(cell.n_steps * shift, failed, marker=marker, color=color, fillstyle="none")
-    axes.axhline(plan.iterations, color=GREY, linestyle=":", linewidth=1.0)
+    axes.axhline(budget, color=GREY, linestyle=":", linewidth=1.0)
     axes.set(xscale="log", yscale="log", xlabel="N", ylabel=f"iterations to {100 * plan.threshold:g} %")
     axes.set_title(f"Figure {number}: {get_task(cells[0].task).about}", fontsize=10)
     axes.set_xticks(lengths, [f"{n}" for n in lengths])
@@ -48,7 +49,7 @@ def iterations_figure(cells: Sequence[TableEntry], plan: ContestPlan, number: in
     figure.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0.09, 0.12), ncols=2)
     caption = (
         f"Median over {plan.seeds} fresh seeds, bars from the fewest to the most iterations of runs that got "
-        f"there; hollow above the dotted line: most runs did not within {plan.iterations} iterations. Each "
+        f"there; hollow above the dotted line: most runs did not within {budget} iterations. Each "
         "network at the setting that was best at the shortest lengths."
     )
     figure.text(0.02, 0.105, wrapped(caption, 105), fontsize=9, va="top", linespacing=1.25)

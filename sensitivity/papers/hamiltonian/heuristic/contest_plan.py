@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
@@ -18,7 +18,8 @@ from sensitivity.training.trainer import Recipe
 from sensitivity.training.units import InUnits, first_parameters, step_units
 
 __all__ = [
-    "FIGURES", "FULL", "QUICK", "TABLES", "THRESHOLDS", "Candidate", "ContestPlan", "Entrant", "measured_c",
+    "FIGURES", "FULL", "KEPT", "QUICK", "TABLES", "THRESHOLDS", "Candidate", "ContestPlan", "Entrant",
+    "measured_c",
 ]  # fmt: skip
 
 Float = NDArray[np.float64]
@@ -35,12 +36,14 @@ class Candidate:
     model : str
     d : int
     rate : float
-    c : float, optional
-        ε = c/N; gated networks have none.
+    c, step : float, optional
+        ε = c/N, or the same ε at every N; gated networks have none.
     gamma : float, optional
         Of the antisymmetric network.
     growth, bias : float, optional
-        Of the start "thresholds", which is taken where they are given; "uniform" otherwise.
+        Of the start "thresholds", which is taken where they are given.
+    start : str
+        Otherwise: "chrono" for an LSTM whose gates begin open.
     """
 
     model: str
@@ -50,9 +53,11 @@ class Candidate:
     gamma: float | None = None
     growth: float | None = None
     bias: float | None = None
+    step: float | None = None
+    start: str = "published"
 
     def epsilon(self, n_steps: int) -> float | None:
-        return None if self.c is None else self.c / n_steps
+        return self.step if self.c is None else self.c / n_steps
 
     def network(self, n_steps: int) -> Network:
         """The network; its W and R in units ∝ 1/ε² where W begins with thresholds."""
@@ -65,7 +70,7 @@ class Candidate:
     def first(self, network: Network, seed: int) -> Float:
         """The first parameters of its network, in the network's units."""
         if not isinstance(network, InUnits):
-            return Start().draw(network, seed)
+            return Start(self.start).draw(network, seed)
         assert self.growth is not None and self.bias is not None
         start = replace(THRESHOLDS, growth=self.growth, bias_scale=self.bias)
         return first_parameters(network, start, seed)
@@ -73,6 +78,7 @@ class Candidate:
     def text(self) -> str:
         parts = [f"d = {self.d}", f"rate {self.rate:g}"]
         parts += [f"ε = {self.c:.3g}/N"] if self.c is not None else []
+        parts += [f"ε = {self.step:g}"] if self.step is not None else []
         parts += [f"γ = {self.gamma:g}"] if self.gamma is not None else []
         parts += [f"growth {self.growth:g}, b on ±{self.bias:g}"] if self.growth is not None else []
         return ", ".join(parts)
@@ -105,7 +111,7 @@ class ContestPlan:
         Task → lengths.
     entrants : tuple of Entrant
     seeds : int
-        Fresh ones for what is shown; the search has seeds of its own. Where none of the first `majority` gets
+        Fresh ones for what is shown; the search has seeds of its own. Where more than half of them do not get
         there, the others cannot change the median, and are not run.
     search_seeds : int
     iterations, search_iterations : int
@@ -117,6 +123,12 @@ class ContestPlan:
     every : int
         Iterations between two looks at the test accuracy.
     threshold, clip, batch : float
+    longer : mapping
+        Task → its own budget.
+    more_seeds : int
+        Fresh seeds at the shortest length of a task, where these are more.
+    seed : int
+        The first seed.
     """
 
     tasks: Mapping[str, tuple[int, ...]]
@@ -132,20 +144,34 @@ class ContestPlan:
     threshold: float = 0.9
     clip: float = 0.1
     batch: int = 100
+    longer: Mapping[str, int] = field(default_factory=dict, hash=False)
+    more_seeds: int = 0
+    seed: int = 0
+
+    def fresh(self, task: str, n_steps: int) -> range:
+        """The seeds of what is shown."""
+        shortest = n_steps == min(self.tasks[task])
+        return range(self.seed, self.seed + max(self.seeds, self.more_seeds * shortest))
+
+    @property
+    def search(self) -> range:
+        """The seeds of the search, which are no others'."""
+        first = self.seed + max(self.seeds, self.more_seeds)
+        return range(first, first + self.search_seeds)
 
     def searched(self, task: str) -> tuple[int, ...]:
         """The lengths of a task at which settings are tried."""
         return tuple(sorted(self.tasks[task])[: self.search_lengths])
 
-    @property
-    def majority(self) -> int:
-        return self.seeds // 2 + 1
+    def budget(self, task: str = "") -> int:
+        """The most iterations of a run that is shown."""
+        return self.longer.get(task, self.iterations)
 
-    def recipe(self, rate: float, seed: int) -> Recipe:
-        """Of a run; seeds from `seeds` on are those of the search."""
-        iterations = self.iterations if seed < self.seeds else self.search_iterations
+    def recipe(self, rate: float, seed: int, task: str = "") -> Recipe:
+        """Of a run; what it is for is told by its seed."""
+        iterations = self.search_iterations if seed in self.search else self.budget(task)
         epochs = -(-iterations // (self.train // self.batch))
-        return Recipe(rate, self.batch, epochs, seed, self.clip, self.threshold, self.every)
+        return Recipe(rate, self.batch, epochs, seed, self.clip, self.threshold, self.every, log_looks=True)
 
 
 SHOCK, XOR = (100, 500, 2000, 5000), (50, 100, 200, 500)
@@ -159,53 +185,60 @@ def measured_c() -> float:
     return 5.0 if kept is None else float(kept["main"]["law"]["factor"])
 
 
-def _hamiltonian(
-    rates: tuple[float, ...], growth: tuple[float, ...], bias: tuple[float, ...], rate: float
+RATES = (3e-3, 1e-2, 3e-2, 1e-1)
+"""What every network may choose from; those with thresholds choose other settings as well."""
+
+
+def _columns(
+    rates: tuple[float, ...], widths: tuple[int, ...], longest: Mapping[str, int]
 ) -> tuple[Entrant, ...]:
-    """ε = 1/N and c/N, each with W of the size of one and with W that begins with thresholds."""
+    """All networks with the same rates.
+
+    ε = 1/N and c/N, each with W of order one and with thresholds; the same ε at every N; the antisymmetric
+    network; the LSTM with ordinary gates and with gates that begin open.
+    """
     columns = []
     for c, name, freed in (
         (1.0, RULE, RULE_FREE),
-        (measured_c(), "Hamiltonian, ε = c/N", "Hamiltonian with thresholds, ε = c/N"),
+        (measured_c(), "Hamiltonian, εN = c", "Hamiltonian, wε² fixed, εN = c"),
     ):
-        plain = tuple(Candidate("hamiltonian", 10, one, c) for one in rates)
+        plain = tuple(Candidate("hamiltonian", 10, rate, c) for rate in rates)
         free = tuple(
-            Candidate("hamiltonian", 10, rate, c, growth=g, bias=b) for g, b in product(growth, bias)
+            Candidate("hamiltonian", 10, rate, c, growth=g, bias=b)
+            for g, b, rate in product((0.2, 1.0), (1.0, 3.0), rates if len(rates) > 2 else rates[:1])
         )
-        # What does not learn at all costs most: it is left out where the sequences are longest.
-        columns += [Entrant(name, plain, SHOCK[2] if c == 1.0 else SHOCK[1]), Entrant(freed, free)]
-    return tuple(columns)
-
-
-def _antisymmetric(
-    c: tuple[float, ...], gamma: tuple[float, ...], rates: tuple[float, ...], longest: int
-) -> Entrant:
-    grid = product(c, gamma, rates)
-    return Entrant(
-        "antisymmetric",
-        tuple(Candidate("antisymmetric", 20, rate, one, damping) for one, damping, rate in grid), longest,
-    )  # fmt: skip
-
-
-def _lstm(sizes: tuple[int, ...], rates: tuple[float, ...], longest: int) -> Entrant:
-    return Entrant("LSTM", tuple(Candidate("lstm", d, rate) for d, rate in product(sizes, rates)), longest)
+        columns += [Entrant(name, plain), Entrant(freed, free)]
+    same = tuple(
+        Candidate("hamiltonian", 10, rate, step=one) for one, rate in product((0.1, 0.2, 1.0), rates)
+    )
+    damped = tuple(
+        Candidate("antisymmetric", 20, rate, c, gamma)
+        for c, gamma, rate in product((10.0, 50.0), (0.0, 0.01), rates)
+    )
+    gated = {
+        name: tuple(Candidate("lstm", d, rate, start=start) for d, rate in product(widths, rates))
+        for name, start in (("LSTM", "published"), ("LSTM, open gates", "chrono"))
+    }
+    columns += [Entrant("Hamiltonian, ε fixed", same), Entrant("antisymmetric", damped)]
+    columns += [Entrant(name, grid) for name, grid in gated.items()]
+    return tuple(replace(one, longest=longest.get(one.name, one.longest)) for one in columns)
 
 
 FULL = ContestPlan(
-    {"shock": SHOCK, "shock_std": SHOCK[:1], "xor": XOR},
-    (
-        *_hamiltonian((1e-2, 3e-2, 1e-1), (0.2, 1.0), (1.0, 3.0), 1e-2),
-        _antisymmetric((10.0, 50.0), (0.0, 0.01), (1e-2,), 2000),
-        _lstm((20,), (1e-2,), 100),
-    ),
-    seeds=5, search_seeds=2, iterations=400, search_iterations=160,
+    {"shock": SHOCK, "shock_std": SHOCK[:2], "xor": XOR}, _columns(RATES, (20, 50, 75), {"LSTM": 500}),
+    seeds=5, search_seeds=2, iterations=20000, search_iterations=400, longer={"xor": 5000}, more_seeds=20,
 )  # fmt: skip
+"""The paper's lengths and budgets."""
+KEPT = ContestPlan(
+    {"shock": SHOCK, "xor": XOR},
+    _columns(RATES[1:3], (20, 50), {
+        RULE: 2000, "Hamiltonian, εN = c": 500, "Hamiltonian, ε fixed": 500, "antisymmetric": 500,
+        "LSTM": 200,        "LSTM, open gates": 500,
+    }),
+    seeds=3, search_seeds=1, iterations=1000, search_iterations=200, search_lengths=1,
+)  # fmt: skip
+"""What some minutes can tell: fewer settings, budgets and lengths."""
 QUICK = ContestPlan(
-    {"shock": SHOCK[:2], "xor": XOR},
-    (
-        *_hamiltonian((1e-2, 3e-2), (0.2, 1.0), (1.0, 3.0), 1e-2),
-        _antisymmetric((10.0,), (0.0, 0.01), (1e-2,), 500),
-        _lstm((20,), (1e-2,), 100),
-    ),
-    seeds=3, search_seeds=1, iterations=400, search_iterations=160,
+    {"shock": SHOCK[:1], "xor": XOR[:2]}, _columns(RATES[1:3], (20,), {}),
+    seeds=3, search_seeds=1, iterations=400, search_iterations=160, search_lengths=1,
 )  # fmt: skip
