@@ -258,10 +258,10 @@ def _outcomes(
     """Runs of these settings for all seeds of a task and length."""
     jobs = [
         ContestRun(
-            task, n, setting, seed, plan.train, plan.test, plan.recipe(setting.rate, seed, task),
-            seed in plan.search,
+            task, n, setting, seed, plan.train, plan.test,
+            plan.recipe(setting.rate, seed, task, entrant.most), seed in plan.search,
         )
-        for task, n, _, setting in asked
+        for task, n, entrant, setting in asked
         for seed in seeds(task, n)
     ]  # fmt: skip
     found = iter([RunOutcome.of(arrays["outcome"]) for arrays in runs(jobs, label)])

@@ -69,8 +69,8 @@ def page(cells: Sequence[TableEntry], plan: ContestPlan, command: str) -> str:
         f"- at most {budgets} iterations",
         f"- stop: {100 * plan.threshold:g} % test accuracy, the paper's own rule, looked at every",
         f"  {plan.every} iterations, and more rarely from {100 * plan.every} on",
-        f"- setting of a column: best of its grid at the shortest lengths ({plan.search_lengths}), on validation",
-        f"  sequences, with seeds of its own ({plan.search_seeds}), {plan.search_iterations} iterations each",
+        f"- setting of a column: best of its grid at the {plan.search_lengths} shortest lengths, on",
+        f"  validation sequences, {plan.search_seeds} other seeds, {plan.search_iterations} iterations each",
         f"- seeds: {plan.seeds}, at the shortest length {max(plan.seeds, plan.more_seeds)}; where more",
         "  than half of them end without success, the others are left out",
         "- entry: hidden parameters, median iterations (fewest–most, successes of seeds); / where most seeds",
@@ -100,17 +100,19 @@ def page(cells: Sequence[TableEntry], plan: ContestPlan, command: str) -> str:
 def columns(cells: Sequence[TableEntry], plan: ContestPlan) -> list[str]:
     """A table of the networks: start, settings tried, lengths, rows that got there, settings chosen."""
     lines = [
-        "| network | d | start | settings tried | longest N | reached | chosen |",
-        "|---|---|---|---|---|---|---|",
+        "| network | d | start | settings tried | longest N | budget | reached | chosen |",
+        "|---|---|---|---|---|---|---|---|",
     ]
+    most = max(plan.budget(task) for task in plan.tasks)
     longest = max(n for lengths in plan.tasks.values() for n in lengths)
     for entrant in plan.entrants:
-        first, start = entrant.grid[0], "all weights on ±1/√d"
+        first, start = entrant.grid[0], f"{entrant.grid[0].start}, all weights on ±1/√d"
         if first.growth is not None:
             start = f"w = 4 sinh²(growth/2)/ε², V on ±{THRESHOLDS.input_scale:g}"
         mine = [cell for cell in cells if cell.entrant == entrant.name and cell.setting is not None]
         chosen = dict.fromkeys(f"{c.task}: {c.setting.text()}" for c in mine if c.setting is not None)
-        row = (entrant.name, first.d, start, len(entrant.grid), min(entrant.longest, longest),
+        limits = min(entrant.longest, longest), min(entrant.most, most)
+        row = (entrant.name, first.d, start, len(entrant.grid), *limits,
                reached(cells, entrant.name), "; ".join(chosen))  # fmt: skip
         lines.append(f"| {' | '.join(map(str, row))} |")
     return lines
