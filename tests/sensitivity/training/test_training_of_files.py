@@ -94,5 +94,5 @@ def test_every_model_takes_a_step_on_every_task_and_on_a_file(model, capsys, tmp
     for words in (*([task, *sizes] for task in TASKS), [str(tmp_path / "own_TRAIN.ts")]):
         assert main(["train", *words, *usual]) == 0
         found = json.loads(capsys.readouterr().out)
-        assert 0.0 < found["loss"][-1] < 30.0 and 0.0 < found["gradient_norm"][-1] < 1e4, words[0]
+        assert 0.0 < found["loss"][-1] < 500.0 and 0.0 < found["gradient_norm"][-1] < 1e4, words[0]
         assert 0.0 <= found["test"] <= 1.0

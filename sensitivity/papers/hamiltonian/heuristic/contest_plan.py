@@ -239,8 +239,8 @@ SHORTER = {
     "Hamiltonian, εN = c": 500,
     "Hamiltonian, ε fixed": 500,
     "antisymmetric": 500,
-    "LSTM": 200,
-    "LSTM, open gates": 500,
+    "LSTM": 100,
+    "LSTM, open gates": 200,
 }
 KEPT = ContestPlan(
     {"shock": SHOCK, "xor": XOR}, _columns(RATES[1:3], (20, 50), SHORTER, 300),
