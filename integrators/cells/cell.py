@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.engine.column_scale import column_counts
+from integrators.engine.column_scale import bits_from_one, column_counts
 from integrators.engine.drivers import NOTHING, Block, Run, Taps
 from integrators.engine.program import Program
 from integrators.naming import shown
@@ -445,6 +445,8 @@ class Cell(ByValue):
         if self.kind.bound is None or self.layout.layers > 1:
             return np.full(h.shape, np.nan)
         check_bound(self)
+        if n_steps == 0:  # the identity, also where the gain of a step is 0 or infinite
+            return np.zeros(h.shape)[()]
         found = np.broadcast_to(bound_of(self, h, n_steps, s0), h.shape)
         slack = n_steps * ((self.dim + 8) * self.dim + 8) * 2.0**-53
         with np.errstate(invalid="ignore"):
@@ -475,6 +477,12 @@ class Cell(ByValue):
     def neurons(self) -> int:
         """Rows of the matrix that a step multiplies with."""
         return self.d
+
+    @cached_property
+    def factor_bits(self) -> int:
+        """By how many powers of two the weights that columns are multiplied by differ from one."""
+        found = (part[name] for part in self.unpack(self.theta) for name in ("W", "R") if name in part)
+        return max(map(bits_from_one, found), default=0)
 
     @property
     def cached_rows(self) -> int:
@@ -548,7 +556,7 @@ class Cell(ByValue):
         program = Program.of_map(2)
         # One step in the middle of a longer run: the range of the columns is not looked at.
         return Run(program.form, program.body, program.first, 0.0, 2, 0, step, drive[None, :, None].copy(),
-                   np.zeros(1, np.int64), 2, NOTHING), state  # fmt: skip
+                   np.zeros(1, np.int64), 2, 0, NOTHING), state  # fmt: skip
 
     def __repr__(self) -> str:
         driven = f", n_inputs={self.n_inputs}" if self.n_inputs else ""

@@ -6,6 +6,7 @@ beside one that grows. Most columns never leave float64, and then one exponent s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,13 +15,27 @@ from numpy.typing import NDArray
 
 from integrators.values import ByValue
 
-__all__ = ["Gathering", "Scaled", "aligned", "column_counts", "common_exponent", "per_column"]
+__all__ = [
+    "Gathering",
+    "Scaled",
+    "aligned",
+    "bits_from_one",
+    "column_counts",
+    "common_exponent",
+    "per_column",
+]
 
 Float = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 # A shift by so many bits turns any float64 into zero or an infinity.
 FURTHEST = 4200
+
+
+def bits_from_one(matrix: NDArray) -> int:
+    """By how many powers of two the largest entry of a matrix differs from one; 0 for a matrix of zeros."""
+    largest = float(np.abs(matrix).max(initial=0.0))
+    return abs(math.frexp(largest)[1]) if math.isfinite(largest) else FURTHEST
 
 
 def column_counts(k: int, n: int) -> Counts:

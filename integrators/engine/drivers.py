@@ -79,6 +79,7 @@ class Run(NamedTuple):
     inputs: Float  # (rows, n_inputs, 1 or m)
     rows: NDArray[np.int64]  # input row of every tape entry of the whole run; empty without inputs
     check_every: int  # steps between two looks at the range of the columns
+    range_bits: int  # which is from 2^-range_bits to 2^range_bits
     tape: int  # NOTHING, KEEP, CONDENSE or REPLAY
 
 
@@ -119,7 +120,7 @@ class StageCall(NamedTuple):
     tape: int
 
 
-RUN = types.NamedTuple((_I, MATRIX, _F, _F, _I, _I, VECTOR, COLUMNS, COUNTS, _I, _I), Run)
+RUN = types.NamedTuple((_I, MATRIX, _F, _F, _I, _I, VECTOR, COLUMNS, COUNTS, _I, _I, _I), Run)
 BLOCK = types.NamedTuple((MATRIX, COLUMNS, COUNTS, COUNTS), Block)
 TAPS = types.NamedTuple((COLUMNS, STACK, STACK, TABLE), Taps)
 
@@ -222,7 +223,7 @@ def sweep_forward(
         if (i + 1) % run.check_every == 0 or last:
             mark_overflow(state, i + 1, block.overflowed)
             if k > 0:
-                rescale(flat(columns), block.exponent)
+                rescale(flat(columns), block.exponent, run.range_bits)
     if swapped:
         copy_into(flat(state), flat(block.state))
         copy_into(flat(columns), flat(block.columns))
@@ -315,7 +316,7 @@ def sweep_backward(
             source = node if apart and i > 0 else columns
             hand_out(to_inputs, to_nodes, to_exponents, at, source, by_input, exponent)
         if gradient.size == 0 and not forced and (i % run.check_every == 0 or i == 0):
-            rescale(flat(columns), exponent)
+            rescale(flat(columns), exponent, run.range_bits)
     if swapped:
         copy_into(flat(columns), flat(given))
     hold(own_spare)

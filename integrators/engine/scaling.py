@@ -11,14 +11,6 @@ from integrators.codegen.compiled import helper
 
 __all__ = ["mark_overflow", "rescale"]
 
-# Far from the limits 2^±1022 of float64 and 2^±126 of float32, so that a whole interval between two checks
-# fits in between, or one step of a cell that multiplies by 2^±700.
-LARGE = 2.0**300
-LARGE_32 = 2.0**50
-# Where entries of a column part by more powers of two than this, its largest is not brought to one, but only
-# as far down as leaves the small ones in range, and at most up to LARGE.
-GRADED, GRADED_32 = 300, 50
-
 
 @helper
 def largest_by_member(columns, m, biggest):
@@ -45,10 +37,12 @@ def scale_member(columns, m, member, factor):
 
 
 @helper
-def graded_shift(columns, m, position, shift):
+def graded_shift(columns, m, position, shift, bits):
     """The part of `shift` by which a column can be brought down without losing its small entries.
 
-    A column of 2^600 and 2^-600 is as exact as any other, but no longer once it is divided by 2^600.
+    A column of 2^600 and 2^-600 is as exact as any other, but no longer once it is divided by 2^600. Where
+    its entries part by more powers of two than `bits`, the largest is not brought to one, but only as far
+    down as leaves the small ones in range, and at most up to 2^bits.
     """
     least = np.inf
     for f in range(position, columns.size, m):
@@ -56,7 +50,7 @@ def graded_shift(columns, m, position, shift):
         if value < least and value > 0.0:
             least = value
     # One more step of this kind has to fit in.
-    most = min(GRADED, max(0, 1000 - shift)) if columns.itemsize == 8 else min(GRADED_32, max(0, 120 - shift))
+    most = min(bits, max(0, (1000 if columns.itemsize == 8 else 120) - shift))
     if least == np.inf or shift - int(math.frexp(least)[1]) <= most:
         return shift
     return max((shift + int(math.frexp(least)[1])) // 2, shift - most)
@@ -73,15 +67,15 @@ def outside(biggest, large):
 
 
 @helper
-def rescale(columns, exponent):
-    """Bring flat columns back into range by powers of two, counted in `exponent`.
+def rescale(columns, exponent, bits):
+    """Bring flat columns back between 2^-bits and 2^bits by powers of two, counted in `exponent`.
 
     There is one exponent for each column of each member, flat like a row of the columns, or one for each
     member, which then holds for all of its columns.
     """
     m = exponent.size
     repeats = max(1, 64 // m)
-    large = LARGE if columns.itemsize == 8 else LARGE_32
+    large = math.ldexp(1.0, bits)
     biggest = np.zeros(repeats * m, columns.dtype)
     largest_by_member(columns, m, biggest)
     if outside(biggest, large) == 0:
@@ -93,7 +87,7 @@ def rescale(columns, exponent):
         if (top > large or top < 1.0 / large) and top != 0.0 and top < np.inf:
             shift = int(math.frexp(top)[1])
             if shift > 0:
-                shift = graded_shift(columns, m, q, shift)
+                shift = graded_shift(columns, m, q, shift, bits)
             if shift != 0:
                 # Two factors: 2^-shift alone may not be representable.
                 half = shift // 2

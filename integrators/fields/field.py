@@ -103,6 +103,9 @@ class Field(ByValue):
     decoupled = False
     """Whether neurons do not see one another, so that a Jacobian is one small matrix for each; of cells."""
 
+    factor_bits = 0
+    """By how many powers of two the largest number that columns are multiplied by differs from one."""
+
     def __init__(
         self,
         dim: int,

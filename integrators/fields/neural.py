@@ -18,6 +18,7 @@ from integrators.codegen.product import (
     add_rows_vector,
     push_columns,
 )
+from integrators.engine.column_scale import bits_from_one
 from integrators.engine.drivers import CONDENSE, KEEP, REPLAY, sweep_backward, sweep_forward
 from integrators.engine.program import EXPLICIT, FIRST_ORDER, SPLITTING
 from integrators.singular_values import spectral_norm
@@ -467,6 +468,7 @@ class NeuralField(Field):
             array.flags.writeable = False
         self.vectorised = True
         self.constant_jacobian = self.activation.name == "identity"
+        self.factor_bits = bits_from_one(matrix)
         super().__init__(
             d,
             neural_kick,

@@ -95,6 +95,7 @@ class PotentialField(Field):
         inner = NeuralField(W, b, V, activation)
         self.W, self.V, self.b, self.activation = inner.W, inner.V, inner.b, inner.activation
         self.vectorised = True
+        self.factor_bits = 2 * inner.factor_bits
         super().__init__(
             inner.dim,
             potential_kick,

@@ -30,7 +30,7 @@ from .linearisation import Linearisation
 from .overflow import mark_overflowed
 from .pullback import checkpointed_pullback
 from .reversed import ReversedSweep, reversed_pullback
-from .sizes import check_interval, range_bits, steps_within
+from .sizes import check_interval, column_range, range_bits, steps_within
 from .walk import BlockWalk
 
 __all__ = ["OdeRecurrence", "Recurrence", "Visit"]
@@ -432,6 +432,7 @@ class Recurrence(ByValue):
             inputs.astype(self.dtype, copy=False),
             rows,
             check_every or check_interval(self.system, program, h, self.dtype),
+            column_range(self.system, self.dtype)[0],
             NOTHING,
         )
 

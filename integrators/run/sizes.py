@@ -12,10 +12,13 @@ from integrators.codegen.processor import cache_bytes
 from integrators.codegen.simd import WIDTH, register_numbers
 from integrators.engine.program import EXPLICIT, SPLITTING, Program
 
-__all__ = ["block_shape", "check_interval", "column_padding", "range_bits", "steps_within"]
+__all__ = ["block_shape", "check_interval", "column_padding", "column_range", "range_bits", "steps_within"]
 
 Float = NDArray[np.float64]
 
+# Powers of two that columns stay within, times what they are multiplied by; how many they have at most after a
+# look at their range, and gain until the next.
+DOUBLE, SINGLE = (1000, 300, 400), (120, 50, 40)
 # Steps between two looks at the range of the columns: at most the first where growth and shrinking are
 # bounded, the second where they may shrink by 2^-53 in a step (1 + x with x next to -1), the third likewise
 # in float32 (2^-24).
@@ -61,15 +64,31 @@ def range_bits(system: Any, program: Program, h: Any) -> tuple[Any, Any]:
     return grow, shrink
 
 
+def column_range(system: Any, dtype: Any) -> tuple[int, int]:
+    """Powers of two that columns may have after a look at their range, and may gain until the next.
+
+    Less where the matrix that multiplies them is far from one: W of 1e300 times a column of 1e10 is beyond
+    float64, although the step size makes it small again.
+    """
+    reach, most, gained = SINGLE if dtype == np.float32 else DOUBLE
+    left = reach - system.factor_bits
+    if left >= most + gained:
+        return most, gained
+    left = max(2, left)
+    most = max(1, left * most // (most + gained))
+    return most, left - most
+
+
 def check_interval(system: Any, program: Program, h: Float, dtype: Any) -> int:
     """Steps between two looks at the range of the columns; every step where growth has no known bound."""
+    _, bits = column_range(system, dtype)
     # The range grows with the step size.
     grow, shrink = map(float, range_bits(system, program, float(h.max(initial=0.0))))
     if dtype == np.float32:
-        return steps_within(40, STEPS_IN_FLOAT32, grow)
+        return steps_within(bits, STEPS_IN_FLOAT32, grow)
     if math.isinf(shrink):
-        return steps_within(400, STEPS_OF_UNKNOWN_RANGE, grow)
-    return steps_within(400, MOST_STEPS_UNCHECKED, max(grow, shrink))
+        return steps_within(bits, STEPS_OF_UNKNOWN_RANGE, grow)
+    return steps_within(bits, MOST_STEPS_UNCHECKED, max(grow, shrink))
 
 
 def steps_within(bits: float, most: int, bits_per_step: float) -> int:

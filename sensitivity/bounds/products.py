@@ -29,6 +29,7 @@ from sensitivity.analysis.singular import block_of
 from sensitivity.recurrences.arguments import as_recurrence
 
 from .aposteriori import log_aposteriori
+from .matrix import step_matrix
 from .rounding import EPS, upward
 from .table import any_scheme, proved, second_order
 from .weights import Weight, chosen_weight, identity_weight
@@ -258,29 +259,55 @@ def _chosen(recurrence: Recurrence, block: str | None) -> list[Weight]:
 
 
 def _log_products(recurrence: Recurrence, block: str | None, weights: list[Weight]) -> Float:
-    """The least of the bounds with these weights, for every member."""
+    """The least of the bounds with these weights, for every member.
+
+    The norms are multiplied, and powers of two counted as integers: a sum of N logarithms would round each
+    time by a unit of what it has grown to.
+    """
     D, part = recurrence.state_size, block_of(recurrence, block)[0]
-    totals = np.zeros((len(weights), recurrence.members))
+    shape = len(weights), recurrence.members
+    products, exponents = np.ones(shape), np.zeros(shape, np.int64)
     # What a product of D × D matrices can gain by rounding, with what the operations inside a step round.
     unit = (D + 8) * D * max(1, recurrence.program().evaluations_per_step) * EPS
+    still = _largest_summand(recurrence)
 
     def add(found: _Visited) -> None:
-        plain = None
-        for row, weight in zip(totals, weights, strict=True):
+        plain, base = scaled_norm(found.values)
+        summands = plain + np.ldexp(still[found.members], -base - found.exponent)
+        for row, weight in enumerate(weights):
             P, inverse = weight.of(found.members)
-            values = found.values if P is None or inverse is None else P @ found.values @ inverse
-            norm, exponent = scaled_norm(values)
-            log_norm = np.log(norm) + np.log(2.0) * (exponent + found.exponent)
-            plain = log_norm if plain is None else plain
-            with np.errstate(invalid="ignore", over="ignore"):
-                rounded = np.log1p(unit * weight.condition[found.members] * np.exp(plain - log_norm))
-            row[found.members] += np.where(log_norm == -np.inf, -np.inf, log_norm + rounded)
+            norm, shift = plain, base
+            if P is not None and inverse is not None:
+                norm, shift = scaled_norm(P @ found.values @ inverse)
+            lost = unit * weight.condition[found.members] * np.ldexp(summands, base - shift)
+            size = (norm * (1.0 + unit) + lost) / (1.0 - weight.defect[found.members])
+            product = products[row, found.members] * size
+            products[row, found.members], more = np.frexp(product)
+            exponents[row, found.members] += more + shift + found.exponent
 
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
         overflowed = _visit_steps(recurrence, block, add)
         ends = np.array([weight.log_ends(part, recurrence.members) for weight in weights])
-        found = np.fmin.reduce(totals + ends, axis=0)
+        found = np.fmin.reduce(np.log(products) + np.log(2.0) * exponents + ends, axis=0)
     found = np.where(np.isnan(found) | overflowed, np.inf, found)
-    if recurrence.n_steps:
-        found = found + 4.0 * EPS * (np.abs(found) + recurrence.n_steps)
-    return found
+    finite = np.isfinite(found) & (recurrence.n_steps > 0)
+    return found + 4.0 * EPS * np.where(finite, np.abs(found) + recurrence.n_steps, 0.0)
+
+
+def _largest_summand(recurrence: Recurrence) -> Float:
+    """What else is summed to a step's Jacobian, and may cancel there, shape (members,).
+
+    Of I + ε D W the identity, besides ε D W, which is no larger than the Jacobian and the identity together.
+    For several evaluations a step it is the majorant of the step. A cell whose new state depends on the old
+    one other than through W has such a term, too, and others have none.
+    """
+    cell = recurrence.cell
+    if cell is not None:
+        layout = cell.layout
+        first = layout.first + layout.second
+        kept = any(first <= local < first + layout.states for _, local in layout.out_pairs)
+        return np.full(recurrence.members, 2.0 if kept else 0.0)
+    if recurrence.program().evaluations_per_step <= 1 or recurrence.system.lipschitz is None:
+        return np.full(recurrence.members, 2.0)
+    power = step_matrix(recurrence.scheme, recurrence.steps, recurrence.system.lipschitz)
+    return np.ldexp(scaled_norm(power.values)[0], power.exponent) + 2.0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from integrators.run.recurrence import Recurrence
 from integrators.singular_values import spectral_norm
 from integrators.values import ByValue
+
+from .rounding import EPS
 
 __all__ = ["Weight", "chosen_weight", "identity_weight"]
 
@@ -42,6 +45,19 @@ class Weight(ByValue):
     inverse: Float | None
     condition: Float
 
+    @cached_property
+    def defect(self) -> Float:
+        """A bound on ‖P X − I‖ for the computed inverse X, shape (members,).
+
+        Since P⁻¹ = X (P X)⁻¹, a norm of a product with X in place of P⁻¹ is too small by the factor
+        1 − defect at most.
+        """
+        if self.P is None or self.inverse is None:
+            return np.zeros(self.condition.shape)
+        D = self.P.shape[-1]
+        # The product P X itself rounds by D units of |P| |X|, whose norm is D ‖P‖ ‖X‖ at most.
+        return spectral_norm(self.P @ self.inverse - np.eye(D)) + D * D * EPS * self.condition
+
     def of(self, members: slice) -> tuple[Float | None, Float | None]:
         """P and P⁻¹ of some members."""
         if self.P is None or self.inverse is None:
@@ -49,10 +65,12 @@ class Weight(ByValue):
         return self.P[members], self.inverse[members]
 
     def log_ends(self, part: slice, members: int) -> Float:
-        """ln of ‖EᵀP⁻¹‖ ‖P E‖, the price of going from one norm to the other, shape (members,)."""
+        """ln of ‖EᵀP⁻¹‖ ‖P E‖, the price of going from one norm to the other, rounded up, (members,)."""
         if self.P is None or self.inverse is None:
             return np.zeros(members)
-        return np.log(spectral_norm(self.inverse[:, part]) * spectral_norm(self.P[:, :, part])) + 1e-13
+        ends = spectral_norm(self.inverse[:, part]) * spectral_norm(self.P[:, :, part])
+        rounded = 16.0 * self.P.shape[-1] * EPS  # of the singular values
+        return np.log(ends) - np.log1p(-self.defect) + rounded
 
 
 def identity_weight(recurrence: Recurrence) -> Weight:

@@ -20,7 +20,7 @@ from integrators.engine.program import Program
 from integrators.fields.neural import NeuralField
 from integrators.run.recurrence import Recurrence
 
-__all__ = ["ACTIVATIONS", "Undecided", "ball_jacobian", "matrix", "precision"]
+__all__ = ["ACTIVATIONS", "BallField", "Undecided", "ball_jacobian", "ball_trajectory", "matrix", "precision"]
 
 Float = NDArray[np.float64]
 # Balls are looked at this often, to give up early on a precision that will not do.
@@ -93,19 +93,23 @@ def matrix(values: Float) -> arb_mat:
     return arb_mat(table.shape[0], table.shape[1], [float(v) for v in table.ravel()])
 
 
-class _BallField:
+class BallField:
     """σ(W y + V x + b) with its derivative, acting on balls."""
 
     def __init__(self, field: NeuralField) -> None:
         self.W, self.b, self.V = matrix(field.W), matrix(field.b), field.V
         self.activate = ACTIVATIONS[field.activation.name]
 
-    def kick(self, y: arb_mat, x: Float, c: arb, dy: arb_mat) -> tuple[arb_mat, arb_mat]:
-        """c σ(z) and c σ'(z) W dy."""
+    def activities(self, y: arb_mat, x: Float) -> list[tuple[arb, arb]]:
+        """σ(z) and σ'(z) of every unit."""
         z = self.W * y + self.b
         if x.size:
             z += matrix(self.V) * matrix(x)
-        pairs = [self.activate(entry) for entry in z.entries()]
+        return [self.activate(entry) for entry in z.entries()]
+
+    def kick(self, y: arb_mat, x: Float, c: arb, dy: arb_mat) -> tuple[arb_mat, arb_mat]:
+        """c σ(z) and c σ'(z) W dy."""
+        pairs = self.activities(y, x)
         rows, columns = dy.nrows(), dy.ncols()
         product = (self.W * dy).entries()
         slopes = [c * slope for _, slope in pairs]
@@ -156,13 +160,20 @@ def ball_jacobian(recurrence: Recurrence, block: str) -> arb_mat:
     unit = np.eye(2 * d, columns)
     y, p = recurrence.initial_value
     state = _BallState(matrix(y), matrix(p), matrix(unit[:d]), matrix(unit[d:]))
-    _run(recurrence, _BallField(recurrence.system), state, phase)
+    _run(recurrence, BallField(recurrence.system), state, phase)
     if not phase:
         return state.dy
     return arb_mat(2 * d, columns, [*state.dy.entries(), *state.dp.entries()])
 
 
-def _run(recurrence: Recurrence, field: _BallField, state: _BallState, close: bool) -> None:
+def ball_trajectory(recurrence: Recurrence, field: BallField, close: bool) -> None:
+    """Take the states of the run alone through the kicks of `field`."""
+    y, p = recurrence.initial_value
+    none = arb_mat(recurrence.system.dim, 0)
+    _run(recurrence, field, _BallState(matrix(y), matrix(p), none, none), close)
+
+
+def _run(recurrence: Recurrence, field: BallField, state: _BallState, close: bool) -> None:
     """The operations of the run, with the exact sum of the weights of kicks at one place."""
     scheme = recurrence.scheme
     a, b = (np.array([Fraction(float(w)) for w in part]) for part in (scheme.drift, scheme.kick))

@@ -1,7 +1,9 @@
 """What the bounds of cells are made of: powers of gains, and of matrices that bound the blocks of a step.
 
 Where a step's Jacobian has blocks of norms at most M_ab, the blocks of N steps have norms at most the entries
-of the product of the M. Sums and products of numbers ≥ 0 do not cancel.
+of the product of the M. Sums and products of numbers ≥ 0 do not cancel. Powers of two are counted as
+integers, so that only the products round, however large the logarithm becomes: a sum of N logarithms would
+round each time by a unit of what it has grown to.
 """
 
 from __future__ import annotations
@@ -15,19 +17,18 @@ from numpy.typing import NDArray
 __all__ = ["first_entry", "log_norm_of_power", "log_of_power", "log_power"]
 
 Float = NDArray[np.float64]
+Counts = NDArray[np.int64]
 # Least entry beside a largest of one: products of two such numbers do not vanish.
 LEAST = 1e-150
 
 
 def log_power(gain: float, n_steps: int, shape: tuple[int, ...] = ()) -> Float:
-    """N ln gain for gain ≥ 0: 0 for N = 0, and −inf for a gain of 0 and N > 0."""
-    if n_steps == 0:
-        return np.zeros(shape)
+    """N ln gain for gain ≥ 0 and N > 0; −inf for a gain of 0."""
     return np.full(shape, n_steps * math.log(gain) if gain > 0.0 else -math.inf)
 
 
-def log_of_power(step: Float | Callable[[int], Float], n_steps: int) -> tuple[Float, Float]:
-    """M_{N−1} ⋯ M_0 as matrices of a moderate size and the logarithm of the factor before them.
+def log_of_power(step: Float | Callable[[int], Float], n_steps: int) -> tuple[Float, Counts]:
+    """M_{N−1} ⋯ M_0 as matrices of a moderate size and the exponent of the power of two before them.
 
     Parameters
     ----------
@@ -37,45 +38,53 @@ def log_of_power(step: Float | Callable[[int], Float], n_steps: int) -> tuple[Fl
         N. Where all steps have one matrix its power is taken by squaring.
     """
     given = step(0) if callable(step) else step
-    total, log_scale = np.broadcast_to(np.eye(given.shape[-1]), given.shape), np.zeros(given.shape[:-2])
+    one = np.zeros(given.shape[:-2], np.int64)
+    total, exponent = np.broadcast_to(np.eye(given.shape[-1]), given.shape), one
     if callable(step):
         for n in range(n_steps):
-            total, log_scale = _scaled(step(n) @ total, log_scale)
-        return total, log_scale
-    square, log_square = _scaled(given, np.zeros(given.shape[:-2]))
+            # The step apart from the product, whose entries may be as large as those of the step.
+            scaled, own = _scaled(step(n), one)
+            total, exponent = _scaled(scaled @ total, exponent + own)
+        return total, exponent
+    square, own = _scaled(given, one)
     n = n_steps
     while n:
         if n & 1:
-            total, log_scale = _scaled(square @ total, log_scale + log_square)
+            total, exponent = _scaled(square @ total, exponent + own)
         n >>= 1
         if n:
-            square, log_square = _scaled(square @ square, 2.0 * log_square)
-    return total, log_scale
+            square, own = _scaled(square @ square, 2 * own)
+    return total, exponent
 
 
 def log_norm_of_power(step: Float | Callable[[int], Float], n_steps: int) -> Float:
     """ln ‖M_{N−1} ⋯ M_0‖₂, a bound for the whole state."""
-    total, log_scale = log_of_power(step, n_steps)
+    total, exponent = log_of_power(step, n_steps)
     finite = np.asarray(np.isfinite(total).all(axis=(-2, -1)))
     norms = np.linalg.norm(np.where(finite[..., None, None], total, 0.0), 2, axis=(-2, -1))
-    with np.errstate(divide="ignore"):
-        return np.where(finite, np.log(norms), np.inf) + log_scale
+    return _log(np.where(finite, norms, np.inf), exponent)
 
 
-def first_entry(total: Float, log_scale: Float) -> Float:
+def first_entry(total: Float, exponent: Counts) -> Float:
     """ln of the first entry of what `log_of_power` gives, a bound for the first block; inf beyond float64."""
     entry = total[..., 0, 0]
+    return _log(np.where(np.isfinite(entry), entry, np.inf), exponent)
+
+
+def _log(values: Float, exponent: Counts) -> Float:
     with np.errstate(divide="ignore"):
-        return np.where(np.isfinite(entry), np.log(entry) + log_scale, np.inf)
+        return np.asarray(np.log(values) + math.log(2.0) * exponent, dtype=np.float64)
 
 
-def _scaled(matrix: Float, log_scale: Float) -> tuple[Float, Float]:
-    """The matrix with a largest entry of one, and the logarithm of what was taken out.
+def _scaled(matrix: Float, exponent: Counts) -> tuple[Float, Counts]:
+    """The matrix with a largest entry in [½, 1), and the exponent with what was taken out.
 
     Entries that float64 would lose beside the largest are rounded up, never down to zero.
     """
     largest = matrix.max(axis=(-2, -1))
     usable = np.isfinite(largest) & (largest > 0.0)
-    size = np.where(usable, largest, 1.0)
-    scaled = np.where(matrix > 0.0, np.maximum(matrix / size[..., None, None], LEAST), matrix)
-    return scaled, log_scale + np.log(size)
+    _, shift = np.frexp(np.where(usable, largest, 0.5))
+    with np.errstate(under="ignore"):
+        near_one = np.ldexp(matrix, -shift[..., None, None])
+    scaled = np.where(matrix > 0.0, np.maximum(near_one, LEAST), matrix)
+    return scaled, exponent + shift

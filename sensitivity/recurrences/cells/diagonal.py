@@ -43,7 +43,7 @@ def _bound(cell: Cell, h: Float, n_steps: int) -> Float:
     p = cell.parameters
     with np.errstate(divide="ignore"):
         rate = float(np.log(np.hypot(p["a_re"], p["a_im"])).max())
-    return np.full(h.shape, n_steps * rate if n_steps else 0.0)
+    return np.full(h.shape, n_steps * rate)
 
 
 def _kind(name: str, structure: Ring | Sampled, reference: str) -> Kind:

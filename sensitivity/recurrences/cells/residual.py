@@ -125,7 +125,7 @@ def _leaky_bound(cell, h, n_steps):
     """(|1 − 1/τ| + sup|σ'| ‖W‖₂/τ)^N."""
     gain = np.abs(1.0 - h) + h * (activation_of(cell).lipschitz * spectral(cell))
     with np.errstate(divide="ignore"):  # a gain of 0
-        return n_steps * np.log(gain) if n_steps else np.zeros(h.shape)
+        return n_steps * np.log(gain)
 
 
 LEAKY = Kind(
@@ -156,7 +156,8 @@ def _lipschitz_bound(cell, h, n_steps):
     """(‖I + ε A‖₂ + ε ‖W‖₂)^N."""
     A, W = np.split(cell.parameters["W"], 2)
     still = np.array([spectral_norm(np.eye(cell.d) + step * A) for step in np.ravel(h)]).reshape(h.shape)
-    return n_steps * np.log(still + h * float(spectral_norm(W)))
+    with np.errstate(divide="ignore"):  # a gain of 0
+        return n_steps * np.log(still + h * float(spectral_norm(W)))
 
 
 LIPSCHITZ = Kind(

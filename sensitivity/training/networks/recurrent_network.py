@@ -200,7 +200,7 @@ class RecurrentNetwork(Network):
             )  # fmt: skip
             # Whether the state is finite shows in the loss: it need not be looked at on the way.
             run = Run(program.form, program.body, program.first, program.closing, n_steps, 0,
-                      np.full(width, self.step_size), inputs, program.rows, n_steps + 1, kind)  # fmt: skip
+                      np.full(width, self.step_size), inputs, program.rows, n_steps + 1, 0, kind)  # fmt: skip
             counts = np.zeros(width, np.int64)
             block = Block(state, np.zeros((self.dim, 0, width)), counts, counts.copy())
             space.ready[width, kind] = _Ready(run, block, tape, lam, np.empty((self.n_classes, width)))

@@ -9,6 +9,7 @@ import sympy
 from integrators import NeuralField, symbolic_cell
 from sensitivity import (
     OdeRecurrence,
+    cell,
     gradient_profile,
     jacobian,
     jacobian_norm,
@@ -172,3 +173,28 @@ def test_how_far_entries_of_one_column_may_lie_apart(rotating, bits, kept):
     np.testing.assert_allclose(jacobian(run), [[half, -half], [lower, lower]], rtol=1e-15)
     if kept:
         np.testing.assert_allclose(log_singular_values(run), 0.0, atol=1e-12)
+
+
+# Catches: a range of columns that does not know of a W that is far from one, forwards or backwards.
+@pytest.mark.parametrize("activation", ["tanh", "identity"])
+@pytest.mark.parametrize("size", [1e300, -1e300, 1e-300])
+def test_weights_far_from_one_with_a_step_that_makes_up_for_it(size, activation):
+    W, n = np.array([[1.0, 0.25], [-0.25, 0.75]]), 700
+    steps = {"euler": 0.5 / abs(size), "leapfrog": 0.125 / math.sqrt(abs(size))}
+    for scheme, own in (("euler", 0.5), ("leapfrog", 0.125)):
+        far = NeuralField(size * W, [0.0, 0.0], activation=activation)
+        near = NeuralField(math.copysign(1.0, size) * W, [0.0, 0.0], activation=activation)
+        for method in ("full", "lanczos"):
+            found = log_jacobian_norm(far, scheme, steps[scheme], n, method=method)
+            assert found == pytest.approx(log_jacobian_norm(near, scheme, own, n, method=method), rel=1e-10)
+        profiles = [
+            gradient_profile(field, scheme, step, n).log_norms
+            for field, step in ((far, steps[scheme]), (near, own))
+        ]
+        np.testing.assert_allclose(*profiles, rtol=1e-9, atol=1e-10)
+
+
+def test_a_cell_whose_weights_are_far_from_one():
+    made = cell("vanilla", 1).with_parameters(W=[[1e300]], b=[0.0])
+    found = log_jacobian_norm(unroll(made, n_steps=50))
+    assert found == pytest.approx(50.0 * math.log(1e300), rel=1e-14)

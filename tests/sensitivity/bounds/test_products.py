@@ -1,7 +1,9 @@
 """Theorem H: products of one-step norms, plain and weighted, for fields and cells."""
 
 import math
+import warnings
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -131,3 +133,43 @@ def test_products_are_listed_when_asked_for():
     assert [bound.name for bound in asked] == ["step_product", "weighted_product"]
     assert {bound.of for bound in asked} == {"product"}
     assert "step_product" not in {bound.name for bound in bounds.applicable(field, "leapfrog", 0.1, 20)}
+
+
+# Catches: logarithms that are added up, each rounded by a unit of the sum.
+@pytest.mark.parametrize("size", [1e300, 1e-300, 1.0])
+def test_the_bounds_are_kept_where_their_logarithm_is_large(size):
+    field = NeuralField([[size]], [0.0])
+    case = (field, "euler", 1.0 / size, 1000)
+    with mpmath.workdps(40):
+        exact = 1000 * mpmath.log(1 + mpmath.mpf(1.0 / size) * mpmath.mpf(size))
+        for log_bound in (bounds.log_aposteriori, bounds.log_step_product, bounds.log_weighted_product):
+            assert 0 <= log_bound(*case) - exact < 2e-11, log_bound.__name__
+        value = mpmath.mpf(float(bounds.aposteriori(*case)))
+        assert 0 <= value / mpmath.exp(exact) - 1 < 1e-11
+
+
+# Catches: what cancels in I + ε D W left out of the rounding of a step.
+def test_a_step_that_cancels_stays_below_its_bound():
+    field = NeuralField([[-1.0]], [0.0])
+    for y0 in (1e-9, 1e-8, 1e-6, 1e-3):
+        with mpmath.workdps(60):
+            exact = mpmath.log(mpmath.tanh(mpmath.mpf(y0)) ** 2)
+            assert exact <= bounds.log_step_product(field, "euler", 1.0, 1, y0=[y0])
+
+
+def test_weights_of_zero_have_a_product_of_zero():
+    made = cell("vanilla", 2)
+    still = made.with_parameters(W=np.zeros((2, 2)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for bound in bounds.of_recurrence(unroll(still, n_steps=3)):
+            assert bound.log_value == -math.inf and bound.value == 0.0
+        assert bounds.log_step_product(unroll(still, n_steps=0)) == 0.0
+
+
+# Catches: an inverse of P that is taken for exact.
+def test_an_inverse_that_is_off_makes_the_bound_larger():
+    run = unroll(NeuralField.random(2), scheme="leapfrog", step=0.1, n_steps=10)
+    P = np.diag([1.0, 1.0, 2.0, 2.0])[None]
+    right, wrong = (Weight(P, (1.0 - off) * np.linalg.inv(P), np.full(1, 2.0)) for off in (0.0, 0.01))
+    assert products._log_products(run, None, [right]) <= products._log_products(run, None, [wrong])

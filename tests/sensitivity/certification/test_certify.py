@@ -459,3 +459,37 @@ def test_certified_norms():
     np.testing.assert_allclose(found, jacobian_norm(field, "leapfrog", steps, 50), rtol=1e-13)
     certificate = certify(field, "leapfrog", 0.3, 50)
     assert certificate.lower <= found[1, 0] <= certificate.upper
+
+
+# Catches: slopes of the computed trajectory, or of another kick, under the name of certified ones.
+def test_theorem_f_of_the_exact_map():
+    kink = NeuralField([[0.1]], [-1.0], activation="relu")
+    case = (kink, "euler", 1.0, 1, [10.0])
+    assert jacobian_norm(*case) == 1.0 < 1.0999 < jacobian_norm(*case, certified=True)
+    assert aposteriori(*case) < 1.01
+    assert certify(*case).upper <= aposteriori(*case, local="certified") < 1.1 + 1e-9
+    rng = np.random.default_rng(3)
+    for scheme in ("leapfrog", "yoshida4", "euler", "explicit_euler"):
+        field = NeuralField(rng.normal(size=(3, 3)), rng.normal(size=3), rng.normal(size=(3, 1)))
+        case = (field, scheme, np.array([0.05, 0.1]), 12, rng.normal(size=3), None, rng.normal(size=(12, 1)))
+        computed, exact = (log_aposteriori(*case, local=local) for local in ("norm", "certified"))
+        np.testing.assert_allclose(exact, computed, rtol=0.0, atol=1e-12)
+        one = (field, scheme, 0.1, *case[3:])
+        slopes = [local_lipschitz(*one, local=local) for local in ("norm", "certified")]
+        np.testing.assert_allclose(*slopes, rtol=1e-13)
+    with pytest.raises(ValueError, match="NeuralField"):
+        log_aposteriori(pendulum(), "leapfrog", 0.1, 20, local="certified")
+    undecided = NeuralField([[0.0]], [0.0], activation="relu")
+    assert local_lipschitz(undecided, "euler", 1.0, 3, local="certified").max() < 1e-300
+
+
+# Catches: an enclosure that is wider than what one unit in the last place asks for.
+def test_a_certified_norm_is_within_a_unit_in_the_last_place():
+    rng = np.random.default_rng(4)
+    for scheme in ("leapfrog", "euler"):
+        for d in (1, 3):
+            field = NeuralField(rng.normal(size=(d, d)), rng.normal(size=d))
+            case = (field, scheme, 0.3, 40)
+            value = float(jacobian_norm(*case, certified=True))
+            narrow = certify(*case, width=1e-30)
+            assert abs(narrow.norm_ball - value) <= math.ulp(value)
