@@ -16,8 +16,8 @@ __all__ = ["block_shape", "check_interval", "column_padding", "column_range", "r
 
 Float = NDArray[np.float64]
 
-# Powers of two that columns stay within, times what they are multiplied by; how many they have at most after a
-# look at their range, and gain until the next.
+# Powers of two that columns stay within, times what they are multiplied by; how many they have at most after
+# a look at their range, and gain until the next.
 DOUBLE, SINGLE = (1000, 300, 400), (120, 50, 40)
 # Steps between two looks at the range of the columns: at most the first where growth and shrinking are
 # bounded, the second where they may shrink by 2^-53 in a step (1 + x with x next to -1), the third likewise

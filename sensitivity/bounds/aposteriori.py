@@ -281,4 +281,5 @@ def _log_growth(program: Program, h: Float, slopes: Float) -> Float:
         else:  # explicit: the state before serves both halves
             s, u = s + size * u, u + size * next(kicks) * s
     # λ_k is rounded too, and the sum is near 0 for a bound near 1.
-    return np.log(s) + math.log(2.0) * exponent + 4.0 * EPS * program.n_steps
+    found = np.log(s) + math.log(2.0) * exponent + 4.0 * EPS * program.n_steps
+    return np.asarray(found, dtype=np.float64)

@@ -56,7 +56,8 @@ class Weight(ByValue):
             return np.zeros(self.condition.shape)
         D = self.P.shape[-1]
         # The product P X itself rounds by D units of |P| |X|, whose norm is D ‖P‖ ‖X‖ at most.
-        return spectral_norm(self.P @ self.inverse - np.eye(D)) + D * D * EPS * self.condition
+        off = spectral_norm(np.asarray(self.P @ self.inverse - np.eye(D)))
+        return np.asarray(off + D * D * EPS * self.condition, dtype=np.float64)
 
     def of(self, members: slice) -> tuple[Float | None, Float | None]:
         """P and P⁻¹ of some members."""
