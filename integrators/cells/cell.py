@@ -281,7 +281,7 @@ class Cell(ByValue):
 
     def _with(self, packed: Float, free: Float | None, kind: Kind | None = None) -> Cell:
         other = object.__new__(type(self))
-        cached = ("trainable", "free_trainable")
+        cached = ("trainable", "free_trainable", "factor_bits")
         other.__dict__.update({k: v for k, v in self.__dict__.items() if k not in cached})
         other.kind = self.kind if kind is None else kind
         other.packed, other._free = packed, free

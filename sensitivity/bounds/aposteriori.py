@@ -211,7 +211,7 @@ def _recurrence(
 
 def _certified(recurrence: Recurrence) -> Float:
     """λ at every kick of the exact trajectory of one member."""
-    from sensitivity.certification.certificate import require_flint
+    from sensitivity.certification.extra import require_flint
 
     require_flint()
     from sensitivity.certification.slopes import exact_slopes

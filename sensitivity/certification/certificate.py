@@ -29,6 +29,7 @@ from sensitivity.text import from_log
 
 from .checked import CheckedBound, Side, checked
 from .dump import dumped, loaded
+from .extra import DEFAULT_PRECISION, FIRST_PRECISION, require_flint
 from .outward import log_interval, lower, up, upper
 
 if TYPE_CHECKING:
@@ -37,9 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Certificate", "certify"]
 
 Float = NDArray[np.float64]
-FIRST_PRECISION = 128
 DEFAULT_WIDTH = 1e-14
-DEFAULT_PRECISION = 16384
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -288,16 +287,6 @@ def _at_enough_precision(
                 obstacle = str(error)
         bits *= 2
     raise ArithmeticError(f"{max_precision} bits are not enough: {obstacle}; raise max_precision.")
-
-
-def require_flint() -> None:
-    try:
-        import flint  # noqa: F401
-    except ImportError:
-        raise ImportError(
-            "certificates need python-flint, which the extra 'certify' brings: "
-            "pip install 'leapgrad[certify]'."
-        ) from None
 
 
 def _recurrence(

@@ -18,7 +18,8 @@ from integrators.values import ByValue
 from sensitivity.analysis.singular import block_of
 from sensitivity.text import from_log
 
-from .certificate import as_cell_run, require_flint
+from .certificate import as_cell_run
+from .extra import require_flint
 from .outward import down, up
 
 if TYPE_CHECKING:

@@ -1,26 +1,22 @@
-"""The pointwise rules of cells, run on other numbers than float64: the compiled program itself, on balls.
-
-A rule is a Python function before it is compiled. Here its names are bound anew: `activate` to exact
-activations, `math` and `np` to the few functions that rules use, helpers to themselves bound likewise. What
-runs is the source that compiled code comes from, with numbers of a class of its own.
-"""
+"""The pointwise rules of cells on balls: the compiled program itself, its branches decided or refused."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
-from types import CodeType, FunctionType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from flint import arb
 from numpy.typing import NDArray
 
-from integrators.codegen.arithmetic import exp_negative, fma
+from integrators.codegen.arithmetic import exp_negative
 from integrators.codegen.compiled import Kernel
 from integrators.fields.activations import ACTIVATIONS as RECORDS
-from integrators.fields.activations import activate, tanh
+from integrators.fields.activations import tanh
+from sensitivity.recurrences.other_numbers import Numbers, rule_on
 
 from .balls import ACTIVATIONS, Undecided
 
@@ -118,10 +114,6 @@ def _activate(code: int, z: Objects, s: Objects, ds: Objects) -> None:
         s[i], ds[i] = DecidedBall(value), DecidedBall(slope)
 
 
-def _multiply_add(x: Any, y: Any, z: Any) -> Any:
-    return x * y + z
-
-
 def _copysign(size: Any, sign: Any) -> DecidedBall:
     return (
         abs(DecidedBall(arb_of(size)))
@@ -178,6 +170,9 @@ _EXACT: dict[Any, Any] = {
 }
 
 
+_BALLS = Numbers(_activate, _MATH, _NUMPY, _EXACT)
+
+
 @cache
 def rule_on_balls(rule: Kernel) -> Callable[..., None]:
     """The pointwise rule as a function of arrays of balls.
@@ -187,36 +182,4 @@ def rule_on_balls(rule: Kernel) -> Callable[..., None]:
     rule : Kernel
         With the signature `POINT`.
     """
-    return _bound_anew(rule.function, {})
-
-
-def _bound_anew(function: Any, known: dict[Any, Any]) -> Any:
-    """A Python function with other globals; helpers that it calls likewise."""
-    if function in known:
-        return known[function]
-    found: dict[str, Any] = {"__builtins__": __builtins__}
-    own = FunctionType(
-        function.__code__, found, function.__name__, function.__defaults__, function.__closure__
-    )
-    known[function] = own
-    for name in set(_names(function.__code__)) & set(function.__globals__):
-        value: Any = function.__globals__[name]
-        if value is activate:
-            value = _activate
-        elif value is math:
-            value = _MATH
-        elif value is np:
-            value = _NUMPY
-        elif hasattr(value, "py_func"):
-            value = _EXACT.get(value) or _bound_anew(value.py_func, known)
-        elif value is fma:
-            value = _multiply_add
-        found[name] = value
-    return own
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)
+    return rule_on(_BALLS, rule)

@@ -11,7 +11,7 @@ from integrators.run.recurrence import Recurrence
 from integrators.singular_values import spectral_norm
 
 from .balls import BallField, Undecided, ball_trajectory, precision
-from .certificate import DEFAULT_PRECISION, FIRST_PRECISION
+from .extra import DEFAULT_PRECISION, FIRST_PRECISION
 
 __all__ = ["exact_slopes"]
 

@@ -1,0 +1,19 @@
+"""What ball arithmetic needs: the extra that brings it, and the precisions that are tried."""
+
+from __future__ import annotations
+
+__all__ = ["DEFAULT_PRECISION", "FIRST_PRECISION", "require_flint"]
+
+FIRST_PRECISION = 128
+DEFAULT_PRECISION = 16384
+
+
+def require_flint() -> None:
+    """Raise ImportError, with what to install, if python-flint is not there."""
+    try:
+        import flint  # noqa: F401
+    except ImportError:
+        raise ImportError(
+            "certificates need python-flint, which the extra 'certify' brings: "
+            "pip install 'leapgrad[certify]'."
+        ) from None

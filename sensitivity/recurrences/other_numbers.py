@@ -1,0 +1,77 @@
+"""The pointwise rules of cells, run on other numbers than float64: the source of the compiled program itself.
+
+A rule is a Python function before it is compiled. Here its names are bound anew: `activate` to activations of
+the other numbers, `math` and `np` to the few functions that rules use, helpers to themselves bound likewise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from types import CodeType, FunctionType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from integrators.codegen.arithmetic import fma
+from integrators.codegen.compiled import Kernel
+from integrators.fields.activations import activate
+
+__all__ = ["Numbers", "rule_on"]
+
+
+class Numbers(NamedTuple):
+    """What a rule needs to know of the numbers that it is run on."""
+
+    activate: Callable[..., None]  # (code, z, s, ds) as `activate`, on arrays of these numbers
+    math: Any  # in place of the module
+    numpy: Any  # in place of the module
+    exact: Mapping[Any, Callable[..., Any]]  # compiled helper → what to call in its place
+
+
+def rule_on(numbers: Numbers, rule: Kernel) -> Callable[..., None]:
+    """The pointwise rule as a function of arrays of these numbers.
+
+    Parameters
+    ----------
+    numbers : Numbers
+    rule : Kernel
+        With the signature `POINT`.
+    """
+    return _bound_anew(rule.function, numbers, {})
+
+
+def _bound_anew(function: Any, numbers: Numbers, known: dict[Any, Any]) -> Any:
+    """A Python function with other globals; helpers that it calls likewise."""
+    if function in known:
+        return known[function]
+    found: dict[str, Any] = {"__builtins__": __builtins__}
+    own = FunctionType(
+        function.__code__, found, function.__name__, function.__defaults__, function.__closure__
+    )
+    known[function] = own
+    for name in set(_names(function.__code__)) & set(function.__globals__):
+        value: Any = function.__globals__[name]
+        if value is activate:
+            value = numbers.activate
+        elif value is math:
+            value = numbers.math
+        elif value is np:
+            value = numbers.numpy
+        elif hasattr(value, "py_func"):
+            value = numbers.exact.get(value) or _bound_anew(value.py_func, numbers, known)
+        elif value is fma:
+            value = _multiply_add
+        found[name] = value
+    return own
+
+
+def _multiply_add(x: Any, y: Any, z: Any) -> Any:
+    return x * y + z
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
