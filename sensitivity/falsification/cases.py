@@ -97,6 +97,15 @@ class Trial(ByValue):
         """The case of one step."""
         return replace(self, steps=self.steps[member : member + 1])
 
+    @property
+    def vector(self) -> Float:
+        """See `continuous`."""
+        return continuous(self)
+
+    def moved(self, vector: Float) -> Trial:
+        """See `moved`."""
+        return moved(self, vector)
+
     def to_dict(self) -> dict[str, Any]:
         """Everything that is needed to build it again, in plain numbers."""
         names = ("activation", "scheme", "n_steps", "steps", "W", "b", "V", "y0", "p0", "inputs")

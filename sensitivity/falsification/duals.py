@@ -1,12 +1,13 @@
-"""The step of a cell in extended precision, differentiated by dual numbers and not by the slopes of its rule.
+"""The step of a cell in extended precision, differentiated by dual numbers and not by its own slopes.
 
-A dual number is a value with its derivatives along k columns. The rule that runs is the source of the compiled
-one; what it says of its own slopes is not used.
+A dual number is a value with its derivatives along k columns. The rule that runs is the source of the
+compiled one; what it says of its own slopes is not used.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -19,12 +20,13 @@ from integrators.codegen.arithmetic import exp_negative
 from integrators.codegen.compiled import Kernel
 from integrators.fields.activations import ACTIVATIONS as RECORDS
 from integrators.fields.activations import tanh
+from integrators.run.backpropagation import trajectory
 from integrators.run.recurrence import Recurrence
 from sensitivity.recurrences.other_numbers import Numbers, rule_on
 
 from .extended import ACTIVATIONS
 
-__all__ = ["extended_cell_jacobian"]
+__all__ = ["extended_cell_jacobians"]
 
 Float = NDArray[np.float64]
 Long = Any  # numbers and arrays of longdouble
@@ -183,27 +185,32 @@ def _rule(rule: Kernel) -> Any:
     return rule_on(_DUALS, rule)
 
 
-def extended_cell_jacobian(recurrence: Recurrence, member: int) -> Long:
-    """∂s_N/∂s_0 of one batch member of a cell with one layer, at the states that float64 computes.
+def extended_cell_jacobians(recurrence: Recurrence) -> Long:
+    """∂s_N/∂s_0 of a cell with one layer, at the states that float64 computes.
 
     Parameters
     ----------
     recurrence : Recurrence
-    member : int
+        With one axis of batch members.
 
     Returns
     -------
-    ndarray of longdouble, shape (D, D)
+    ndarray of longdouble, shape (members, D, D)
+        NaN where the state leaves float64.
     """
-    run = recurrence.alone()[member]
-    cell, h = run.cell, np.longdouble(run.steps[0])
+    cell, n = recurrence.cell, recurrence.n_steps
     assert cell is not None
-    step, T = _Step(cell), np.eye(cell.dim, dtype=np.longdouble)
-    states, drive = run.states()[..., :, :].reshape(run.n_steps + 1, cell.dim), run.inputs[:, :, 0]
-    with np.errstate(all="ignore"):
-        for s, x in zip(states[:-1], drive, strict=True):
-            T = step(s, x, h, T)
-    return T
+    step = _Step(cell)
+    found = np.repeat(np.eye(cell.dim, dtype=np.longdouble)[None], recurrence.members, 0)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a state that leaves float64
+        states = trajectory(recurrence).transpose(2, 0, 1)
+        for member, (path, T) in enumerate(zip(states, found, strict=True)):
+            drive = recurrence.inputs[:, :, min(member, recurrence.inputs.shape[2] - 1)]
+            for s, x in zip(path[:n], drive, strict=True):
+                T = step(s, x, np.longdouble(recurrence.steps[member]), T)
+            found[member] = T if np.isfinite(path).all() else np.nan
+    return found
 
 
 class _Step:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from integrators.validation import as_count
 from integrators.values import ByValue
 
-from .cases import MEMBERS, Trial, continuous, moved
-from .targets import TARGETS, Target
+from .cases import MEMBERS
+from .targets import TARGETS, Case, Target
 
 __all__ = ["FalsifierReport", "Worst", "falsify"]
 
@@ -34,9 +34,10 @@ class Worst(ByValue):
     log_ratio : float
         The largest log(norm ÷ bound); above 0 if the bound is broken, −inf if no case was about it.
     tightness : float
-        The largest log norm ÷ log bound, which is above 1 if the bound is broken. Unlike the ratio it does
-        not come near 1 just because the step is small and both are near 1: this is what the search climbs.
-    case : Trial or None
+        The largest log norm ÷ log bound, which is above 1 if the bound is broken; where both are negative,
+        their quotient the other way round. Unlike the ratio it does not come near 1 just because the step is
+        small and both are near 1: this is what the search climbs.
+    case : Trial, CellTrial or None
         Where the tightness was reached, with its one step.
     found_by : {"random", "search", ""}
     random_cases, searched_cases : int
@@ -45,7 +46,7 @@ class Worst(ByValue):
 
     log_ratio: float
     tightness: float
-    case: Trial | None
+    case: Case | None
     found_by: str
     random_cases: int
     searched_cases: int
@@ -129,11 +130,11 @@ def falsify(
     ----------
     cases : int
         Random cases (network, scheme, step, initial values, inputs); each is held against every bound that is
-        about it. Bounds with hypotheses of their own get a fifth as many of their own.
+        about it. Bounds with hypotheses of their own get a fifth as many of their own, and cells as many.
     seed : int
         The report is a function of it.
     targets : mapping
-        Name → bound to attack.
+        Name → bound to attack: those of fields, unless told otherwise; ``CELL_TARGETS`` are those of cells.
     starts : int
         For each bound, the number of worst random cases that Nelder–Mead starts from; 0 for no search.
     tick : callable, optional
@@ -158,7 +159,7 @@ def falsify(
         warnings.simplefilter("ignore", RuntimeWarning)  # members that leave float64 are not cases
         for kind, drawing in enumerate(draws):
             members = [tally for tally in tallies.values() if tally.target.draw is drawing]
-            share = cases if kind == 0 else math.ceil(cases / 5)
+            share = cases if kind == 0 else math.ceil(cases * members[0].target.share)
             for batch in range(math.ceil(share / MEMBERS)):
                 case = drawing(np.random.default_rng([seed, kind, batch]))
                 for tally in members:
@@ -174,21 +175,25 @@ class _Tally:
     """What is known about one bound so far."""
 
     def __init__(self, target: Target, starts: int) -> None:
-        self.target, self.starts = target, starts
+        self.target, self.starts = target, min(starts, target.starts)
         self.random_cases = self.searched_cases = 0
         self.largest = -math.inf
-        self.best: list[tuple[float, Trial]] = []  # by tightness, descending
+        self.best: list[tuple[float, Case]] = []  # by tightness, descending
         self.found_by = ""
 
-    def weigh(self, case: Trial) -> Float:
-        """log norm ÷ log bound for every step, −inf where that says nothing; keeps the largest ratio."""
+    def weigh(self, case: Case) -> Float:
+        """log norm ÷ log bound for every member, −inf where that says nothing; keeps the largest ratio."""
         norm, bound = self.target.logs(case)
-        usable = ~np.isnan(norm - bound) & (bound > 0.0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            excess = norm - bound
+            # A bound of exactly one is that of no step, or of a step that changes nothing.
+            usable = ~np.isnan(excess) & ((bound != 0.0) | (excess > 0.0)) & (bound < np.inf)
+            tightness = np.where(bound > 0.0, norm / bound, np.where(norm < 0.0, bound / norm, np.inf))
         if usable.any():
-            self.largest = max(self.largest, float((norm - bound)[usable].max()))
-        return np.where(usable, norm / np.where(usable, bound, 1.0), -np.inf)
+            self.largest = max(self.largest, float(excess[usable].max()))
+        return np.where(usable, tightness, -np.inf)
 
-    def add(self, case: Trial) -> None:
+    def add(self, case: Case) -> None:
         if not self.target.applies(case):
             return
         tightness = self.weigh(case)
@@ -209,8 +214,8 @@ class _Tally:
         for number in range(min(self.starts, len(self.best))):
             start = self.best[number][1]
 
-            def loss(vector: Float, start: Trial = start, number: int = number) -> float:
-                case = moved(start, vector)
+            def loss(vector: Float, start: Case = start, number: int = number) -> float:
+                case = start.moved(vector)
                 tightness = float(self.weigh(case)[0])
                 if not math.isfinite(tightness):
                     return 1e3
@@ -219,7 +224,7 @@ class _Tally:
                     self.best[number] = tightness, case.only(0)
                 return -tightness
 
-            minimize(loss, continuous(start), method="Nelder-Mead", options=options)
+            minimize(loss, start.vector, method="Nelder-Mead", options=options)
         if max((tightness for tightness, _ in self.best), default=before) > before:
             self.found_by = "search"
 

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from integrators.schemes.table import get_scheme
 from sensitivity.analysis.jacobians import log_jacobian_norm
+from sensitivity.bounds.products import log_step_product, log_weighted_product
 from sensitivity.bounds.table import TABLE, BoundCase, Theorem
+from sensitivity.recurrences.registry import MODELS, make
 
 from .cases import MOST_PHASE, Trial, draw, draw_fast_start
+from .cell_cases import CellTrial, draw_cell
 
-__all__ = ["TARGETS", "Target", "target_of"]
+__all__ = ["CELL_TARGETS", "TARGETS", "Case", "Target", "target_of"]
 
 Float = NDArray[np.float64]
+Case = Trial | CellTrial
 # How far the scheme of order 8 may be from the flow, relative, over a resolved run.
 FLOW_ERROR = 1e-9
 
 
-def _always(case: Trial) -> bool:
+def _always(case: Any) -> bool:
     return True
 
 
@@ -33,18 +39,24 @@ class Target:
     ----------
     theorem : str
     logs : callable
-        Trial → (log of the norm, log of the bound), each of shape (steps,); NaN says nothing. For a lower
+        Case → (log of the norm, log of the bound), each of shape (members,); NaN says nothing. For a lower
         bound both are those of the reciprocals, so that the first must never be above the second.
     applies : callable
         Whether the bound is about this case.
     draw : callable
         How random cases for it are drawn.
+    share : float
+        How many random cases it gets beside others, of those that are asked for.
+    starts : int
+        The most random cases that a search starts from.
     """
 
     theorem: str
-    logs: Callable[[Trial], tuple[Float, Float]]
-    applies: Callable[[Trial], bool] = _always
-    draw: Callable[[np.random.Generator], Trial] = draw
+    logs: Callable[[Any], tuple[Float, Float]]
+    applies: Callable[[Any], bool] = _always
+    draw: Callable[[np.random.Generator], Any] = draw
+    share: float = 0.2
+    starts: int = 1000
 
 
 def target_of(row: Theorem) -> Target:
@@ -73,6 +85,50 @@ class _Targets(Mapping[str, Target]):
 
 TARGETS: Mapping[str, Target] = _Targets()
 """Name → target."""
+
+
+class _CellTargets(Mapping[str, Target]):
+    """Name → target of the bound of every kind of cell that has one, and of theorem H for all cells."""
+
+    def __getitem__(self, name: str) -> Target:
+        return _cell_targets()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_cell_targets())
+
+    def __len__(self) -> int:
+        return len(_cell_targets())
+
+
+@cache
+def _cell_targets() -> dict[str, Target]:
+    details: Any = {"draw": draw_cell, "share": 1.0, "starts": 1}
+    found = {
+        f"cell_{name}": Target("cell", _of_weights, _model_is(name), **details)
+        for name in MODELS
+        if make(name, 2).kind.bound is not None
+    }
+    for name, log_bound in (("step_product", log_step_product), ("weighted_product", log_weighted_product)):
+        found[f"cell_{name}"] = Target("H", _along(log_bound), **details)
+    return found
+
+
+CELL_TARGETS: Mapping[str, Target] = _CellTargets()
+"""Name → target."""
+
+
+def _model_is(name: str) -> Callable[[CellTrial], bool]:
+    return lambda case: case.model == name
+
+
+def _of_weights(case: CellTrial) -> tuple[Float, Float]:
+    return case.log_norm, np.broadcast_to(
+        case.cell.log_bound(case.run.step, case.n_steps, case.s0), case.steps.shape
+    )
+
+
+def _along(log_bound: Callable[..., Float]) -> Callable[[CellTrial], tuple[Float, Float]]:
+    return lambda case: (case.log_norm, log_bound(case.run))
 
 
 def _bound_case(case: Trial, steps: Float | None = None) -> BoundCase:

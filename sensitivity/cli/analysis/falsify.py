@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import time
+from typing import TYPE_CHECKING
 
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import CHECK_FAILED, print_json, print_table
+
+if TYPE_CHECKING:
+    from sensitivity.falsification import FalsifierReport
 
 __all__ = ["COMMAND"]
 
 EXAMPLES = """\
   leapgrad falsify
-  leapgrad falsify --cases 1000 --seed 7"""
+  leapgrad falsify --cases 1000 --seed 7
+  leapgrad falsify --out falsify"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cases", type=int, default=10_000, metavar="N", help="random cases (default 10000)")
+    parser.add_argument(
+        "--cases", type=int, default=10_000, metavar="N",
+        help="random cases of fields, and as many of cells (default 10000)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the random cases (default 0)")
+    parser.add_argument("--out", metavar="DIR", help="folder to fill with the report and its manifest")
 
 
 def run(args: argparse.Namespace) -> int:
     from integrators.engine.bars import progress_bar_on_stderr
-    from sensitivity.falsification import falsify
+    from sensitivity.falsification import CELL_TARGETS, TARGETS, falsify
 
-    with progress_bar_on_stderr(None, total=args.cases, unit=" cases", leave=False) as bar:
-        report = falsify(args.cases, args.seed, tick=bar.update)
+    started = time.perf_counter()
+    with progress_bar_on_stderr(None, total=2 * args.cases, unit=" cases", leave=False) as bar:
+        report = falsify(args.cases, args.seed, {**TARGETS, **CELL_TARGETS}, tick=bar.update)
+    if args.out is not None:
+        _write(args, report, time.perf_counter() - started)
     if args.json:
         print_json(report.to_dict())
         return CHECK_FAILED if report.broken else 0
@@ -47,6 +60,17 @@ def run(args: argparse.Namespace) -> int:
     verdict = f"BROKEN: {', '.join(report.broken)}" if report.broken else "no bound was broken"
     print(f"\n{report.cases} comparisons of a norm with a bound, seed {report.seed}: {verdict}")
     return CHECK_FAILED if report.broken else 0
+
+
+def _write(args: argparse.Namespace, report: FalsifierReport, seconds: float) -> None:
+    from sensitivity.files import replacing_folder
+    from sensitivity.manifest import write_manifest
+    from sensitivity.text import write_json
+
+    command = f"leapgrad falsify --cases {args.cases} --seed {args.seed}"
+    with replacing_folder(args.out) as folder:
+        write_json(folder / "falsify.json", report.to_dict())
+        write_manifest(folder, command, {"cases": args.cases, "seed": args.seed}, seconds)
 
 
 COMMAND = Command(

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from integrators import NeuralField
-from sensitivity import bounds
-from sensitivity.falsification import TARGETS, falsify
+from sensitivity import bounds, cell, jacobian, unroll
+from sensitivity.falsification import CELL_TARGETS, TARGETS, falsify
 from sensitivity.falsification.cases import continuous, draw, moved
+from sensitivity.falsification.duals import extended_cell_jacobians
+from sensitivity.recurrences.registry import MODELS
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +129,60 @@ def test_arguments_are_checked():
         falsify(0)
     with pytest.raises(ValueError, match="seed"):
         falsify(8, seed=-1)
+
+
+# ------------------------------------------------------------------------------------------------ cells
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return falsify(480, seed=1, targets=CELL_TARGETS, starts=0)
+
+
+def test_no_bound_of_a_cell_breaks(cells):
+    assert cells.broken == () and set(cells.worst) == set(CELL_TARGETS)
+    assert {f"cell_{name}" for name in ("lstm", "gru", "lem", "cornn", "vanilla", "lru")} <= set(CELL_TARGETS)
+    for name in ("cell_step_product", "cell_weighted_product"):
+        assert cells.worst[name].random_cases > 300 and cells.worst[name].ratio > 0.999
+    # The bound of a diagonal cell is the norm itself.
+    assert cells.worst["cell_lru"].ratio >= 0.999
+
+
+# Catches: slopes of the rule itself in the norm that a bound is held against.
+@pytest.mark.parametrize("model", MODELS)
+def test_the_norm_of_a_cell_is_found_without_its_slopes(model, monkeypatch):
+    rng = np.random.default_rng(2)
+    made = cell(model, 2, 2, rng=1)
+    s0 = np.abs(rng.normal(size=(2, made.dim)))  # Adam's mean square is not negative
+    run = unroll(made, s0=s0, inputs=rng.normal(size=(2, 5, 2)))
+    for J, found in zip(jacobian(run, block="state"), extended_cell_jacobians(run), strict=True):
+        np.testing.assert_allclose(found.astype(float), J, rtol=1e-11, atol=1e-13 * np.abs(J).max())
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_planted_wrong_bound_of_a_cell_is_broken(share):
+    for name in ("cell_lru", "cell_linoss_vv"):
+        target = CELL_TARGETS[name]
+
+        def logs(case, target=target):
+            norm, bound = target.logs(case)
+            return norm, bound + case.n_steps * np.log(share)
+
+        assert falsify(480, 1, {name: replace(target, logs=logs)}, starts=0).broken == (name,)
+
+
+def test_the_search_moves_a_cell():
+    found = falsify(200, targets={"cell_gru": CELL_TARGETS["cell_gru"]}, starts=1).worst["cell_gru"]
+    few = falsify(200, targets={"cell_gru": CELL_TARGETS["cell_gru"]}, starts=0).worst["cell_gru"]
+    assert found.tightness > few.tightness and found.found_by == "search" and found.searched_cases > 50
+    json.dumps(found.case.to_dict(), allow_nan=False)
+    assert "gru, d = " in str(found.case)
+
+
+def test_bounds_below_one_are_compared_too():
+    target = CELL_TARGETS["cell_step_product"]
+    contracting = replace(
+        target, logs=lambda case: (np.full(case.steps.size, -5.0), np.full(case.steps.size, -6.0))
+    )
+    found = falsify(8, targets={"wrong": contracting}, starts=0)
+    assert found.broken == ("wrong",) and found.worst["wrong"].tightness == pytest.approx(1.2)
