@@ -233,18 +233,18 @@ class _Step:
         layout, d, k = self.layout, self.d, T.shape[1]
         rows, states, none = layout.first + layout.second, layout.states, np.zeros(k, np.longdouble)
         z, dz = np.zeros(rows * d, np.longdouble), np.zeros((rows * d, k), np.longdouble)
-        s = s.astype(np.longdouble)
+        state: Long = s.astype(np.longdouble)
         if "b" in self.own:
             z[layout.bias_from * d : layout.bias_to * d] += self.own["b"]
         if "W" in self.own and layout.recurrent:
             seen = layout.source * d
-            z[: layout.recurrent * d] += self.own["W"] @ s[:seen]
+            z[: layout.recurrent * d] += self.own["W"] @ state[:seen]
             dz[: layout.recurrent * d] += self.own["W"] @ T[:seen]
         if "V" in self.own and self.cell.n_inputs:
             z[layout.input_from * d : layout.input_to * d] += self.own["V"] @ x[: self.cell.n_inputs]
         seen = np.empty((rows + states + layout.vectors + 1 + layout.clock, d), object)
         seen[:rows] = _duals(z, dz, d)
-        seen[rows : rows + states] = _duals(s, T, d)
+        seen[rows : rows + states] = _duals(state, T, d)
         for index, value in enumerate([*self.vectors, h, *x[self.cell.n_inputs :]]):
             for f in range(d):
                 seen[rows + states + index, f] = np.longdouble(value[f] if np.ndim(value) else value)
