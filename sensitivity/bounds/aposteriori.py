@@ -22,9 +22,10 @@ from sensitivity.recurrences.arguments import needs_field
 from .growth import log_majorant
 from .matrix import relative_slack
 from .rounding import EPS, log_upward, upward
+from .slopes import slope_bounds
 from .table import BoundCase, any_scheme, proved
 
-__all__ = ["aposteriori", "local_lipschitz", "log_aposteriori"]
+__all__ = ["aposteriori", "local_lipschitz", "log_aposteriori", "met_slopes"]
 
 Float = NDArray[np.float64]
 Slope = Literal["norm", "slope", "certified"]
@@ -119,10 +120,10 @@ def aposteriori(
 
     Notes
     -----
-    It holds for the product of the one-step Jacobians along the *computed* trajectory, which is what
-    `jacobian` returns. Where σ' jumps (relu) the exact trajectory may lie on the other side of the kink, and
-    the gradient of the exact map above this bound. With ``local="certified"`` it holds for the exact map.
-    Like the other bounds it is rounded upwards.
+    It holds for the product of the one-step Jacobians along the *computed* trajectory: of the exact ones at
+    these states, and of those that `jacobian` multiplies. Where σ' jumps (relu) the exact trajectory may lie
+    on the other side of the kink, and the gradient of the exact map above this bound. With
+    ``local="certified"`` it holds for the exact map. Like the other bounds it is rounded upwards.
 
     Examples
     --------
@@ -134,10 +135,10 @@ def aposteriori(
     True
     >>> kink = lg.NeuralField([[0.1]], [-1.0], activation="relu")  # Wy_0 + b is 0 in float64, 5.6e-17 exactly
     >>> case = (kink, "euler", 1.0, 1, [10.0])
-    >>> lg.jacobian_norm(*case), lg.bounds.aposteriori(*case).round(6)
-    (np.float64(1.0), np.float64(1.0))
-    >>> lg.jacobian_norm(*case, certified=True), lg.bounds.aposteriori(*case, local="certified").round(6)
-    (np.float64(1.1), np.float64(1.1))
+    >>> lg.jacobian_norm(*case), lg.jacobian_norm(*case, certified=True)
+    (np.float64(1.0), np.float64(1.1))
+    >>> lg.bounds.aposteriori(*case, local="certified").round(6)
+    np.float64(1.1)
     """
     with np.errstate(over="ignore"):
         return upward(np.exp(log_aposteriori(field, scheme, step, n_steps, y0, p0, inputs, local=local)))
@@ -221,18 +222,36 @@ def _certified(recurrence: Recurrence) -> Float:
 
 def _slopes(recurrence: Recurrence, run: Run, tape: Float, local: Slope) -> Float:
     """λ at every kick of a block: shape (kicks, members)."""
-    used = recurrence.program(close=False).evaluated
+    y, x, shape = _places(recurrence, run, tape)
+    return _LOCAL[local](recurrence.system, y, x).reshape(shape)
+
+
+def met_slopes(recurrence: Recurrence, run: Run, tape: Float, close: bool) -> tuple[Float, Float]:
+    """Bounds on |σ'| of a neural field at every kick of a block, shape (d, kicks, members) each."""
+    y, x, shape = _places(recurrence, run, tape, close)
+    low, high = slope_bounds(recurrence.system, y, x)
+    d = recurrence.system.dim
+    return low.reshape(d, *shape), high.reshape(d, *shape)
+
+
+def _places(
+    recurrence: Recurrence, run: Run, tape: Float, close: bool = False
+) -> tuple[Float, Float, tuple[int, int]]:
+    """States and inputs at every kick of a block, side by side: (d, places), (n_inputs, places)."""
+    used = recurrence.program(close).evaluated
     kicks, d, members = int(np.count_nonzero(used)), tape.shape[1], tape.shape[2]
     y = np.ascontiguousarray(tape[used].transpose(1, 0, 2)).reshape(d, kicks * members)
     x = np.zeros((recurrence.system.n_inputs, kicks * members))
     if run.rows.size:
         drive = run.inputs[run.rows[: used.size][used]]  # (kicks, n_inputs, 1 or members)
         x[:] = np.broadcast_to(drive.transpose(1, 0, 2), (len(x), kicks, members)).reshape(x.shape)
-    return _LOCAL[local](recurrence.system, y, x).reshape(kicks, members)
+    return y, x, (kicks, members)
 
 
 def _by_norm(field: Field, y: Float, x: Float) -> Float:
     """‖DF‖₂ at many places, from the field's own tangent."""
+    if isinstance(field, NeuralField):
+        return _of_matrices(slope_bounds(field, y, x)[1], field.W)
     d, places = y.shape
     found = np.empty(places)
     unit = np.eye(d)[:, :, None]
@@ -252,8 +271,17 @@ def _by_norm(field: Field, y: Float, x: Float) -> Float:
 def _by_slope(field: Field, y: Float, x: Float) -> Float:
     """max_j σ'(z_j) ‖W‖₂ at many places."""
     assert isinstance(field, NeuralField)
-    slope = np.abs(field.activation.derivative(field.W @ y + field.V @ x + field.b[:, None]))
-    return slope.max(axis=0) * spectral_norm(field.W)
+    return slope_bounds(field, y, x)[1].max(axis=0) * spectral_norm(field.W)
+
+
+def _of_matrices(slopes: Float, W: Float) -> Float:
+    """‖D W‖₂ for many diagonals D, shape (d, places)."""
+    found = np.empty(slopes.shape[1])
+    for start in range(0, found.size, AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        norms = spectral_norm(slopes[:, part].T[:, :, None] * W)
+        found[part] = np.where(np.isnan(norms), np.inf, norms)
+    return found
 
 
 _LOCAL = {"norm": _by_norm, "slope": _by_slope}

@@ -17,18 +17,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from integrators.engine.blocks import one_blas_thread
 from integrators.engine.column_scale import Scaled
+from integrators.engine.drivers import KEEP, Run
 from integrators.engine.drivers import Block as DriverBlock
 from integrators.fields.field import Field
+from integrators.fields.neural import NeuralField
 from integrators.run.forward import forward
 from integrators.run.inputs import Inputs
 from integrators.run.recurrence import Recurrence
 from integrators.run.walk import BlockWalk
 from integrators.schemes.table import Scheme
-from integrators.singular_values import scaled_norm
+from integrators.singular_values import scaled_norm, spectral_norm
 from sensitivity.analysis.singular import block_of
 from sensitivity.recurrences.arguments import as_recurrence
 
-from .aposteriori import log_aposteriori
+from .aposteriori import log_aposteriori, met_slopes
 from .matrix import step_matrix
 from .rounding import EPS, upward
 from .table import any_scheme, proved, second_order
@@ -269,11 +271,12 @@ def _log_products(recurrence: Recurrence, block: str | None, weights: list[Weigh
     products, exponents = np.ones(shape), np.zeros(shape, np.int64)
     # What a product of D × D matrices can gain by rounding, with what the operations inside a step round.
     unit = (D + 8) * D * max(1, recurrence.program().evaluations_per_step) * EPS
-    still = _largest_summand(recurrence)
+    still, steep = _largest_summand(recurrence), _slope_errors(recurrence, block) / unit
 
     def add(found: _Visited) -> None:
         plain, base = scaled_norm(found.values)
-        summands = plain + np.ldexp(still[found.members], -base - found.exponent)
+        also = still[found.members] + (steep[found.step, found.members] if steep.size else 0.0)
+        summands = plain + np.ldexp(also, -base - found.exponent)
         for row, weight in enumerate(weights):
             P, inverse = weight.of(found.members)
             norm, shift = plain, base
@@ -292,6 +295,37 @@ def _log_products(recurrence: Recurrence, block: str | None, weights: list[Weigh
     found = np.where(np.isnan(found) | overflowed, np.inf, found)
     finite = np.isfinite(found) & (recurrence.n_steps > 0)
     return found + 4.0 * EPS * np.where(finite, np.abs(found) + recurrence.n_steps, 0.0)
+
+
+def _slope_errors(recurrence: Recurrence, block: str | None) -> Float:
+    """What slopes that float64 rounds change a step's Jacobian by, of a neural field: (steps, members)."""
+    field = recurrence.system
+    if not isinstance(field, NeuralField) or field.activation.name == "identity":
+        return np.zeros((0, 0))
+    close, last = block_of(recurrence, block)[1] != "position", max(0, recurrence.n_steps - 1)
+    program = recurrence.program(close)
+    kicks = [(abs(weight), of_step) for stage, weight, _, _, of_step in program if stage != "drift"]
+    weights, of_step = (np.array(part) for part in zip(*kicks, strict=True)) if kicks else (np.zeros(0),) * 2
+    found = np.zeros((recurrence.n_steps, recurrence.members))
+
+    def keep(members: slice, run: Run, tape: Float, *_: object) -> None:
+        low, high = met_slopes(recurrence, run, tape, close)
+        changes = weights[:, None] * (high - low).max(axis=0)
+        np.add.at(
+            found[:, members],
+            np.minimum(of_step, last).astype(int),
+            changes[:, : members.stop - members.start],
+        )
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        forward(recurrence, close=close, keep=keep, tape=KEEP)
+        size = recurrence.steps * spectral_norm(field.W)
+        if not recurrence.first_order:  # the drifts beside a kick
+            drifts = sum(abs(weight) for stage, weight, *_ in program.steady_step if stage != "kick")
+            size = size * (1.0 + recurrence.steps * float(drifts)) ** 2
+        if program.evaluations_per_step > 1:
+            size = size * _largest_summand(recurrence) ** 2
+        return found * size
 
 
 def _largest_summand(recurrence: Recurrence) -> Float:

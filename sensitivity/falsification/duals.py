@@ -200,7 +200,7 @@ def extended_cell_jacobians(recurrence: Recurrence) -> Long:
     """
     cell, n = recurrence.cell, recurrence.n_steps
     assert cell is not None
-    step = _Step(cell)
+    step = _DualStep(cell)
     found = np.repeat(np.eye(cell.dim, dtype=np.longdouble)[None], recurrence.members, 0)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of a state that leaves float64
@@ -213,7 +213,7 @@ def extended_cell_jacobians(recurrence: Recurrence) -> Long:
     return found
 
 
-class _Step:
+class _DualStep:
     """One step of a cell of one layer on dual numbers."""
 
     def __init__(self, cell: Cell) -> None:

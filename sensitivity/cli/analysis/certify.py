@@ -18,6 +18,7 @@ __all__ = ["COMMAND"]
 EXAMPLES = """\
   leapgrad certify --d 10 --step 1e-3,1e-1 --n-steps 1000
   leapgrad certify --model lstm --d 8 --n-steps 200
+  leapgrad certify --model lstm --d 8 --n-steps 100 --region 0.01 --input-region 0.01
   leapgrad certify --weights net.npz --scheme euler --step 0.01 --width 1e-30"""
 
 
@@ -30,6 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--width", type=float, default=1e-14, metavar="W", help="relative width to reach (default 1e-14)"
     )
+    region = parser.add_argument_group(
+        "region", "one enclosure for all initial states in a ball and all inputs in a box, of a cell"
+    )
+    region.add_argument("--region", type=float, metavar="R", help="radius of the ball of initial states")
+    region.add_argument(
+        "--input-region", type=float, default=0.0, metavar="R",
+        help="how much each component of each input may differ (default 0)",
+    )  # fmt: skip
+    region.add_argument(
+        "--ratio", type=float, default=2.0, metavar="Q",
+        help="refuse where the upper end is more than Q times the lower (default 2); inf accepts any",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     from sensitivity.certification import certify
 
     asked = network.build(args)
+    if args.region is not None:
+        return _regions(args, asked)
     options: dict[str, Any] = {"block": args.block, "width": args.width}
     try:
         if asked.case.is_field:
@@ -54,6 +69,36 @@ def run(args: argparse.Namespace) -> int:
         _show([number(step) for step in asked.steps], found)
     kept = all(bound.holds for one in found for bound in one.bounds)
     return 0 if kept and all(one.float64_within_stated_error for one in found) else CHECK_FAILED
+
+
+def _regions(args: argparse.Namespace, asked: network.AskedCase) -> int:
+    from sensitivity.certification import certify_region
+
+    if asked.case.is_field:
+        raise ValueError("--region is for cells: choose one by --model, such as --model lstm.")
+    runs = asked.case.batch.recurrence.alone()
+    try:
+        found = [
+            certify_region(run, args.region, args.input_region, args.block, ratio=args.ratio) for run in runs
+        ]
+    except (ImportError, ArithmeticError) as error:  # the extra is missing, or the enclosure has grown
+        raise ValueError(str(error)) from error
+    ends = [{"lower": one.lower, "upper": one.upper, "log_norm": one.log_norm} for one in found]
+    if args.json:
+        about = {"region": args.region, "input_region": args.input_region, "ratio": args.ratio}
+        rows = [{"step": step, **end} for step, end in zip(asked.steps, ends, strict=True)]
+        print_json({"parameters": asked.parameters, "block": args.block, **about, "certificates": rows})
+        return 0
+    print(asked.describe())
+    print_table(
+        ("step ε", "‖J‖₂ at least", "at most"),
+        [
+            (number(step), *(from_log(end) for end in one.log_norm))
+            for step, one in zip(asked.steps, found, strict=True)
+        ],
+    )
+    print(f"\nfor all initial states within {args.region:g} and all inputs within {args.input_region:g}")
+    return 0
 
 
 def _show(steps: list[str], found: list[Certificate]) -> None:

@@ -34,11 +34,8 @@ def in_sixty_digits(run, name):
     return P
 
 
-# Catches: a slope, a row, a bias or a clock at the wrong place, a branch taken unchecked, balls too small.
-@pytest.mark.parametrize("name", (*MODELS, "h1", "h2"))
-@pytest.mark.parametrize("seed", range(2))
-def test_certificates_enclose_the_jacobian_of_the_published_formula(name, seed):
-    run = drawn(name, 2 + seed, 6, seed)
+def check_enclosure(run, name):
+    """The certificate encloses every entry of the Jacobian and its norm, in 60 digits."""
     found = certify(run, block="state")
     with mpmath.workdps(60):
         exact = in_sixty_digits(run, name)
@@ -49,8 +46,35 @@ def test_certificates_enclose_the_jacobian_of_the_published_formula(name, seed):
         norm = max(mpmath.svd_r(mpmath.matrix(exact.tolist()), compute_uv=False))
         assert found.lower <= norm <= found.upper
     assert found.width <= 1e-10 and found.lower <= jacobian_norm(run, block="state") * (1 + 1e-12)
+    return found
+
+
+# Catches: a slope, a row, a bias or a clock at the wrong place, a branch taken unchecked, balls too small.
+@pytest.mark.parametrize("name", (*MODELS, "h1", "h2"))
+@pytest.mark.parametrize("seed", range(2))
+def test_certificates_enclose_the_jacobian_of_the_published_formula(name, seed):
+    found = check_enclosure(drawn(name, 2 + seed, 6, seed), name)
     assert math.isnan(found.log_stated_error) and found.float64_within_stated_error
     assert all(bound.holds for bound in found.bounds)
+
+
+ASKED = ("lstm", "gru", "vanilla", "cornn", "unicornn", "lem")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ASKED)
+def test_a_hundred_random_cases(name):
+    rng = np.random.default_rng(len(name))
+    for seed in range(17):  # of six cells
+        d, n = int(rng.integers(1, 4)), int(rng.integers(1, 16))
+        run = drawn(name, d, n, 100 + seed, scale=float(rng.choice([0.0, 0.5, 2.0])))
+        check_enclosure(run, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ASKED)
+def test_long_runs_have_narrow_certificates(name):
+    assert certify(drawn(name, 8, 200, 3)).width <= 1e-10
 
 
 def test_the_norm_with_certified_is_within_a_unit_in_the_last_place():

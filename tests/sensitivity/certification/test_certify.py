@@ -466,7 +466,6 @@ def test_theorem_f_of_the_exact_map():
     kink = NeuralField([[0.1]], [-1.0], activation="relu")
     case = (kink, "euler", 1.0, 1, [10.0])
     assert jacobian_norm(*case) == 1.0 < 1.0999 < jacobian_norm(*case, certified=True)
-    assert aposteriori(*case) < 1.01
     assert certify(*case).upper <= aposteriori(*case, local="certified") < 1.1 + 1e-9
     rng = np.random.default_rng(3)
     for scheme in ("leapfrog", "yoshida4", "euler", "explicit_euler"):
