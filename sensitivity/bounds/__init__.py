@@ -22,9 +22,9 @@ function              theorem  bounds
 Theorems F and H bound the product of Jacobians along the *computed* trajectory: of the exact ones at the
 computed states, and of those that `jacobian` multiplies. Where σ' jumps (relu), the trajectory of the exact
 map may lie on the other side of the kink and its gradient above them: W = 0.1, b = −1, relu, Euler, ε = 1,
-y_0 = 10 has the gradient 1 in float64 and 1.1 without rounding. ``aposteriori(..., local="certified")`` bounds
-that of the exact map, and `certify` encloses it. Results of float32 arithmetic may exceed a bound by what
-float32 rounds; `float32_error` measures it.
+y_0 = 10 has the gradient 1 in float64 and 1.1 without rounding. ``aposteriori(..., local="certified")``
+bounds that of the exact map, and `certify` encloses it. Results of float32 arithmetic may exceed a bound by
+what float32 rounds; `float32_error` measures it.
 
 Here λ = ``field.lipschitz`` ≥ sup ‖DF‖₂, which is L‖W‖₂ with L = sup|σ'| for a `NeuralField`. No bound but
 theorems F, H and 3.2 depends on initial values or inputs: A to E hold for driven recursions as they stand, F
