@@ -219,26 +219,36 @@ def _from_preactivations(run: Recurrence, part: slice, rows: str | None, gradien
     biases = slice(layout.bias_from * d, layout.bias_to * d)
     driven = slice(layout.input_from * d, layout.input_to * d)
 
+    def add(members: slice, start: int, values: Float, exponents: Counts) -> None:
+        """The part of consecutive steps from `start` on."""
+        # (members, rows, pre-activations, steps) with an exponent for each row
+        z, top = _aligned(values, exponents)
+        at, steps = (members, slice(None)), slice(start, start + z.shape[-1])
+        if "W" in gradient.blocks:
+            _add(gradient, at, "W", z[:, :, : layout.recurrent * d], states[members, steps], top)
+        if "V" in gradient.blocks:
+            own = x[members if len(x) > 1 else slice(None), steps]
+            _add(gradient, at, "V", z[:, :, driven], own, top)
+        if "b" in gradient.blocks:
+            gradient.add(at, "b", z[:, :, biases].sum(axis=-1), top)
+
+    waiting: dict[int, tuple[Float, Counts]] = {}
+
     def consume(kept: Handed) -> None:
-        members = slice(kept.members.start, kept.members.stop)
-        at = (members, slice(None))
-        for begin in range(0, len(kept.values), MOST_STEPS):
-            some = slice(begin, begin + MOST_STEPS)
-            z, top = _aligned(
-                kept.values[some], kept.exponents[some]
-            )  # (members, rows, pre-activations, steps)
-            steps = slice(kept.first - 1 + begin, kept.first - 1 + begin + z.shape[-1])
-            if "W" in gradient.blocks:
-                _add(gradient, at, "W", z[:, :, : layout.recurrent * d], states[members, steps], top)
-            if "V" in gradient.blocks:
-                own = (
-                    x[members, steps]
-                    if len(x) > 1
-                    else np.broadcast_to(x[:, steps], (len(z), *x[:, steps].shape[1:]))
-                )
-                _add(gradient, at, "V", z[:, :, driven], own, top)
-            if "b" in gradient.blocks:
-                gradient.add(at, "b", z[:, :, biases].sum(axis=-1), top)
+        # Steps are summed in the same pieces however many of them are handed out at a time, which depends on
+        # the members of a block and hence on the threads.
+        first, values, exponents = kept.first - 1, kept.values, kept.exponents
+        if kept.members.start in waiting:
+            later = waiting.pop(kept.members.start)
+            values = np.concatenate([values, later[0]])
+            exponents = np.concatenate([exponents, later[1]])
+        stop = first + len(values)
+        while stop > first and (start := (stop - 1) // MOST_STEPS * MOST_STEPS) >= first:
+            some = slice(start - first, stop - first)
+            add(kept.members, start, values[some], exponents[some])
+            stop = start
+        if stop > first:
+            waiting[kept.members.start] = values[: stop - first].copy(), exponents[: stop - first].copy()
 
     with one_blas_thread():
         overflowed = input_cotangents(_apart(run), np.eye(cell.dim)[:, part], consume)

@@ -8,6 +8,7 @@ import pytest
 import leapgrad as lg
 import naive
 from integrators import SCHEMES
+from integrators.run import sweeps
 from sensitivity.analysis.memory import parameters
 from sensitivity.recurrences.registry import MODELS
 
@@ -67,6 +68,19 @@ def test_both_ways_find_the_same_gradients(name, monkeypatch):
         assert norms.spectral.shape == found[parameter].spectral.shape == (2, 3)
         assert np.allclose(norms.spectral, found[parameter].spectral, rtol=1e-11, atol=0)
         assert np.allclose(norms.log_frobenius, found[parameter].log_frobenius, rtol=0, atol=1e-11)
+
+
+def test_no_bit_depends_on_threads_or_on_how_many_steps_are_handed_out(monkeypatch):
+    rng = np.random.default_rng(7)
+    cell, inputs = moved("lstm", 4, 2), rng.normal(size=(5, 170, 2))
+    found = lg.parameter_sensitivity(lg.unroll(cell, inputs=inputs, threads=1))
+    again = lg.parameter_sensitivity(lg.unroll(cell, inputs=inputs, threads=2))
+    monkeypatch.setattr(sweeps, "KEPT_BYTES", 8 * 16 * 8 * 8 * 37)
+    pieces = lg.parameter_sensitivity(lg.unroll(cell, inputs=inputs, threads=1))
+    alone = lg.parameter_sensitivity(lg.unroll(cell, inputs=inputs[3], threads=1))
+    for name, norms in found.items():
+        assert norms == again[name] == pieces[name]
+        assert norms.log_frobenius[3] == alone[name].log_frobenius
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))
