@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .memory import PICTURES
 from .plots import (
     GREY,
     LINES,
@@ -330,3 +331,6 @@ def plot_convergence(found: Sequence[Convergence]) -> Figure:
     by_step.legend(title="measured order", loc="best")
     by_work.set(xscale="log", xlabel="force evaluations")
     return figure
+
+
+DRAWINGS |= {name: Drawing(*picture) for name, picture in PICTURES.items()}

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .plots import GREY, STEP, Figure, styled
+from .reports import draw_report
 
 if TYPE_CHECKING:
     from sensitivity.analysis.memory.covariant import CovariantVectors
     from sensitivity.analysis.memory.gradient_time import GradientInTime
     from sensitivity.analysis.memory.input_kernels import MemoryKernels, ReadoutCeiling
 
-__all__ = ["plot_ceiling", "plot_covariant", "plot_gradient_in_time", "plot_kernels", "plot_windows"]
+__all__ = ["PICTURES", "plot_windows"]
 
 MOST_CURVES = 8
 
@@ -28,11 +29,9 @@ def _finite(values: NDArray) -> NDArray:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-@styled
-def plot_gradient_in_time(found: GradientInTime, title: str = "") -> Figure:
+def _draw_gradient_in_time(found: GradientInTime, axes: NDArray, title: str) -> None:
     """ln of what each step contributes, and the share that truncation to a window loses."""
-    figure = Figure(figsize=(9.6, 3.9), layout="constrained")
-    steps, windows = figure.subplots(1, 2)
+    steps, windows = axes
     logs = found.log_norms.reshape(-1, found.log_norms.shape[-1])
     lost = found.lost.reshape(-1, found.lost.shape[-1])
     for number, member in enumerate(_chosen(len(logs))):
@@ -43,7 +42,6 @@ def plot_gradient_in_time(found: GradientInTime, title: str = "") -> Figure:
     windows.axhline(0.01, color=GREY, linewidth=0.8)
     windows.set(yscale="log", xlabel="window $w$", ylabel="share of the gradient that is lost")
     steps.set_title(title)
-    return figure
 
 
 @styled
@@ -61,11 +59,9 @@ def plot_windows(log_norms: NDArray, width: int, title: str = "") -> Figure:
     return figure
 
 
-@styled
-def plot_kernels(found: MemoryKernels, title: str = "") -> Figure:
+def _draw_kernels(found: MemoryKernels, axes: NDArray, title: str) -> None:
     """The kernels of the first batch member over time, each with its largest value as one; the capacity."""
-    figure = Figure(figsize=(9.6, 3.9), layout="constrained")
-    kernels, capacity = figure.subplots(1, 2)
+    kernels, capacity = axes
     N, rows, inputs = found.values.shape[-3:]
     values = found.values.reshape(-1, N, rows, inputs)[0]
     index = np.arange(1, N + 1)
@@ -79,34 +75,28 @@ def plot_kernels(found: MemoryKernels, title: str = "") -> Figure:
     capacity.plot(np.arange(N), found.capacity.reshape(-1, N)[0], color="C0")
     capacity.set(xlabel="delay $k$", ylabel="capacity for $x_{N-k}$")
     capacity.set_title(f"memory capacity {found.capacity.reshape(-1, N)[0].sum():.3g}")
-    return figure
 
 
-@styled
-def plot_ceiling(found: ReadoutCeiling, title: str = "") -> Figure:
+def _draw_ceiling(found: ReadoutCeiling, axes: NDArray, title: str) -> None:
     """Correlation and accuracy of the best linear read-out against the step size."""
-    figure = Figure(figsize=(7.2, 4.0), layout="constrained")
-    axes = figure.subplots()
+    (axis,) = axes
     step = np.reshape(found.step, -1)
     order = np.argsort(step, kind="stable")
     for values, label, color in (
         (found.correlation, "correlation", "C0"),
         (found.accuracy, "accuracy on signs", "C1"),
     ):
-        axes.plot(step[order], np.reshape(values, -1)[order], color=color, label=label)
+        axis.plot(step[order], np.reshape(values, -1)[order], color=color, label=label)
     if step.size and (step > 0.0).all() and step.max() > 4.0 * step.min():
-        axes.set_xscale("log")
-    axes.set(xlabel=STEP, ylabel="of the best linear read-out")
-    axes.set_title(title)
-    axes.legend(loc="best")
-    return figure
+        axis.set_xscale("log")
+    axis.set(xlabel=STEP, ylabel="of the best linear read-out")
+    axis.set_title(title)
+    axis.legend(loc="best")
 
 
-@styled
-def plot_covariant(found: CovariantVectors, title: str = "") -> Figure:
+def _draw_covariant(found: CovariantVectors, axes: NDArray, title: str) -> None:
     """Local growth of the vectors of the first batch member, and the angles between neighbouring ones."""
-    figure = Figure(figsize=(9.6, 3.9), layout="constrained")
-    growth, angles = figure.subplots(1, 2)
+    growth, angles = axes
     k = found.vectors.shape[-1]
     local = found.local.reshape(-1, *found.local.shape[-2:])[0]
     between = found.angles().reshape(-1, found.steps.size, k, k)[0]
@@ -122,4 +112,14 @@ def plot_covariant(found: CovariantVectors, title: str = "") -> Figure:
     angles.set(xlabel="step $i$", ylabel="angle (radians)", ylim=(0.0, None))
     if k > 1:
         angles.legend(loc="best", ncols=2)
-    return figure
+
+
+TWO_PANELS, ONE_PANEL = (9.6, 3.9), (7.2, 4.0)
+PICTURES: dict[str, tuple[Any, Any, tuple[float, ...]]] = {
+    "GradientInTime": (_draw_gradient_in_time, lambda found: TWO_PANELS, (1.0, 1.0)),
+    "MemoryKernels": (_draw_kernels, lambda found: TWO_PANELS, (1.0, 1.0)),
+    "ReadoutCeiling": (_draw_ceiling, lambda found: ONE_PANEL, (1.0,)),
+    "CovariantVectors": (_draw_covariant, lambda found: TWO_PANELS, (1.0, 1.0)),
+    "NetworkReport": (draw_report, lambda found: (17.0, 4.0), (1.0, 1.0, 1.0, 1.0)),
+}
+"""Class of a result → how it is drawn, its size and the widths of its panels; see `analysis.Drawing`."""

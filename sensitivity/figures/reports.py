@@ -5,23 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .plots import GREY, Figure, styled
+from .plots import GREY
 
 if TYPE_CHECKING:
     from sensitivity.reports.practitioner import NetworkReport
 
-__all__ = ["plot_report"]
+__all__ = ["draw_report"]
 
 MOST_CURVES = 8
 LOWEST, HIGHEST = -80.0, 80.0
 
 
-@styled
-def plot_report(found: NetworkReport, title: str = "") -> Figure:
+def draw_report(found: NetworkReport, axes: NDArray, title: str) -> None:
     """Norm against n with its bound, profile, exponents with errors, and what the gradient is made of."""
-    figure = Figure(figsize=(10.4, 7.4), layout="constrained")
-    (norms, profile), (exponents, shares) = figure.subplots(2, 2)
+    norms, profile, exponents, shares = axes
     members = np.unique(np.linspace(0, len(found.log_norms) - 1, MOST_CURVES).round().astype(int))
     for number, member in enumerate(members):
         look = {"color": f"C{number % 8}", "linestyle": "-", "linewidth": 1.1}
@@ -33,12 +32,12 @@ def plot_report(found: NetworkReport, title: str = "") -> Figure:
         norms.legend(loc="best")
     norms.set(xscale="log", xlabel="$n$", ylabel=r"$\ln\ \|\partial h_n/\partial h_0\|_2$")
     profile.set(xlabel="$i$", ylabel=r"$\ln\ \|\partial h_N/\partial h_i\|_2$")
-    for axes, curves in ((norms, found.log_norms), (profile, found.log_profile)):
-        axes.axhline(0.0, color=GREY, linewidth=0.8, linestyle="-")
+    for panel, curves in ((norms, found.log_norms), (profile, found.log_profile)):
+        panel.axhline(0.0, color=GREY, linewidth=0.8, linestyle="-")
         finite = curves[np.isfinite(curves)]
         if finite.size:
             low, high = max(finite.min(), LOWEST), min(finite.max(), HIGHEST)
-            axes.set_ylim(low - 0.05 * (high - low) - 0.3, high + 0.05 * (high - low) + 0.3)
+            panel.set_ylim(low - 0.05 * (high - low) - 0.3, high + 0.05 * (high - low) + 0.3)
     places = np.arange(1, found.exponents.shape[1] + 1)
     for number, member in enumerate(members):
         exponents.errorbar(
@@ -53,8 +52,7 @@ def plot_report(found: NetworkReport, title: str = "") -> Figure:
         bars.append(("saturated units", float(found.saturated.mean())))
     shares.barh([name for name, _ in bars][::-1], [100.0 * value for _, value in bars][::-1], color="C0")
     shares.set(xlabel="share of the gradient, and of saturated units and steps (%)", xlim=(0.0, 100.0))
-    figure.suptitle(title or f"{found.model}, N = {found.n_steps}: {found.verdict.word}")
-    return figure
+    norms.set_title(title or f"{found.model}, N = {found.n_steps}: {found.verdict.word}")
 
 
 def _cut(values: np.ndarray) -> np.ndarray:

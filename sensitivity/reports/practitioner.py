@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +27,7 @@ from sensitivity.analysis.memory.gradient_time import gradient_in_time
 from sensitivity.analysis.profile import gradient_profile
 from sensitivity.analysis.singular import block_of
 from sensitivity.bounds import log_upper_bound
+from sensitivity.figures.drawn import Drawn
 from sensitivity.recurrences.cell import unroll
 from sensitivity.recurrences.registry import drawn_inputs
 from sensitivity.text import from_log, number
@@ -36,9 +37,6 @@ from sensitivity.weights.weights import from_torch
 
 from .saturation import saturation
 from .verdict import GradientVerdict, verdict_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["NetworkReport", "report"]
 
@@ -50,7 +48,7 @@ QUANTILES = (0.05, 0.5, 0.95)
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkReport(ByValue):
+class NetworkReport(ByValue, Drawn):
     """What the gradient of a network does: the result of `report`.
 
     ``print(report)`` shows a table and the verdict; `plot` draws it; `as_dict` is for JSON.
@@ -165,12 +163,6 @@ class NetworkReport(ByValue):
         verdict = {"word": self.verdict.word, "log_norm": self.verdict.log_norm, "rate": self.verdict.rate,
                    "length": self.verdict.length, "sentence": self.sentence}  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"verdict": verdict}
-
-    def plot(self, title: str = "") -> Figure:
-        """Norm against n with its bound, profile, exponents, and what the gradient is made of."""
-        from sensitivity.figures.reports import plot_report
-
-        return plot_report(self, title)
 
     def __str__(self) -> str:
         rows = self.rows()

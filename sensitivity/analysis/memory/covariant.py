@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +15,9 @@ from integrators.singular_values import singular_values
 from integrators.validation import as_count
 from integrators.values import ByValue
 from sensitivity.analysis.factoring import factor_product
+from sensitivity.figures.drawn import Drawn
 
 from .asked import as_run
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["CovariantVectors", "covariant_vectors"]
 
@@ -33,7 +30,7 @@ MOST_EVERY = 16
 
 
 @dataclass(frozen=True, eq=False)
-class CovariantVectors(ByValue):
+class CovariantVectors(ByValue, Drawn):
     """Covariant Lyapunov vectors along a run: the result of `covariant_vectors`.
 
     Attributes
@@ -108,12 +105,6 @@ class CovariantVectors(ByValue):
         sine = singular_values(outside)[..., -1]
         cosine = singular_values(np.swapaxes(large, -1, -2) @ small)[..., 0]
         return np.arctan2(sine, cosine)
-
-    def plot(self, title: str = "") -> Figure:
-        """Local growth of each vector, and the angles between neighbouring ones."""
-        from sensitivity.figures.memory import plot_covariant
-
-        return plot_covariant(self, title)
 
     def __repr__(self) -> str:
         k = self.vectors.shape[-1]

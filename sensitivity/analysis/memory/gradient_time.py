@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,12 +15,10 @@ from integrators.run.recurrence import Recurrence
 from integrators.validation import as_number, as_vector
 from integrators.values import ByValue
 from sensitivity.analysis.singular import block_of
+from sensitivity.figures.drawn import Drawn
 
 from .asked import as_run
 from .parameters import SweepRow, for_each_block
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["GradientInTime", "gradient_in_time"]
 
@@ -31,7 +29,7 @@ FURTHEST = 4200
 
 
 @dataclass(frozen=True, eq=False)
-class GradientInTime(ByValue):
+class GradientInTime(ByValue, Drawn):
     """The gradient by all parameters, step by step: the result of `gradient_in_time`.
 
     Attributes
@@ -78,12 +76,6 @@ class GradientInTime(ByValue):
         windows = self.lost.shape[-1]
         last = windows - 1 - np.argmax(above[..., ::-1], axis=-1)
         return np.where(above.any(axis=-1), np.minimum(last + 1, windows - 1), 0)[()]
-
-    def plot(self, title: str = "") -> Figure:
-        """What each step contributes, and the share that each window loses."""
-        from sensitivity.figures.memory import plot_gradient_in_time
-
-        return plot_gradient_in_time(self, title)
 
     def __repr__(self) -> str:
         steps = self.log_norms.shape[-1]

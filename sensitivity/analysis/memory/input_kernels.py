@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,11 +16,9 @@ from integrators.singular_values import svd
 from integrators.validation import as_array
 from integrators.values import ByValue
 from sensitivity.analysis.singular import block_of
+from sensitivity.figures.drawn import Drawn
 
 from .asked import as_run
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["MemoryKernels", "ReadoutCeiling", "memory_kernels", "readout_ceiling"]
 
@@ -32,7 +30,7 @@ FURTHEST, ZERO = 4200, -(1 << 60)
 
 
 @dataclass(frozen=True, eq=False)
-class MemoryKernels(ByValue):
+class MemoryKernels(ByValue, Drawn):
     """K_i = ∂y_N/∂x_i, i = 1, …, N, as kernels over time: the result of `memory_kernels`.
 
     Attributes
@@ -86,12 +84,6 @@ class MemoryKernels(ByValue):
         squares = (basis**2).sum(axis=-1).reshape(*batch, n, inputs).sum(axis=-1)
         return squares[..., ::-1]
 
-    def plot(self, title: str = "") -> Figure:
-        """The kernels over time, and the capacity by delay."""
-        from sensitivity.figures.memory import plot_kernels
-
-        return plot_kernels(self, title)
-
     def __repr__(self) -> str:
         *batch, n, rows, inputs = self.values.shape
         of = f", batch {tuple(batch)}" if batch else ""
@@ -99,7 +91,7 @@ class MemoryKernels(ByValue):
 
 
 @dataclass(frozen=True, eq=False)
-class ReadoutCeiling(ByValue):
+class ReadoutCeiling(ByValue, Drawn):
     """What the best linear read-out of y_N makes of a linear target: the result of `readout_ceiling`.
 
     Attributes
@@ -136,12 +128,6 @@ class ReadoutCeiling(ByValue):
         """
         flat = np.nan_to_num(np.reshape(self.correlation, -1), nan=-1.0)
         return float(np.reshape(self.step, -1)[int(np.argmax(flat))])
-
-    def plot(self, title: str = "") -> Figure:
-        """Correlation and accuracy against the step size."""
-        from sensitivity.figures.memory import plot_ceiling
-
-        return plot_ceiling(self, title)
 
     def __repr__(self) -> str:
         if np.ndim(self.correlation) == 0:

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         "error": error.ravel().tolist(),
         "least_angle_to_next": least.ravel().tolist(),
     }
-    files.write(args, columns, lambda: found.plot(asked.describe()))
+    files.write(args, columns, lambda: found.figure(asked.describe()))
     if args.json:
         results = {name: getattr(found, name) for name in ("steps", "exponents", "error", "vectors")}
         parameters = {**asked.parameters, "backward": found.backward}

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         "accuracy": np.ravel(found.accuracy).tolist(),
         "capacity": np.ravel(capacity).tolist(),
     }
-    files.write(args, columns, lambda: found.plot(asked.describe()))
+    files.write(args, columns, lambda: found.figure(asked.describe()))
     if args.json:
         results = {**columns, "readout": found.readout, "best_step": found.best_step}
         print_json({"parameters": {**asked.parameters, "target": args.target}, "results": results})

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         "log_spectral": [row[0][1] for row in rows.values()],
         "log_frobenius": [row[1][1] for row in rows.values()],
     }
-    files.write(args, columns, lambda: in_time.plot(asked.describe()))
+    files.write(args, columns, lambda: in_time.figure(asked.describe()))
     if args.json:
         results = {
             name: {"log_spectral": norms.log_spectral, "log_frobenius": norms.log_frobenius}

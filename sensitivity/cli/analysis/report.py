@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         "log_norm": found.log_norms.ravel().tolist(),
         "log_bound": found.log_bounds.ravel().tolist(),
     }
-    files.write(args, columns, found.plot)
+    files.write(args, columns, found.figure)
     if args.json:
         print_json({"parameters": asked.parameters, "results": found.as_dict()})
     else:

@@ -109,4 +109,4 @@ def test_it_is_drawn_printed_and_written_as_json():
     data = json.loads(json_text(found.as_dict()))
     assert data["verdict"]["word"] == "vanishes" and len(data["log_norms"]) == 3
     assert data["verdict"]["sentence"] == found.sentence == str(found).splitlines()[-1]
-    assert len(found.plot().axes) == 4
+    assert len(found.plot()) == 4
