@@ -200,7 +200,7 @@ def extended_cell_jacobians(recurrence: Recurrence) -> Long:
     """
     cell, n = recurrence.cell, recurrence.n_steps
     assert cell is not None
-    step = _DualStep(cell)
+    steps = [_DualStep(cell, own) for own in _substeps(cell)]
     found = np.repeat(np.eye(cell.dim, dtype=np.longdouble)[None], recurrence.members, 0)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of a state that leaves float64
@@ -208,28 +208,36 @@ def extended_cell_jacobians(recurrence: Recurrence) -> Long:
         for member, (path, T) in enumerate(zip(states, found, strict=True)):
             drive = recurrence.inputs[:, :, min(member, recurrence.inputs.shape[2] - 1)]
             for s, x in zip(path[:n], drive, strict=True):
-                T = step(s, x, np.longdouble(recurrence.steps[member]), T)
+                for step in steps:
+                    s, T = step(s, x, np.longdouble(recurrence.steps[member]), T)
             found[member] = T if np.isfinite(path).all() else np.nan
     return found
+
+
+def _substeps(cell: Cell) -> list[dict[str, Float]]:
+    """The parameters of each map that a step applies, under the names of the first."""
+    own, count = cell.parameters, cell.layout.substeps
+    names, each = list(own), len(own) // count
+    parts = [names[start : start + each] for start in range(0, each * count, each)] if count > 1 else [names]
+    return [{first: own[name] for first, name in zip(parts[0], part, strict=True)} for part in parts]
 
 
 class _DualStep:
     """One step of a cell of one layer on dual numbers."""
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Cell, own: dict[str, Float]) -> None:
         self.cell, self.layout, self.d = cell, cell.layout, cell.d
-        own = cell.parameters
         bias = cell.layout.bias_to > cell.layout.bias_from
         names = [name for name in ("W", "V", "b", "R") if name in own and (name != "b" or bias)]
         self.own = {name: np.asarray(own[name], dtype=np.longdouble) for name in names}
         if self.layout.tied:
             self.own["R"] = self.own["W"].T
         self.vectors = [own[name] for name in cell.kind.vectors]
-        self.constants = [float(own[name]) for name in cell.kind.constants or {}]
+        self.constants = [float(own[name]) for name in cell.kind.constants or {} if name in own]
         self.point, self.middle = _rule(cell.kind.point), _rule(cell.kind.middle)
 
-    def __call__(self, s: Float, x: Float, h: Long, T: Long) -> Long:
-        """∂Φ/∂s · T at s."""
+    def __call__(self, s: Long, x: Float, h: Long, T: Long) -> tuple[Long, Long]:
+        """Φ(s, x) and ∂Φ/∂s · T at s."""
         layout, d, k = self.layout, self.d, T.shape[1]
         rows, states, none = layout.first + layout.second, layout.states, np.zeros(k, np.longdouble)
         z, dz = np.zeros(rows * d, np.longdouble), np.zeros((rows * d, k), np.longdouble)
@@ -259,7 +267,8 @@ class _DualStep:
             seen[layout.first : rows] = _duals(z[layout.first * d :], dz[layout.first * d :], d)
         out = np.empty((states, d), object)
         self.point(self.constants, seen, out, unused)
-        return np.array([one.along if isinstance(one, Dual) else none for one in out.ravel()])
+        after = np.array([_value(one) for one in out.ravel()])
+        return after, np.array([one.along if isinstance(one, Dual) else none for one in out.ravel()])
 
 
 def _duals(values: Long, along: Long, d: int) -> Any:
