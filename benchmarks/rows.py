@@ -46,14 +46,14 @@ _JAX = tuple(library.name for library in JAX)
 def _jacobians() -> tuple[Row, ...]:
     asked = {
         1: (3.0, 1.0, 11), 10: (2.0, 1.2, 9), 32: (1.54, None, 7), 64: (1.22, None, 5), 100: (1.11, 1.5, 5),
-        512: (1.11, 1.4, 3),
+        256: (1.11, None, 3), 512: (1.11, 1.4, 3),
     }  # fmt: skip
     rows = []
     for d, (most, least, rounds) in asked.items():
         for scheme in ("leapfrog", "euler"):
-            work = Work(scheme, d, members=2 if d == 512 else 100)
+            work = Work(scheme, d, members={256: 8, 512: 2}.get(d, 100))
             # At d = 512 autograd needs minutes for one step size.
-            peers = tuple(name for name in Row.peers if d != 512 or name != AUTOGRAD.name)
+            peers = tuple(name for name in Row.peers if d < 256 or name != AUTOGRAD.name)
             peers = peers if scheme == "leapfrog" else _JAX
             rows.append(Row(f"{scheme}-{d}", f"{scheme}, d = {d}", work, most, least, rounds, peers))
     return tuple(rows)
