@@ -8,9 +8,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from docutils.nodes import SkipNode
-from latex2mathml.converter import convert
-
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
@@ -74,14 +71,26 @@ def without_routing(
 
 
 def _inline(writer: Any, node: Any) -> None:
-    writer.body.append(convert(node.astext(), display="inline"))
-    raise SkipNode
+    writer.body.append(_mathml(node, "inline"))
+    _leave_out_the_text()
 
 
 def _displayed(writer: Any, node: Any) -> None:
     # Long formulas scroll inside their line on a telephone.
     writer.body.append(writer.starttag(node, "div", CLASS="math", style="overflow-x: auto"))
-    writer.body.append(convert(node.astext(), display="block") + "</div>\n")
+    writer.body.append(_mathml(node, "block") + "</div>\n")
+    _leave_out_the_text()
+
+
+def _mathml(node: Any, display: str) -> str:
+    from latex2mathml.converter import convert  # tests import this file without the extra docs
+
+    return convert(node.astext(), display=display)
+
+
+def _leave_out_the_text() -> None:
+    from docutils.nodes import SkipNode
+
     raise SkipNode
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sensitivity.extras import MissingExtra
+
 __all__ = ["DEFAULT_PRECISION", "FIRST_PRECISION", "require_flint"]
 
 FIRST_PRECISION = 128
@@ -9,11 +11,11 @@ DEFAULT_PRECISION = 16384
 
 
 def require_flint() -> None:
-    """Raise ImportError, with what to install, if python-flint is not there."""
+    """Raise MissingExtra, with what to install, if python-flint is not there."""
     try:
         import flint  # noqa: F401
     except ImportError:
-        raise ImportError(
+        raise MissingExtra(
             "certificates need python-flint, which the extra 'certify' brings: "
             "pip install 'leapgrad[certify]'."
         ) from None

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TextIO
 
+from sensitivity.extras import MissingExtra
+
 from .output import RUNNING, notice
 from .parser import UsageError, build_parser
 from .registry import COMMANDS
@@ -42,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt as interrupt:  # it may say what is kept
             return _say("; ".join(("interrupted", *map(str, interrupt.args))), INTERRUPTED)
         except UsageError as error:
+            return _say(f"error: {error}", WRONG_ARGUMENTS)
+        except MissingExtra as error:
             return _say(f"error: {error}", WRONG_ARGUMENTS)
         except MISTAKES as error:
             if os.environ.get("LEAPGRAD_DEBUG"):

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.values import ByValue
+from sensitivity.extras import MissingExtra
 from sensitivity.files import check_writable, replacing, user_path
 from sensitivity.manifest import versions
 
@@ -436,7 +437,7 @@ def require_package(kind: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(
+        raise MissingExtra(
             f"{what} needs {module} ({error}); install it with: pip install 'leapgrad[exports]', or use "
             "to_csv."
         ) from None
@@ -448,7 +449,7 @@ def require_xarray() -> Any:
         importlib.import_module("h5netcdf")
         return importlib.import_module("xarray")
     except ImportError as error:
-        raise ImportError(
+        raise MissingExtra(
             f"labelled arrays need xarray and h5netcdf ({error}); install them with: pip install "
             "'leapgrad[studies]', or use to_csv."
         ) from None

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from integrators.cells.cell import Cell
 from integrators.naming import shown
+from sensitivity.extras import MissingExtra
 from sensitivity.files import check_writable, read_bytes, replacing, user_path
 from sensitivity.recurrences.registry import MODELS, canonical, hyperparameters, make
 from sensitivity.recurrences.settings import check_setting
@@ -294,7 +295,7 @@ def _safetensors(path: Path) -> Any:
         import safetensors
         import safetensors.numpy
     except ImportError as error:
-        raise ImportError(
+        raise MissingExtra(
             f"{path.name} needs the package safetensors: pip install 'leapgrad[torchweights]'."
         ) from error
     return safetensors

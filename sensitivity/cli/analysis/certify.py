@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             found = [certify(field, scheme, float(step), *rest, **options) for step in asked.steps]
         else:
             found = [certify(run, **options) for run in asked.case.batch.recurrence.alone()]
-    except (ImportError, ArithmeticError) as error:  # the extra is missing, or the bits do not suffice
+    except ArithmeticError as error:  # the bits do not suffice
         raise ValueError(str(error)) from error
     if args.json:
         rows = [{"step": step, **_plain(one)} for step, one in zip(asked.steps, found, strict=True)]

@@ -182,13 +182,10 @@ def _need_packages(kind: str) -> None:
     """Refuse to begin without the packages that an export needs."""
     from sensitivity.studies.results import require_package, require_xarray
 
-    try:
-        if kind in ("netcdf", "zarr"):
-            require_xarray()
-        if kind in ("parquet", "zarr"):
-            require_package(kind)
-    except ImportError as error:
-        raise ValueError(str(error)) from None
+    if kind in ("netcdf", "zarr"):
+        require_xarray()
+    if kind in ("parquet", "zarr"):
+        require_package(kind)
 
 
 def _plan(study: Study, args: argparse.Namespace) -> int:

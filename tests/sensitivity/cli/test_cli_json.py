@@ -92,6 +92,12 @@ def test_bash_completes_commands_options_and_files(tmp_path, capsys):
     assert complete(script, "leapgrad", "norm", "--ste") == {"--step"}
     assert complete(script, "leapgrad", "reproduce", "fi") == {"figures"}
     assert "mine.npz" in complete(script, "leapgrad", "norm", "--weights", "mi")
+    assert complete(script, "leapgrad", "norm", "--scheme", "yoshida4") == {"yoshida4"}
+    assert complete(script, "leapgrad", "growth", "--model", "linoss") >= {"linoss_im", "linoss_imex"}
+    assert complete(script, "leapgrad", "norm", "--activation", "ta") == {"tanh"}
+    assert complete(script, "leapgrad", "prove", "theorem_3") == {"theorem_3_2"}
+    assert "table_1_counts" in complete(script, "leapgrad", "claims", "table_1")
+    assert complete(script, "leapgrad", "claims", "--paper", "dl") == {"dlinoss"}
 
 
 def test_without_shtab_one_line_says_how_to_get_it(monkeypatch, capsys):

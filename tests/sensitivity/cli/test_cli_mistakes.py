@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -143,3 +144,23 @@ def test_a_data_set_goes_by_its_name(tmp_path, monkeypatch, capsys):
     assert "data set 'small' is not known. Did you mean 'Small'?" in capsys.readouterr().err
     assert main(["train", "Larger", *brief]) == 2
     assert "the name of a UCR data set in LEAPGRAD_DATA" in capsys.readouterr().err
+
+
+# Catches: a traceback where a documented command lacks the package of its extra.
+@pytest.mark.parametrize(
+    ("package", "words", "extra"),
+    [
+        ("safetensors", ("norm", "--model", "lstm=w.safetensors", "--n-steps", "3"), "torchweights"),
+        ("flint", ("certify", "--d", "2", "--step", "0.1", "--n-steps", "3"), "certify"),
+        ("h5netcdf", ("sweep", "--model", "lstm", "--d", "2", "--out", "s", "--netcdf", "a.nc"), "studies"),
+        ("shtab", ("completion", "bash"), "completion"),
+    ],
+)
+def test_a_missing_extra_is_one_line_with_its_command(package, words, extra, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
+    monkeypatch.setitem(sys.modules, package, None)
+    assert main(list(words)) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1
+    assert f"pip install 'leapgrad[{extra}]'" in captured.err
