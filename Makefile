@@ -105,6 +105,9 @@ test: $(DEV) ## run the tests, then the nojit subset again without compilation
 test-slow: $(DEV) ## run the slow tests
 	$(PY) -m pytest -m slow
 
+notebooks: $(DEV) ## run the notebooks and keep their outputs
+	$(PY) docs/execute.py
+
 coverage: $(DEV) ## run the tests and print the combined coverage
 	$(PY) -m pytest --cov --cov-report=
 	NUMBA_DISABLE_JIT=1 $(PY) -m pytest -m "nojit and not slow" --cov --cov-append $(NOJIT)

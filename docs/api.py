@@ -48,6 +48,7 @@ PAGES: Mapping[str, Page] = {
             "Choice of the step size": "recommend_step StepRecommendation",
             "Approximate gradients": "truncated_gradient rflo_gradient agreement Agreement",
             "Measured orders and energy errors": "convergence Convergence energy_error",
+            "Pictures with sliders": "explore",
         },
     ),
     "recurrences": Page(

@@ -31,6 +31,8 @@ def executed(script: Path, fast: bool) -> Any:
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     environment["LEAPGRAD_FAST"] = "1" if fast else "0"
+    # Kept outputs are read without a kernel, and sliders need one; quick runs execute the sliders too.
+    environment["LEAPGRAD_STATIC"] = "0" if fast else "1"
     client = NotebookClient(
         notebook,
         timeout=LIMIT,

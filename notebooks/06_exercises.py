@@ -34,7 +34,7 @@ from sensitivity.papers.hamiltonian.portraits import phase_area, sensitivity_ell
 # Theorem B holds with equality for σ = identity, d = 1, W > 0. Show it for ε = 0.1, N = 50, W = 2. What
 # is bound F in this case?
 
-# %% jupyter={"source_hidden": true} tags=["hide-cell"]
+# %% jupyter={"source_hidden": true} tags=["hide-cell", "solution"]
 line = NeuralField([[2.0]], [0.0], activation="identity")
 print("norm   ", jacobian_norm(line, "leapfrog", 0.1, 50))
 print("bound B", bounds.chebyshev(line, 0.1, 50))
@@ -46,7 +46,7 @@ print("bound F", bounds.aposteriori(line, "leapfrog", 0.1, 50))
 # Theorem G: from rest, the recursion (11) with (ε, W) and with (ε/2, 4W), b being the same, has the same
 # $\partial y_N/\partial y_0$. Check it to the last bit for a random field.
 
-# %% jupyter={"source_hidden": true} tags=["hide-cell"]
+# %% jupyter={"source_hidden": true} tags=["hide-cell", "solution"]
 field = NeuralField.random(6, rng=3)
 scaled = NeuralField(4.0 * field.W, field.b)
 same = jacobian(field, "leapfrog", 0.1, 200) == jacobian(scaled, "leapfrog", 0.05, 200)
@@ -59,7 +59,7 @@ print("theorem G:", check("theorem_g").headline)
 # Ruth's scheme of 1983 has drifts 1, −2/3, 2/3 and kicks −1/24, 3/4, 7/24. What is its order? Does it
 # preserve areas? Is it symmetric?
 
-# %% jupyter={"source_hidden": true} tags=["hide-cell"]
+# %% jupyter={"source_hidden": true} tags=["hide-cell", "solution"]
 ruth = Scheme("ruth3", 3, a=("1", "-2/3", "2/3"), b=("-1/24", "3/4", "7/24"))
 print(convergence(henon_heiles(), [ruth], [0.1, 0.2], [0.3, 0.1], 10.0, (50, 100, 200, 400)))
 print(phase_area(pendulum(), ruth, 0.12, 60, (1.0, 0.0), 0.5), "symmetric:", ruth.is_symmetric)
@@ -71,7 +71,7 @@ print(phase_area(pendulum(), ruth, 0.12, 60, (1.0, 0.0), 0.5), "symmetric:", rut
 # phase plane, and what happens to the area of the other one's sensitivity ellipse after 100 steps of 0.1
 # on the harmonic oscillator ($\det = (1 + \varepsilon^2)^N$)?
 
-# %% jupyter={"source_hidden": true} tags=["hide-cell"]
+# %% jupyter={"source_hidden": true} tags=["hide-cell", "solution"]
 from integrators import harmonic
 
 print(get_scheme("euler").form, "·", get_scheme("explicit_euler").form)
@@ -84,7 +84,7 @@ print("area ×", ellipses.areas[-1], " (1 + ε²)^N =", 1.01**100)
 # For a random network with d = 20 and N = 500: which step is *proved* to keep all singular values in [1/2,
 # 2], and up to which step do they stay there in fact?
 
-# %% jupyter={"source_hidden": true} tags=["hide-cell"]
+# %% jupyter={"source_hidden": true} tags=["hide-cell", "solution"]
 network = NeuralField.random(20, rng=1)
 safe = recommend_step(network, 500)
 print(safe)
@@ -97,7 +97,7 @@ print(f"at the guaranteed step: {values.min():.3f} … {values.max():.3f}")
 # The largest growth exponent per step of a random network with large weights, with its standard error: is
 # it positive? And what is the sum of *all* exponents of a leapfrog network, for any weights?
 
-# %% jupyter={"source_hidden": true} tags=["hide-cell"]
+# %% jupyter={"source_hidden": true} tags=["hide-cell", "solution"]
 rng = np.random.default_rng(5)
 wild = NeuralField(6.0 * rng.normal(size=(4, 4)), np.zeros(4), activation="sin")
 found = growth_exponents(wild, "leapfrog", 0.2, 4000, y0=rng.normal(size=4))
@@ -110,7 +110,7 @@ print("sum of all:", np.sum(found.exponents), "– volume is preserved, so it is
 # Find the step at which bound B exceeds the norm of `NeuralField.random(10)`, N = 1000, by a factor of two;
 # then do the same for bound F.
 
-# %% jupyter={"source_hidden": true} tags=["hide-cell"]
+# %% jupyter={"source_hidden": true} tags=["hide-cell", "solution"]
 funnel = funnel_in_step(NeuralField.random(10), "leapfrog", np.geomspace(1e-3, 1e-1, 41), 1000)
 norm = funnel.values[:, 0]
 for name, bound in (("B", funnel.upper), ("F", funnel.met)):
@@ -127,7 +127,7 @@ for name, bound in (("B", funnel.upper), ("F", funnel.met)):
 # Leapfrog is reversible. Run a network 300 steps, turn the velocity round, run it back: how far from the
 # start does it end?
 
-# %% jupyter={"source_hidden": true} tags=["hide-cell"]
+# %% jupyter={"source_hidden": true} tags=["hide-cell", "solution"]
 net = NeuralField.random(5, rng=2)
 there = integrate(net, "leapfrog", np.ones(5), np.zeros(5), 0.01, 300)
 back = integrate(net, "leapfrog", there.y[-1], -there.p[-1], 0.01, 300)

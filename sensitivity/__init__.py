@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .analysis.recommend import StepRecommendation, recommend_step
     from .analysis.singular import SingularValues
     from .certification import Certificate, RegionCertificate, certify, certify_region
+    from .figures.sliders import explore
     from .recurrences.cell import unroll
     from .recurrences.closed_loop import close_loop
     from .recurrences.function_cell import from_function
@@ -92,6 +93,7 @@ __all__ = [
     "convergence",
     "covariant_vectors",
     "energy_error",
+    "explore",
     "finite_time_exponents",
     "float32_error",
     "from_arrays",
@@ -152,6 +154,7 @@ _HOME = {
         "log_jacobian_norm",
         "singular_values",
     ),
+    ".figures.sliders": ("explore",),
     ".recurrences.cell": ("unroll",),
     ".recurrences.closed_loop": ("close_loop",),
     ".recurrences.function_cell": ("from_function",),

@@ -55,7 +55,7 @@ from matplotlib.ticker import LogFormatter, LogLocator, MaxNLocator, NullFormatt
 # Modules that draw take Matplotlib's names from here.
 __all__ = [
     "Axes", "Figure", "FigureCanvasAgg", "LogFormatter", "LogLocator", "MaxNLocator", "NullFormatter",
-    "NullLocator", "norms", "plot_curves", "save", "write_png",
+    "NullLocator", "in_notebook", "norms", "plot_curves", "save", "write_png",
 ]  # fmt: skip
 
 WRITERS = {".pdf": "pdf", ".svg": "svg", ".ps": "ps", ".eps": "ps"}
@@ -102,14 +102,14 @@ def settle_colours(artists: Iterable[Artist]) -> None:
 def new_figure(size: tuple[float, float]) -> Figure:
     """A figure of so many inches, which pyplot knows where a script uses pyplot, and in a notebook."""
     pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot is None and _in_notebook():
+    if pyplot is None and in_notebook():
         from matplotlib import pyplot
     if pyplot is None:
         return Figure(figsize=size, layout="constrained")
     return pyplot.figure(figsize=size, layout="constrained")
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
     """Whether a Jupyter kernel runs this process; it shows the figures of pyplot at the end of a cell."""
     interactive = sys.modules.get("IPython")
     shell = interactive and interactive.get_ipython()

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
+import subprocess
+import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -115,3 +119,43 @@ def test_without_outputs(tmp_path, capsys):
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
         assert not any(cell.get("outputs") for cell in notebook.cells)
+
+
+def test_student_copy_has_an_empty_cell_for_each_solution(tmp_path, capsys):
+    assert main(["notebooks", str(tmp_path / "c"), "--no-solutions"]) == 0
+    for name in NAMES:
+        _, whole = pair(name)
+        student = nbformat.read(tmp_path / "c" / f"{name}.ipynb", as_version=4)
+        nbformat.validate(student)
+        for cell, copy in zip(whole.cells, student.cells, strict=True):
+            if "solution" in cell.metadata.get("tags", ()):
+                assert (copy.cell_type, copy.source, copy.outputs) == ("code", "# Your solution", [])
+                assert not copy.metadata, "hidden or collapsed, so that nobody finds where to write"
+            else:
+                assert copy == cell
+    capsys.readouterr()
+
+
+def test_lab_copies_once_and_opens_the_folder_each_time(tmp_path, capsys, monkeypatch):
+    started = []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(
+        subprocess, "run", lambda words, check: started.append(words) or SimpleNamespace(returncode=3)
+    )
+    target = tmp_path / "course"
+    assert main(["notebooks", str(target), "--lab"]) == 3
+    assert started == [[sys.executable, "-m", "jupyterlab", str(target)]]
+    (target / "06_exercises.ipynb").write_text("mine")
+    assert main(["notebooks", str(target), "--lab"]) == 3 and len(started) == 2
+    assert (target / "06_exercises.ipynb").read_text() == "mine"
+    assert "stay as they are" in capsys.readouterr().out
+    (target / "01_gradients.ipynb").unlink()
+    assert main(["notebooks", str(target), "--lab"]) == 2 and len(started) == 2
+
+
+def test_lab_without_jupyterlab_is_one_sentence_and_copies_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert main(["notebooks", str(tmp_path / "c"), "--lab"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "pip install 'leapgrad[notebooks]'" in said
+    assert not (tmp_path / "c").exists()
