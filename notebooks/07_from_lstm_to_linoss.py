@@ -20,19 +20,21 @@
 # at the start that its authors published. A straight line is exponential growth or decay, and its
 # slope is the rate for a step.
 #
-# **What you will learn:** which ideas change the rate, which only the constant in front of it, and
-# what the price of each is. **Before you run a cell, guess the picture.**
+# *Difficulty: medium. Time: 35 minutes, and 35 more for the exercises. You need: lesson 1.*
+#
+# **What you will learn:** which ideas change the rate, which only the constant in front of it, and what the
+# price of each is. **Before you run a cell, draw the picture that you expect.**
 
 # %%
-# %matplotlib inline
 import os
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import leapgrad as lg
-from sensitivity.figures.plots import plot_curves
 
 FAST = os.environ.get("LEAPGRAD_FAST") == "1"
+plt.rcParams.update({"figure.figsize": (7.2, 3.8), "figure.constrained_layout.use": True, "axes.grid": True})
 N, d, m = (60 if FAST else 400), 16, 2
 inputs = np.random.default_rng(0).normal(size=(3, N, m))
 distance = N - np.arange(N + 1)
@@ -45,13 +47,16 @@ distance = N - np.arange(N + 1)
 
 # %%
 plain = lg.gradient_profile(lg.unroll(lg.cell("vanilla", d, m, rng=0), inputs=inputs), block="state")
-plot_curves(
-    distance,
-    [(f"sequence {q}", plain.log_norms[q]) for q in range(3)],
-    xlabel="distance $N - i$",
-    ylabel=r"$\ln\|\partial h_N/\partial h_i\|_2$",
-    title="Plain network: the gradient vanishes exponentially",
-)
+for q, line in enumerate(("-", "--", ":")):
+    plt.plot(distance, plain.log_norms[q], line, label=f"sequence {q}")
+plt.xlabel("distance $N - i$")
+plt.ylabel(r"$\ln\|\partial h_N/\partial h_i\|_2$")
+plt.title(f"Plain network, d = {d}, N = {N}")
+plt.legend()
+plt.show()
+
+# %% [markdown]
+# The gradient vanishes exponentially, at about the same rate for all sequences.
 
 # %% [markdown]
 # ## 2 The LSTM: a memory that is added to
@@ -66,18 +71,19 @@ cells = {"forget bias near 0": lstm, "forget bias near 5": lstm.with_parameters(
 profiles = {
     name: lg.gradient_profile(lg.unroll(one, inputs=inputs), block="state") for name, one in cells.items()
 }
-plot_curves(
-    distance,
-    [(f"{name}, sequence {q}", profiles[name].log_norms[q]) for name in cells for q in (0, 1)],
-    xlabel="distance $N - i$",
-    ylabel=r"$\ln\|\partial s_N/\partial s_i\|_2$",
-    title="LSTM: the rate is that of the forget gate",
-)
+for name, line in zip(cells, ("-", "--"), strict=True):
+    for q in (0, 1):
+        plt.plot(distance, profiles[name].log_norms[q], line, label=f"{name}, sequence {q}")
+plt.xlabel("distance $N - i$")
+plt.ylabel(r"$\ln\|\partial s_N/\partial s_i\|_2$")
+plt.title(f"LSTM, d = {d}, N = {N}")
+plt.legend()
+plt.show()
 
 # %% [markdown]
-# The gate turns the rate into a parameter. It does not remove it: with $f < 1$ the memory of the
-# start is lost, only more slowly. With forget gates near one the norm even grows a little, by the
-# products with $W$ inside the gates.
+# The rate is that of the forget gate: the gate turns the rate into a parameter. It does not remove it: with
+# $f < 1$ the memory of the start is lost, only more slowly. With forget gates near one the norm even grows a
+# little, by the products with $W$ inside the gates.
 #
 # ## 3 An orthogonal matrix: expRNN
 #
@@ -85,13 +91,18 @@ plot_curves(
 
 # %%
 orthogonal = lg.gradient_profile(lg.unroll(lg.cell("exprnn", d, m, rng=0), inputs=inputs), block="state")
-plot_curves(
-    distance,
-    [(f"sequence {q}", orthogonal.log_norms[q]) for q in range(3)],
-    xlabel="distance $N - i$",
-    ylabel=r"$\ln\|\partial h_N/\partial h_i\|_2$",
-    title="expRNN: the norm is one, and what is left is round-off",
-)
+for q, line in enumerate(("-", "--", ":")):
+    plt.plot(distance, orthogonal.log_norms[q], line, label=f"sequence {q}")
+plt.xlabel("distance $N - i$")
+plt.ylabel(r"$\ln\|\partial h_N/\partial h_i\|_2$")
+plt.title(f"expRNN, d = {d}, N = {N}")
+plt.ylim(-1.0, 1.0)
+plt.legend()
+plt.show()
+
+# %% [markdown]
+# Nothing: modReLU has the slopes 0 and 1, a rotation keeps every length, and at this start no slope is 0. The
+# logarithm of the norm is zero up to round-off, some $10^{-15}$.
 
 # %% [markdown]
 # ## 4 Oscillators: coRNN and UnICORNN
@@ -105,12 +116,27 @@ oscillators = {
     name: lg.gradient_profile(lg.unroll(lg.cell(name, d, m, rng=0), inputs=inputs), block="state")
     for name in ("cornn", "unicornn")
 }
-plot_curves(
-    distance,
-    [(f"{name}, sequence {q}", oscillators[name].log_norms[q]) for name in oscillators for q in (0, 1)],
-    xlabel="distance $N - i$",
-    ylabel=r"$\ln\|\partial s_N/\partial s_i\|_2$",
-    title="coRNN forgets at the rate of its damping, UnICORNN does not forget",
+for name, line in zip(oscillators, ("-", "--"), strict=True):
+    for q in (0, 1):
+        plt.plot(distance, oscillators[name].log_norms[q], line, label=f"{name}, sequence {q}")
+plt.xlabel("distance $N - i$")
+plt.ylabel(r"$\ln\|\partial s_N/\partial s_i\|_2$")
+plt.title(f"coRNN and UnICORNN, d = {d}, N = {N}")
+plt.legend()
+plt.show()
+
+# %% [markdown]
+# coRNN forgets at the rate of its damping, UnICORNN does not forget.
+#
+# **Try it.** Move the damping γ of coRNN. At which γ is the memory longest, and what is the price?
+
+# %%
+lg.explore(
+    lambda gamma, step: lg.gradient_profile(
+        lg.unroll(lg.cell("cornn", d, m, rng=0, gamma=gamma, step=step), inputs=inputs[0]), block="state"
+    ).plot(title=rf"coRNN, $\gamma = {gamma:g}$, step {step:g}"),
+    gamma=[0.0, 0.3, 1.0, 2.7, 6.0, 12.0],
+    step=[0.005, 0.01, 0.02, 0.042, 0.1],
 )
 
 # %% [markdown]
@@ -126,13 +152,16 @@ hamiltonian = {
     name: lg.gradient_profile(lg.unroll(field, inputs=inputs[0], scheme="leapfrog", step=step, n_steps=N))
     for name, step in steps.items()
 }
-plot_curves(
-    distance,
-    [(name, hamiltonian[name].log_norms) for name in steps],
-    xlabel="distance $N - i$",
-    ylabel=r"$\ln\|\partial y_N/\partial y_i\|_2$",
-    title="Hamiltonian network: the final time decides",
-)
+for name, line in zip(steps, ("-", "--"), strict=True):
+    plt.plot(distance, hamiltonian[name].log_norms, line, label=name)
+plt.xlabel("distance $N - i$")
+plt.ylabel(r"$\ln\|\partial y_N/\partial y_i\|_2$")
+plt.title(f"Hamiltonian network, d = {d}, N = {N}")
+plt.legend()
+plt.show()
+
+# %% [markdown]
+# The final time decides, not the number of steps.
 
 # %% [markdown]
 # ## 6 Linear recurrences: the LRU
@@ -142,13 +171,16 @@ plot_curves(
 
 # %%
 lru = lg.gradient_profile(lg.unroll(lg.cell("lru", d, m, rng=0), inputs=inputs), block="state")
-plot_curves(
-    distance,
-    [(f"sequence {q}", lru.log_norms[q]) for q in range(3)],
-    xlabel="distance $N - i$",
-    ylabel=r"$\ln\|\partial h_N/\partial h_i\|_2$",
-    title=r"LRU: a straight line of slope $\ln\max|\lambda|$, the same for all inputs",
-)
+for q, line in enumerate(("-", "--", ":")):
+    plt.plot(distance, lru.log_norms[q], line, label=f"sequence {q}")
+plt.xlabel("distance $N - i$")
+plt.ylabel(r"$\ln\|\partial h_N/\partial h_i\|_2$")
+plt.title(f"LRU, d = {d}, N = {N}")
+plt.legend()
+plt.show()
+
+# %% [markdown]
+# One curve, the same for all inputs. For large distances it is a straight line of slope $\ln\max|\lambda|$.
 
 # %% [markdown]
 # ## 7 Gates of the input alone: minGRU and S6, the core of Mamba
@@ -161,13 +193,18 @@ gated = {
     name: lg.gradient_profile(lg.unroll(lg.cell(name, d, m, rng=0), inputs=inputs), block="state")
     for name in ("mingru", "s6")
 }
-plot_curves(
-    distance,
-    [(f"{name}, sequence {q}", gated[name].log_norms[q]) for name in gated for q in (0, 1)],
-    xlabel="distance $N - i$",
-    ylabel=r"$\ln\|\partial h_N/\partial h_i\|_2$",
-    title="minGRU and S6: a product of gates between zero and one",
-)
+for name, line in zip(gated, ("-", "--"), strict=True):
+    for q in (0, 1):
+        plt.plot(distance, gated[name].log_norms[q], line, label=f"{name}, sequence {q}")
+plt.xlabel("distance $N - i$")
+plt.ylabel(r"$\ln\|\partial h_N/\partial h_i\|_2$")
+plt.title(f"minGRU and S6, d = {d}, N = {N}")
+plt.legend()
+plt.show()
+
+# %% [markdown]
+# A product of gates between zero and one can only decrease. At its published start S6 forgets so slowly that
+# its line looks horizontal here; minGRU starts with gates near one half.
 
 # %% [markdown]
 # ## 8 LinOSS: a linear oscillator, discretised twice
@@ -181,15 +218,17 @@ linear = {
     name: lg.gradient_profile(lg.unroll(lg.cell(name, d, m, rng=0), N), block="state")
     for name in ("linoss_im", "linoss_imex", "dlinoss")
 }
-plot_curves(
-    distance,
-    [(name, linear[name].log_norms) for name in linear],
-    xlabel="distance $N - i$",
-    ylabel=r"$\ln\|\partial s_N/\partial s_i\|_2$",
-    title="LinOSS: the discretisation decides whether the past is kept",
-)
+for name, line in zip(linear, ("-", "--", ":"), strict=True):
+    plt.plot(distance, linear[name].log_norms, line, label=name)
+plt.xlabel("distance $N - i$")
+plt.ylabel(r"$\ln\|\partial s_N/\partial s_i\|_2$")
+plt.title(f"LinOSS and D-LinOSS, d = {d}, N = {N}")
+plt.legend()
+plt.show()
 
 # %% [markdown]
+# The discretisation decides whether the past is kept.
+#
 # "No eigenvalue is larger than one" is not yet "the norm stays small": where $A$ is small a step is
 # nearly a shear, and the norm first grows like $N\Delta t$. The ledger of the paper has the bounds,
 # and says where its sentences need another hypothesis: `leapgrad claims --paper linoss`.
@@ -214,10 +253,43 @@ for rate in (0.9, 0.99, 0.999):
 # %% [markdown]
 # ## Exercises
 #
-# 1. Give the LSTM of section 2 forget biases of 2 and of 8. Which length of sequence does each reach
-#    before the norm falls below $10^{-3}$? *(easy, 5 minutes)*
-# 2. Set $\Delta t$ of `linoss_imex` so that $\Delta t^2 A$ is 3.9 and then 4.1 for $A = 1$. Explain
-#    both pictures with the trace of the step. *(medium, 10 minutes)*
-# 3. Alternate two steps of LinOSS-IMEX with $A = 0.5$ and $A = 3.5$ at $\Delta t = 1$. Each is
-#    stable. Is their product? Compare with `leapgrad claims --paper linoss time_varying`. *(hard, 20
-#    minutes)*
+# ### Exercise 1 · easy, 5 minutes
+#
+# Give the LSTM of section 2 forget biases near 2 and near 8. Up to which distance does the norm stay above
+# $10^{-3}$ for the first sequence?
+
+# %% jupyter={"source_hidden": true} tags=["hide-cell", "solution"]
+for bias in (2.0, 8.0):
+    gate = lstm.parameters["b"] + bias * np.repeat([0.0, 1.0, 0.0, 0.0], d)
+    run = lg.unroll(lstm.with_parameters(b=gate), inputs=inputs[0])
+    log_norms = lg.gradient_profile(run, block="state").log_norms
+    print(
+        f"forget bias near {bias:g}: above 1e-3 up to the distance {distance[log_norms > np.log(1e-3)].max()}"
+    )
+
+# %% [markdown]
+# ### Exercise 2 · medium, 10 minutes
+#
+# Set $\Delta t$ of `linoss_imex` so that $\Delta t^2 A$ is 3.9 and then 4.1 for $A = 1$. Explain both norms
+# with the trace of a step, $2 - \Delta t^2 A$.
+
+# %% jupyter={"source_hidden": true} tags=["hide-cell", "solution"]
+for product in (3.9, 4.1):
+    run = lg.unroll(lg.cell("linoss_imex", 1, A=1.0, dt=np.sqrt(product)), 200)
+    log = float(lg.log_jacobian_norm(run, block="state"))
+    print(f"Δt²A = {product}: trace {2 - product:.1f}, ln of the norm after 200 steps {log:.2f}")
+print("With determinant 1 the eigenvalues lie on the unit circle while |trace| < 2.")
+
+# %% [markdown]
+# ### Exercise 3 · hard, 20 minutes
+#
+# Alternate two steps of LinOSS-IMEX with $A = 0.5$ and $A = 3.5$ at $\Delta t = 1$. Each is stable. Is their
+# product? Multiply the two Jacobians, and compare with `leapgrad claims --paper linoss time_varying`.
+
+# %% jupyter={"source_hidden": true} tags=["hide-cell", "solution"]
+first, second = (
+    lg.jacobian(lg.unroll(lg.cell("linoss_imex", 1, A=A, dt=1.0), 1), block="state") for A in (0.5, 3.5)
+)
+both = first @ second
+for name, matrix in {"A = 0.5": first, "A = 3.5": second, "both": both}.items():
+    print(f"{name}: trace {np.trace(matrix):.3f},", "stable" if abs(np.trace(matrix)) < 2.0 else "unstable")

@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from integrators import NeuralField
+from integrators.cells.cell import Cell
+
 from .data.labelled import labelled
 from .data.sequences import Sequences
 from .data.splits import hold_out
 from .estimator import BaseEstimator, ClassifierMixin, NotFittedError
 from .models import Shape, make_network, model_named, parse_step, trainable
+from .networks.cell_network import CellNetwork
 from .networks.network import Network
 from .start import Start
 from .trainer import Recipe, Split, enough_epochs, train
@@ -79,6 +83,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         Number of epochs.
     run_ : object
         The trace of the training, and the parameters.
+    trained_ : Cell or NeuralField
+        The trained network without its readout, for `unroll`, `save_weights` and bounds.
 
     Notes
     -----
@@ -202,13 +208,25 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
             options["step"] = parse_step(self.step, data.n_steps)
         return model, shape, options
 
-    def _scores(self, X: ArrayLike) -> Float:
-        """Scores of all classes, (n, classes)."""
+    @property
+    def trained_(self) -> Cell | NeuralField:
+        """The trained cell; of the models hamiltonian, euler and antisymmetric the trained field."""
+        network: Any = self._fitted()
+        theta = self.run_.theta
+        return network.with_theta(theta) if isinstance(network, CellNetwork) else network.field(theta)
+
+    def _fitted(self) -> Network:
+        """The network, made anew if this estimator was copied or pickled."""
         if not hasattr(self, "run_"):
             raise NotFittedError("this SequenceClassifier is not fitted yet; call fit(X, y) first.")
         network: Network | None = self.__dict__.get("_network")
         if network is None:
             network = self._network = make_network(*self._made[:2], **self._made[2])
+        return network
+
+    def _scores(self, X: ArrayLike) -> Float:
+        """Scores of all classes, (n, classes)."""
+        network = self._fitted()
         values = Sequences.values_of(X)
         if values.shape[:2] != (network.n_steps, network.n_inputs):
             wants = f"({network.n_steps}, {network.n_inputs})"

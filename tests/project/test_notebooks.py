@@ -25,6 +25,7 @@ ALLOWED = {
     "IPython",
     "integrators",
     "leapgrad",
+    "matplotlib",
     "numpy",
     "os",
     "pathlib",
@@ -60,7 +61,7 @@ def test_script_and_notebook_are_in_step_and_outputs_are_whole(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_notebooks_compute_nothing_themselves(name):
-    """They import the packages, IPython and NumPy; they define no functions and loop only to print."""
+    """They import the packages, IPython, Matplotlib, NumPy; no functions, loops only to print and draw."""
     script, _ = pair(name)
     lines = [line for c in script.cells if c.cell_type == "code" for line in c.source.splitlines()]
     code = "\n".join(line for line in lines if not line.startswith("%"))

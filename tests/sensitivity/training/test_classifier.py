@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from sensitivity.recurrences.cell import unroll
 from sensitivity.training.classifier import SequenceClassifier
 from sensitivity.training.data.tasks import TASKS
 
@@ -167,6 +168,25 @@ def test_what_is_asked_of_no_fit_or_another(data):
     for wrong in (1.0, -0.1, "0.1", np.nan):
         with pytest.raises(ValueError, match="validation must be a fraction"):
             made(validation=wrong).fit(*data)
+
+
+# Catches: the network before training, one without its bias or its inputs, and a copy that lost its network.
+@pytest.mark.parametrize("model", ["lstm", "hamiltonian", "antisymmetric"])
+def test_the_trained_network_is_the_one_that_predicts(model, data):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        _ = made(model=model).trained_
+    fitted = made(model=model, step=0.3, epochs=2).fit(*data)
+    network = pickle.loads(pickle.dumps(fitted)).trained_
+    own = (
+        {}
+        if model == "lstm"
+        else {"scheme": "euler" if model == "antisymmetric" else "leapfrog", "step": 0.3}
+    )
+    parts = fitted._network.named(fitted.run_.theta)
+    R, r = (parts.get(name, parts.get(f"{name}_out")) for name in ("R", "r"))
+    for x, score in zip(data[0][:5], fitted.decision_function(data[0][:5]), strict=True):
+        last = unroll(network, inputs=x[:, None], n_steps=5, **own).run()[:4]
+        np.testing.assert_allclose((R @ last + r) @ [-1.0, 1.0], score, rtol=1e-12, atol=1e-13)
 
 
 def test_seeds(data):
