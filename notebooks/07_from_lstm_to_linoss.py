@@ -42,8 +42,9 @@ distance = N - np.arange(N + 1)
 # %% [markdown]
 # ## 1 The plain network: $h' = \tanh(Wh + Vx + b)$
 #
-# Every step multiplies by $D\,W$ with slopes $D \le 1$. What does a product of four hundred such
-# factors do?
+# Every step multiplies by $D\,W$ with slopes $D \le 1$.
+#
+# > **Question.** What does a product of four hundred such factors do?
 
 # %%
 plain = lg.gradient_profile(lg.unroll(lg.cell("vanilla", d, m, rng=0), inputs=inputs), block="state")
@@ -87,7 +88,9 @@ plt.show()
 #
 # ## 3 An orthogonal matrix: expRNN
 #
-# $W = \exp(A)$ with an antisymmetric $A$ is a rotation. What is left to shrink the product?
+# $W = \exp(A)$ with an antisymmetric $A$ is a rotation.
+#
+# > **Question.** What is left to shrink the product?
 
 # %%
 orthogonal = lg.gradient_profile(lg.unroll(lg.cell("exprnn", d, m, rng=0), inputs=inputs), block="state")
@@ -108,8 +111,9 @@ plt.show()
 # ## 4 Oscillators: coRNN and UnICORNN
 #
 # A second-order equation has no first-order decay unless it is damped. coRNN is damped; UnICORNN is
-# not, and its step has determinant one: it can neither contract nor expand volume. Which of the two
-# keeps the norm?
+# not, and its step has determinant one: it can neither contract nor expand volume.
+#
+# > **Question.** Which of the two keeps the norm?
 
 # %%
 oscillators = {
@@ -167,7 +171,9 @@ plt.show()
 # ## 6 Linear recurrences: the LRU
 #
 # If the recurrence is linear, $\partial h_N/\partial h_i$ does not depend on the inputs at all. The
-# LRU puts its eigenvalues on a ring just inside the unit circle. Three sequences, how many curves?
+# LRU puts its eigenvalues on a ring just inside the unit circle.
+#
+# > **Question.** Three sequences, how many curves?
 
 # %%
 lru = lg.gradient_profile(lg.unroll(lg.cell("lru", d, m, rng=0), inputs=inputs), block="state")
