@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 __all__ = ["explore"]
@@ -110,4 +110,4 @@ def _with_sliders(widgets: Any, draw: Callable[..., object], choices: dict[str, 
 
 def _text(value: Any) -> str:
     """How a slider writes a value."""
-    return f"{value:.4g}" if isinstance(value, Real) and not isinstance(value, int) else str(value)
+    return f"{value:.4g}" if isinstance(value, Real) and not isinstance(value, Integral) else str(value)

@@ -3,6 +3,7 @@
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import leapgrad as lg
@@ -55,6 +56,13 @@ def test_one_picture_of_the_middle_values_where_there_are_no_sliders(why, notebo
     said = capsys.readouterr().out
     assert "Picture for gamma = 0.25, n = 1; in a notebook with ipywidgets there are sliders" in said
     assert ('pip install "leapgrad[notebooks]"' in said) == (why == "missing")
+
+
+# Catches: lengths that are written as 1e+05, and steps with sixteen digits.
+def test_values_are_written_as_a_reader_writes_them(capsys):
+    _, draw = recorded()
+    lg.explore(draw, n=np.array([100_000]), step=np.geomspace(1.0, 3.0, 3), scheme=["leapfrog"])
+    assert "Picture for n = 100000, step = 1.732, scheme = leapfrog;" in capsys.readouterr().out
 
 
 def test_arguments_that_make_no_sense_are_refused():
