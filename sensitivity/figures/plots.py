@@ -67,9 +67,8 @@ STYLE = Path(__file__).with_name("house.mplstyle")
 NORM = r"$\|\partial y_N/\partial y_0\|_2$"
 STEP = r"step $\varepsilon$ (dimensionless)"
 GREY = "#777777"
-# Inches: one line of the caption, and what the panels leave around themselves.
-CAPTION_LINE, CAPTION_TOP, WIDTH = 0.175, 0.62, 10.0
-CHARACTERS = 148
+# Inches: the line of the setting, what the panels leave below themselves, and the width.
+FOOT_LINE, FOOT, WIDTH = 0.175, 0.55, 10.0
 # Where a bound that explodes is cut: far outside every panel, and inside float64 with its margins.
 OFF_SCALE = 1e200
 
@@ -159,7 +158,6 @@ def norms(
     title: str,
     gradient: str = "∂y_N/∂y_0",
     logarithmic: bool = False,
-    caption: str = "",
     setting: str = "",
 ) -> Figure:
     """Norms against the step size, each with its bound.
@@ -168,14 +166,14 @@ def norms(
     ----------
     step : ndarray, shape (n,)
     lines : sequence of (label, norms, label of the bound, bounds)
-    title, caption, setting : str
-        Above, below, and small at the very end.
+    title, setting : str
+        Above, and small at the very end.
     gradient : str
         What the norms are of.
     logarithmic : bool
         The values are natural logarithms already.
     """
-    figure, ((axes,),) = panels_over_caption(1, 1, caption, setting, heights=(4.2,), width=7.2)
+    figure, ((axes,),) = panel_grid(1, 1, setting, heights=(4.2,), width=7.2)
     marker = "o" if step.size < 40 else None
     styles = (("-", "--"), ("-.", ":"))
     for number, (label, values, bound_label, bound) in enumerate(lines, start=1):
@@ -201,14 +199,14 @@ def wrapped(caption: str, characters: int) -> str:
     return "\n".join(textwrap.wrap(joined, characters))
 
 
-def panels_over_caption(
-    rows: int, columns: int, caption: str, setting: str, heights: Sequence[float], width: float = WIDTH
+def panel_grid(
+    rows: int, columns: int, setting: str, heights: Sequence[float], width: float = WIDTH
 ) -> tuple[Figure, Sequence[Sequence[Axes]]]:
-    """A figure with panels that share their axes row by row, and room below for the caption."""
-    characters = int(CHARACTERS * width / WIDTH)
-    lines = wrapped(caption, characters).splitlines()
-    foot = CAPTION_TOP + CAPTION_LINE * (len(lines) + bool(setting))
-    top, gap = 0.35, 0.28
+    """A figure with panels that share their axes row by row, over one small line that names the setting.
+
+    Captions go as text beside a figure, where they can be read, searched and copied.
+    """
+    foot, top, gap = FOOT + FOOT_LINE * bool(setting), 0.35, 0.28
     height = foot + sum(heights) + gap * (rows - 1) + top
     figure = Figure(figsize=(width, height))
     grid = figure.subplots(
@@ -219,19 +217,15 @@ def panels_over_caption(
         squeeze=False,
         gridspec_kw={
             "left": 0.78 / width,
-            "right": 1.0 - 0.15 / width,
+            "right": 1.0 - 0.22 / width,
             "bottom": foot / height,
             "top": 1.0 - top / height,
             "hspace": gap / (sum(heights) / rows),
-            "wspace": 0.13,
+            "wspace": 0.17,
             "height_ratios": heights,
         },
     )
-    place = {"x": 0.15 / width, "va": "top", "linespacing": 1.25}
-    y = (foot - CAPTION_TOP + 0.06) / height
-    figure.text(y=y, s="\n".join(lines), fontsize=9, **place)
-    y -= CAPTION_LINE * len(lines) / height
-    figure.text(y=y, s=setting, fontsize=8, color=GREY, **place)
+    figure.text(0.15 / width, (foot - FOOT + 0.02) / height, setting, fontsize=8, color=GREY, va="top")
     return figure, [list(row) for row in grid]
 
 

@@ -47,10 +47,8 @@ def run(args: argparse.Namespace) -> int:
             ("Euler RNN", euler.norms[0], "its bound, theorem D", euler.bounds[0]),
         ],
         title="How strongly the last hidden state depends on the first",
-        caption=text,
         setting=HEADING,
     )
-    figures.save(figure, path)
     columns = {
         "step": leapfrog.step[::ROWS],
         "leapfrog": leapfrog.norms[0, ::ROWS],
@@ -60,13 +58,16 @@ def run(args: argparse.Namespace) -> int:
     }
     violations = leapfrog.violations + euler.violations
     if args.json:
+        figures.save(figure, path)
         print_json({"results": columns, "summary": text, "violations": violations, "picture": str(path)})
     else:
         print(f"Norm of the hidden-state gradient ∂y_N/∂y_0: {HEADING}\n")
         headers = ("step ε", "leapfrog ‖∂y_N/∂y_0‖", "bound B", "Euler ‖∂y_N/∂y_0‖", "bound D")
         rows = zip(*columns.values(), strict=True)
         print_table(headers, [[number(value, 4) for value in row] for row in rows])
-        print(f"\n{text}\n\nPicture: {path}")
+        print(f"\n{text}\n", flush=True)
+        figures.save(figure, path)  # last, so that a folder that cannot be written to costs no numbers
+        print(f"Picture: {path}")
     return CHECK_FAILED if violations else 0
 
 

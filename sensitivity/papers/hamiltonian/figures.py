@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from numpy.typing import NDArray
 
-from sensitivity.figures.plots import (  # fmt: skip
+from sensitivity.figures.plots import (
     GREY,
     LINES,
     NORM,
@@ -17,7 +17,7 @@ from sensitivity.figures.plots import (  # fmt: skip
     LogLocator,
     NullFormatter,
     NullLocator,
-    panels_over_caption,
+    panel_grid,
     styled,
 )
 
@@ -29,9 +29,9 @@ SLOPE = "local slope\n" r"$\mathrm{d}\log\|\cdot\|/\mathrm{d}\log\varepsilon$"
 
 
 @styled
-def figure_1(curves: Sequence[Curve], caption: str, setting: str) -> Figure:
+def figure_1(curves: Sequence[Curve], setting: str) -> Figure:
     """The Hamiltonian RNN: norm and bound B above, local slope below."""
-    figure, ((*top,), (*bottom,)) = panels_over_caption(2, len(curves), caption, setting, heights=(3.3, 1.7))
+    figure, ((*top,), (*bottom,)) = panel_grid(2, len(curves), setting, heights=(3.3, 1.7))
     for above, below, curve in zip(top, bottom, curves, strict=True):
         _norm_with_range(above, curve, "C1", "-", "Hamiltonian RNN (11)")
         _bound(above, curve)
@@ -50,13 +50,13 @@ def figure_1(curves: Sequence[Curve], caption: str, setting: str) -> Figure:
 
 
 @styled
-def figure_2(euler: Sequence[Curve], hamiltonian: Sequence[Curve], caption: str, setting: str) -> Figure:
+def figure_2(euler: Sequence[Curve], hamiltonian: Sequence[Curve], setting: str) -> Figure:
     """The Euler RNN with bound D, and the Hamiltonian RNN's median for comparison."""
-    figure, ((*panels,),) = panels_over_caption(1, len(euler), caption, setting, heights=(3.5,))
+    figure, ((*panels,),) = panel_grid(1, len(euler), setting, heights=(3.5,))
     for axes, curve, other in zip(panels, euler, hamiltonian, strict=True):
         axes.plot(other.step, other.norm.median, color="C1", linestyle="-.", label="Hamiltonian RNN (11)")
         _norm_with_range(axes, curve, "C2", "-", "Euler RNN (12)")
-        _bound(axes, curve)
+        _bound(axes, curve, "bound D, of the Euler RNN")
         axes.set_title(_title(curve))
         axes.set_xlabel(STEP)
     _limits(panels, [*euler, *hamiltonian])
@@ -66,10 +66,10 @@ def figure_2(euler: Sequence[Curve], hamiltonian: Sequence[Curve], caption: str,
 
 
 @styled
-def figure_3(curves: Sequence[Curve], caption: str, setting: str) -> Figure:
+def figure_3(curves: Sequence[Curve], setting: str) -> Figure:
     """The antisymmetric RNN, one line for each γ."""
     dims = list(dict.fromkeys(curve.d for curve in curves))
-    figure, ((*panels,),) = panels_over_caption(1, len(dims), caption, setting, heights=(3.5,))
+    figure, ((*panels,),) = panel_grid(1, len(dims), setting, heights=(3.5,))
     for axes, d in zip(panels, dims, strict=True):
         members = [curve for curve in curves if curve.d == d]
         for number, curve in enumerate(members):

@@ -145,7 +145,7 @@ def reproduce(
             2: captions.figure_2(curves[2], curves[1]),
             3: captions.figure_3(curves[3]),
         }
-        draw(staging, curves, said, plan)
+        draw(staging, curves, plan)
         for number, members in curves.items():
             text = to_csv(number, members)
             (staging / f"figure_{number}.csv").write_text(text, encoding="utf-8", newline="")
@@ -155,9 +155,7 @@ def reproduce(
     return Result(curves, said, names, time.perf_counter() - began)
 
 
-def draw(
-    folder: Path, curves: Mapping[int, Sequence[Curve]], said: Mapping[int, str], plan: FigurePlan
-) -> None:
+def draw(folder: Path, curves: Mapping[int, Sequence[Curve]], plan: FigurePlan) -> None:
     """Write every figure as PNG and as PDF."""
     from sensitivity.figures.plots import save
 
@@ -167,9 +165,9 @@ def draw(
         f"σ = {plan.activation}, N = {plan.n_steps}; lines: medians over draws; bands: ranges over draws"
     )
     drawn = {
-        1: figures.figure_1(curves[1], said[1], setting),
-        2: figures.figure_2(curves[2], curves[1], said[2], setting),
-        3: figures.figure_3(curves[3], said[3], setting),
+        1: figures.figure_1(curves[1], setting),
+        2: figures.figure_2(curves[2], curves[1], setting),
+        3: figures.figure_3(curves[3], setting),
     }
     for number, figure in drawn.items():
         for suffix in ("png", "pdf"):
