@@ -84,7 +84,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
     run_ : object
         The trace of the training, and the parameters.
     trained_ : Cell or NeuralField
-        The trained network without its readout, for `unroll`, `save_weights` and bounds.
+        The trained network without its readout, for `unroll`, for bounds and, if it is a cell, for
+        `save_weights`.
 
     Notes
     -----
