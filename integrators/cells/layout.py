@@ -93,6 +93,6 @@ def width_of(layout, layer, d, n_in):
 @helper
 def layer_of(layout, theta, d, n_in, layer):
     """The parameters of one layer, or of one substep."""
-    width = width_of(layout, layer, d, n_in)
+    width = n_in if layer == 0 or layout.substeps > 1 else d  # as `width_of` has it
     start = 0 if layer == 0 else places(layout, d, n_in)[5] + (layer - 1) * places(layout, d, width)[5]
     return theta[start : start + places(layout, d, width)[5]]

@@ -68,7 +68,9 @@ def forward(
     width, sweep.pad_members, pad_columns = block_shape(
         system, m, sweep.columns.shape[1], threads, recurrence.dtype
     )
-    sweep.columns = _padded(sweep.columns, pad_columns)
+    if missing := -sweep.columns.shape[-1] % pad_columns:
+        zeros = np.zeros((*sweep.columns.shape[:-1], missing))
+        sweep.columns = np.concatenate([sweep.columns, zeros], axis=-1)
     if short:
         for first in range(0, m, width):
             sweep(slice(first, min(first + width, m)), None)
@@ -145,9 +147,3 @@ def padded_members(members: slice, multiple: int, total: int) -> NDArray[np.intp
     """The members of a block, the last of `total` repeated up to a multiple of some number."""
     real = members.stop - members.start
     return np.minimum(np.arange(members.start, members.start + real + -real % multiple), total - 1)
-
-
-def _padded(array: NDArray, multiple: int) -> NDArray:
-    """`array` with zeros after its last axis, up to a multiple of some length."""
-    missing = -array.shape[-1] % multiple
-    return np.concatenate([array, np.zeros((*array.shape[:-1], missing))], axis=-1) if missing else array

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from sensitivity.extras import MissingExtra
 
-from .output import RUNNING, notice
+from .output import notice
 from .parser import UsageError, build_parser
 from .registry import COMMANDS
 
@@ -32,7 +32,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.showwarning = _show_warning
         try:
             args = build_parser(COMMANDS).parse_args(argv)
-            RUNNING.set(args.command)
             status = args.run(args)
             sys.stdout.flush()
             return status

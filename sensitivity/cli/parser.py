@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any, NoReturn
 
 from .command import Command
+from .output import RUNNING
 
 __all__ = ["UsageError", "build_parser"]
 
@@ -84,7 +86,18 @@ def _add_commands(parser: argparse.ArgumentParser, commands: Sequence[Command]) 
             continue
         command.add_arguments(child)
         child.add_argument("--json", action="store_true", help="print JSON instead of a table")
-        child.set_defaults(run=command.run, command=child.prog.split(maxsplit=1)[1])
+        child.set_defaults(run=_named(command.run, child.prog.split(maxsplit=1)[1]))
+
+
+def _named(run: Callable[[argparse.Namespace], int], name: str) -> Callable[[argparse.Namespace], int]:
+    """The function of a command, which first says what it is called; its JSON begins with that."""
+
+    @wraps(run)
+    def named(args: argparse.Namespace) -> int:
+        RUNNING.set(name)
+        return run(args)
+
+    return named
 
 
 def _reworded(message: str) -> str:

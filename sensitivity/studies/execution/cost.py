@@ -90,7 +90,7 @@ class _Terms:
 
 def _matrix(size: RunSize, members: int) -> _Terms:
     """The full product, or Lanczos sweeps along stored trajectories; memory for the larger of the two."""
-    full = 10.0 * members * size.state * size.d * FLOAT
+    full = 8.0 * members * size.state * size.d * FLOAT
     if size.d < FULL_COLUMNS:
         return _Terms(size.d, full, members)
     most = _iterations_that_pay(size, members)

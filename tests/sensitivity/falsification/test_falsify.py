@@ -172,8 +172,8 @@ def test_a_planted_wrong_bound_of_a_cell_is_broken(share):
 
 
 def test_the_search_moves_a_cell():
-    found = falsify(200, targets={"cell_gru": CELL_TARGETS["cell_gru"]}, starts=1).worst["cell_gru"]
-    few = falsify(200, targets={"cell_gru": CELL_TARGETS["cell_gru"]}, starts=0).worst["cell_gru"]
+    found = falsify(1000, targets={"cell_gru": CELL_TARGETS["cell_gru"]}, starts=1).worst["cell_gru"]
+    few = falsify(1000, targets={"cell_gru": CELL_TARGETS["cell_gru"]}, starts=0).worst["cell_gru"]
     assert found.tightness > few.tightness and found.found_by == "search" and found.searched_cases > 50
     json.dumps(found.case.to_dict(), allow_nan=False)
     assert "gru, d = " in str(found.case)
