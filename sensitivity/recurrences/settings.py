@@ -127,6 +127,19 @@ def _vector(least: float, strict: bool) -> Check:
     return check
 
 
+def _decay(value: Any, name: str, d: int) -> NDArray[np.float64] | None:
+    """The sizes of negative rates, which may be given with their sign or without."""
+    if value is None:
+        return None
+    given = as_array(value, name, (0, 1))
+    if not ((given < 0.0).all() or (given > 0.0).all()):
+        raise ValueError(
+            f"{name} must be negative, or the size of a negative rate; got {shown(value)}, which has a zero "
+            "or both signs."
+        )
+    return _vector(0.0, strict=True)(np.abs(given), name, d)
+
+
 def _between(value: Any, name: str, d: int) -> NDArray[np.float64] | None:
     given = _vector(0.0, strict=True)(value, name, d)
     if given is not None and given.max() >= 1.0:
@@ -171,6 +184,7 @@ SETTINGS: Mapping[str, Check] = {
     "grid": lambda value, name, d: as_grid(value, name),
     "beta": _share,
     "A": _vector(0.0, strict=False),
+    "s6.A": _decay,
     "G": _vector(0.0, strict=False),
     "dt": _vector(0.0, strict=True),
     "z": _between,
@@ -180,18 +194,19 @@ SETTINGS: Mapping[str, Check] = {
     **{name: _one_of(*words) for name, words in WORDS.items()},
     **dict.fromkeys(("alpha", "epsilon", "eta", "gamma", "mu", "s", "scale"), _finite),
 }
-"""Name of a setting → ``check(value, name, d)``, which gives the value in its own type or raises."""
+"""Name of a setting, or model.setting where a model means something else by it → ``check(value, name, d)``,
+which gives the value in its own type or raises."""
 
 
-def check_setting(name: str, value: Any, d: int) -> Any:
-    """The value of a setting as its cell takes it.
+def check_setting(name: str, value: Any, d: int, model: str = "") -> Any:
+    """The value of a setting as its cell takes it; a model may mean something of its own by it.
 
     Raises
     ------
     ValueError, TypeError
         In one sentence with the name, the value and what is allowed.
     """
-    return SETTINGS[name](value, name, d)
+    return SETTINGS.get(f"{model}.{name}", SETTINGS[name])(value, name, d)
 
 
 def published_start(build: Callable[P, Cell]) -> Callable[P, Cell]:
@@ -215,7 +230,8 @@ def published_start(build: Callable[P, Cell]) -> Callable[P, Cell]:
             raise TypeError(f"{build.__name__}: {error}; it takes {known}.") from None
         given.apply_defaults()
         d = check_setting("d", given.arguments["d"], 0)
-        given.arguments |= {name: check_setting(name, value, d) for name, value in given.arguments.items()}
+        for name, value in given.arguments.items():
+            given.arguments[name] = check_setting(name, value, d, build.__name__)
         return build(*given.args, **given.kwargs)
 
     checked.__dict__["reference"] = ""

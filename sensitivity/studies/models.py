@@ -139,7 +139,7 @@ def check_settings(word: str, name: str, values: Sequence[Any], d: int) -> None:
                 )
             continue
         if model in CELLS and name in SETTINGS:
-            check_setting(name, value, d)
+            check_setting(name, value, d, model)
         elif model in FIELDS and not draws_weights(model):
             make(model, **{name: value})
 

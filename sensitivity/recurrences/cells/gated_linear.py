@@ -247,8 +247,8 @@ def s6(d: int, n_inputs: int = 0, rng: Rng = 0, A: Any = None, dt: Any = None) -
 
     Rows of V: x, Δ, B_0 …; b: Δ. Start: A_k = −(k + 1) for every neuron, b_Δ such that Δ is log-uniform on
     (1e-3, 1e-1) at x = 0, V ~ U(±1/√n_inputs), with rows of B_k that are the same for all neurons,
-    as Mamba keeps them. With `A`, minus this number is the rate of all states; with `dt`, this is Δ
-    at x = 0 and V_Δ = 0. ∂h_N/∂h_0 = Π e^{Δ_i A} exactly, and every factor lies between 0 and 1.
+    as Mamba keeps them. With `A`, −|A| is the rate of all states, which never grow; with `dt`, this is
+    Δ at x = 0 and V_Δ = 0. ∂h_N/∂h_0 = Π e^{Δ_i A} exactly, and every factor lies between 0 and 1.
     """
     generator = np.random.default_rng(rng)
     rates = np.log(np.repeat(np.arange(1.0, STATES + 1.0)[:, None], d, axis=1))

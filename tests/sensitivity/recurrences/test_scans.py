@@ -46,3 +46,15 @@ def test_a_gru_has_no_scan():
     zero, J = cell.linearise(np.zeros(4), x)
     s = np.ones(4)
     assert np.abs(cell.step(s, x) - (J @ s + zero)).max() > 1e-3
+
+
+# Catches: a rate that may be given in one of its two usual forms only; rates of both signs that are taken.
+def test_the_rate_of_s6_comes_with_its_sign_or_as_a_size():
+    runs = [lg.unroll(lg.cell("s6", 2, 1, A=A, dt=4), n_steps=2048) for A in (-1e-4, 1e-4)]
+    norms = [float(lg.jacobian_norm(run, block="state")) for run in runs]
+    assert norms == pytest.approx([np.exp(-2048 * 4 * 1e-4)] * 2, rel=1e-12)
+    for A in (0.0, [-1.0, 1.0]):
+        with pytest.raises(ValueError, match="A must be negative, or the size of a negative rate"):
+            lg.cell("s6", 2, 1, A=A)
+    with pytest.raises(ValueError, match="A must be at least 0"):
+        lg.cell("linoss_im", 2, A=-1.0)
