@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -460,3 +461,16 @@ def test_a_gradient_step_is_compared_round_by_round_with_the_best_of_a_library()
     assert found.times_faster("JAX") == 4.0 and found.times_faster("PyTorch") is None
     page = training_table([found], RATES)
     assert "≥ 5: missed" in page and "JAX: slow" in page and "Not available: PyTorch: none." in page
+
+
+# Catches: a table on the page that the command beside it does not print; a bound below the norm.
+def test_the_page_has_the_tightness_that_is_computed():
+    from benchmarks.tightness import gaps, networks, table
+
+    page = (Path(__file__).resolve().parents[2] / "docs" / "verifier.md").read_text(encoding="utf-8")
+    few = {name: networks()[name] for name in ("paper's weights, d = 10", "W = −AAᵀ")}
+    rows = list(table(few))
+    assert len(rows) == 4 and all(row in page for row in rows)
+    for field in few.values():
+        before, after = gaps(field, "euler")
+        assert (after >= 0.0).all() and (after <= before).all()
