@@ -196,8 +196,9 @@ def _formula(quantity: str) -> str:
 
 
 def _look(number: int) -> dict[str, Any]:
-    """Colour and line style of a model: together they tell forty-eight apart."""
-    return {"color": COLORS[number % len(COLORS)], "linestyle": DASHES[number // len(COLORS) % len(DASHES)]}
+    """Colour and line style of a model: both change with each, and together they tell forty-eight apart."""
+    dashes = DASHES[(number + number // 24) % len(DASHES)]
+    return {"color": COLORS[number % len(COLORS)], "linestyle": dashes}
 
 
 def _size_of_comparison(found: Comparison) -> tuple[float, float]:

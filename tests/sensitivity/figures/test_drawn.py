@@ -1,6 +1,7 @@
 """Results that draw themselves and show themselves in notebooks."""
 
 import base64
+import itertools
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import leapgrad as lg
+from sensitivity.figures import analysis
 
 ROOT = Path(__file__).resolve().parents[3]
 DRIVE = np.random.default_rng(0).normal(size=(4, 12, 2))
@@ -103,6 +105,7 @@ def test_pyplot_knows_a_plot_where_a_script_uses_pyplot(first, known):
 import sys
 {first}
 import leapgrad as lg
+from sensitivity.figures import analysis
 found = lg.gradient_profile(lg.NeuralField.random(2), "leapfrog", 0.1, 5)
 found.plot()
 found.figure()
@@ -115,3 +118,10 @@ print(pyplot and len(pyplot.get_fignums()))
         env={**os.environ, "MPLBACKEND": "agg"},
     )  # fmt: skip
     assert (done.stdout.strip(), done.returncode) == (str(known), 0), done.stderr
+
+
+# Catches: models that colour alone tells apart, or two of one look among all that are compared by default.
+def test_lines_of_a_comparison_differ_in_dashes_too():
+    looks = [analysis._look(number) for number in range(48)]
+    assert len({(look["color"], str(look["linestyle"])) for look in looks}) == 48
+    assert all(one["linestyle"] != two["linestyle"] for one, two in itertools.pairwise(looks[:24]))
