@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-import leapgrad as lg
+from integrators import NeuralField
+from sensitivity import SequenceClassifier, bounds, log_jacobian_norm, unroll
 
 __all__ = ["gaps", "main", "networks", "table", "trained_lstm"]
 
@@ -21,30 +22,30 @@ N_STEPS, TIMES = 1000, (1.0, 5.0, 20.0)
 LENGTHS = (20, 50, 100)
 
 
-def networks() -> dict[str, lg.NeuralField]:
+def networks() -> dict[str, NeuralField]:
     """The networks of the table; everything random is drawn with seed 0."""
     rng = np.random.default_rng(0)
     A, b = rng.normal(size=(10, 10)) / np.sqrt(10.0), 0.1 * rng.normal(size=10)
     return {
-        "paper's weights, d = 10": lg.NeuralField.random(10, rng=0),
-        "paper's weights, d = 100": lg.NeuralField.random(100, rng=0),
-        "W = A": lg.NeuralField(A, b),
-        "W = −AAᵀ": lg.NeuralField(-A @ A.T, b),
-        "W = A − Aᵀ − 0.01 I": lg.NeuralField(A - A.T - 0.01 * np.eye(10), b),
-        "W = −I": lg.NeuralField(-np.eye(10), np.ones(10)),
+        "paper's weights, d = 10": NeuralField.random(10, rng=0),
+        "paper's weights, d = 100": NeuralField.random(100, rng=0),
+        "W = A": NeuralField(A, b),
+        "W = −AAᵀ": NeuralField(-A @ A.T, b),
+        "W = A − Aᵀ − 0.01 I": NeuralField(A - A.T - 0.01 * np.eye(10), b),
+        "W = −I": NeuralField(-np.eye(10), np.ones(10)),
     }
 
 
-def gaps(field: lg.NeuralField, scheme: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def gaps(field: NeuralField, scheme: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """ln bound − ln norm at every total time: of theorem F, and of the smaller of F and theorem H."""
     case = (field, scheme, np.array(TIMES) / N_STEPS, N_STEPS)
-    norm, before = lg.log_jacobian_norm(*case), lg.bounds.log_aposteriori(*case)
-    products = lg.bounds.log_step_product(*case), lg.bounds.log_weighted_product(*case)
+    norm, before = log_jacobian_norm(*case), bounds.log_aposteriori(*case)
+    products = bounds.log_step_product(*case), bounds.log_weighted_product(*case)
     after = np.minimum.reduce([before, *products])
     return before - norm, after - norm
 
 
-def table(fields: Mapping[str, lg.NeuralField]) -> Iterator[str]:
+def table(fields: Mapping[str, NeuralField]) -> Iterator[str]:
     """The rows for neural fields, in Markdown."""
     yield "| network | Euler, before | Euler, after | leapfrog, before | leapfrog, after |"
     yield "|---|---|---|---|---|"
@@ -57,14 +58,14 @@ def trained_lstm(sequences: int = 400, epochs: int = 8) -> Iterator[str]:
     """The same for an LSTM trained on the sign of a mean: from its weights, and products of steps."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(sequences, 50)) + rng.choice([-0.3, 0.3], size=(sequences, 1))
-    network = lg.SequenceClassifier("lstm", d=8, epochs=epochs, random_state=0).fit(X, X.mean(axis=1) > 0.0)
+    network = SequenceClassifier("lstm", d=8, epochs=epochs, random_state=0).fit(X, X.mean(axis=1) > 0.0)
     cell = network.trained_
     yield "| N | ln norm | weights alone | products of steps |"
     yield "|---|---|---|---|"
     for n in LENGTHS:
-        run = lg.unroll(cell, inputs=rng.normal(size=(n, cell.n_inputs)))
-        norm = float(lg.log_jacobian_norm(run, block="state"))
-        found = {bound.name: float(bound.log_value) - norm for bound in lg.bounds.of_recurrence(run)}
+        run = unroll(cell, inputs=rng.normal(size=(n, cell.n_inputs)))
+        norm = float(log_jacobian_norm(run, block="state"))
+        found = {bound.name: float(bound.log_value) - norm for bound in bounds.of_recurrence(run)}
         products = min(found.pop(name) for name in ("step_product", "weighted_product") if name in found)
         weights = min(found.values(), default=np.inf)
         yield f"| {n} | {norm:.3g} | {weights:.3g} | {products:.3g} |"

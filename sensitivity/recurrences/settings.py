@@ -21,7 +21,16 @@ from integrators.fields.activations import ACTIVATIONS
 from integrators.naming import shown
 from integrators.validation import as_array, as_count, as_generator
 
-__all__ = ["FLAGS", "SETTINGS", "WORDS", "as_grid", "check_setting", "cites", "published_start"]
+__all__ = [
+    "FLAGS",
+    "OWN_SETTINGS",
+    "SETTINGS",
+    "WORDS",
+    "as_grid",
+    "check_setting",
+    "cites",
+    "published_start",
+]
 
 P = ParamSpec("P")
 Check = Callable[[Any, str, int], Any]
@@ -184,7 +193,6 @@ SETTINGS: Mapping[str, Check] = {
     "grid": lambda value, name, d: as_grid(value, name),
     "beta": _share,
     "A": _vector(0.0, strict=False),
-    "s6.A": _decay,
     "G": _vector(0.0, strict=False),
     "dt": _vector(0.0, strict=True),
     "z": _between,
@@ -194,8 +202,10 @@ SETTINGS: Mapping[str, Check] = {
     **{name: _one_of(*words) for name, words in WORDS.items()},
     **dict.fromkeys(("alpha", "epsilon", "eta", "gamma", "mu", "s", "scale"), _finite),
 }
-"""Name of a setting, or model.setting where a model means something else by it → ``check(value, name, d)``,
-which gives the value in its own type or raises."""
+"""Name of a setting → ``check(value, name, d)``, which gives the value in its own type or raises."""
+
+OWN_SETTINGS: Mapping[tuple[str, str], Check] = {("s6", "A"): _decay}
+"""The same for (model, setting) where a model means something else by it."""
 
 
 def check_setting(name: str, value: Any, d: int, model: str = "") -> Any:
@@ -206,7 +216,7 @@ def check_setting(name: str, value: Any, d: int, model: str = "") -> Any:
     ValueError, TypeError
         In one sentence with the name, the value and what is allowed.
     """
-    return SETTINGS.get(f"{model}.{name}", SETTINGS[name])(value, name, d)
+    return OWN_SETTINGS.get((model, name), SETTINGS[name])(value, name, d)
 
 
 def published_start(build: Callable[P, Cell]) -> Callable[P, Cell]:

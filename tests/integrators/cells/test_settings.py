@@ -10,7 +10,7 @@ from integrators.fields.activations import ACTIVATIONS
 from sensitivity.cli import main
 from sensitivity.recurrences.case import case_of
 from sensitivity.recurrences.registry import MODELS, builder, canonical, hyperparameters, make, reference
-from sensitivity.recurrences.settings import SETTINGS
+from sensitivity.recurrences.settings import OWN_SETTINGS, SETTINGS
 
 NOT_A_NUMBER = ("a", None, True, [1.0, 2.0], 1j, object())
 WRONG = {
@@ -40,12 +40,14 @@ WRONG = {
         ("alpha", "epsilon", "eta", "gamma", "mu", "s", "scale"), (np.nan, -np.inf, *NOT_A_NUMBER)
     ),
 }
+# Where a model means something else by a setting.
+WRONG_OF = {("s6", "A"): (0.0, [-1.0, 1.0, 1.0, 1.0], np.nan, [-1.0, -2.0], [[1.0] * 4], "a", 1j)}
 
 
 def cases():
     for name in MODELS:
         for setting in inspect.signature(builder(name)).parameters:
-            for case, value in enumerate(WRONG[setting]):
+            for case, value in enumerate(WRONG_OF.get((name, setting), WRONG[setting])):
                 yield pytest.param(name, setting, value, id=f"{name}-{setting}-{case}")
 
 
@@ -63,6 +65,10 @@ def test_every_setting_is_in_the_table():
         == set(SETTINGS)
         == {s for name in MODELS for s in inspect.signature(builder(name)).parameters}
     )
+
+
+def test_every_setting_of_a_model_alone_is_in_its_table():
+    assert set(WRONG_OF) == set(OWN_SETTINGS)
 
 
 def test_settings_on_their_edges():
