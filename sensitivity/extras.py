@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["MissingExtra"]
+import importlib
+from typing import Any
+
+__all__ = ["MissingExtra", "imported"]
 
 
 class MissingExtra(ImportError):
@@ -10,3 +13,11 @@ class MissingExtra(ImportError):
 
     The command line prints the message as it does for wrong arguments.
     """
+
+
+def imported(module: str, message: str) -> Any:
+    """The module; MissingExtra with the message, which says how to install it, where it is not there."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtra(message) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sensitivity.extras import MissingExtra
+from sensitivity.extras import imported
 
 __all__ = ["DEFAULT_PRECISION", "FIRST_PRECISION", "require_flint"]
 
@@ -12,10 +12,7 @@ DEFAULT_PRECISION = 16384
 
 def require_flint() -> None:
     """Raise MissingExtra, with what to install, if python-flint is not there."""
-    try:
-        import flint  # noqa: F401
-    except ImportError:
-        raise MissingExtra(
-            "certificates need python-flint, which the extra 'certify' brings: "
-            "pip install 'leapgrad[certify]'."
-        ) from None
+    imported(
+        "flint",
+        "certificates need python-flint, which the extra 'certify' brings: pip install 'leapgrad[certify]'.",
+    )

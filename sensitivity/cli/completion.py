@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from sensitivity.extras import MissingExtra
+from sensitivity.extras import imported
 
 from .command import Command
 from .output import print_json
@@ -25,12 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(commands: Callable[[], Sequence[Command]], args: argparse.Namespace) -> int:
-    try:
-        import shtab
-    except ImportError as error:
-        raise MissingExtra(
-            "completion needs the package shtab: pip install 'leapgrad[completion]'."
-        ) from error
+    shtab = imported("shtab", "completion needs the package shtab: pip install 'leapgrad[completion]'.")
     from .parser import build_parser
 
     parser = build_parser(commands())

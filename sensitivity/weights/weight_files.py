@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from integrators.cells.cell import Cell
 from integrators.naming import shown
-from sensitivity.extras import MissingExtra
+from sensitivity.extras import imported
 from sensitivity.files import check_writable, read_bytes, replacing, user_path
 from sensitivity.recurrences.registry import MODELS, canonical, hyperparameters, make
 from sensitivity.recurrences.settings import check_setting
@@ -291,14 +291,9 @@ def _read(path: str | Path) -> tuple[dict[str, Any], str | None]:
 
 
 def _safetensors(path: Path) -> Any:
-    try:
-        import safetensors
-        import safetensors.numpy
-    except ImportError as error:
-        raise MissingExtra(
-            f"{path.name} needs the package safetensors: pip install 'leapgrad[torchweights]'."
-        ) from error
-    return safetensors
+    missing = f"{path.name} needs the package safetensors: pip install 'leapgrad[torchweights]'."
+    imported("safetensors.numpy", missing)
+    return imported("safetensors", missing)
 
 
 def _from_npz(content: bytes, path: Path) -> tuple[dict[str, Any], str | None]:

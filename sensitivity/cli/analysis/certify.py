@@ -81,7 +81,7 @@ def _regions(args: argparse.Namespace, asked: network.AskedCase) -> int:
         found = [
             certify_region(run, args.region, args.input_region, args.block, ratio=args.ratio) for run in runs
         ]
-    except (ImportError, ArithmeticError) as error:  # the extra is missing, or the enclosure has grown
+    except ArithmeticError as error:  # the enclosure has grown
         raise ValueError(str(error)) from error
     ends = [{"lower": one.lower, "upper": one.upper, "log_norm": one.log_norm} for one in found]
     if args.json:
