@@ -37,6 +37,8 @@ LOG_2 = math.log(2.0)
 BYTES_AT_ONCE = 1 << 26
 # Columns of products are brought near one where they leave 2^±FAR, so that one more product fits in.
 FAR = 250
+# Products of a block that are taken before their sizes are looked at.
+PANEL = 16
 # A shift by so many bits turns any float64 into zero; the exponent of zeros, which is the least of all.
 FURTHEST, ZERO = 4200, -(1 << 60)
 
@@ -85,8 +87,9 @@ def window_norms(run: Recurrence, width: int, *, block: str | None = None) -> Fl
     Notes
     -----
     Each window is the product of a suffix and a prefix of two neighbouring blocks of w steps. The cost is
-    that of the N one-step Jacobians, of three products of matrices and of one norm for each window, whatever
-    w is. Norms are accurate to round-off, some D units in the last place.
+    that of the N one-step Jacobians, of at most two products of matrices for each step, and of one product
+    and one norm for each window. It does not grow with w; where w approaches N it falls, since there are
+    N − w + 1 windows. Norms are accurate to round-off, some D units in the last place.
 
     Memory is that of the states of the run and of some matrices for each step of a block: 32 w D² bytes on
     each thread, or some 128 MiB if that is more.
@@ -250,10 +253,11 @@ def _matrices(
         last = min(first + (blocks + 1) * w, n_steps)
         ahead = steps(first + w, last)
         suffixes = _suffixes(_blocks([carried, ahead], w, blocks))
-        # Those of the following blocks, of which the last may be cut short by the end of the run.
-        prefixes = _prefixes(_blocks([ahead], w, blocks))
-        carried = Stack(ahead.values[:, -w:], ahead.exponents[:, -w:])
+        # Those of the following blocks, of which the last may be cut short by the end of the run. A single
+        # block is itself no longer than the windows that are left.
         count = min(blocks * w, windows - first)
+        prefixes = _prefixes(_blocks([ahead], min(w, count), blocks))
+        carried = Stack(ahead.values[:, -w:], ahead.exponents[:, -w:])
         prefixes, suffixes = prefixes.flat(count), suffixes.flat(count)
         size = max(1, BYTES_AT_ONCE // (64 * run.members * steps.groups * steps.size**2))
         for at in range(0, count, size):
@@ -284,35 +288,68 @@ def _suffixes(steps: Stack) -> _Product:
     found = _Product(np.empty_like(steps.values), np.zeros_like(steps.exponents))
     size = steps.values.shape[-1]
     total = _Product(np.broadcast_to(np.eye(size), steps.values[:, :, 0].shape), found.exponents[:, :, 0])
-    for j in range(w - 1, -1, -1):
-        G, exponents = steps.values[:, :, j], steps.exponents[:, :, j]
-        # (S G)ᵀ = Gᵀ Sᵀ: rows of S become columns, and the exponents of G belong to rows of the product.
-        left, moved = total.values, total.exponents
-        product = left @ G
-        if exponents.any():
-            turned, moved = _with_rows(product.swapaxes(-1, -2), exponents, moved)
-            product = turned.swapaxes(-1, -2)
-        turned, moved = _near_one(product.swapaxes(-1, -2), moved)
-        total = _Product(np.ascontiguousarray(turned.swapaxes(-1, -2)), moved)
-        found.values[:, :, j], found.exponents[:, :, j] = total
+    for stop in range(w, 0, -PANEL):
+        start = max(stop - PANEL, 0)
+        order = range(stop - 1, start - 1, -1)
+        if not _plainly(total, steps, found, order, left=False):
+            for j in order:
+                total = _further_left(total, steps.values[:, :, j], steps.exponents[:, :, j])
+                found.values[:, :, j], found.exponents[:, :, j] = total
+        total = _Product(found.values[:, :, start], found.exponents[:, :, start])
     return found
+
+
+def _further_left(total: _Product, G: Float, exponents: Counts) -> _Product:
+    """A suffix S that begins one step earlier: S · G, with an exponent for each row."""
+    # (S G)ᵀ = Gᵀ Sᵀ: rows of S become columns, and the exponents of G belong to rows of the product.
+    product, moved = total.values @ G, total.exponents
+    if exponents.any():
+        turned, moved = _with_rows(product.swapaxes(-1, -2), exponents, moved)
+        product = turned.swapaxes(-1, -2)
+    turned, moved = _near_one(product.swapaxes(-1, -2), moved)
+    return _Product(np.ascontiguousarray(turned.swapaxes(-1, -2)), moved)
 
 
 def _prefixes(steps: Stack) -> _Product:
     """J_{j−1} ⋯ J_0 for every j of a block, with an exponent for each column."""
     w = steps.values.shape[2]
     found = _Product(np.empty_like(steps.values), np.zeros_like(steps.exponents))
-    size = steps.values.shape[-1]
-    total = _Product(np.broadcast_to(np.eye(size), steps.values[:, :, 0].shape), found.exponents[:, :, 0])
-    for j in range(w):
-        found.values[:, :, j], found.exponents[:, :, j] = total
-        if j + 1 < w:
-            exponents = steps.exponents[:, :, j]
-            columns, moved = total
-            if exponents.any():
-                columns, moved = _with_rows(columns, exponents, moved)
-            total = _Product(*_near_one(steps.values[:, :, j] @ columns, moved))
+    found.values[:, :, 0] = np.eye(steps.values.shape[-1])
+    total = _Product(found.values[:, :, 0], found.exponents[:, :, 0])
+    for start in range(0, w - 1, PANEL):
+        order = range(start, min(start + PANEL, w - 1))
+        if not _plainly(total, steps, found, order, left=True):
+            for j in order:
+                columns, moved = total
+                if (exponents := steps.exponents[:, :, j]).any():
+                    columns, moved = _with_rows(columns, exponents, moved)
+                total = _Product(*_near_one(steps.values[:, :, j] @ columns, moved))
+                found.values[:, :, j + 1], found.exponents[:, :, j + 1] = total
+        total = _Product(found.values[:, :, order.stop], found.exponents[:, :, order.stop])
     return found
+
+
+def _plainly(total: _Product, steps: Stack, found: _Product, order: range, *, left: bool) -> bool:
+    """Multiply `total` by some steps where no power of two has to be taken out; False where one has to.
+
+    A block that is long has few others beside it, so that looking at the size of every product would take
+    longer than the products themselves. Here they are all taken first and looked at together.
+    """
+    low, high = min(order[0], order[-1]), max(order[0], order[-1]) + 1
+    if steps.exponents[:, :, low:high].any():
+        return False
+    current, axis = total.values, -2 if left else -1
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        for j in order:
+            G, target = steps.values[:, :, j], found.values[:, :, j + left]
+            np.matmul(G, current, out=target) if left else np.matmul(current, G, out=target)
+            current = target
+    size = np.abs(found.values[:, :, low + left : high + left]).max(axis=axis)
+    zero = (np.abs(total.values).max(axis=axis) == 0.0)[:, :, None]
+    if not ((zero | (size > 2.0**-FAR)) & (size < 2.0**FAR)).all():
+        return False
+    found.exponents[:, :, low + left : high + left] = total.exponents[:, :, None]
+    return True
 
 
 def _with_rows(columns: Float, rows: Counts, exponents: Counts) -> tuple[Float, Counts]:

@@ -54,6 +54,125 @@ def test_henon_against_fifty_digits():
     assert found.exponents.sum() == pytest.approx(np.log(0.3), abs=0.05)
 
 
+def lorenz(h):
+    """One step of the classical Runge–Kutta method for the Lorenz equations (σ = 10, r = 28, b = 8/3)."""
+    import sympy
+
+    s = sympy.Matrix(sympy.symbols("x y z"))
+    sigma, r, b = sympy.symbols("sigma r b")
+
+    def slope(s):
+        return sympy.Matrix([sigma * (s[1] - s[0]), s[0] * (r - s[2]) - s[1], s[0] * s[1] - b * s[2]])
+
+    k1 = slope(s)
+    k2 = slope(s + h / 2 * k1)
+    k3 = slope(s + h / 2 * k2)
+    k4 = slope(s + h * k3)
+    new = list(s + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4))
+    values = {sigma: 10.0, r: 28.0, b: 8.0 / 3.0}
+    return lg.symbolic_cell(new, list(s), parameters=values, name="lorenz_of_the_tests")
+
+
+def lorenz_in_fifty_digits(states, h):
+    """Ginelli's method along given states, in plain lists of numbers of fifty digits: vectors at every state.
+
+    The Jacobian of a step is made of the Jacobians of the four stages, and not of a formula for the step.
+    """
+    mp, three = mpmath.mpf, range(3)
+
+    def product(a, b):
+        return [[mpmath.fdot((a[i][m], b[m][j]) for m in three) for j in three] for i in three]
+
+    def plus(a, factor, b):
+        return [[a[i][j] + factor * b[i][j] for j in three] for i in three]
+
+    def slope(s):
+        x, y, z = s
+        return [mp(10) * (y - x), x * (28 - z) - y, x * y - mp(8.0 / 3.0) * z]
+
+    def slope_of(s, tangents):
+        x, y, z = s
+        return product([[-10, 10, 0], [28 - z, -1, -x], [y, x, -mp(8.0 / 3.0)]], tangents)
+
+    def jacobian(s):
+        unit = [[mp(i == j) for j in three] for i in three]
+        total, at, tangents = unit, s, unit
+        for weight, ahead in ((1, h / 2), (2, h / 2), (2, h), (1, None)):
+            k, dk = slope(at), slope_of(at, tangents)
+            total = plus(total, h * weight / 6, dk)
+            if ahead is not None:
+                at, tangents = [a + ahead * b for a, b in zip(s, k, strict=True)], plus(unit, ahead, dk)
+        return total
+
+    def length(v):
+        return mpmath.sqrt(mpmath.fdot(v, v))
+
+    def gram_schmidt(columns):
+        frame, R = [], [[mp(0)] * 3 for _ in three]
+        for j in three:
+            v = [columns[i][j] for i in three]
+            for m in range(j):
+                R[m][j] = mpmath.fdot(frame[m], v)
+                v = [a - R[m][j] * b for a, b in zip(v, frame[m], strict=True)]
+            R[j][j] = length(v)
+            frame.append([a / R[j][j] for a in v])
+        return [[frame[j][i] for j in three] for i in three], R
+
+    def back(R, C):
+        found = []
+        for j in three:
+            c = [C[i][j] for i in three]
+            for i in (2, 1, 0):
+                c[i] = (c[i] - mpmath.fdot(R[i][i + 1 :], c[i + 1 :])) / R[i][i]
+            found.append([a / length(c) for a in c])
+        return [[found[j][i] for j in three] for i in three]
+
+    with mpmath.workdps(50):
+        h = mp(h)
+        frames, factors = [gram_schmidt([[mp(1), 2, 1], [0, 1, 3], [1, 0, 1]])[0]], []
+        for s in states[:-1].tolist():
+            Q, R = gram_schmidt(product(jacobian([mp(value) for value in s]), frames[-1]))
+            frames.append(Q)
+            factors.append(R)
+        C, found = [[mp(1), 1, 1], [mp(0), 1, 1], [mp(0), mp(0), 1]], []
+        for i in range(len(states) - 1, -1, -1):
+            V = product(frames[i], C)
+            columns = np.array([[float(value) for value in row] for row in V])
+            found.append(columns / np.linalg.norm(columns, axis=0))
+            if i:
+                C = back(factors[i - 1], C)
+        return np.array(found[::-1])
+
+
+# Catches: what a map of two dimensions cannot show: the order of three vectors, and the neutral one between
+# them, which is known only as well as both of its neighbours are told apart from it.
+def test_lorenz_against_fifty_digits():
+    h = 1.0 / 64.0
+    run = lg.unroll(lorenz(h), 3000, s0=[1.0, 1.0, 20.0])
+    found = lg.covariant_vectors(run, burn_in=1450, backward=1450)
+    expected = lorenz_in_fifty_digits(run.states(), h)[found.steps]
+    cosines = np.abs((found.vectors * expected).sum(axis=1))
+    differences = found.vectors * np.sign((found.vectors * expected).sum(axis=1))[:, None] - expected
+    assert cosines.min() > 0.999 and np.abs(differences).max() <= 1e-8
+    cosines = np.abs(expected.swapaxes(1, 2) @ expected)
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        angle = found.angles()[:, first, second]
+        assert np.abs(np.cos(angle) - cosines[:, first, second]).max() <= 1e-8
+    # The neutral vector is the direction in which the flow moves, up to the error of the method.
+    x, y, z = run.states()[found.steps].T
+    flow = np.array([10.0 * (y - x), x * (28.0 - z) - y, x * y - 8.0 / 3.0 * z]).T
+    flow /= np.linalg.norm(flow, axis=1)[:, None]
+    assert np.abs((flow * found.vectors[:, :, 1]).sum(axis=1)).min() > 0.9999
+
+
+def test_lorenz_has_the_published_exponents():
+    """0.9056, 0 and −14.5723 per time (J. C. Sprott, *Chaos and Time-Series Analysis*, Oxford 2003)."""
+    h = 1.0 / 64.0
+    run = lg.unroll(lorenz(h), 60_000, s0=[1.0, 1.0, 20.0])
+    found = lg.covariant_vectors(run)
+    assert np.allclose(found.exponents / h, [0.9056, 0.0, -14.5723], rtol=0, atol=0.02)
+
+
 def test_each_vector_is_mapped_to_the_next():
     rng = np.random.default_rng(0)
     run = lg.unroll(lg.cell("gru", 6, 2, rng=1), inputs=rng.normal(size=(2, 240, 2)))

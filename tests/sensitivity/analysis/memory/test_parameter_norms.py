@@ -178,3 +178,25 @@ def test_an_overflowed_member_is_nan():
         found = lg.parameter_sensitivity(lg.unroll(cell, inputs=inputs))["b"].log_spectral
     assert np.isfinite(found[0]) or found[0] == -np.inf
     assert np.isnan(found[1])
+
+
+@pytest.mark.parametrize(
+    "decay, steps, samples", [(0.5, 40, 1_000_000), pytest.param(0.9, 250, 1_000_000, marks=pytest.mark.slow)]
+)
+def test_the_curse_of_memory_of_random_inputs(decay, steps, samples):
+    """E (∂h/∂λ)² = (1 + λ²)/(1 − λ²)³ for h' = λ h + x with independent standard normal x."""
+    cell = lg.cell("vanilla", 1, 1, activation="identity")
+    cell = cell.with_parameters(W=[[decay]], V=[[1.0]], b=[0.0])
+    rng, group = np.random.default_rng(0), 4_000_000 // steps
+    squares = np.concatenate(
+        [
+            lg.parameter_sensitivity(
+                lg.unroll(cell, inputs=rng.standard_normal((min(group, samples - first), steps, 1)))
+            )["W"].spectral
+            ** 2
+            for first in range(0, samples, group)
+        ]
+    )
+    assert squares.size == samples
+    error = squares.std() / np.sqrt(samples)
+    assert abs(squares.mean() - (1.0 + decay**2) / (1.0 - decay**2) ** 3) <= error

@@ -119,6 +119,27 @@ def test_pieces_of_a_run_change_no_number(monkeypatch):
         assert np.array_equal(lg.window_norms(run, w), expected)
 
 
+# Catches: products that are taken together while one of them leaves the range, a column that dies on the way,
+# and a panel that begins at the wrong step.
+def test_steps_that_are_multiplied_together_change_no_number(monkeypatch):
+    rng = np.random.default_rng(8)
+    calm = lg.unroll(lg.cell("lstm", 3, 1, rng=0), inputs=rng.normal(size=(2, 90, 1)))
+    jumps = np.where(np.arange(90) % 7 < 2, 100, -30) + rng.integers(-20, 20, 90)
+    nilpotent = lg.cell("vanilla", 3, activation="identity")
+    nilpotent = nilpotent.with_parameters(W=np.diag([1.5, 2.0], k=1), b=np.zeros(3))
+    runs = calm, lg.unroll(scaling_cell(*jumps.tolist()), 90), lg.unroll(nilpotent, 40)
+    together = [lg.log_window_norms(run, w) for run in runs for w in (2, 17, 33, 40)]
+    monkeypatch.setattr(windows, "PANEL", 1)
+    alone = [lg.log_window_norms(run, w) for run in runs for w in (2, 17, 33, 40)]
+    assert all(np.array_equal(a, b) for a, b in zip(together, alone, strict=True))
+    totals = np.cumsum(np.append(0, jumps))
+    expected = np.abs(totals[40:] - totals[:-40]) * np.log(2.0)
+    assert np.allclose(together[7], expected, rtol=1e-14, atol=0)
+    J = products(calm.cell, calm.states()[0], calm.drive()[0], 33)
+    norms = np.linalg.norm(J, 2, axis=(1, 2))
+    assert np.abs(np.exp(together[2][0]) / norms - 1.0).max() <= 1e-12
+
+
 def test_finite_time_exponents_are_singular_values_of_the_windows():
     rng = np.random.default_rng(6)
     run = lg.unroll(lg.cell("lstm", 3, 1, rng=0), inputs=rng.normal(size=(12, 1)))
