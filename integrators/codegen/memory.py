@@ -11,11 +11,22 @@ from numba.extending import intrinsic
 
 from .compiled import JIT_DISABLED, helper, inlined
 
-__all__ = ["STACK_NUMBERS", "aligned_array", "aligned_empty", "clear", "copy_into", "input_of", "on_stack"]
+__all__ = [
+    "LINE_NUMBERS",
+    "STACK_NUMBERS",
+    "aligned_array",
+    "aligned_empty",
+    "clear",
+    "copy_into",
+    "input_of",
+    "on_stack",
+]
 
 # A register as wide as a cache line takes two accesses where it lies across two lines: at d = 10 a product
 # whose columns start on a line is a third faster than one whose columns do not.
 LINE_BYTES = 64
+LINE_NUMBERS = LINE_BYTES // 4
+"""As many numbers of any type fill whole lines."""
 
 
 # Numbers of float64 that `on_stack` gives.

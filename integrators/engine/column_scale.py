@@ -64,7 +64,7 @@ def common_exponent(parts: Sequence[NDArray], exponent: Counts) -> tuple[Counts,
         None if ``ldexp(part, common[..., None, None])`` holds every column without rounding; else the columns
         are ``ldexp(part, common[..., None, None] + apart[..., None, :])``.
     """
-    if not exponent.any():  # nothing was rescaled, or there is no column
+    if not np.count_nonzero(exponent):  # nothing was rescaled, or there is no column
         return np.zeros(exponent.shape[:-1], np.int64), None
     nonzero = np.zeros(exponent.shape, bool)
     for part in parts:
@@ -160,7 +160,7 @@ class Scaled(ByValue):
 
     def unscaled(self) -> Float:
         """The columns in float64: exact where they fit, ±inf or 0 where they do not."""
-        if self.apart is None and not self.exponent.any():
+        if self.apart is None and not np.count_nonzero(self.exponent):
             return np.array(self.values)
         with np.errstate(over="ignore", under="ignore"):
             exponent = self.exponent[..., None] if self.apart is None else self.exponents

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.codegen.memory import aligned_array
 from integrators.codegen.simd import register_numbers
 from integrators.codegen.threads import thread_count
 from integrators.engine.blocks import POOL_SECONDS, Ticker, run_blocks
@@ -204,6 +205,7 @@ class Cotangents(NamedTuple):
     def start(cls, recurrence: Recurrence, lam: Float, n: int) -> Cotangents:
         """The columns (D, k) for n members; zero columns are added where one alone fills no register."""
         pad = column_padding(recurrence.system, lam.shape[1], n, recurrence.dtype)
-        zeros = np.zeros((recurrence.state_size, -lam.shape[1] % pad))
-        columns = recurrence.repeated(np.concatenate([lam, zeros], axis=1), n)
+        D, k = lam.shape
+        columns = aligned_array((D, k + -k % pad, n), recurrence.dtype)
+        columns[:, :k], columns[:, k:] = lam[..., None], 0.0
         return cls(columns, column_counts(columns.shape[1], n))

@@ -107,7 +107,7 @@ class _ForwardSweep:
         self.keep, self.tape, self.nodes, self.follow = keep, tape, nodes, follow
         k = self.columns.shape[1]
         self.seconds = recurrence.system.seconds(k) * max(1, self.program.evaluations_per_step)
-        self.state, self.overflowed = np.empty((m, D)), np.full(m, -1, np.int64)
+        self.state, self.overflowed = np.empty((m, D)), np.empty(m, np.int64)
         self.gathered = Gathering(m, D, k)
 
     def __call__(self, members: slice, ticker: Ticker | None) -> None:
@@ -115,12 +115,13 @@ class _ForwardSweep:
         recurrence, program, n_steps = self.recurrence, self.program, self.recurrence.n_steps
         tick, real = ticker or IDLE, members.stop - members.start
         which = padded_members(members, self.pad_members, recurrence.members)
-        run = recurrence.driver_run(which, program, tick=tick)._replace(tape=self.tape)
+        run = recurrence.driver_run(which, program, tick=tick, tape=self.tape)
         block, n = recurrence.block(which, self.columns), which.size
         rows = recurrence.linearised_rows if self.tape == CONDENSE else recurrence.system.dim
-        shape = (program.n_entries if self.tape else 0, rows, n)
-        entries = aligned_array(shape, recurrence.dtype)
         states = np.empty((n_steps + 1 if self.nodes else 0, len(block.state), n), recurrence.dtype)
+        entries = states[:0]
+        if self.tape:
+            entries = aligned_array((program.n_entries, rows, n), recurrence.dtype)
 
         def go(block: Block, start: int, stop: int) -> None:
             tick.in_chunks(
@@ -146,4 +147,5 @@ class _ForwardSweep:
 def padded_members(members: slice, multiple: int, total: int) -> NDArray[np.intp]:
     """The members of a block, the last of `total` repeated up to a multiple of some number."""
     real = members.stop - members.start
-    return np.minimum(np.arange(members.start, members.start + real + -real % multiple), total - 1)
+    which = np.arange(members.start, members.start + real + -real % multiple)
+    return np.minimum(which, total - 1) if multiple > 1 else which

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from integrators.cells.cell import Cell
 from integrators.cells.kind_check import check_kind
-from integrators.codegen.memory import aligned_array
+from integrators.codegen.memory import LINE_NUMBERS, aligned_array
 from integrators.codegen.threads import thread_count
 from integrators.engine.column_scale import Scaled, column_counts
 from integrators.engine.drivers import NOTHING, Block, Run, Taps
@@ -30,7 +30,7 @@ from .linearisation import Linearisation
 from .overflow import mark_overflowed
 from .pullback import checkpointed_pullback
 from .reversed import ReversedSweep, reversed_pullback
-from .sizes import check_interval, column_range, range_bits, steps_within
+from .sizes import column_limits, range_bits, steps_within
 from .walk import BlockWalk
 
 __all__ = ["OdeRecurrence", "Recurrence", "Visit"]
@@ -387,7 +387,7 @@ class Recurrence(ByValue):
 
         It is chosen for each batch member by itself, so that no bit depends on the other members.
         """
-        bits = np.maximum(*range_bits(self.system, self.program(), self.steps))
+        bits = np.maximum(*range_bits(self.system.lipschitz, self.program(), self.steps))
         return np.array([steps_within(10, 8, member) for member in bits.tolist()], dtype=np.int64)
 
     @property
@@ -409,9 +409,12 @@ class Recurrence(ByValue):
         program: Program,
         check_every: int | None = None,
         tick: Callable[[int], object] = lambda amount: None,
+        tape: int = NOTHING,
     ) -> Run:
         """The drivers' view of a program for some members; calls `tick` between samples of inputs."""
-        h, given = self.steps[members], self.inputs
+        h, given, system = self.steps[members], self.inputs, self.system
+        largest, single = float(h.max(initial=0.0)), self.dtype == np.float32
+        limits = column_limits(system.lipschitz, system.factor_bits, program, largest, single)
         if not isinstance(given, np.ndarray):
             inputs, rows = sampled(self.system, given, program, h, tick), np.arange(program.n_entries)
         elif self.inputs.shape[1] == 0 or self.n_steps == 0:
@@ -431,30 +434,28 @@ class Recurrence(ByValue):
             h.astype(self.dtype, copy=False),
             inputs.astype(self.dtype, copy=False),
             rows,
-            check_every or check_interval(self.system, program, h, self.dtype),
-            column_range(self.system, self.dtype)[0],
-            NOTHING,
+            check_every or limits[0],
+            limits[1],
+            tape,
         )
 
     def initial(self, members: NDArray[np.intp]) -> NDArray:
         """Initial states of some members, (D, n)."""
-        if len(self.start) == 1:
-            return self.repeated(self.start[0], members.size)
-        return np.ascontiguousarray(self.start[members].T, dtype=self.dtype)
+        return self.block(members).state
 
     def block(self, members: NDArray[np.intp], columns: Float | None = None) -> Block:
         """Some members at their initial states, with a copy of the tangent columns (D, k) for each."""
-        n = members.size
-        copies = self.repeated(np.zeros((self.state_size, 0)) if columns is None else columns, n)
-        return Block(
-            self.initial(members), copies, column_counts(copies.shape[1], n), np.full(n, -1, np.int64)
-        )
-
-    def repeated(self, array: Float, members: int) -> NDArray:
-        """A copy for every member, along a new last axis, in the arithmetic of this run."""
-        copies = aligned_array((*array.shape, members), self.dtype)
-        copies[...] = array[..., None]
-        return copies
+        n, D, k = members.size, self.state_size, 0 if columns is None else columns.shape[1]
+        # One piece of memory, the state behind the columns, and both from the start of a cache line.
+        below = -(-D * k * n // LINE_NUMBERS) * LINE_NUMBERS
+        room = aligned_array((below + D * n,), self.dtype)
+        copies, state = room[: D * k * n].reshape(D, k, n), room[below:].reshape(D, n)
+        if columns is not None:
+            copies[...] = columns[..., None]
+        state[...] = self.start[0][:, None] if len(self.start) == 1 else self.start[members].T
+        overflowed = np.empty(n, np.int64)
+        overflowed.fill(-1)
+        return Block(state, copies, column_counts(k, n), overflowed)
 
     def forward_sweep(
         self, run: Run, block: Block, tape: NDArray, nodes: NDArray, start: int, stop: int
@@ -484,8 +485,10 @@ class Recurrence(ByValue):
         Returns which batch members that concerns. Where DF is the same everywhere these are none, unless the
         results are made `of_state`, such as the gradient by W.
         """
-        there = (overflowed >= 0) & (of_state or not self.system.constant_jacobian)
-        if there.any():
+        there = overflowed >= 0
+        if self.system.constant_jacobian and not of_state:
+            there[:] = False
+        if np.count_nonzero(there):
             mark_overflowed(self, there, *results)
         return there
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from integrators.codegen.processor import cache_bytes
 from integrators.codegen.simd import WIDTH, register_numbers
 from integrators.engine.program import EXPLICIT, SPLITTING, Program
 
-__all__ = ["block_shape", "check_interval", "column_padding", "column_range", "range_bits", "steps_within"]
+__all__ = ["block_shape", "column_limits", "column_padding", "range_bits", "steps_within"]
 
 Float = NDArray[np.float64]
 
@@ -32,15 +33,14 @@ PAGE_BYTES = 4096
 ONE_MEMBER_DIM = 32
 
 
-def range_bits(system: Any, program: Program, h: Any) -> tuple[Any, Any]:
+def range_bits(lipschitz: float | None, program: Program, h: Any) -> tuple[Any, Any]:
     """log₂ of what columns can grow and shrink by in one step of size h, from its majorant, or inf.
 
-    One number, or an array for many sizes.
+    One number, or an array for many sizes; `lipschitz` bounds ‖DF‖₂, and is None where no bound is known, as
+    for cells.
 
-    A splitting step has the majorant of its inverse, which is the splitting with reversed signs. The range of
-    a cell's step is not known.
+    A splitting step has the majorant of its inverse, which is the splitting with reversed signs.
     """
-    lipschitz = system.lipschitz
     zero = 0.0 * h
     if lipschitz is None:
         return zero + np.inf, zero + np.inf
@@ -64,31 +64,37 @@ def range_bits(system: Any, program: Program, h: Any) -> tuple[Any, Any]:
     return grow, shrink
 
 
-def column_range(system: Any, dtype: Any) -> tuple[int, int]:
-    """Powers of two that columns may have after a look at their range, and may gain until the next.
+@lru_cache(maxsize=256)  # short runs are made by the thousand, often of one field
+def column_limits(
+    lipschitz: float | None, factor_bits: int, program: Program, h: float, single: bool
+) -> tuple[int, int]:
+    """Steps between two looks at the range of the columns, and powers of two they may have after a look.
 
-    Less where the matrix that multiplies them is far from one: W of 1e300 times a column of 1e10 is beyond
-    float64, although the step size makes it small again.
+    Every step where growth has no known bound. Less than the usual powers where the matrix that multiplies
+    the columns is far from one, by `factor_bits`: W of 1e300 times a column of 1e10 is beyond float64,
+    although the step size makes it small again.
+
+    Parameters
+    ----------
+    lipschitz, factor_bits
+        Of the system.
+    program : Program
+    h : float
+        The largest step size of the run: the range grows with it.
+    single : bool
+        Whether the run is in float32.
     """
-    reach, most, gained = SINGLE if dtype == np.float32 else DOUBLE
-    left = reach - system.factor_bits
-    if left >= most + gained:
-        return most, gained
-    left = max(2, left)
-    most = max(1, left * most // (most + gained))
-    return most, left - most
-
-
-def check_interval(system: Any, program: Program, h: Float, dtype: Any) -> int:
-    """Steps between two looks at the range of the columns; every step where growth has no known bound."""
-    _, bits = column_range(system, dtype)
-    # The range grows with the step size.
-    grow, shrink = map(float, range_bits(system, program, float(h.max(initial=0.0))))
-    if dtype == np.float32:
-        return steps_within(bits, STEPS_IN_FLOAT32, grow)
+    reach, most, gained = SINGLE if single else DOUBLE
+    if (left := reach - factor_bits) < most + gained:
+        left = max(2, left)
+        most = max(1, left * most // (most + gained))
+        gained = left - most
+    grow, shrink = map(float, range_bits(lipschitz, program, h))
+    if single:
+        return steps_within(gained, STEPS_IN_FLOAT32, grow), most
     if math.isinf(shrink):
-        return steps_within(bits, STEPS_OF_UNKNOWN_RANGE, grow)
-    return steps_within(bits, MOST_STEPS_UNCHECKED, max(grow, shrink))
+        return steps_within(gained, STEPS_OF_UNKNOWN_RANGE, grow), most
+    return steps_within(gained, MOST_STEPS_UNCHECKED, max(grow, shrink)), most
 
 
 def steps_within(bits: float, most: int, bits_per_step: float) -> int:
