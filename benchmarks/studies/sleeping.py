@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from sensitivity.studies.execution.compute import Computed
+from sensitivity.studies.execution.compute import Answer, Computed
 from sensitivity.studies.execution.executors import Pool
 from sensitivity.studies.execution.grid import RunReport, run_jobs
 from sensitivity.studies.execution.progress import Progress
-from sensitivity.studies.storage.job import Arrays, Job, Row, checksum_of, version
+from sensitivity.studies.storage.job import Arrays, Job, Row, checksum_of, listed, version
 from sensitivity.studies.storage.store import Store
 
 __all__ = ["simulated"]
@@ -49,13 +49,13 @@ class _Sleepers:
 
     def __init__(self, workers: int) -> None:
         self._free = [0.0] * workers
-        self._asleep: list[tuple[float, int, Future[list[Computed]], Sequence[Sleep]]] = []
+        self._asleep: list[tuple[float, int, Future[list[Answer]], Sequence[Sleep]]] = []
         self._changed = threading.Condition()
         self._count, self.busy = 0, 0.0
         threading.Thread(target=self._wake, daemon=True).start()
 
-    def submit(self, jobs: Sequence[Any]) -> Future[list[Computed]]:
-        future: Future[list[Computed]] = Future()
+    def submit(self, jobs: Sequence[Any]) -> Future[list[Answer]]:
+        future: Future[list[Answer]] = Future()
         duration = sum(job.duration for job in jobs)
         with self._changed:
             start = max(time.monotonic(), heapq.heappop(self._free))
@@ -93,7 +93,7 @@ def simulated(workers: int, jobs: int, duration: float, folder: Path) -> dict[st
     work = (Sleep(number, duration) for number in range(jobs))
     began, spent = time.perf_counter(), time.process_time()
     with Store(folder).writing() as writer, Progress("asleep", jobs, jobs * duration, False) as bar:
-        run_jobs(work, writer, Pool(sleepers.submit, workers), bar, report)
+        run_jobs(listed(work), writer, Pool(sleepers.submit, workers), bar, report)
     seconds = time.perf_counter() - began
     assert report.computed == jobs
     return {

@@ -396,11 +396,11 @@ def _largest_slope(lipschitz: float, matrix: Float) -> float:
     return product if exact else math.nextafter(product, math.inf)
 
 
-def largest_slopes(lipschitz: float, matrices: Float) -> Float:
-    """`NeuralField.lipschitz` of many weights W, shape (networks, d, d), with one L = sup|σ'|."""
+def largest_slopes(lipschitz: float | Float, matrices: Float) -> Float:
+    """`NeuralField.lipschitz` of many weights W, shape (networks, d, d); L = sup|σ'| for all or for each."""
     with np.errstate(over="ignore", invalid="ignore"):
         products = lipschitz * (spectral_norm(matrices) * (1.0 + 4.0 * (matrices.shape[-1] - 1) * EPS))
-    exact = (products == 0.0) | (math.frexp(lipschitz)[0] == 0.5)
+    exact = (products == 0.0) | (np.frexp(lipschitz)[0] == 0.5)
     return np.where(exact, products, np.nextafter(products, np.inf))
 
 

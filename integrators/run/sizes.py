@@ -13,13 +13,23 @@ from integrators.codegen.processor import cache_bytes
 from integrators.codegen.simd import WIDTH, register_numbers
 from integrators.engine.program import EXPLICIT, SPLITTING, Program
 
-__all__ = ["block_shape", "column_limits", "column_padding", "range_bits", "steps_within"]
+__all__ = [
+    "FAR_FROM_ONE",
+    "block_shape",
+    "check_intervals",
+    "column_limits",
+    "column_padding",
+    "range_bits",
+    "steps_within",
+]
 
 Float = NDArray[np.float64]
 
 # Powers of two that columns stay within, times what they are multiplied by; how many they have at most after
 # a look at their range, and gain until the next.
 DOUBLE, SINGLE = (1000, 300, 400), (120, 50, 40)
+# `factor_bits` up to which a system leaves columns in float64 all of that.
+FAR_FROM_ONE = DOUBLE[0] - DOUBLE[1] - DOUBLE[2]
 # Steps between two looks at the range of the columns: at most the first where growth and shrinking are
 # bounded, the second where they may shrink by 2^-53 in a step (1 + x with x next to -1), the third likewise
 # in float32 (2^-24).
@@ -33,11 +43,11 @@ PAGE_BYTES = 4096
 ONE_MEMBER_DIM = 32
 
 
-def range_bits(lipschitz: float | None, program: Program, h: Any) -> tuple[Any, Any]:
+def range_bits(lipschitz: float | Float | None, program: Program, h: Any) -> tuple[Any, Any]:
     """log₂ of what columns can grow and shrink by in one step of size h, from its majorant, or inf.
 
     One number, or an array for many sizes; `lipschitz` bounds ‖DF‖₂, and is None where no bound is known, as
-    for cells.
+    for cells. It is an array for many systems.
 
     A splitting step has the majorant of its inverse, which is the splitting with reversed signs.
     """
@@ -55,7 +65,7 @@ def range_bits(lipschitz: float | None, program: Program, h: Any) -> tuple[Any, 
                     grown_p = grown_p + abs(weight) * h * lipschitz * grown_y
             bits = np.log2(np.maximum(grown_y, grown_p))
             return bits, bits
-        slope = max(lipschitz, 1.0) if program.form == EXPLICIT else lipschitz
+        slope = np.maximum(lipschitz, 1.0) if program.form == EXPLICIT else lipschitz
         grow, shrink = zero, zero
         for _, weight, *_ in program.steady_step:
             change = abs(weight) * h * slope
@@ -95,6 +105,26 @@ def column_limits(
     if math.isinf(shrink):
         return steps_within(gained, STEPS_OF_UNKNOWN_RANGE, grow), most
     return steps_within(gained, MOST_STEPS_UNCHECKED, max(grow, shrink)), most
+
+
+def check_intervals(lipschitz: Float, program: Program, h: Float) -> NDArray[np.int64]:
+    """The steps of `column_limits` for many systems in float64, of `factor_bits` up to `FAR_FROM_ONE`.
+
+    Parameters
+    ----------
+    lipschitz : ndarray
+        Finite.
+    program : Program
+    h : ndarray
+        The largest step size of each run.
+    """
+    grow, shrink = range_bits(lipschitz, program, h)
+    unknown = np.isinf(shrink)
+    bits = np.where(unknown, grow, np.maximum(grow, shrink))
+    most = np.where(unknown, STEPS_OF_UNKNOWN_RANGE, MOST_STEPS_UNCHECKED)
+    with np.errstate(divide="ignore"):
+        within = np.where(bits == 0.0, most, np.minimum(DOUBLE[2] / bits, most))
+    return np.maximum(1, within.astype(np.int64))
 
 
 def steps_within(bits: float, most: int, bits_per_step: float) -> int:

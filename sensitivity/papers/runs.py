@@ -15,7 +15,7 @@ from sensitivity.manifest import write_manifest
 from sensitivity.studies.execution.executors import open_executor
 from sensitivity.studies.execution.grid import RunReport, run_jobs
 from sensitivity.studies.execution.progress import Progress
-from sensitivity.studies.storage.job import Arrays, Job, decode
+from sensitivity.studies.storage.job import Arrays, Job, decode, listed
 from sensitivity.studies.storage.store import Store
 
 __all__ = ["UNFINISHED", "TrainingRuns", "written_experiment"]
@@ -70,7 +70,7 @@ class TrainingRuns:
                 store.writing() as writer,
                 Progress(label, len(order), total, self._progress, "runs") as bar,
             ):
-                run_jobs(order, writer, pool, bar, report, most=1, stored=self._note_seconds)
+                run_jobs(listed(order), writer, pool, bar, report, most=1, stored=self._note_seconds)
             if report.failed:
                 (job, reason), count = report.failed[0], len(report.failed)
                 raise RuntimeError(f"{count} of {len(order)} runs failed, the first is {job}: {reason}")

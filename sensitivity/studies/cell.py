@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,9 +21,15 @@ from .execution.cost import Cost, cost_of, size_of
 from .input_files import InputFile
 from .models import build
 from .quantities import checked
-from .storage.job import Arrays, Job, RowLayout, canonical, layout_of
+from .storage.job import DIGEST_BYTES, Arrays, Job, JobBatch, JobBlock, RowLayout, canonical, layout_of
+from .together import Networks, can_run_together
 
-__all__ = ["CellMaker", "GridCell", "arrays_of", "case_of"]
+__all__ = ["CellMaker", "GridCell", "arrays_of", "case_of", "networks_of"]
+
+# Cells that are looked up together.
+BLOCK_CELLS = 1000
+# Variables that do not depend on the trajectory.
+PROVED = ("log_bound", "least_singular_value", "exponent_error")
 
 
 @dataclass(frozen=True)
@@ -93,9 +100,18 @@ class GridCell(Job):
         counts = [
             int(np.isnan(array.reshape(len(array), -1)).all(axis=1).sum())
             for name, array in arrays.items()
-            if name not in ("log_bound", "least_singular_value", "exponent_error")
+            if name not in PROVED
         ]
         return max(counts, default=0)
+
+    @property
+    def batch_key(self) -> CellKind | None:
+        kind = self.kind
+        return kind if kind.together else None
+
+    @classmethod
+    def batch(cls, jobs: Sequence[GridCell]) -> CellBatch:
+        return CellBatch(jobs[0], networks_of(jobs), b"".join([job.digest for job in jobs]))
 
     def __str__(self) -> str:
         values = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
@@ -120,6 +136,58 @@ class CellKind:
     @cached_property
     def cost(self) -> Cost:
         return cost_of(self._cell)
+
+    @cached_property
+    def together(self) -> bool:
+        """Whether its cells are computed many at a time."""
+        cell = self._cell
+        return can_run_together(cell.model, cell.parameters, cell.quantities, self.cost.seconds)
+
+
+@dataclass(frozen=True)
+class CellBatch(JobBatch):
+    """Cells of one kind.
+
+    Attributes
+    ----------
+    first : GridCell
+    networks : Networks
+        Of all of them.
+    digests : bytes
+    """
+
+    first: GridCell
+    networks: Networks
+    digests: bytes
+
+    def jobs(self) -> list[GridCell]:
+        return [self._cell(place) for place in range(len(self))]
+
+    def _cell(self, place: int) -> GridCell:
+        cell = replace(self.first, parameters=self.networks.parameters_of(place))
+        vars(cell)["digest"] = self.digests[place * DIGEST_BYTES : (place + 1) * DIGEST_BYTES]
+        return cell
+
+    def compute(self) -> tuple[NDArray[np.float64], int]:
+        found, usable = self.networks.numbers(self.first.quantities)
+        for place in np.flatnonzero(~usable).tolist():
+            for name, values in arrays_of(self._cell(place)).items():
+                found[name][place] = values
+        lost = [np.isnan(found[name]).sum(axis=1) for name in found if name not in PROVED]
+        stored = np.concatenate([found[name] for name in self.first.layout.stored], axis=1)
+        return stored, int(np.max(lost, axis=0).sum()) if lost else 0
+
+
+def networks_of(cells: Sequence[GridCell]) -> Networks:
+    """The networks of cells of one kind that `can_stand_together`."""
+    first = cells[0]
+    varying = {}
+    for axis in first.parameters:
+        if not axis_of(axis).costs:
+            values = [cell.parameters[axis] for cell in cells]
+            if values.count(values[0]) < len(values):
+                varying[axis] = values
+    return Networks(len(cells), first.parameters, varying, first.steps)
 
 
 class CellMaker:
@@ -155,34 +223,96 @@ class CellMaker:
         empty = [GridCell(model, {}, part, quantities, checksum).description.split("{}") for part in steps]
         self._frames = [(f"{before}{{", f"}}{after}") for before, after in empty]
         self._kinds: dict[tuple[int, ...], CellKind] = {}
+        self.parts = len(steps)
 
     def at(self, places: Sequence[int]) -> list[GridCell]:
         """The cells of the network with these values, given by their places on the axes."""
-        words = self._words
-        middle = ",".join([words[i][places[i]] for i in self._order])
-        parameters = dict(zip(self._names, [its[i] for its, i in zip(self._values, places)]))  # noqa: B905
-        model, quantities, checksum = self._common
+        middle = self._middle(places)
+        return [self._cell(places, part, self._description(part, middle)) for part in range(len(self._steps))]
+
+    def blocks(self, lengths: Sequence[int]) -> Iterator[CellBlock]:
+        """The cells of all networks, where the axes have so many values."""
+        places = itertools.product(*map(range, lengths))
+        size = max(1, BLOCK_CELLS // len(self._steps))
+        while some := list(itertools.islice(places, size)):
+            yield CellBlock(self, some)
+
+    def cell(self, places: Sequence[int], part: int) -> GridCell:
+        """One of the cells of a network."""
+        return self._cell(places, part, self._description(part, self._middle(places)))
+
+    def digests(self, places: Sequence[Sequence[int]]) -> bytes:
+        """Those of the cells of some networks, one after the other."""
+        sha256, frames = hashlib.sha256, self._frames
+        return b"".join(
+            [
+                sha256(f"{before}{middle}{after}".encode()).digest()
+                for middle in map(self._middle, places)
+                for before, after in frames
+            ]
+        )
+
+    def sizes(self, places: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+        """The bytes of numbers of the cells of some networks."""
+        parts, costing, known = range(len(self._steps)), self._costing, self._kinds
+        if all(len(self._values[i]) == 1 for i in costing):
+            own = [self.cell(places[0], part).layout.n_bytes for part in parts]
+            return np.tile(np.array(own, dtype=np.int64), len(places))
         found = []
-        for part, (before, after) in enumerate(self._frames):
-            key = (part, *[places[i] for i in self._costing])
-            description = f"{before}{middle}{after}"
-            # What the constructor and the cached properties would set, in one call.
-            cell = object.__new__(GridCell)
-            vars(cell).update(
-                model=model,
-                parameters=parameters,
-                steps=self._steps[part],
-                quantities=quantities,
-                checksum=checksum,
-                description=description,
-                digest=hashlib.sha256(description.encode()).digest(),
-            )
-            kind = self._kinds.get(key)
-            if kind is None:
-                kind = self._kinds[key] = CellKind(cell)
-            vars(cell)["kind"] = kind
-            found.append(cell)
-        return found
+        for own in places:
+            values = [own[i] for i in costing]
+            for part in parts:
+                kind = known.get((part, *values))
+                found.append((self.cell(own, part).kind if kind is None else kind).layout.n_bytes)
+        return np.array(found, dtype=np.int64)
+
+    def _middle(self, places: Sequence[int]) -> str:
+        """The JSON of the parameters."""
+        words = self._words
+        return ",".join([words[i][places[i]] for i in self._order])
+
+    def _description(self, part: int, middle: str) -> str:
+        before, after = self._frames[part]
+        return f"{before}{middle}{after}"
+
+    def _cell(self, places: Sequence[int], part: int, description: str) -> GridCell:
+        model, quantities, checksum = self._common
+        # What the constructor and the cached properties would set, in one call.
+        cell = object.__new__(GridCell)
+        vars(cell).update(
+            model=model,
+            parameters=dict(zip(self._names, [its[i] for its, i in zip(self._values, places)])),  # noqa: B905
+            steps=self._steps[part],
+            quantities=quantities,
+            checksum=checksum,
+            description=description,
+            digest=hashlib.sha256(description.encode()).digest(),
+        )
+        key = (part, *[places[i] for i in self._costing])
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._kinds[key] = CellKind(cell)
+        vars(cell)["kind"] = kind
+        return cell
+
+
+class CellBlock(JobBlock):
+    """The cells of some networks of one `CellMaker`, given by their places on its axes."""
+
+    def __init__(self, maker: CellMaker, places: Sequence[Sequence[int]]) -> None:
+        self._maker, self._places, self._parts = maker, places, maker.parts
+
+    def __len__(self) -> int:
+        return len(self._places) * self._parts
+
+    def __getitem__(self, place: int) -> GridCell:
+        return self._maker.cell(self._places[place // self._parts], place % self._parts)
+
+    def digests(self) -> bytes:
+        return self._maker.digests(self._places)
+
+    def sizes(self) -> NDArray[np.int64]:
+        return self._maker.sizes(self._places)
 
 
 class _Words(dict[int, str]):

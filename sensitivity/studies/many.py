@@ -12,15 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.fields.activations import ACTIVATIONS
-from integrators.fields.neural import largest_slopes
-from integrators.schemes.table import get_scheme
-from sensitivity.bounds.growth import bounds_by_slope
+from integrators.engine.blocks import one_blas_thread
 
-from .axes import AXES
-from .cell import GridCell, case_of
-from .models import NEURAL
+from .cell import GridCell, networks_of
 from .quantities import QUANTITIES
+from .together import can_stand_together
 
 __all__ = ["within_bounds"]
 
@@ -64,10 +60,10 @@ def within_bounds(cells: Sequence[GridCell], numbers: Sequence[bytes]) -> Flags:
         Those of their rows, each of the right length.
     """
     found = np.zeros(len(cells), dtype=bool)
-    groups: dict[tuple[object, object], list[int]] = {}
+    groups: dict[object, list[int]] = {}
     for place, cell in enumerate(cells):
         if _known(cell):
-            groups.setdefault((cell.kind, cell.parameters["activation"]), []).append(place)
+            groups.setdefault(cell.kind, []).append(place)
     for places in groups.values():
         if len(places) > 1:
             some = [cells[place] for place in places]
@@ -78,41 +74,14 @@ def within_bounds(cells: Sequence[GridCell], numbers: Sequence[bytes]) -> Flags:
 def _known(cell: GridCell) -> bool:
     """Whether a network is a neural field with drawn weights, and asked for nothing but norms and bounds."""
     asked = all(QUANTITIES[name].violations in _KEPT for name in cell.quantities)
-    return cell.model == NEURAL and cell.parameters.keys() <= AXES.keys() and asked
+    return asked and can_stand_together(cell.model, cell.parameters)
 
 
 def _group(cells: Sequence[GridCell], numbers: bytes) -> Flags:
-    """`within_bounds` of cells that differ in their seeds and their weights."""
-    lipschitz = ACTIVATIONS[cells[0].parameters["activation"]].lipschitz
-    slopes = largest_slopes(lipschitz, np.stack([_weights(cell) for cell in cells]))
-    proved = np.isfinite(slopes) & (slopes > 0.0)
-    kept = np.zeros(len(cells), dtype=bool)
-    if not proved.any():
-        return kept
-    first = cells[int(np.argmax(proved))]
-    bounds = _bounds(first, slopes[proved])
-    case = case_of(first)
-    for found, alone in zip(bounds, (case.log_bound(), case.least_singular_value()), strict=True):
-        if not np.array_equal(found[0], alone):
-            return kept
-    table = np.frombuffer(numbers, "<f8").reshape(len(cells), -1)[proved]
+    """`within_bounds` of cells of one kind."""
+    with one_blas_thread():
+        upper, lower, known = networks_of(cells).bounds
+    table, first = np.frombuffer(numbers, "<f8").reshape(len(cells), -1), cells[0]
     arrays = {name: table[:, start : start + count] for name, _, start, count in first.layout.arrays}
     rules = [QUANTITIES[name].violations for name in first.quantities]
-    kept[proved] = np.all([_KEPT[rule](arrays, *bounds) for rule in rules], axis=0)
-    return kept
-
-
-def _bounds(first: GridCell, slopes: Float) -> tuple[Float, Float]:
-    """`log_upper_bound` and `lower_bound` of networks like the first, shape (networks, steps) each."""
-    steps = np.broadcast_to(first.steps, (len(slopes), len(first.steps)))
-    scheme, n_steps, d = (first.parameters[name] for name in ("scheme", "n_steps", "d"))
-    return bounds_by_slope(slopes[:, None], get_scheme(scheme), steps, n_steps, d)
-
-
-def _weights(cell: GridCell) -> Float:
-    """W of a network as `integrators.fields.neural.hamiltonian` draws it, first of all numbers."""
-    parameters, d = cell.parameters, cell.parameters["d"]
-    drawn = np.random.default_rng(parameters["seed"]).uniform(0.0, 1.0 / d, (d, d))
-    W = parameters["weight_scale"] * drawn
-    gamma = parameters["gamma"]
-    return W if gamma is None else W - W.T - gamma * np.eye(d)
+    return known & np.all([_KEPT[rule](arrays, upper, lower) for rule in rules], axis=0)

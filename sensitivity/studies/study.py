@@ -26,6 +26,7 @@ from .models import INPUTS, MODELS, axes_of, check_settings, model_word, setting
 from .quantities import QUANTITIES, checked
 from .results import Results
 from .storage.database import DamagedStore
+from .storage.job import JobBlock
 from .storage.store import Store, Writer
 
 __all__ = ["Study", "open_results", "study_in"]
@@ -239,6 +240,12 @@ class Study(ByValue):
             maker, lengths = self._maker(name)
             for places in itertools.product(*map(range, lengths)):
                 yield from maker.at(places)
+
+    def blocks(self) -> Iterator[JobBlock]:
+        """Every cell once, in blocks that make a cell when it is asked for."""
+        for name in self.values("model"):
+            maker, lengths = self._maker(name)
+            yield from maker.blocks(lengths)
 
     def kinds(self) -> Iterator[tuple[GridCell, int]]:
         """One cell for each group of cells with equal costs and shapes, and the size of the group."""

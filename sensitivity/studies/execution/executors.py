@@ -31,7 +31,7 @@ from integrators.naming import nearest
 from integrators.validation import as_count
 from sensitivity.studies.storage.job import Job
 
-from .compute import Computed, compute_jobs
+from .compute import Answer, Item, compute_jobs, packed
 from .workers import ProcessWorker, ThreadWorker, Worker, Workers, leave_if_imported_again, watch_parent
 
 __all__ = ["EXECUTORS", "MOST_WORKERS", "Pool", "open_executor"]
@@ -39,7 +39,7 @@ __all__ = ["EXECUTORS", "MOST_WORKERS", "Pool", "open_executor"]
 DASK = "dask://"
 DASK_SECONDS = 10
 MOST_WORKERS = 10_000
-Submit = Callable[[Sequence[Job]], "Future[list[Computed]]"]
+Submit = Callable[[Sequence[Job]], "Future[list[Answer]]"]
 
 
 def _nothing() -> None:
@@ -107,19 +107,26 @@ def _given(executor: Executor, count: int) -> Pool:
     """A caller's own executor. What runs on its threads can be stopped; other workers end by themselves."""
     if isinstance(executor, ThreadPoolExecutor):
         ticker = Ticker(0, 0.0, "", False)
-        return Pool(lambda jobs: executor.submit(compute_jobs, jobs, ticker), count, stop=ticker.cancel)
+        return Pool(
+            lambda jobs: executor.submit(compute_jobs, packed(jobs), ticker), count, stop=ticker.cancel
+        )
     if isinstance(executor, ProcessPoolExecutor):
-        return Pool(partial(executor.submit, compute_watching), count, separate=True)
-    return Pool(partial(executor.submit, compute_jobs), count, separate=True)
+        return Pool(_submitting(executor, compute_watching), count, separate=True)
+    return Pool(_submitting(executor), count, separate=True)
 
 
-def compute_watching(jobs: Sequence[Job]) -> list[Computed]:
+def _submitting(executor: Any, function: Callable[..., list[Answer]] = compute_jobs) -> Submit:
+    """What hands jobs to an executor."""
+    return lambda jobs: executor.submit(function, packed(jobs))
+
+
+def compute_watching(items: Sequence[Item]) -> list[Answer]:
     """`compute_jobs` in a process that ends with the one that started it."""
     global _watching
     if not _watching:
         watch_parent()
         _watching = True
-    return compute_jobs(jobs)
+    return compute_jobs(items)
 
 
 _watching = False
@@ -143,7 +150,7 @@ def _loky(count: int) -> Iterator[Pool]:
     def opened() -> Pool:
         executor = loky.get_reusable_executor(max_workers=count, initializer=watch_parent)
         return Pool(
-            partial(executor.submit, compute_jobs),
+            _submitting(executor),
             count,
             separate=True,
             stop=lambda: executor.shutdown(wait=False, kill_workers=True),
@@ -163,7 +170,7 @@ def _loky(count: int) -> Iterator[Pool]:
 def _mpi(count: int) -> Iterator[Pool]:
     with _imported("mpi4py.futures", "mpi4py").MPIPoolExecutor() as executor:
         workers = max(1, executor.num_workers)
-        yield Pool(partial(executor.submit, compute_jobs), workers, remote=True)
+        yield Pool(_submitting(executor), workers, remote=True)
 
 
 @contextmanager
@@ -176,8 +183,7 @@ def _dask(address: str, workers: int | None) -> Iterator[Pool]:
     with client:
         threads = sum(client.nthreads().values())
         # One task a lost worker takes along is not to blame for it: others may take it over many times.
-        submit = partial(client.get_executor(retries=3).submit, compute_jobs)
-        yield Pool(submit, workers or max(1, threads), remote=True)
+        yield Pool(_submitting(client.get_executor(retries=3)), workers or max(1, threads), remote=True)
 
 
 def _imported(module: str, package: str) -> Any:

@@ -11,17 +11,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from integrators.codegen.threads import InterruptLater
-from sensitivity.studies.storage.job import Job, UnusableRow, check, version
-from sensitivity.studies.storage.store import Writer, blocks
+import numpy as np
 
-from .compute import Computed
+from integrators.codegen.threads import InterruptLater
+from sensitivity.studies.storage.index import ABSENT
+from sensitivity.studies.storage.job import Job, JobBlock, UnusableRow, check, version
+from sensitivity.studies.storage.store import Writer
+
+from .compute import Answer, sorted_by_kind
 from .executors import Pool
 from .progress import Progress
 from .workers import NO_GUARD_SENTENCE, WorkerDied, WorkersLost
 
 if TYPE_CHECKING:
-    Task = Future[list[Computed]]
+    Task = Future[list[Answer]]
 
 __all__ = ["RunReport", "run_jobs"]
 
@@ -80,7 +83,7 @@ class RunReport:
 
 
 def run_jobs(
-    jobs: Iterable[Job],
+    jobs: Iterable[JobBlock],
     writer: Writer,
     pool: Pool,
     bar: Progress,
@@ -95,7 +98,7 @@ def run_jobs(
 
     Parameters
     ----------
-    jobs : iterable of Job
+    jobs : iterable of JobBlock
     writer : Writer
     pool : Pool
     bar : Progress
@@ -124,23 +127,24 @@ def run_jobs(
         ) from None
 
 
-def _missing(jobs: Iterable[Job], writer: Writer, report: RunReport, bar: Progress) -> Iterator[Job]:
+def _missing(jobs: Iterable[JobBlock], writer: Writer, report: RunReport, bar: Progress) -> Iterator[Job]:
     """The jobs to compute; what is in their place is set aside."""
-    now = version()
-    for block in blocks(jobs):
-        found = writer.rows(block)
-        for job in block:
-            report.cells += 1
-            row = found.get(job.digest)
+    index, now = writer.index(), version()
+    for block in jobs:
+        sizes = index.sizes(block.digests())
+        kept = np.flatnonzero(sizes == block.sizes())
+        report.cells += len(block)
+        report.kept += len(kept)
+        if len(kept):
+            bar.skip(len(kept), lambda block=block, kept=kept: sum(block[i].seconds for i in kept.tolist()))
+        for place in np.setdiff1d(np.arange(len(block)), kept, assume_unique=True).tolist():
+            job = block[place]
+            row = writer.rows([job]).get(job.digest) if sizes[place] != ABSENT else None
             if row is not None:
                 try:
                     check(job, row, now)
                 except UnusableRow as error:
                     report.set_aside.append((writer.set_aside(job, error.reason), str(error)))
-                else:
-                    report.kept += 1
-                    bar.skip(job)
-                    continue
             yield job
 
 
@@ -221,25 +225,33 @@ class _Grid:
             seconds += job.seconds * (self._pace or math.inf)
             if seconds >= TASK_SECONDS or len(portion) >= self._most:
                 break
-        return portion
+        return sorted_by_kind(portion)
 
     def _take(self, future: Task, portion: list[Job]) -> None:
         try:
-            done, reason = future.result(), ""
+            done, reason, suspects = future.result(), "", 0
         except WorkerDied as error:
-            done, reason = error.done, f"its worker died: {error}"
+            done, reason, suspects = error.done, f"its worker died: {error}", error.suspects
         except (BrokenExecutor, CancelledError) as error:
             self._broken(portion, error)
             return
         except Exception as error:
             if type(error).__name__ != "KilledWorker":  # Dask's, which is no BrokenExecutor
                 raise
-            done, reason = [], f"its workers died: {error}"
-        self._store_all(portion, done)
+            done, reason, suspects = [], f"its workers died: {error}", len(portion)
+        first = self._store_all(portion, done)
         if reason:
-            self._once_more(portion[len(done)], reason)
-            if rest := portion[len(done) + 1 :]:
+            self._suspect(portion[first : first + suspects], reason)
+            if rest := portion[first + suspects :]:
                 self._again.append(rest)
+
+    def _suspect(self, jobs: list[Job], reason: str) -> None:
+        """A worker died of one of these: it is found by halving them."""
+        if len(jobs) == 1:
+            self._once_more(jobs[0], reason)
+        else:
+            middle = len(jobs) // 2
+            self._again += [jobs[:middle], jobs[middle:]]
 
     def _once_more(self, job: Job, reason: str) -> None:
         if job.address in self._last_try:
@@ -275,23 +287,29 @@ class _Grid:
             '`if __name__ == "__main__":`'
         )
 
-    def _store_all(self, portion: list[Job], done: Sequence[Computed]) -> None:
-        """Hand on what came back; it may be less than the portion."""
-        for job, computed in zip(portion, done, strict=False):
-            if computed.row is None:
-                self._fail(job, computed.failure)
+    def _store_all(self, portion: list[Job], done: Sequence[Answer]) -> int:
+        """Hand on what came back, which may be less than the portion; how many jobs that were."""
+        now, first = version(), 0
+        for answer in done:
+            some = portion[first : first + len(answer)]
+            first += len(answer)
+            if answer.failure:
+                self._fail(some[0], answer.failure)
                 continue
-            try:
-                check(job, computed.row, version())
-            except UnusableRow as error:
-                raise WorkersLost(
-                    f"a worker sent back a cell that is not the one asked for ({error})"
-                ) from None
-            self._report.lost_lanes += computed.lost
-            self._writer.write(job.digest, computed.row)
-            self._bar.add(job)
-            pace = computed.seconds / job.seconds
-            self._pace = pace if self._pace is None else self._pace + PACE_SHARE * (pace - self._pace)
+            for job, row in zip(some, answer.rows(), strict=True):
+                try:
+                    check(job, row, now)
+                except UnusableRow as error:
+                    raise WorkersLost(
+                        f"a worker sent back a cell that is not the one asked for ({error})"
+                    ) from None
+                self._writer.write(job.digest, row)
+            self._report.lost_lanes += answer.lost
+            self._bar.add(some)
+            pace = answer.seconds / sum(job.seconds for job in some)
+            old = pace if self._pace is None else self._pace
+            self._pace = old + (1.0 - (1.0 - PACE_SHARE) ** len(some)) * (pace - old)
+        return first
 
     def _flush(self) -> None:
         """Store the batch, and count it."""
@@ -301,7 +319,7 @@ class _Grid:
 
     def _fail(self, job: Job, reason: str) -> None:
         self._report.failed.append((str(job), reason))
-        self._bar.skip(job)
+        self._bar.skip(1, lambda: job.seconds)
 
     def _stop(self) -> None:
         """End the workers, and keep what they had finished."""

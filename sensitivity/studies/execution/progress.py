@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from integrators.engine.bars import progress_bar_on_stderr
@@ -46,19 +47,22 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
-    def skip(self, job: Job) -> None:
-        """A job that was there already: it is no longer to be done, and says nothing about the rate."""
-        self._done += 1
+    def skip(self, count: int, seconds: Callable[[], float]) -> None:
+        """So many jobs were there already: they are no longer to be done, and say nothing about the rate.
+
+        `seconds` tells what they were estimated to take together, if the bar is shown.
+        """
+        self._done += count
         if not self._bar.disable:
-            self._bar.total -= job.seconds
+            self._bar.total -= seconds()
             self._show()
 
-    def add(self, job: Job) -> None:
-        """A job that was computed."""
-        self._done += 1
-        self._computed += 1
+    def add(self, jobs: Sequence[Job]) -> None:
+        """Jobs that were computed."""
+        self._done += len(jobs)
+        self._computed += len(jobs)
         if not self._bar.disable:
-            self._bar.update(job.seconds)
+            self._bar.update(sum(job.seconds for job in jobs))
             self._show()
 
     def _show(self) -> None:

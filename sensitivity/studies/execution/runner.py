@@ -43,7 +43,7 @@ def run(
         ):
             warnings.filterwarnings("ignore", OVERFLOWED, RuntimeWarning)
             study.describe_in(writer)
-            run_jobs(study.cells(), writer, pool, bar, report)
+            run_jobs(study.blocks(), writer, pool, bar, report)
     if report.failed:
         (cell, reason), count = report.failed[0], len(report.failed)
         warnings.warn(

@@ -1,7 +1,8 @@
 """Workers of this machine: threads, or processes with a thread each that hands them jobs.
 
-A process sends every job as soon as it is done, so that when it dies (killed for want of memory, say) the
-job it was at is known and the others go on. It ends when the process that started it ends, for any reason.
+A process sends every job, or batch of small ones, as soon as it is done, so that when it dies (killed for
+want of memory, say) what it was at is known and the others go on. It ends when the process that started it
+ends, for any reason.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 
 from integrators.engine.blocks import Ticker
-from sensitivity.studies.storage.job import Job
+from sensitivity.studies.storage.job import Job, JobBatch
 
-from .compute import Computed, compute_jobs, compute_one
+from .compute import Answer, compute_item, compute_jobs, packed
 
 __all__ = [
     "NO_GUARD",
@@ -57,19 +58,21 @@ class WorkerDied(RuntimeError):
 
     Attributes
     ----------
-    done : list of Computed
+    done : list of Answer
         What it had finished of them.
+    suspects : int
+        How many jobs it was at.
     """
 
-    def __init__(self, done: list[Computed], how: str) -> None:
+    def __init__(self, done: list[Answer], how: str, suspects: int = 1) -> None:
         super().__init__(how)
-        self.done = done
+        self.done, self.suspects = done, suspects
 
 
 class Worker(Protocol):
     """Computes jobs; `stop` comes from another thread and makes `compute` return or raise soon."""
 
-    def compute(self, jobs: Sequence[Job]) -> list[Computed]: ...
+    def compute(self, jobs: Sequence[Job]) -> list[Answer]: ...
 
     def stop(self) -> None: ...
 
@@ -82,8 +85,8 @@ class ThreadWorker:
     def __init__(self) -> None:
         self._ticker = Ticker(0, 0.0, "", False)
 
-    def compute(self, jobs: Sequence[Job]) -> list[Computed]:
-        return compute_jobs(jobs, self._ticker)
+    def compute(self, jobs: Sequence[Job]) -> list[Answer]:
+        return compute_jobs(packed(jobs), self._ticker)
 
     def stop(self) -> None:
         self._ticker.cancel()
@@ -103,16 +106,18 @@ class ProcessWorker:
         self._pipe: Any = None
         self._stopped = False
 
-    def compute(self, jobs: Sequence[Job]) -> list[Computed]:
+    def compute(self, jobs: Sequence[Job]) -> list[Answer]:
         if self._process is None:
             self._start()
-        done: list[Computed] = []
+        done: list[Answer] = []
+        items, suspects = packed(jobs), 1
         try:
-            self._pipe.send(list(jobs))
-            for _ in jobs:
-                done.append(self._pipe.recv())
+            self._pipe.send(items)
+            for item in items:
+                suspects = len(item) if isinstance(item, JobBatch) else 1
+                done += self._pipe.recv()
         except (EOFError, OSError):
-            raise WorkerDied(done, how_it_ended(self._end())) from None
+            raise WorkerDied(done, how_it_ended(self._end()), suspects) from None
         return done
 
     def _start(self) -> None:
@@ -185,12 +190,12 @@ class Workers:
     """
 
     def __init__(self, count: int, make: Callable[[], Worker]) -> None:
-        self._queue: SimpleQueue[tuple[Future[list[Computed]], Sequence[Job]] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Future[list[Answer]], Sequence[Job]] | None] = SimpleQueue()
         self._workers = [make() for _ in range(count)]
         self._threads: list[threading.Thread] = []
 
-    def submit(self, jobs: Sequence[Job]) -> Future[list[Computed]]:
-        future: Future[list[Computed]] = Future()
+    def submit(self, jobs: Sequence[Job]) -> Future[list[Answer]]:
+        future: Future[list[Answer]] = Future()
         self._queue.put((future, jobs))
         if len(self._threads) < len(self._workers):
             worker = self._workers[len(self._threads)]
@@ -238,8 +243,8 @@ def _serve(pipe: Any) -> None:
     with suppress(EOFError, OSError):
         pipe.send(READY)
         while True:
-            for job in pipe.recv():
-                pipe.send(compute_one(job))
+            for item in pipe.recv():
+                pipe.send(compute_item(item))
 
 
 def watch_parent() -> None:

@@ -17,10 +17,11 @@ gives the same bytes. Nothing in it is ever executed.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -30,9 +31,13 @@ from numpy.typing import NDArray
 from sensitivity.manifest import leapgrad_version
 
 __all__ = [
+    "CHECKSUM_BYTES",
+    "DIGEST_BYTES",
     "ROW_BYTES",
     "Arrays",
     "Job",
+    "JobBatch",
+    "JobBlock",
     "Row",
     "RowLayout",
     "UnusableRow",
@@ -41,6 +46,7 @@ __all__ = [
     "decode",
     "encode",
     "layout_of",
+    "listed",
     "proper",
     "version",
 ]  # fmt: skip
@@ -48,7 +54,7 @@ __all__ = [
 Float = NDArray[np.float64]
 Arrays = Mapping[str, Float]
 FLOAT = 8
-CHECKSUM_BYTES = 16
+CHECKSUM_BYTES, DIGEST_BYTES = 16, 32
 # To be raised by one whenever a change of the code changes a number.
 NUMBERS = 1
 # What a row takes on disk beside its numbers, in a tree whose pages are two thirds full.
@@ -126,6 +132,16 @@ class Job(ABC):
     def seconds(self) -> float:
         """A rough estimate of its time, by which jobs are compared with each other."""
 
+    @property
+    def batch_key(self) -> Any:
+        """Jobs with one key, compared by identity, can be computed together; None for a job that cannot."""
+        return None
+
+    @classmethod
+    def batch(cls, jobs: Sequence[Any]) -> JobBatch:
+        """The batch of some jobs with one key."""
+        raise NotImplementedError
+
     def lost(self, arrays: Arrays) -> int:
         """How many trajectories among the arrays overflowed."""
         return 0
@@ -149,6 +165,76 @@ class Job(ABC):
     def layout(self) -> RowLayout:
         """Where its arrays stand among its numbers."""
         return layout_of(self.shapes())
+
+
+class JobBatch(ABC):
+    """Jobs that are computed together; it goes to a worker in their place.
+
+    Attributes
+    ----------
+    digests : bytes
+        Those of all jobs, one after the other.
+    """
+
+    digests: bytes
+
+    def __len__(self) -> int:
+        return len(self.digests) // DIGEST_BYTES
+
+    @abstractmethod
+    def jobs(self) -> Sequence[Job]:
+        """The jobs by themselves."""
+
+    @abstractmethod
+    def compute(self) -> tuple[Float, int]:
+        """The numbers of each job as they are stored, (jobs, numbers), and how many trajectories overflowed.
+
+        The bits are those of each job alone.
+        """
+
+
+class JobBlock(ABC):
+    """Some jobs that are looked up together; each is made when it is asked for."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, place: int) -> Job: ...
+
+    @abstractmethod
+    def digests(self) -> bytes:
+        """The digests of all jobs, one after the other."""
+
+    @abstractmethod
+    def sizes(self) -> Any:
+        """The bytes of the numbers of each job, an array, or one for all."""
+
+
+class ListedJobs(JobBlock):
+    """Jobs that are there already."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._jobs = jobs
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __getitem__(self, place: int) -> Job:
+        return self._jobs[place]
+
+    def digests(self) -> bytes:
+        return b"".join([job.digest for job in self._jobs])
+
+    def sizes(self) -> Any:
+        return np.array([job.layout.n_bytes for job in self._jobs], dtype=np.int64)
+
+
+def listed(jobs: Iterable[Job], most: int = 1000) -> Iterator[ListedJobs]:
+    """Any jobs as blocks."""
+    iterator = iter(jobs)
+    while block := list(itertools.islice(iterator, most)):
+        yield ListedJobs(block)
 
 
 class UnusableRow(ValueError):

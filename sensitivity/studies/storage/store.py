@@ -23,7 +23,8 @@ from integrators.values import ByValue
 from sensitivity.files import user_path
 
 from .database import DamagedStore, file_system, is_network, opened, present, reading, said, structure_errors
-from .job import Arrays, Job, Row, decode
+from .index import RowIndex
+from .job import Arrays, Job, Row, decode, version
 from .lock import only_run
 from .salvage import finish_replacement, replaced_by_what_is_whole
 
@@ -205,6 +206,11 @@ class Writer:
     def rows(self, jobs: Sequence[Job]) -> Found:
         """The rows of some jobs that are in the database, by their digests; at most `BLOCK`."""
         return rows_of(self._connection, self.path, jobs)
+
+    def index(self) -> RowIndex:
+        """What is in the database now."""
+        with said(self.path, "while it was read"):
+            return RowIndex(self._connection, version())
 
     def write(self, digest: bytes, row: Row) -> None:
         """Add the row of a job to the next batch."""

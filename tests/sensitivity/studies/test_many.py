@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 from study_rows import put
 
-from integrators.fields.activations import ACTIVATIONS
-from integrators.fields.neural import largest_slopes
-from sensitivity.studies import Study, many, verify
-from sensitivity.studies.cell import arrays_of, case_of
+from sensitivity.studies import Study, many, together, verify
+from sensitivity.studies.cell import arrays_of, case_of, networks_of
 from sensitivity.studies.storage import verify as verifying
 from sensitivity.studies.storage.job import encode
 from sensitivity.studies.storage.store import Store
@@ -30,21 +28,18 @@ def study_of(name, quantities=("norm", "log_norm", "bounds")):
 def test_bounds_are_those_of_each_network_alone(name):
     groups = {}
     for cell in study_of(name).cells():
-        groups.setdefault((cell.kind, cell.parameters["activation"]), []).append(cell)
+        groups.setdefault(cell.kind, []).append(cell)
     known = 0
     for cells in groups.values():
-        lipschitz = ACTIVATIONS[cells[0].parameters["activation"]].lipschitz
-        slopes = largest_slopes(lipschitz, np.stack([many._weights(cell) for cell in cells]))
-        assert slopes.tolist() == [case_of(cell).model.lipschitz for cell in cells]
-        cells = [cell for cell, slope in zip(cells, slopes, strict=True) if slope > 0.0]
-        if not cells:
-            continue
-        found = many._bounds(cells[0], slopes[slopes > 0.0])
-        for upper, lower, cell in zip(*found, cells, strict=True):
-            case = case_of(cell)
-            np.testing.assert_array_equal(upper, case.log_bound(), err_msg=str(cell))
-            np.testing.assert_array_equal(lower, case.least_singular_value(), err_msg=str(cell))
-            known += 1
+        networks = networks_of(cells)
+        assert networks.slopes.tolist() == [case_of(cell).model.lipschitz for cell in cells]
+        for upper, lower, its, slope, cell in zip(*networks.bounds, networks.slopes, cells, strict=True):
+            assert its == (slope > 0.0)
+            if its:
+                case = case_of(cell)
+                np.testing.assert_array_equal(upper, case.log_bound(), err_msg=str(cell))
+                np.testing.assert_array_equal(lower, case.least_singular_value(), err_msg=str(cell))
+                known += 1
     assert known >= 4
 
 
@@ -84,7 +79,7 @@ def test_networks_are_not_built_one_by_one(tmp_path, monkeypatch):
     alone = []
     monkeypatch.setattr(verifying, "case_of", lambda cell: alone.append(cell) or case_of(cell))
     assert verify(tmp_path, progress=False).sound == 50 and not alone
-    monkeypatch.setattr(many, "bounds_by_slope", lambda *case: (np.full((50, 2), 9.0), np.ones((50, 2))))
+    monkeypatch.setattr(together, "bounds_by_slope", lambda *case: (np.full((50, 2), 9.0), np.ones((50, 2))))
     assert verify(tmp_path, progress=False).sound == 50 and len(alone) == 50
 
 
