@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from sensitivity.studies import Study, open_results, verify
 __all__ = ["PHASES", "measured", "phase", "study_of"]
 
 QUANTITIES = ["log_norm"]
-PHASES = ("run", "resume", "verify", "to_xarray", "netcdf", "parquet", "csv")
+PHASES = ("run", "resume", "verify", "to_xarray", "netcdf", "zarr", "parquet", "csv")
 
 
 def study_of(networks: int, quantities: list[str] | None = None) -> Study:
@@ -38,7 +39,7 @@ def phase(name: str, networks: int, folder: Path, executor: str, workers: int) -
     else:
         results, target = open_results(folder), folder.with_suffix(f".{name}")
         getattr(results, f"to_{name}")(target)
-        target.unlink()
+        shutil.rmtree(target) if target.is_dir() else target.unlink()
     return {
         "phase": name,
         "seconds": time.perf_counter() - began,
