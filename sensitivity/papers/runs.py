@@ -18,10 +18,14 @@ from sensitivity.studies.execution.progress import Progress
 from sensitivity.studies.storage.job import Arrays, Job, decode, listed
 from sensitivity.studies.storage.store import Store
 
-__all__ = ["UNFINISHED", "TrainingRuns", "written_experiment"]
+__all__ = ["UNFINISHED", "NotRunYet", "TrainingRuns", "written_experiment"]
 
 UNFINISHED = "unfinished"
 """The folder of the runs that are done, as long as others are not."""
+
+
+class NotRunYet(LookupError):
+    """Runs that are asked for are not kept, and nothing is to be computed."""
 
 
 class TrainingRuns:
@@ -35,13 +39,20 @@ class TrainingRuns:
         No result depends on it.
     progress : bool, optional
         Force or forbid the progress bar; by default it shows on a terminal.
+    so_far : bool
+        Compute nothing: only what is kept in the folder can be had, and it stays there.
     """
 
     def __init__(
-        self, folder: Path | None = None, threads: int | None = None, progress: bool | None = None
+        self,
+        folder: Path | None = None,
+        threads: int | None = None,
+        progress: bool | None = None,
+        *,
+        so_far: bool = False,
     ) -> None:
-        self.folder, self._threads, self._progress = folder, threads, progress
-        before = 0.0
+        self.folder, self._threads, self._progress, self.so_far = folder, threads, progress, so_far
+        before = 0.0  # seconds
         if folder is not None:
             with suppress(OSError, ValueError):
                 before = float((folder / "seconds").read_text(encoding="utf-8"))
@@ -61,7 +72,11 @@ class TrainingRuns:
             If one of them fails; the others are kept.
         KeyboardInterrupt
             After Ctrl-C, with what is finished kept.
+        NotRunYet
+            If one of them is not kept, where nothing is to be computed.
         """
+        if self.so_far:
+            return self._kept(jobs)
         with self._place() as folder, open_executor("threads", self._threads) as pool:
             store, report = Store(folder), RunReport()
             order = sorted({job.address: job for job in jobs}.values(), key=lambda job: -job.seconds)
@@ -74,13 +89,16 @@ class TrainingRuns:
             if report.failed:
                 (job, reason), count = report.failed[0], len(report.failed)
                 raise RuntimeError(f"{count} of {len(order)} runs failed, the first is {job}: {reason}")
-            found = {
-                job.address: decode(job, row)
-                for block in store.read_blocks(order)
-                for job, row in block
-                if row is not None
-            }
+            found = _stored(store, order)
         return [found[job.address] for job in jobs]
+
+    def _kept(self, jobs: Sequence[Job]) -> list[Arrays]:
+        """The arrays of jobs that are all kept."""
+        try:
+            found = {} if self.folder is None else _stored(Store(self.folder), jobs)
+            return [found[job.address] for job in jobs]
+        except (FileNotFoundError, KeyError):
+            raise NotRunYet(f"of {len(jobs)} runs not all are kept in {self.folder}.") from None
 
     @contextmanager
     def _place(self) -> Iterator[Path]:
@@ -97,9 +115,15 @@ class TrainingRuns:
                 temporary.write_text(repr(self.seconds), encoding="utf-8")
 
     def remove(self) -> None:
-        """Remove the folder: the experiment is complete."""
-        if self.folder is not None:
+        """Remove the folder if the experiment is complete."""
+        if self.folder is not None and not self.so_far:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _stored(store: Store, jobs: Sequence[Job]) -> dict[str, Arrays]:
+    """The arrays of those jobs that have a row, by address."""
+    rows = ((job, row) for block in store.read_blocks(jobs) for job, row in block)
+    return {job.address: decode(job, row) for job, row in rows if row is not None}
 
 
 @contextmanager

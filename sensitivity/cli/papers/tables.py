@@ -27,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="every length and network, the paper's budgets; may be stopped and continued",
     )
+    parser.add_argument(
+        "--so-far",
+        action="store_true",
+        help="compute nothing: write what the runs that are done show, and keep them to go on from",
+    )
     parser.add_argument("--seeds", type=int, metavar="S", help="fresh seeds (default 3, or 5 with --full)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="the first seed (default 0)")
 
@@ -54,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     if args.seeds is not None:
         plan = replace(plan, seeds=as_count(args.seeds, "--seeds", least=1))
         command += f" --seeds {args.seeds}"
-    cells, seconds = write_tables(args.out, plan, command=command)
+    cells, seconds = write_tables(args.out, plan, command=command, so_far=args.so_far)
     if args.json:
         print_json({"cells": [cell.data() for cell in cells], "folder": args.out, "seconds": seconds})
         return 0

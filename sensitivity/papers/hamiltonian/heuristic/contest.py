@@ -9,7 +9,8 @@ sets, its grids or its budget: ours are in `ContestPlan`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensitivity.analysis.jacobians import log_jacobian_norm
-from sensitivity.papers.runs import TrainingRuns
+from sensitivity.papers.runs import NotRunYet, TrainingRuns
 from sensitivity.recurrences.cell import unroll
 from sensitivity.studies.storage.job import Job
 from sensitivity.training.data.tasks import get_task
@@ -27,7 +28,7 @@ from sensitivity.training.networks.ode_network import OdeNetwork
 from sensitivity.training.trainer import Diverged, Recipe, Split, train
 from sensitivity.training.units import InUnits
 
-from .contest_plan import Candidate, ContestPlan, Entrant
+from .contest_plan import FIGURES, TABLES, Candidate, ContestPlan, Entrant
 
 __all__ = ["ContestRun", "RunOutcome", "TableEntry", "median", "run_contest"]
 
@@ -153,8 +154,8 @@ class ContestRun(Job):
     def seconds(self) -> float:
         """Of one core, to the end of the budget: microseconds a step, measured for batches of 100."""
         gated, d = self.setting.model == "lstm", self.setting.d
-        a_step = 0.042 * d**2 + 20.0 if gated else 0.013 * d**2 + 2.0
-        return 1.5e-6 * a_step * self.n_steps * self.recipe.epochs * (self.train / self.recipe.batch)
+        a_step = 0.042 * d**2 + 25.0 if gated else 0.01 * d**2 + 2.0
+        return 1.2e-6 * a_step * self.n_steps * self.recipe.epochs * (self.train / self.recipe.batch)
 
 
 def _run(job: ContestRun) -> list[Any]:
@@ -187,82 +188,116 @@ def _log_norm(network: Network, theta: Float, data: Split) -> float:
     return float(log_jacobian_norm(field, *place, inputs=inputs, threads=1, progress=False))
 
 
-Asked = tuple[str, int, Entrant, Candidate]
-Key = tuple[str, int, str, Candidate]
-
-
-def _key(asked: Asked) -> Key:
-    task, n, entrant, setting = asked
-    return task, n, entrant.name, setting
+Place = tuple[str, int, Entrant]
+Tried = dict[tuple[int, Candidate], tuple[RunOutcome, ...]]
 
 
 def run_contest(plan: ContestPlan, runs: TrainingRuns | None = None, **options: Any) -> list[TableEntry]:
     """All cells of the tables.
 
+    Cells that are expected to take least come first, and tasks of which the paper draws a figure before
+    others: wherever the contest is stopped, most cells are there.
+
     Parameters
     ----------
     plan : ContestPlan
     runs : TrainingRuns, optional
-        What computes them; made from the options where it is not given.
+        What computes them; made from the options where it is not given. Where it is to compute nothing, cells
+        whose runs are not kept have no setting.
     **options
         `threads` and `progress` of `TrainingRuns`.
     """
     runs = runs or TrainingRuns(**options)
     places = [(task, n, entrant) for task, lengths in plan.tasks.items() for n in lengths
               for entrant in plan.entrants]  # fmt: skip
-    run = [(task, n, entrant) for task, n, entrant in places if n <= entrant.longest]
-    searched = _outcomes(
-        plan, [(*place, setting) for place in run if place[1] in plan.searched(place[0])
-               for setting in place[2].grid],
-        lambda *_: plan.search, "search", runs,
-    )  # fmt: skip
-
-    def rank(task: str, entrant: Entrant, setting: Candidate) -> tuple[float, float]:
-        found = (searched.get((task, n, entrant.name, setting), ()) for n in plan.searched(task))
-        return _rank([one for outcomes in found for one in outcomes])
-
-    chosen = {
-        (task, n, entrant.name): min(entrant.grid, key=lambda s: rank(task, entrant, s))
-        for task, n, entrant in run
-    }
-    best = [(*place, chosen[place[0], place[1], place[2].name]) for place in run]
-    final = _outcomes(plan, best, lambda *at: _majority(plan.fresh(*at)), "fresh seeds", runs)
-    open_ = [one for one in best if any(o.reached is not None for o in final[_key(one)])]
-    more = _outcomes(
-        plan, open_, lambda *at: plan.fresh(*at)[len(_majority(plan.fresh(*at))) :], "more seeds", runs
-    )
-    cells = []
-    for task, n, entrant in places:
-        key = task, n, entrant.name
-        if key not in chosen:
-            cells.append(TableEntry(*key, None))
-            continue
-        tried = tuple((s, searched[(*key, s)]) for s in entrant.grid if (*key, s) in searched)
-        mine = *key, chosen[key]
-        cells.append(TableEntry(*mine, final[mine] + more.get(mine, ()), tried))
-    return cells
+    waiting = [place for place in places if place[1] <= place[2].longest]
+    contest, cells = _Contest(plan, runs), {}
+    while waiting:
+        place = min(waiting, key=lambda place: (place[0] not in FIGURES, contest.expected(place)))
+        waiting.remove(place)
+        with suppress(NotRunYet):
+            cells[place] = contest.cell(place)
+    return [cells.get(place, TableEntry(place[0], place[1], place[2].name, None)) for place in places]
 
 
-def _majority(seeds: range) -> range:
-    """The first of them: where none of these gets there, the others cannot change the median."""
-    return seeds[: len(seeds) // 2 + 1]
+class _Contest:
+    """What was found in searches so far, and cells by means of it."""
 
+    def __init__(self, plan: ContestPlan, runs: TrainingRuns) -> None:
+        self._plan, self._runs = plan, runs
+        self._tried: dict[tuple[str, str], Tried] = {}
+        self._best: dict[tuple[str, str], tuple[Candidate, float | None]] = {}
 
-def _outcomes(
-    plan: ContestPlan,
-    asked: Sequence[Asked],
-    seeds: Callable[[str, int], range],
-    label: str,
-    runs: TrainingRuns,
-) -> dict[Key, tuple[RunOutcome, ...]]:
-    """Runs of these settings for all seeds of a task and length."""
-    jobs = [
-        ContestRun(
-            task, n, setting, seed, plan.train, plan.test,
-            plan.recipe(setting.rate, seed, task, entrant.most), seed in plan.search,
+    def cell(self, place: Place) -> TableEntry:
+        """A cell: fresh runs with the setting that is best in the search, which is made once a column."""
+        task, n, entrant = place
+        column = task, entrant.name
+        if column not in self._best:
+            self._tried[column], self._best[column] = self._search(task, entrant)
+        setting = self._best[column][0]
+        first, fresh = self._plan.first(task, n), self._plan.fresh(task, n)
+        found = self._outcomes(place, {setting: first}, "fresh seeds")[setting]
+        if any(one.reached is not None for one in found) and len(fresh) > len(first):
+            with suppress(NotRunYet):
+                found += self._outcomes(place, {setting: fresh[len(first) :]}, "more seeds")[setting]
+        tried = tuple((one, outcomes) for (at, one), outcomes in self._tried[column].items() if at == n)
+        return TableEntry(task, n, entrant.name, setting, found, tried)
+
+    def _search(self, task: str, entrant: Entrant) -> tuple[Tried, tuple[Candidate, float | None]]:
+        """Runs of all settings at the shortest lengths; the best setting with its median.
+
+        Until a setting gets there, the better half of them has a larger budget at the shortest length.
+        """
+        plan, tried = self._plan, {}
+        for n in plan.searched(task):
+            if n <= entrant.longest:
+                found = self._outcomes((task, n, entrant), dict.fromkeys(entrant.grid, plan.search), "search")
+                tried |= {(n, setting): outcomes for setting, outcomes in found.items()}
+        judged = {setting: [one for (_, at), outcomes in tried.items() if at == setting for one in outcomes]
+                  for setting in entrant.grid}  # fmt: skip
+        shortest = (task, plan.searched(task)[0], entrant)
+        for turn in range(1, plan.search_rounds):
+            order = sorted(judged, key=lambda setting: _rank(judged[setting]))
+            if median(judged[order[0]]) is not None:
+                break
+            left = dict.fromkeys(order[: max(1, len(order) // 2)], plan.search)
+            judged = self._outcomes(shortest, left, "search", turn)
+            tried |= {(shortest[1], setting): outcomes for setting, outcomes in judged.items()}
+        best = min(judged, key=lambda setting: _rank(judged[setting]))
+        return tried, (best, median(judged[best]))
+
+    def expected(self, place: Place) -> float:
+        """Seconds of one core until a cell is there, by what is known."""
+        task, n, entrant = place
+        plan, column = self._plan, (task, entrant.name)
+        if column in self._best:
+            setting, took = self._best[column]
+            share = 1.0 if took is None else min(1.0, 4.0 * took / plan.budget(task))
+            return share * sum(job.seconds for job in self._jobs(place, {setting: plan.first(task, n)}))
+        search = [(task, one, entrant) for one in plan.searched(task) if one <= entrant.longest]
+        grid = dict.fromkeys(entrant.grid, plan.search)
+        fresh = self._jobs(place, {entrant.grid[-1]: plan.first(task, n)})
+        return sum(job.seconds for one in search for job in self._jobs(one, grid)) + sum(
+            job.seconds for job in fresh
         )
-        for task, n, entrant, setting in asked
-        for seed in seeds(task, n)
-    ]  # fmt: skip
-    found = iter([RunOutcome.of(arrays["outcome"]) for arrays in runs(jobs, label)])
-    return {_key(one): tuple(next(found) for _ in seeds(*one[:2])) for one in asked}
+
+    def _jobs(self, place: Place, asked: Mapping[Candidate, range], turn: int = 0) -> list[ContestRun]:
+        (task, n, entrant), plan = place, self._plan
+        return [
+            ContestRun(
+                task, n, setting, seed, plan.train, plan.test,
+                plan.recipe(setting.rate, seed, task, entrant.most, turn), seed in plan.search,
+            )
+            for setting, seeds in asked.items()
+            for seed in seeds
+        ]  # fmt: skip
+
+    def _outcomes(
+        self, place: Place, asked: Mapping[Candidate, range], label: str, turn: int = 0
+    ) -> dict[Candidate, tuple[RunOutcome, ...]]:
+        """Runs of settings at a place, each for some seeds."""
+        task, n, entrant = place
+        label = f"{TABLES[task]}, N = {n}, {entrant.name}: {label}"
+        found = iter(self._runs(self._jobs(place, asked, turn), label))
+        return {setting: tuple(RunOutcome.of(next(found)["outcome"]) for _ in seeds)
+                for setting, seeds in asked.items()}  # fmt: skip

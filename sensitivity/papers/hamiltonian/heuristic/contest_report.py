@@ -59,6 +59,7 @@ def table(cells: Sequence[TableEntry], text: Callable[[TableEntry], str] | None 
 def page(cells: Sequence[TableEntry], plan: ContestPlan, command: str) -> str:
     """README.md: set-up, what was found, tables, figures, settings."""
     budgets = ", ".join(f"{plan.budget(task)} ({task})" for task in plan.tasks)
+    firsts = sorted({len(plan.first(task, n)) for task, lengths in plan.tasks.items() for n in lengths})
     lines = [
         "# Iterations to 90 %: Tables 1 and 2, Figures 6 and 7",
         "",
@@ -71,8 +72,13 @@ def page(cells: Sequence[TableEntry], plan: ContestPlan, command: str) -> str:
         f"  {plan.every} iterations, and more rarely from {100 * plan.every} on",
         f"- setting of a column: best of its grid at the {plan.search_lengths} shortest lengths, on",
         f"  validation sequences, {plan.search_seeds} other seeds, {plan.search_iterations} iterations each",
-        f"- seeds: {plan.seeds}, at the shortest length {max(plan.seeds, plan.more_seeds)}; where more",
-        "  than half of them end without success, the others are left out",
+        *[
+            f"  (where no setting gets there, the better half has four times as many, {plan.search_rounds - 1} "
+            "times)"
+        ]
+        * (plan.search_rounds > 1),
+        f"- seeds: {plan.seeds}, at the shortest length {max(plan.seeds, plan.more_seeds)}; where none of the",
+        f"  first {' or '.join(map(str, firsts))} gets there, the others are left out",
         "- entry: hidden parameters, median iterations (fewest–most, successes of seeds); / where most seeds",
         "  were stopped by the budget, or diverged",
         "- near the threshold round-off decides: another processor may move single seeds across it",
