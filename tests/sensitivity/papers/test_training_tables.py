@@ -324,3 +324,85 @@ def test_looks_become_rarer():
     assert looks[:100] == list(range(10, 1001, 10)) and looks[100:102] == [1100, 1200]
     assert looks[190:192] == [11000, 12000] and len(looks) == 210
     assert [i for i in range(1, 2001) if Recipe().looks_at(i, 500)] == [500, 1000, 1500, 2000]
+
+
+# Catches: a page that computes what is missing, shows cells that are half run, or takes away what is kept.
+def test_what_is_done_so_far_is_written_and_stays_to_go_on_from(tmp_path, monkeypatch):
+    whole = run_contest(TINY, threads=1, progress=False)
+    run, done = contest._run, []
+
+    def limited(job):
+        if len(done) == 7:
+            raise KeyboardInterrupt
+        done.append(job)
+        return run(job)
+
+    monkeypatch.setattr(contest, "_run", limited)
+    with pytest.raises(KeyboardInterrupt):
+        write_tables(tmp_path, TINY, threads=1, progress=False)
+    partly, _ = write_tables(tmp_path, TINY, command="so far", so_far=True)
+    assert len(done) == 7 and (tmp_path / UNFINISHED / "study.sqlite").exists()
+    there = [cell for cell in partly if cell.setting is not None]
+    assert 0 < len(there) < 3 and all(cell in whole for cell in there)
+    assert "not run" in (tmp_path / "README.md").read_text(encoding="utf-8")
+    monkeypatch.setattr(contest, "_run", run)
+    assert write_tables(tmp_path, TINY, threads=1, progress=False)[0] == whole
+    nothing = run_contest(TINY, TrainingRuns(tmp_path / "empty", so_far=True))
+    assert all(cell.setting is None for cell in nothing) and not (tmp_path / "empty").exists()
+
+
+# Catches: a search that ends at its first budget though no setting gets there, or one that goes on though
+# one does; a budget above that of the runs that are shown; a choice by runs of unlike budgets.
+def test_settings_that_do_not_get_there_are_tried_with_four_times_the_budget(monkeypatch):
+    seen = []
+    three = (*(Candidate("hamiltonian", 3, rate, 10.0) for rate in (1e-2, 1e-3, 1e-4, 1e-5)),)
+    accuracy = dict(zip(three, (0.7, 0.8, 0.6, 0.5), strict=True))
+
+    def fake(job):
+        seen.append(job)
+        late = 20 if job.setting == three[0] and job.recipe.epochs == 8 else None
+        return [late, accuracy[job.setting], 9]
+
+    monkeypatch.setattr(contest, "_run", fake)
+    plan = replace(
+        TINY, entrants=(Entrant("mine", three),), iterations=40, search_iterations=4, search_rounds=4
+    )
+    cells = run_contest(plan, threads=1, progress=False)
+    tried = [(job.setting, job.recipe.epochs) for job in seen if job.validation and job.n_steps == 4]
+    assert tried[:4] == [(one, 2) for one in three] and set(tried[4:]) == {(three[0], 8), (three[1], 8)}
+    assert {cell.setting for cell in cells} == {three[0]}
+    assert dict(cells[0].searched)[three[0]][0].reached == 20 and len(cells[0].searched) == 4
+    monkeypatch.setattr(contest, "_run", lambda job: seen.append(job) or [None, accuracy[job.setting], 9])
+    seen.clear()
+    cells = run_contest(replace(plan, iterations=10), threads=1, progress=False)
+    epochs = [job.recipe.epochs for job in seen if job.validation and job.n_steps == 4]
+    assert epochs == [2] * 4 + [5] * 2 + [5] and {cell.setting for cell in cells} == {three[1]}
+
+
+# Catches: cells in the order of the table, in which the last and longest is the first to be lost.
+def test_cells_that_take_least_come_first_and_tables_with_a_figure_before_others(monkeypatch):
+    order = []
+
+    def fake(job):
+        if not job.validation and (job.task, job.n_steps, job.setting) not in order:
+            order.append((job.task, job.n_steps, job.setting))
+        return [10 if job.setting == ONE else None, 0.5, 9]
+
+    monkeypatch.setattr(contest, "_run", fake)
+    far = replace(ONE, rate=0.5)
+    plan = replace(
+        TINY, tasks={"shock_std": (5,), "xor": (400, 20)}, iterations=4000,
+        entrants=(Entrant("slow", (far,)), Entrant("quick", (ONE,))), search_lengths=1,
+    )  # fmt: skip
+    run_contest(plan, threads=1, progress=False)
+    # "quick" needs 10 iterations of 4000 in its search, so that its longest run is expected to take least.
+    assert order[:4] == [("xor", 20, far), ("xor", 20, ONE), ("xor", 400, ONE), ("xor", 400, far)]
+    assert [task for task, _, _ in order[4:]] == ["shock_std"] * 2
+
+
+def test_at_the_shortest_length_as_many_seeds_as_elsewhere_decide_whether_all_are_run(monkeypatch):
+    monkeypatch.setattr(contest, "_run", lambda job: [30 if job.n_steps == 6 else None, 0.5, 9])
+    plan = replace(TINY, seeds=3, more_seeds=8, entrants=TINY.entrants[:1])
+    cells = {cell.n_steps: cell for cell in run_contest(plan, threads=1, progress=False)}
+    assert len(cells[4].outcomes) == 3 and len(cells[6].outcomes) == 3
+    assert list(plan.first("xor", 4)) == [0, 1, 2] and list(plan.first("xor", 6)) == [0, 1]

@@ -258,7 +258,7 @@ class _Contest:
         shortest = (task, plan.searched(task)[0], entrant)
         for turn in range(1, plan.search_rounds):
             order = sorted(judged, key=lambda setting: _rank(judged[setting]))
-            if median(judged[order[0]]) is not None:
+            if len(order) == 1 or median(judged[order[0]]) is not None:
                 break
             left = dict.fromkeys(order[: max(1, len(order) // 2)], plan.search)
             judged = self._outcomes(shortest, left, "search", turn)

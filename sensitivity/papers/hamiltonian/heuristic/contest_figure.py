@@ -42,6 +42,8 @@ def iterations_figure(cells: Sequence[TableEntry], plan: ContestPlan, number: in
     axes.axhline(budget, color=GREY, linestyle=":", linewidth=1.0)
     axes.set(xscale="log", yscale="log", xlabel="N", ylabel=f"iterations to {100 * plan.threshold:g} %")
     axes.set_title(f"Figure {number}: {get_task(cells[0].task).about}", fontsize=10)
+    # Not by the data: there are none yet where nothing has been run.
+    axes.set(xlim=(lengths[0] / 1.25, lengths[-1] * 1.25), ylim=(0.7 * plan.every, 2.2 * budget))
     axes.set_xticks(lengths, [f"{n}" for n in lengths])
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(LogFormatter())

@@ -72,13 +72,10 @@ def page(cells: Sequence[TableEntry], plan: ContestPlan, command: str) -> str:
         f"  {plan.every} iterations, and more rarely from {100 * plan.every} on",
         f"- setting of a column: best of its grid at the {plan.search_lengths} shortest lengths, on",
         f"  validation sequences, {plan.search_seeds} other seeds, {plan.search_iterations} iterations each",
-        *[
-            f"  (where no setting gets there, the better half has four times as many, {plan.search_rounds - 1} "
-            "times)"
-        ]
+        *["  (until one gets there, the better half goes on with four times as many)"]
         * (plan.search_rounds > 1),
-        f"- seeds: {plan.seeds}, at the shortest length {max(plan.seeds, plan.more_seeds)}; where none of the",
-        f"  first {' or '.join(map(str, firsts))} gets there, the others are left out",
+        f"- seeds: {plan.seeds}, at the shortest length {max(plan.seeds, plan.more_seeds)}; where none of",
+        f"  the first {' or '.join(map(str, firsts))} gets there, the others are left out",
         "- entry: hidden parameters, median iterations (fewest–most, successes of seeds); / where most seeds",
         "  were stopped by the budget, or diverged",
         "- near the threshold round-off decides: another processor may move single seeds across it",
