@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     size.add_argument("--quick", action="store_true", help="a coarse scan with 3 seeds (default)")
     size.add_argument("--full", action="store_true", help="a fine scan with more seeds and epochs")
     parser.add_argument(
-        "--seeds", type=int, metavar="S", help="number of seeds (default: 3, or 8 with --full)"
+        "--seeds", type=int, metavar="S", help="number of seeds (default: 3, or 5 with --full)"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="the first seed (default 0)")
     parser.add_argument("--out", default=FOLDER, metavar="DIR", help=f"folder to fill (default {FOLDER})")

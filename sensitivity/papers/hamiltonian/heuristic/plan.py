@@ -137,8 +137,8 @@ class ScanPlan:
 
     def seeds_of(self, name: str = "") -> range:
         """The seeds of a scan: two for the paper's hundred ε, which cost ten times as much as the others, and
-        twice as many as usual for further tasks, on which runs differ most."""
-        count = min(2, self.seeds) if name == PAPER else self.seeds * (2 if name in TASKS else 1)
+        four times as many as usual for further tasks, on which runs differ most."""
+        count = min(2, self.seeds) if name == PAPER else self.seeds * (4 if name in TASKS else 1)
         return range(self.seed, self.seed + count)
 
     def grid(self, n: int, shift: float = 1.0) -> Float:
