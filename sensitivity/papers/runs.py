@@ -76,7 +76,7 @@ class TrainingRuns:
             If one of them is not kept, where nothing is to be computed.
         """
         if self.so_far:
-            return self._kept(jobs)
+            return [_there(job, arrays) for job, arrays in zip(jobs, self.each(jobs, label), strict=True)]
         with self._place() as folder, open_executor("threads", self._threads) as pool:
             store, report = Store(folder), RunReport()
             order = sorted({job.address: job for job in jobs}.values(), key=lambda job: -job.seconds)
@@ -92,13 +92,15 @@ class TrainingRuns:
             found = _stored(store, order)
         return [found[job.address] for job in jobs]
 
-    def _kept(self, jobs: Sequence[Job]) -> list[Arrays]:
-        """The arrays of jobs that are all kept."""
-        try:
-            found = {} if self.folder is None else _stored(Store(self.folder), jobs)
-            return [found[job.address] for job in jobs]
-        except (FileNotFoundError, KeyError):
-            raise NotRunYet(f"of {len(jobs)} runs not all are kept in {self.folder}.") from None
+    def each(self, jobs: Sequence[Job], label: str) -> list[Arrays | None]:
+        """The same; where nothing is to be computed, None for every job that is not kept."""
+        if not self.so_far:
+            return list(self(jobs, label))
+        found: Mapping[str, Arrays] = {}
+        if self.folder is not None:
+            with suppress(FileNotFoundError):
+                found = _stored(Store(self.folder), jobs)
+        return [found.get(job.address) for job in jobs]
 
     @contextmanager
     def _place(self) -> Iterator[Path]:
@@ -118,6 +120,12 @@ class TrainingRuns:
         """Remove the folder if the experiment is complete."""
         if self.folder is not None and not self.so_far:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _there(job: Job, arrays: Arrays | None) -> Arrays:
+    if arrays is None:
+        raise NotRunYet(f"{job} is not kept.")
+    return arrays
 
 
 def _stored(store: Store, jobs: Sequence[Job]) -> dict[str, Arrays]:

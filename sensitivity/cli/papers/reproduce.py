@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import CHECK_FAILED, from_log, print_json, print_table
 
+from .mnist import MNIST_COMMAND
 from .tables import TABLES
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ COMMAND = Command(
             examples=EXAMPLES,
         ),
         TABLES,
+        MNIST_COMMAND,
         Command(
             "pictures",
             "phase-space areas, sensitivity ellipses, bounds that close, orders",
