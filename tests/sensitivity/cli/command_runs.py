@@ -20,6 +20,7 @@ RUNS = {
     "recommend": "--d 2 --n-steps 5",
     "report": "--d 2 --step 0.1 --n-steps 10",
     "reproduce figures": "--quick --out figures",
+    "reproduce mnist": "--so-far --out mnist",
     "reproduce pictures": "ellipse --out pictures",
     "reproduce tables": "--quick --task xor --out tables",
     "schemes": "leapfrog",
