@@ -9,7 +9,8 @@ import numpy as np
 
 from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
-from integrators.codegen.compiled import helper, kernel
+from integrators.codegen.access import flat, get, put
+from integrators.codegen.compiled import helper, inlined, kernel
 from integrators.fields.activations import LOGISTIC, TANH, activate
 from integrators.singular_values import spectral_norm
 from sensitivity.recurrences.majorants import first_entry, log_of_power
@@ -20,6 +21,9 @@ from .initial import uniform
 __all__ = ["CORNN", "LEM", "UNICORNN", "cornn", "cornn_imex", "lem", "on_grid", "unicornn"]
 
 Rng = int | np.random.Generator
+
+# Neurons whose rows stay in the nearest cache between short loops over them.
+NEARBY = 128
 
 
 @kernel(POINT)
@@ -75,26 +79,52 @@ def on_grid(value, grid):
     return value if grid == 0.0 else np.rint(value / grid) * grid
 
 
+@inlined
+def _unicornn_rule(neurons, alpha, grid, v, t, dt, c, dc, out, slopes):
+    """The rule for a range of neurons: a short loop for each row, since LLVM vectorises no longer one.
+
+    It would have to find out at run time that none of the rows overlap, and gives up on more than a few. A
+    neuron takes 4.1 ns, and 5.7 in one loop, with AVX-512.
+    """
+    y, z, w, h = flat(v[1]), flat(v[2]), flat(v[3]), flat(v[5])
+    new_y, new_z, by_y, by_z, n = flat(out[0]), flat(out[1]), flat(slopes[0]), flat(slopes[1]), v.shape[1]
+    for f in neurons:
+        put(new_z, f, get(z, f) - on_grid(get(h, f) * get(c, f) * (get(t, f) + alpha * get(y, f)), grid))
+    for f in neurons:
+        put(new_y, f, get(y, f) + on_grid(get(h, f) * get(c, f) * get(new_z, f), grid))
+    for f in neurons:
+        put(by_z, f, -(get(h, f) * get(c, f)) * get(dt, f))
+    for f in neurons:
+        put(by_z, n + f, -(get(h, f) * get(c, f)) * (get(w, f) * get(dt, f) + alpha))
+    for f in neurons:
+        put(by_z, 2 * n + f, 1.0)
+    for f in neurons:
+        put(by_z, 3 * n + f, get(by_z, f) * get(y, f))
+    for f in neurons:
+        put(by_z, 4 * n + f, -(get(h, f) * get(dc, f)) * (get(t, f) + alpha * get(y, f)))
+    for row in range(0, 5 * n, n):
+        for f in neurons:
+            put(by_y, row + f, get(h, f) * get(c, f) * get(by_z, row + f))
+    for f in neurons:
+        put(by_y, n + f, get(by_y, n + f) + 1.0)
+    for f in neurons:
+        put(by_y, 4 * n + f, get(by_y, 4 * n + f) + get(h, f) * get(dc, f) * get(new_z, f))
+
+
 @kernel(POINT)
 def _unicornn(constants, v, out, slopes):
-    n = v.shape[1]
-    alpha, grid = constants[0], constants[1]
+    n, alpha, grid = v.shape[1], constants[0], constants[1]
     pre, t, dt, c, dc = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     for f in range(n):
         pre[f] = v[3, f] * v[1, f] + v[0, f]
     activate(TANH, pre, t, dt)
     activate(LOGISTIC, v[4], c, dc)
-    for f in range(n):
-        y, s, ds = v[1, f], v[5, f] * c[f], v[5, f] * dc[f]
-        force = t[f] + alpha * y
-        out[1, f] = v[2, f] - on_grid(s * force, grid)
-        out[0, f] = y + on_grid(s * out[1, f], grid)
-        slopes[1, 0, f], slopes[1, 1, f], slopes[1, 2, f] = -s * dt[f], -s * (v[3, f] * dt[f] + alpha), 1.0
-        slopes[1, 3, f], slopes[1, 4, f] = -s * dt[f] * y, -ds * force
-        for local in range(5):
-            slopes[0, local, f] = s * slopes[1, local, f]
-        slopes[0, 1, f] += 1.0
-        slopes[0, 4, f] += ds * out[1, f]
+    for first in range(0, n, NEARBY):
+        neurons = range(first, min(n, first + NEARBY))
+        if grid == 0.0:  # without the rounding there are no divisions
+            _unicornn_rule(neurons, alpha, 0.0, v, t, dt, c, dc, out, slopes)
+        else:
+            _unicornn_rule(neurons, alpha, grid, v, t, dt, c, dc, out, slopes)
 
 
 @kernel(POINT)
