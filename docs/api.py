@@ -45,6 +45,7 @@ PAGES: Mapping[str, Page] = {
             "Windows": "window_norms log_window_norms finite_time_exponents",
             "Growth exponents": "growth_exponents GrowthExponents",
             "Covariant vectors": "covariant_vectors CovariantVectors",
+            "Singular vectors": "singular_directions SingularDirections",
             "Choice of the step size": "recommend_step StepRecommendation",
             "Approximate gradients": "truncated_gradient rflo_gradient agreement Agreement",
             "Measured orders and energy errors": "convergence Convergence energy_error",

@@ -43,14 +43,14 @@ _NAMES = {
         Agreement Antisymmetric Cayley Certificate Comparison ComplexMatrix Convergence CovariantVectors
         EigenNormalised Exponential FourierFactors GradientInTime GradientProfile GrowthExponents
         MemoryKernels NetworkReport OdeRecurrence ParameterNorms Positive ReadoutCeiling Recurrence
-        RegionCertificate Results Scaled SequenceClassifier SingularValues StepRecommendation Study
-        UnitaryCayley agreement bounds cell certify certify_region close_loop compare convergence
-        covariant_vectors energy_error explore finite_time_exponents float32_error from_arrays
+        RegionCertificate Results Scaled SequenceClassifier SingularDirections SingularValues
+        StepRecommendation Study UnitaryCayley agreement bounds cell certify certify_region close_loop
+        compare convergence covariant_vectors energy_error explore finite_time_exponents float32_error from_arrays
         from_function from_keras from_torch gradient_in_time gradient_profile growth_exponents jacobian
         jacobian_norm
         load_weights log_jacobian_norm log_singular_values log_window_norms memory_kernels open_results
         parameter_sensitivity readout_ceiling recommend_step report rflo_gradient save_weights
-        singular_values to_torch truncated_gradient unroll window_norms
+        singular_directions singular_values to_torch truncated_gradient unroll window_norms
     """,
     "proofs": """
         CATALOGUE Decision Mutant Outcome Proposition Report Role Step StepReport Verdict check

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         readout_ceiling,
     )
     from .analysis.memory.parameters import ParameterNorms, parameter_sensitivity
+    from .analysis.memory.singular_vectors import SingularDirections, singular_directions
     from .analysis.memory.windows import finite_time_exponents, log_window_norms, window_norms
     from .analysis.profile import GradientProfile, gradient_profile
     from .analysis.recommend import StepRecommendation, recommend_step
@@ -79,6 +80,7 @@ __all__ = [
     "Results",
     "Scaled",
     "SequenceClassifier",
+    "SingularDirections",
     "SingularValues",
     "StepRecommendation",
     "Study",
@@ -117,6 +119,7 @@ __all__ = [
     "report",
     "rflo_gradient",
     "save_weights",
+    "singular_directions",
     "singular_values",
     "to_torch",
     "truncated_gradient",
@@ -145,6 +148,7 @@ _HOME = {
         "readout_ceiling",
     ),
     ".analysis.memory.parameters": ("ParameterNorms", "parameter_sensitivity"),
+    ".analysis.memory.singular_vectors": ("SingularDirections", "singular_directions"),
     ".analysis.memory.windows": ("finite_time_exponents", "log_window_norms", "window_norms"),
     ".analysis.singular": ("SingularValues",),
     ".analysis.jacobians": (

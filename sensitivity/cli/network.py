@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sensitivity.cli import files
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -187,13 +189,15 @@ class AskedCase:
 
 
 def build(args: argparse.Namespace) -> AskedCase:
-    """The case that the options of a command describe.
+    """What each command about one model begins with: its files can be written, and its case is built.
 
     Raises
     ------
     ValueError, TypeError, OSError
-        With a message that names the option or the file.
+        With a message that names the option or the file, before anything is computed.
     """
+    if hasattr(args, "plot"):
+        files.check(args)
     name, file, option = named(args.model, args.weights)
     if args.set and args.model is None and file is None:
         raise ValueError("--set needs --model, which names the model that has the setting.")

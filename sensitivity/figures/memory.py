@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .plots import GREY, STEP, Figure, styled
+from .plots import GREY, STEP, Figure, NullLocator, styled
 from .reports import draw_report
 
 if TYPE_CHECKING:
     from sensitivity.analysis.memory.covariant import CovariantVectors
     from sensitivity.analysis.memory.gradient_time import GradientInTime
     from sensitivity.analysis.memory.input_kernels import MemoryKernels, ReadoutCeiling
+    from sensitivity.analysis.memory.singular_vectors import SingularDirections
 
 __all__ = ["PICTURES", "plot_windows"]
 
-MOST_CURVES = 8
+MOST_CURVES, MOST_NAMES = 8, 20
 
 
 def _chosen(count: int) -> NDArray[np.int64]:
@@ -114,12 +115,53 @@ def _draw_covariant(found: CovariantVectors, axes: NDArray, title: str) -> None:
         angles.legend(loc="best", ncols=2)
 
 
+def _draw_singular(found: SingularDirections, axes: NDArray, title: str) -> None:
+    """ln σ of the first batch member; its right and left vectors as colours, component by component."""
+    values, causes, effects = axes
+    logs, right, left = found.first_member()
+    if found.by_input:
+        index = np.arange(1, len(logs) + 1)
+        values.plot(index, _finite(logs), label=[f"$j$ = {j}" for j in range(1, logs.shape[1] + 1)])
+        values.set(xlabel="index $i$", ylabel=r"$\ln\ \sigma_j$")
+        values.legend(loc="best")
+        columns, across = (right[:, :, 0].T, left[:, :, 0].T), "index $i$"
+    else:
+        index = np.arange(1, logs.size + 1)
+        values.plot(index, _finite(logs), marker="o", linestyle="none")
+        values.set(xlabel="number $j$", ylabel=r"$\ln\ \sigma_j$", xticks=index)
+        columns, across = (right, left), "number $j$"
+    values.set_title(title or f"${_as_formula(found.quantity)}$")
+    cause = "first right vector" if found.by_input else "right vectors: of $s_0$"
+    effect = "first left vector" if found.by_input else "left vectors: of $s_N$"
+    for panel, vectors, names, head in (
+        (causes, columns[0], found.column_names, cause),
+        (effects, columns[1], found.row_names, effect),
+    ):
+        edges = np.append(index, index[-1] + 1) - 0.5
+        image = panel.pcolormesh(
+            edges, np.arange(len(names) + 1) - 0.5, vectors, cmap="RdBu_r", vmin=-1.0, vmax=1.0
+        )
+        shown = np.unique(np.linspace(0, len(names) - 1, min(len(names), MOST_NAMES)).round().astype(int))
+        panel.set_yticks(shown, [names[i] for i in shown], fontsize=8)
+        panel.yaxis.set_minor_locator(NullLocator())
+        panel.invert_yaxis()
+        panel.set(xlabel=across, title=head)
+        if not found.by_input:
+            panel.set_xticks(index)
+    effects.figure.colorbar(image, ax=effects, label="component")
+
+
+def _as_formula(quantity: str) -> str:
+    return quantity.replace("∂", r"\partial ")
+
+
 TWO_PANELS, ONE_PANEL = (9.6, 3.9), (7.2, 4.0)
 PICTURES: dict[str, tuple[Any, Any, tuple[float, ...]]] = {
     "GradientInTime": (_draw_gradient_in_time, lambda found: TWO_PANELS, (1.0, 1.0)),
     "MemoryKernels": (_draw_kernels, lambda found: TWO_PANELS, (1.0, 1.0)),
     "ReadoutCeiling": (_draw_ceiling, lambda found: ONE_PANEL, (1.0,)),
     "CovariantVectors": (_draw_covariant, lambda found: TWO_PANELS, (1.0, 1.0)),
+    "SingularDirections": (_draw_singular, lambda found: (12.0, 3.9), (1.0, 1.0, 1.2)),
     "NetworkReport": (draw_report, lambda found: (17.0, 4.0), (1.0, 1.0, 1.0, 1.0)),
 }
 """Class of a result → how it is drawn, its size and the widths of its panels; see `analysis.Drawing`."""

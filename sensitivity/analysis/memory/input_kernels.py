@@ -20,7 +20,7 @@ from sensitivity.figures.drawn import Drawn
 
 from .asked import as_run
 
-__all__ = ["MemoryKernels", "ReadoutCeiling", "memory_kernels", "readout_ceiling"]
+__all__ = ["MemoryKernels", "ReadoutCeiling", "kernels_by_step", "memory_kernels", "readout_ceiling"]
 
 Float = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -172,6 +172,29 @@ def memory_kernels(run: Recurrence, *, block: str | None = None) -> MemoryKernel
     <MemoryKernels of 3 components over 20 steps of 2 inputs>
     """
     run = as_run(run)
+    values, exponents, overflowed = kernels_by_step(run, block)
+    N, rows, n = values.shape[1:]
+    size = np.abs(values).max(axis=-1)
+    place = np.where(size != 0.0, exponents + np.frexp(np.where(np.isfinite(size), size, 1.0))[1], ZERO)
+    top = place.max(axis=1, initial=ZERO)
+    top = np.where(top == ZERO, 0, top)
+    shift = np.clip(exponents - top[:, None], -FURTHEST, FURTHEST).astype(np.int32)
+    with np.errstate(under="ignore"):
+        values = np.ldexp(values, shift[..., None])
+    run.check_overflow(overflowed, values)
+    return MemoryKernels(
+        values.reshape(*run.shape, N, rows, n), top.reshape(*run.shape, rows), run.steps.reshape(run.shape)
+    )
+
+
+def kernels_by_step(run: Recurrence, block: str | None) -> tuple[Float, Counts, NDArray[np.int64]]:
+    """∂(y_N)_r/∂x_i as values (members, N, rows, n_inputs) · 2^exponents (members, N, rows); who overflowed.
+
+    Raises
+    ------
+    ValueError
+        As for `memory_kernels`.
+    """
     part, _ = block_of(run, block)
     if run.system.n_inputs == 0:
         raise ValueError(f"run has no inputs: {run.system!r} takes none.")
@@ -186,17 +209,7 @@ def memory_kernels(run: Recurrence, *, block: str | None = None) -> MemoryKernel
         exponents[kept.members, where] = kept.exponents.transpose(2, 0, 1)
 
     overflowed = input_cotangents(run, np.eye(run.system.dim)[:, part], consume)
-    size = np.abs(values).max(axis=-1)
-    place = np.where(size != 0.0, exponents + np.frexp(np.where(np.isfinite(size), size, 1.0))[1], ZERO)
-    top = place.max(axis=1, initial=ZERO)
-    top = np.where(top == ZERO, 0, top)
-    shift = np.clip(exponents - top[:, None], -FURTHEST, FURTHEST).astype(np.int32)
-    with np.errstate(under="ignore"):
-        values = np.ldexp(values, shift[..., None])
-    run.check_overflow(overflowed, values)
-    return MemoryKernels(
-        values.reshape(*run.shape, N, rows, n), top.reshape(*run.shape, rows), run.steps.reshape(run.shape)
-    )
+    return values, exponents, overflowed
 
 
 def readout_ceiling(run: Recurrence, target: ArrayLike, *, block: str | None = None) -> ReadoutCeiling:

@@ -49,7 +49,6 @@ def run(args: argparse.Namespace) -> int:
 
     from sensitivity.analysis.growth import growth_exponents
 
-    files.check(args)
     asked = network.build(args)
     found = growth_exponents(
         *asked.case.batch.arguments, k=args.k, burn_in=args.burn_in, qr_every=args.qr_every

@@ -36,7 +36,6 @@ def run(args: argparse.Namespace) -> int:
     from sensitivity.analysis.memory.input_kernels import memory_kernels, readout_ceiling
     from sensitivity.weights.field_file import read_array
 
-    files.check(args)
     if args.n_inputs == 0 and args.inputs is None and args.weights is None and "=" not in (args.model or ""):
         args.n_inputs = 1  # a memory needs something to remember
     asked = network.build(args)

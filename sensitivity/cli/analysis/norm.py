@@ -69,7 +69,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import numpy as np
 
-    files.check(args)
     if args.smallest and args.k is None:
         raise ValueError("--smallest needs --k, the number of singular values.")
     found = _found(args)

@@ -35,7 +35,6 @@ def run(args: argparse.Namespace) -> int:
     from sensitivity.analysis.memory.gradient_time import gradient_in_time
     from sensitivity.analysis.memory.parameters import parameter_sensitivity
 
-    files.check(args)
     asked = network.build(args)
     found = parameter_sensitivity(asked.run, block=args.block)
     in_time = gradient_in_time(asked.run, block=args.block)

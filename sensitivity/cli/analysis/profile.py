@@ -43,7 +43,6 @@ def run(args: argparse.Namespace) -> int:
 
     from sensitivity.analysis.profile import gradient_profile
 
-    files.check(args)
     if not 2 <= args.rows <= MOST_ROWS:
         raise ValueError(f"--rows must be from 2 to {MOST_ROWS}, got {args.rows}.")
     asked = network.build(args)

@@ -28,7 +28,6 @@ def run(args: argparse.Namespace) -> int:
 
     from sensitivity.reports.practitioner import report
 
-    files.check(args)
     asked = network.build(args)
     found = report(asked.run, block=args.block)
     members, points = found.log_norms.shape

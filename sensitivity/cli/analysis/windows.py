@@ -28,7 +28,6 @@ def run(args: argparse.Namespace) -> int:
 
     from sensitivity.analysis.memory.windows import log_window_norms
 
-    files.check(args)
     asked = network.build(args)
     run = asked.run
     logs = log_window_norms(run, args.width, block=args.block).reshape(run.members, -1)

@@ -39,6 +39,23 @@ def test_each_command_has_the_numbers_of_its_function(capsys):
     assert report["verdict"]["sentence"] == lg.report(RUN).sentence
 
 
+@pytest.mark.parametrize("of", ("state", "inputs"))
+def test_directions_of_the_state_and_of_the_inputs(of, capsys, tmp_path):
+    words = ["directions", *WORDS, "--of", of, "--k", "2"]
+    found, expected = shown(capsys, *words)["results"], lg.singular_directions(RUN, 2, of=of)
+    for name in ("log_values", "right", "left"):
+        values = np.reshape(found[name], getattr(expected, name).shape)
+        assert np.allclose(values, getattr(expected, name), rtol=0, atol=1e-12)
+    assert main([*words, "--out", "a.csv", "--plot", "a.png"]) == 0
+    said, rows = capsys.readouterr().out, 2 * (20 if of == "inputs" else 1)
+    assert "h[" in said and ("x[" in said) == (of == "inputs")
+    assert (tmp_path / "a.csv").read_text().count("\n") == rows + 1
+    for wrong, message in ((["--burn-in", "3"], "--burn-in is for covariant"), (["--k", "4"], "at most")):
+        assert main([*words, *wrong]) == 2 and message in capsys.readouterr().err
+    assert main(["directions", *WORDS, "--block", "h"]) == 2
+    assert "covariant vectors are of the whole state" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ("windows", "parameters", "memory", "directions", "report"))
 def test_tables_and_pictures(command, capsys, tmp_path):
     assert main([command, *WORDS, "--out", "a.csv", "--plot", "a.png"]) == 0
