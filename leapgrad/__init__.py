@@ -45,9 +45,9 @@ _NAMES = {
         MemoryKernels NetworkReport OdeRecurrence ParameterNorms Positive ReadoutCeiling Recurrence
         RegionCertificate Results Scaled SequenceClassifier SingularDirections SingularValues
         StepRecommendation Study UnitaryCayley agreement bounds cell certify certify_region close_loop
-        compare convergence covariant_vectors energy_error explore finite_time_exponents float32_error from_arrays
-        from_function from_keras from_torch gradient_in_time gradient_profile growth_exponents jacobian
-        jacobian_norm
+        compare convergence covariant_vectors energy_error explore finite_time_exponents float32_error
+        from_arrays from_function from_keras from_torch gradient_in_time gradient_profile growth_exponents
+        jacobian jacobian_norm
         load_weights log_jacobian_norm log_singular_values log_window_norms memory_kernels open_results
         parameter_sensitivity readout_ceiling recommend_step report rflo_gradient save_weights
         singular_directions singular_values to_torch truncated_gradient unroll window_norms

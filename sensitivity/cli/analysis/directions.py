@@ -130,7 +130,7 @@ def _singular(args: argparse.Namespace, asked: network.AskedCase) -> int:
 
 COMMAND = Command(
     "directions",
-    "covariant Lyapunov vectors, or singular vectors by name",
+    "covariant Lyapunov vectors, or singular ones by name",
     add_arguments,
     run,
     examples=EXAMPLES,
