@@ -92,10 +92,11 @@ PAGES: Mapping[str, Page] = {
         {
             "Proved bounds": "bounds bounds.chebyshev bounds.cosh bounds.euler bounds.majorant "
             "bounds.no_vanishing bounds.phase_no_vanishing bounds.bias_gradient bounds.weight_gradient "
-            "bounds.aposteriori bounds.step_product bounds.weighted_product "
+            "bounds.aposteriori bounds.step_product bounds.weighted_product bounds.segment_product "
             "bounds.theorem_3_2",
             "Their logarithms": "bounds.log_chebyshev bounds.log_cosh bounds.log_euler bounds.log_majorant "
             "bounds.log_aposteriori bounds.log_step_product bounds.log_weighted_product "
+            "bounds.log_segment_product "
             "bounds.log_bias_gradient bounds.log_weight_gradient",
             "Which bounds hold": "bounds.applicable bounds.inapplicable bounds.of_recurrence "
             "bounds.log_upper_bound bounds.lower_bound bounds.Bound bounds.local_lipschitz",

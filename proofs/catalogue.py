@@ -12,12 +12,13 @@ from integrators.naming import nearest
 from .proposition import Proposition
 from .report import Report, refuting_steps, report_on
 
-_FOLDERS = ("theorems", "schemes", "cells", "statespace", "claims")
+_FOLDERS = ("theorems", "products", "schemes", "cells", "statespace", "claims")
 """Every module of these folders states one proposition, called like its file; a claim has a prefix."""
 
 _READING_ORDER = """
     lemma_3_1 lemma_3_1_discrete theorem_3_2 hamiltonian volume_and_reversibility
     theorem_a theorem_b theorem_c theorem_d theorem_e theorem_f theorem_g theorem_h theorem_i theorem_j
+    theorem_k
     first_order_flow activation_bounds scheme_orders scheme_symmetry scheme_symplecticity
     tangent_is_derivative leapfrog_modified_hamiltonian scheme_stability unicornn_step
     antisymmetric_step orthogonal_step readout_ceiling

@@ -14,12 +14,13 @@ function              theorem  bounds
 `weight_gradient`     J        ‖∂y_N/∂W‖ of a neural field with bounded σ
 `step_product`        H        ∂s_N/∂s_0 of any recurrence by Π ‖J_n‖ along the trajectory
 `weighted_product`    H        the same in a norm chosen for the trajectory; never above theorem F
+`segment_product`     K        products of segments of steps in place of single ones; as near as one likes
 `theorem_3_2`         3.2      the *flow's* |∂y(T)/∂y(0)|, d = 1, ẏ(0) > T
 `log_upper_bound`     all      the least of the upper bounds that hold for every run
 `lower_bound`         all      the greatest of the lower ones
 ====================  =======  ========================================================================
 
-Theorems F and H bound the product of Jacobians along the *computed* trajectory: of the exact ones at the
+Theorems F, H and K bound the product of Jacobians along the *computed* trajectory: of the exact ones at the
 computed states, and of those that `jacobian` multiplies. Where σ' jumps (relu), the trajectory of the exact
 map may lie on the other side of the kink and its gradient above them: W = 0.1, b = −1, relu, Euler, ε = 1,
 y_0 = 10 has the gradient 1 in float64 and 1.1 without rounding. ``aposteriori(..., local="certified")``
@@ -27,9 +28,9 @@ bounds that of the exact map, and `certify` encloses it. Results of float32 arit
 what float32 rounds; `float32_error` measures it.
 
 Here λ = ``field.lipschitz`` ≥ sup ‖DF‖₂, which is L‖W‖₂ with L = sup|σ'| for a `NeuralField`. No bound but
-theorems F, H and 3.2 depends on initial values or inputs: A to E hold for driven recursions as they stand, F
-and H take the inputs as an argument, and 3.2 has none. Each is proved in the package `proofs`, in the module
-named after the theorem; equation numbers are those of Rusch, Pearson, Zygalakis (2019).
+theorems F, H, K and 3.2 depends on initial values or inputs: A to E hold for driven recursions as they stand;
+F, H and K take the inputs as an argument, and 3.2 has none. Each is proved in the package `proofs`, in the
+module named after the theorem; equation numbers are those of Rusch, Pearson, Zygalakis (2019).
 
 The row above each function says what it states and when it holds (`sensitivity.bounds.table`). `applicable`
 lists the bounds that hold for a given case, each with its hypotheses, its logarithm and its `Bound.tightness`
@@ -63,6 +64,7 @@ from .growth import (
 )
 from .parameters import bias_gradient, log_bias_gradient, log_weight_gradient, weight_gradient
 from .products import log_step_product, log_weighted_product, step_product, weighted_product
+from .segments import log_segment_product, segment_product
 from .table import TABLE, applicable, inapplicable, log_upper_bound, lower_bound
 
 # A file of this folder that puts a bound into the table needs no line here.
@@ -86,6 +88,7 @@ __all__ = [
     "log_cosh",
     "log_euler",
     "log_majorant",
+    "log_segment_product",
     "log_step_product",
     "log_upper_bound",
     "log_weight_gradient",
@@ -95,6 +98,7 @@ __all__ = [
     "no_vanishing",
     "of_recurrence",
     "phase_no_vanishing",
+    "segment_product",
     "step_product",
     "theorem_3_2",
     "weight_gradient",

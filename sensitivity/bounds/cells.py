@@ -11,6 +11,7 @@ from sensitivity.analysis.singular import block_of
 from .bound import Bound, Of
 from .products import log_step_product, log_weighted_product
 from .rounding import upward
+from .segments import log_segment_product
 
 __all__ = ["cell_bound", "of_recurrence"]
 
@@ -37,7 +38,7 @@ def cell_bound(recurrence: Recurrence, block: str | None = None) -> Bound | None
 
 
 def of_recurrence(recurrence: Recurrence, block: str | None = None) -> list[Bound]:
-    """The upper bounds that hold for ‖∂s_N/∂s_0‖ of a recurrence: that of its cell, and theorem H.
+    """The upper bounds that hold for ‖∂s_N/∂s_0‖ of a recurrence: that of its cell, and theorems H and K.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def of_recurrence(recurrence: Recurrence, block: str | None = None) -> list[Boun
     >>> import leapgrad as lg
     >>> run = lg.unroll(lg.cell("vanilla", 4), n_steps=20)
     >>> [bound.name for bound in lg.bounds.of_recurrence(run)]
-    ['vanilla', 'step_product', 'weighted_product']
+    ['vanilla', 'step_product', 'weighted_product', 'segment_product']
     >>> all(bound.log_tightness(lg.log_jacobian_norm(run)) >= 0 for bound in lg.bounds.of_recurrence(run))
     True
     """
@@ -74,11 +75,15 @@ def of_recurrence(recurrence: Recurrence, block: str | None = None) -> list[Boun
         )
     norm = _norm(recurrence, block)
     rows = [
-        ("step_product", log_step_product, f"{norm} ≤ Π ‖J_n‖"),
-        ("weighted_product", log_weighted_product, f"{norm} ≤ ‖E P⁻¹‖ Π ‖P J_n P⁻¹‖ ‖P E‖"),
+        ("step_product", "H", log_step_product, f"{norm} ≤ Π ‖J_n‖"),
+        ("weighted_product", "H", log_weighted_product, f"{norm} ≤ ‖E P⁻¹‖ Π ‖P J_n P⁻¹‖ ‖P E‖"),
+        ("segment_product", "K", log_segment_product, f"{norm} ≤ Π ‖K_j‖ in a weighted norm"),
     ]
     own = cell_bound(recurrence, block)
-    along = [_bound(name, "H", log(recurrence, block=block), text, "product") for name, log, text in rows]
+    along = [
+        _bound(name, theorem, log(recurrence, block=block), text, "product")
+        for name, theorem, log, text in rows
+    ]
     return along if own is None else [own, *along]
 
 

@@ -36,7 +36,18 @@ from .rounding import EPS, upward
 from .table import any_scheme, proved, second_order
 from .weights import Weight, chosen_weight, identity_weight
 
-__all__ = ["log_step_product", "log_weighted_product", "step_product", "weighted_product"]
+__all__ = [
+    "StepErrors",
+    "Total",
+    "Visited",
+    "log_step_product",
+    "log_weighted_product",
+    "shaped",
+    "step_product",
+    "suited_weights",
+    "visit_steps",
+    "weighted_product",
+]
 
 Float = NDArray[np.float64]
 # Steps that are looked at when P is chosen, and the memory for their Jacobians.
@@ -64,7 +75,7 @@ def log_step_product(
     True
     """
     recurrence = as_recurrence(field, scheme, step, n_steps, y0, p0, inputs)
-    return _shaped(recurrence, _log_products(recurrence, block, [identity_weight(recurrence)]))
+    return shaped(recurrence, _log_products(recurrence, block, [identity_weight(recurrence)]))
 
 
 @proved(
@@ -146,12 +157,12 @@ def log_weighted_product(
     """
     recurrence = as_recurrence(field, scheme, step, n_steps, y0, p0, inputs)
     identity = identity_weight(recurrence)
-    found = _log_products(recurrence, block, [identity, *_chosen(recurrence, block)])
+    found = _log_products(recurrence, block, [identity, *suited_weights(recurrence, block)])
     if isinstance(field, Field) and block_of(recurrence, block)[0] == block_of(recurrence, None)[0]:
         assert scheme is not None and step is not None and n_steps is not None
         f = log_aposteriori(field, scheme, step, n_steps, y0, p0, inputs)
         found = np.fmin(found, np.reshape(f, found.shape))
-    return _shaped(recurrence, found)
+    return shaped(recurrence, found)
 
 
 @proved(
@@ -207,11 +218,11 @@ def weighted_product(
         return upward(np.exp(log_weighted_product(field, scheme, step, n_steps, y0, p0, inputs, block=block)))
 
 
-def _shaped(recurrence: Recurrence, values: Float) -> Float:
+def shaped(recurrence: Recurrence, values: Float) -> Float:
     return values.reshape(recurrence.shape)[()]
 
 
-class _Visited(NamedTuple):
+class Visited(NamedTuple):
     """One-step Jacobians of some members: values · 2^exponent."""
 
     members: slice
@@ -220,7 +231,7 @@ class _Visited(NamedTuple):
     exponent: NDArray[np.int64]  # (members,)
 
 
-def _visit_steps(recurrence: Recurrence, block: str | None, visit: Any) -> NDArray[np.bool_]:
+def visit_steps(recurrence: Recurrence, block: str | None, visit: Any) -> NDArray[np.bool_]:
     """Call `visit` with the Jacobian of every step; returns which members left float64."""
     unit = np.eye(recurrence.state_size)
     _, rows = block_of(recurrence, block)
@@ -231,7 +242,7 @@ def _visit_steps(recurrence: Recurrence, block: str | None, visit: Any) -> NDArr
         for step in range(recurrence.n_steps):
             walk.go(step, step + 1)
             columns = Scaled.of(*walk.columns()).aligned()
-            visit(_Visited(members, step, columns.values, columns.exponent))
+            visit(Visited(members, step, columns.values, columns.exponent))
             walk.replace(fresh)
 
     with np.errstate(over="ignore", invalid="ignore"), one_blas_thread():
@@ -239,7 +250,7 @@ def _visit_steps(recurrence: Recurrence, block: str | None, visit: Any) -> NDArr
     return np.zeros(overflowed.shape, bool) if recurrence.system.constant_jacobian else overflowed >= 0
 
 
-def _chosen(recurrence: Recurrence, block: str | None) -> list[Weight]:
+def suited_weights(recurrence: Recurrence, block: str | None) -> list[Weight]:
     """Weights that suit the mean of some steps of each member."""
     members, D, n = recurrence.members, recurrence.state_size, recurrence.n_steps
     count = min(n, SAMPLES, max(2, SAMPLE_BYTES // max(1, 8 * members * D * D)))
@@ -248,12 +259,12 @@ def _chosen(recurrence: Recurrence, block: str | None) -> list[Weight]:
     at = {int(place): index for index, place in enumerate(np.linspace(0, n - 1, count).round())}
     kept = np.empty((members, len(at), D, D))
 
-    def keep(found: _Visited) -> None:
+    def keep(found: Visited) -> None:
         if found.step in at:
             with np.errstate(over="ignore", under="ignore"):
                 kept[found.members, at[found.step]] = np.ldexp(found.values, found.exponent[:, None, None])
 
-    _visit_steps(recurrence, block, keep)
+    visit_steps(recurrence, block, keep)
     part = block_of(recurrence, block)[0]
     states = list(recurrence.blocks.values())
     with one_blas_thread():
@@ -261,40 +272,75 @@ def _chosen(recurrence: Recurrence, block: str | None) -> list[Weight]:
 
 
 def _log_products(recurrence: Recurrence, block: str | None, weights: list[Weight]) -> Float:
-    """The least of the bounds with these weights, for every member.
+    """The least of the bounds with these weights, for every member."""
+    part = block_of(recurrence, block)[0]
+    total, errors = Total(len(weights), recurrence.members), StepErrors(recurrence, block)
 
-    The norms are multiplied, and powers of two counted as integers: a sum of N logarithms would round each
-    time by a unit of what it has grown to.
-    """
-    D, part = recurrence.state_size, block_of(recurrence, block)[0]
-    shape = len(weights), recurrence.members
-    products, exponents = np.ones(shape), np.zeros(shape, np.int64)
-    # What a product of D × D matrices can gain by rounding, with what the operations inside a step round.
-    unit = (D + 8) * D * max(1, recurrence.program().evaluations_per_step) * EPS
-    still, steep = _largest_summand(recurrence), _slope_errors(recurrence, block) / unit
-
-    def add(found: _Visited) -> None:
-        plain, base = scaled_norm(found.values)
-        also = still[found.members] + (steep[found.step, found.members] if steep.size else 0.0)
-        summands = plain + np.ldexp(also, -base - found.exponent)
+    def add(found: Visited) -> None:
+        plain, base, summands = errors.of(found)
         for row, weight in enumerate(weights):
             P, inverse = weight.of(found.members)
             norm, shift = plain, base
             if P is not None and inverse is not None:
                 norm, shift = scaled_norm(P @ found.values @ inverse)
-            lost = unit * weight.condition[found.members] * np.ldexp(summands, base - shift)
-            size = (norm * (1.0 + unit) + lost) / (1.0 - weight.defect[found.members])
-            product = products[row, found.members] * size
-            products[row, found.members], more = np.frexp(product)
-            exponents[row, found.members] += more + shift + found.exponent
+            lost = errors.unit * weight.condition[found.members] * np.ldexp(summands, base - shift)
+            size = (norm * (1.0 + errors.unit) + lost) / (1.0 - weight.defect[found.members])
+            total.multiply(row, found.members, size, shift + found.exponent)
 
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-        overflowed = _visit_steps(recurrence, block, add)
+        overflowed = visit_steps(recurrence, block, add)
         ends = np.array([weight.log_ends(part, recurrence.members) for weight in weights])
-        found = np.fmin.reduce(np.log(products) + np.log(2.0) * exponents + ends, axis=0)
-    found = np.where(np.isnan(found) | overflowed, np.inf, found)
-    finite = np.isfinite(found) & (recurrence.n_steps > 0)
-    return found + 4.0 * EPS * np.where(finite, np.abs(found) + recurrence.n_steps, 0.0)
+    return total.log_least(ends, overflowed, recurrence.n_steps)
+
+
+class Total:
+    """Products of norms, for every weight and member.
+
+    The norms are multiplied, and powers of two counted as integers: a sum of N logarithms would round each
+    time by a unit of what it has grown to.
+    """
+
+    def __init__(self, weights: int, members: int) -> None:
+        self.products, self.exponents = np.ones((weights, members)), np.zeros((weights, members), np.int64)
+
+    def multiply(self, row: int, members: slice, size: Float, exponent: NDArray[np.int64]) -> None:
+        """Take in the factor size · 2^exponent of some members."""
+        self.products[row, members], more = np.frexp(self.products[row, members] * size)
+        self.exponents[row, members] += more + exponent
+
+    def log_least(self, ends: Float, overflowed: NDArray[np.bool_], factors: int) -> Float:
+        """Logarithm of the least over the weights, rounded up; `ends` is added to it."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = np.fmin.reduce(np.log(self.products) + np.log(2.0) * self.exponents + ends, axis=0)
+        found = np.where(np.isnan(found) | overflowed, np.inf, found)
+        finite = np.isfinite(found) & (factors > 0)
+        return found + 4.0 * EPS * np.where(finite, np.abs(found) + factors, 0.0)
+
+
+class StepErrors:
+    """How far the computed Jacobian of a step may be from that of the map at the computed state.
+
+    Attributes
+    ----------
+    unit : float
+        What a product of D × D matrices can gain by rounding, with what the operations inside a step round.
+    """
+
+    def __init__(self, recurrence: Recurrence, block: str | None) -> None:
+        D = recurrence.state_size
+        self.unit = (D + 8) * D * max(1, recurrence.program().evaluations_per_step) * EPS
+        self._still = _largest_summand(recurrence)
+        self._steep = _slope_errors(recurrence, block) / self.unit
+
+    def of(self, found: Visited) -> tuple[Float, NDArray[np.int64], Float]:
+        """Norm, exponent and summands: the error is `unit` times the summands at most.
+
+        All three are of ``found.values`` without its own exponent: norm · 2^exponent, and summands likewise.
+        """
+        plain, base = scaled_norm(found.values)
+        steep = self._steep[found.step, found.members] if self._steep.size else 0.0
+        also = self._still[found.members] + steep
+        return plain, base, plain + np.ldexp(also, -base - found.exponent)
 
 
 def _slope_errors(recurrence: Recurrence, block: str | None) -> Float:

@@ -268,7 +268,7 @@ def applicable(
     ----------
     of : collection of {"recursion", "trajectory", "product", "flow"}
         Kinds to list, all but "product" unless told otherwise. A bound of the trajectory (theorem F) runs the
-        recursion once; a product (theorem H) runs it with the Jacobian of every step and takes N singular
+        recursion once; a product (theorems H, K) runs it with the Jacobian of every step and takes N singular
         values; a bound of the flow is the recursion's only up to the error of its discretisation.
     block : {"position", "phase"}
         Bounds of ∂y_N/∂y_0, or of ∂(y_N, p_N)/∂(y_0, p_0).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from integrators.schemes.table import get_scheme
 from sensitivity.analysis.jacobians import log_jacobian_norm
 from sensitivity.bounds.products import log_step_product, log_weighted_product
+from sensitivity.bounds.segments import log_segment_product
 from sensitivity.bounds.table import TABLE, BoundCase, Theorem
 from sensitivity.recurrences.registry import MODELS, make
 
@@ -25,6 +26,8 @@ Float = NDArray[np.float64]
 Case = Trial | CellTrial
 # How far the scheme of order 8 may be from the flow, relative, over a resolved run.
 FLOW_ERROR = 1e-9
+# Steps of a segment, so that short runs have several.
+SHORT = 3
 
 
 def _always(case: Any) -> bool:
@@ -88,7 +91,7 @@ TARGETS: Mapping[str, Target] = _Targets()
 
 
 class _CellTargets(Mapping[str, Target]):
-    """Name → target of the bound of every kind of cell that has one, and of theorem H for all cells."""
+    """Name → target of the bound of every kind of cell that has one, and of theorems H and K."""
 
     def __getitem__(self, name: str) -> Target:
         return _cell_targets()[name]
@@ -108,8 +111,13 @@ def _cell_targets() -> dict[str, Target]:
         for name in MODELS
         if make(name, 2).kind.bound is not None
     }
-    for name, log_bound in (("step_product", log_step_product), ("weighted_product", log_weighted_product)):
-        found[f"cell_{name}"] = Target("H", _along(log_bound), **details)
+    for name, theorem, log_bound in (
+        ("step_product", "H", log_step_product),
+        ("weighted_product", "H", log_weighted_product),
+        ("segment_product", "K", log_segment_product),
+        ("short_segments", "K", partial(log_segment_product, length=SHORT)),
+    ):
+        found[f"cell_{name}"] = Target(theorem, _along(log_bound), **details)
     return found
 
 

@@ -179,6 +179,8 @@ TABLE: list[tuple[str, Any, dict[str, Any], dict[str, list[Any]]]] = [
      RUN | BLOCK | {"of": ["x", 3, None, [3], b"flow", ["flow", "x"], Module()]}),
     *((name, getattr(bounds, name), GOOD, ANY_RUN | BLOCK)
       for name in ("step_product", "log_step_product", "weighted_product", "log_weighted_product")),
+    *((name, getattr(bounds, name), GOOD, ANY_RUN | BLOCK | {"length": [*NO_COUNTS, 0]})
+      for name in ("segment_product", "log_segment_product")),
     ("of_recurrence", bounds.of_recurrence, {"recurrence": RECURRENCE},
      {"recurrence": [None, 3, "lstm", W, Module(), CELL, FIELD, b"x"], **BLOCK}),
     ("inapplicable", bounds.inapplicable, GOOD, {name: bad for name, bad in RUN.items() if name != "inputs"}),

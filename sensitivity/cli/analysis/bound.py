@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--products",
         action="store_true",
-        help="also the products of the norms of single steps (theorem H), which take N singular values",
+        help="also the products of the norms of steps and of segments of them (theorems H and K), which take "
+        "N singular values",
     )
 
 

@@ -130,7 +130,7 @@ def test_an_overflow_of_the_state_leaves_no_bound():
 def test_products_are_listed_when_asked_for():
     field = NeuralField.random(2)
     asked = bounds.applicable(field, "leapfrog", 0.1, 20, of=("product",))
-    assert [bound.name for bound in asked] == ["step_product", "weighted_product"]
+    assert [bound.name for bound in asked] == ["step_product", "weighted_product", "segment_product"]
     assert {bound.of for bound in asked} == {"product"}
     assert "step_product" not in {bound.name for bound in bounds.applicable(field, "leapfrog", 0.1, 20)}
 

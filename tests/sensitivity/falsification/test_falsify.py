@@ -142,8 +142,9 @@ def cells():
 def test_no_bound_of_a_cell_breaks(cells):
     assert cells.broken == () and set(cells.worst) == set(CELL_TARGETS)
     assert {f"cell_{name}" for name in ("lstm", "gru", "lem", "cornn", "vanilla", "lru")} <= set(CELL_TARGETS)
-    for name in ("cell_step_product", "cell_weighted_product"):
-        assert cells.worst[name].random_cases > 300 and cells.worst[name].ratio > 0.999
+    for name in ("step_product", "weighted_product", "segment_product", "short_segments"):
+        worst = cells.worst[f"cell_{name}"]
+        assert worst.random_cases > 300 and worst.ratio > 0.999
     # The bound of a diagonal cell is the norm itself.
     assert cells.worst["cell_lru"].ratio >= 0.999
 

@@ -1,0 +1,1 @@
+"""Statements about products of the Jacobians of steps along a trajectory."""
