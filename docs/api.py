@@ -58,6 +58,7 @@ PAGES: Mapping[str, Page] = {
         {
             "Recurrences": "unroll compare Comparison Recurrence OdeRecurrence Scaled",
             "Cells by name": "cell",
+            "Stacks of cells": "stack",
             "Closed loops": "close_loop",
             "Functions of PyTorch and JAX": "from_function",
             "Weights of other libraries, and files": "from_torch from_keras from_arrays to_torch "

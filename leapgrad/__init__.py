@@ -50,7 +50,8 @@ _NAMES = {
         jacobian jacobian_norm
         load_weights log_jacobian_norm log_singular_values log_window_norms memory_kernels open_results
         parameter_sensitivity readout_ceiling recommend_step report rflo_gradient save_weights
-        singular_directions singular_values to_torch truncated_gradient unroll window_norms
+        singular_directions singular_values stack to_torch truncated_gradient unroll
+        window_norms
     """,
     "proofs": """
         CATALOGUE Decision Mutant Outcome Proposition Report Role Step StepReport Verdict check

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .recurrences.closed_loop import close_loop
     from .recurrences.function_cell import from_function
     from .recurrences.registry import make as cell
+    from .recurrences.stacks.blocks import build_stack as stack
     from .recurrences.structures.matrices import (
         Antisymmetric,
         Cayley,
@@ -121,6 +122,7 @@ __all__ = [
     "save_weights",
     "singular_directions",
     "singular_values",
+    "stack",
     "to_torch",
     "truncated_gradient",
     "unroll",
@@ -163,6 +165,7 @@ _HOME = {
     ".recurrences.closed_loop": ("close_loop",),
     ".recurrences.function_cell": ("from_function",),
     ".recurrences.registry": ("cell",),
+    ".recurrences.stacks.blocks": ("stack",),
     ".recurrences.structures.spectral": ("EigenNormalised", "Exponential"),
     ".recurrences.structures.matrices": (
         "Antisymmetric",
@@ -179,7 +182,7 @@ _HOME = {
     ".training.classifier": ("SequenceClassifier",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-_NAME_THERE = {"cell": "make"}
+_NAME_THERE = {"cell": "make", "stack": "build_stack"}
 
 DISTRIBUTION = "leapgrad"
 """Whose package this is; other projects have packages of this name."""

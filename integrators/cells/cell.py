@@ -33,6 +33,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,10 @@ class Cell(ByValue):
     condenses = True
 
     compiled = True
-    """Whether the step is compiled, with a pointwise rule; False for functions of other libraries."""
+    """Whether the step is one compiled pointwise rule; False for stacks and functions of other libraries."""
+
+    details: Mapping[str, Any] = MappingProxyType({})
+    """What a cell is made of beside its kind, in words; stacks have some."""
 
     start: Float | None = None
     """The initial state where none is given; zero if this is None."""
@@ -453,6 +457,25 @@ class Cell(ByValue):
             rounded = found + slack + 8.0 * 2.0**-53 * np.abs(found)
         return np.where(np.isinf(found), found, rounded)[()]
 
+    def log_bound_of(self, block: str, step: ArrayLike, n_steps: int, s0: ArrayLike | None = None) -> Float:
+        """`log_bound` for a named block of the state; NaN for all but the default block of this cell."""
+        if block == self.default_block:
+            return self.log_bound(step, n_steps, s0)
+        return np.full(as_steps(step).shape, np.nan)
+
+    @property
+    def summand(self) -> float:
+        """The size of what is summed, and may cancel, in a step's Jacobian besides what W brings.
+
+        A cell whose new state depends on the old one other than through W has such a term, and others none.
+        """
+        first = self.layout.first + self.layout.second
+        kept = any(first <= local < first + self.layout.states for _, local in self.layout.out_pairs)
+        return 2.0 if kept else 0.0
+
+    depth = 1
+    """How many roundings of the size of a step's Jacobian follow one another in a step."""
+
     def clock(self, n_steps: int) -> Float:
         """Rows that the pointwise rule reads at each step besides the input: (n_steps, clock rows)."""
         if self.kind.clock is None:
@@ -464,6 +487,12 @@ class Cell(ByValue):
                 f"{n_steps} steps; clock_rows asks for ({n_steps}, {self.kind.clock_rows})."
             )
         return told
+
+    @property
+    def readout(self) -> str:
+        """The block that a network reads out by default: the first block of the last layer."""
+        name = self.kind.state[0]
+        return f"{name}{self.layout.layers - 1}" if self.layout.layers > 1 else name
 
     # ---------------------------------------------------------------------------------------- drivers
 

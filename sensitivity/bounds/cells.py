@@ -26,12 +26,14 @@ def cell_bound(recurrence: Recurrence, block: str | None = None) -> Bound | None
     recurrence : Recurrence
         Of a cell.
     block : str, optional
-        Of the state. The bound is of the default block.
+        Of the state. The bound is of the default block, and of the state of each cell of a stack.
     """
     cell = recurrence.cell
-    if cell is None or block_of(recurrence, block)[0] != block_of(recurrence, None)[0]:
+    if cell is None:
         return None
-    log_value = cell.log_bound(recurrence.step, recurrence.n_steps, recurrence.start)
+    same = block_of(recurrence, block)[0] == block_of(recurrence, None)[0]
+    name = recurrence.default_block if same or block is None else block
+    log_value = cell.log_bound_of(name, recurrence.step, recurrence.n_steps, recurrence.start)
     if np.isnan(log_value).all():
         return None
     return _bound(cell.name, "cell", log_value, f"{_norm(recurrence, block)} ≤ the bound of {cell.name}")

@@ -329,6 +329,7 @@ class StepErrors:
     def __init__(self, recurrence: Recurrence, block: str | None) -> None:
         D = recurrence.state_size
         self.unit = (D + 8) * D * max(1, recurrence.program().evaluations_per_step) * EPS
+        self.unit *= 1 if recurrence.cell is None else recurrence.cell.depth
         self._still = _largest_summand(recurrence)
         self._steep = _slope_errors(recurrence, block) / self.unit
 
@@ -378,15 +379,10 @@ def _largest_summand(recurrence: Recurrence) -> Float:
     """What else is summed to a step's Jacobian, and may cancel there, shape (members,).
 
     Of I + ε D W the identity, besides ε D W, which is no larger than the Jacobian and the identity together.
-    For several evaluations a step it is the majorant of the step. A cell whose new state depends on the old
-    one other than through W has such a term, too, and others have none.
+    For several evaluations a step it is the majorant of the step. A cell says itself what it is.
     """
-    cell = recurrence.cell
-    if cell is not None:
-        layout = cell.layout
-        first = layout.first + layout.second
-        kept = any(first <= local < first + layout.states for _, local in layout.out_pairs)
-        return np.full(recurrence.members, 2.0 if kept else 0.0)
+    if recurrence.cell is not None:
+        return np.full(recurrence.members, recurrence.cell.summand)
     if recurrence.program().evaluations_per_step <= 1 or recurrence.system.lipschitz is None:
         return np.full(recurrence.members, 2.0)
     power = step_matrix(recurrence.scheme, recurrence.steps, recurrence.system.lipschitz)

@@ -34,7 +34,8 @@ class BallCell:
     def __init__(self, cell: Cell) -> None:
         if not cell.compiled:
             raise TypeError(
-                f"field is {cell!r}, a function of another library; ball arithmetic needs a cell with a rule."
+                f"field is {cell!r}, a stack or a function of another library; ball arithmetic needs a cell "
+                "with a rule."
             )
         self.cell, self.layout, self.d = cell, cell.layout, cell.d
         self.layers = [self._constants(part) for part in cell.unpack(cell.theta)]

@@ -112,7 +112,8 @@ def _check_cell(cell: Cell) -> None:
     layout = cell.layout
     if not cell.compiled:
         raise TypeError(
-            f"close_loop takes cells with a rule; {cell!r} is a function, which can close its loop itself."
+            f"close_loop takes cells with a rule; {cell!r} is a stack, or a function, which can close its "
+            "loop itself."
         )
     if cell.n_inputs == 0:
         raise ValueError(f"{cell!r} has no inputs that its output could become; make it with n_inputs.")

@@ -1,7 +1,7 @@
 """Every model by name: fields that a scheme makes recurrent, cells, and functions of the user's own modules.
 
 Nothing is listed here. A field is every function of `integrators.fields` that `named` marks, and a cell is
-every function of the folder ``cells`` that `published_start` decorates.
+every function of the folder ``cells`` that `published_start` decorates. Stacks of cells are rows of a table.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import functools
 import importlib
 import inspect
 import os
-import pkgutil
 import sys
 from collections.abc import Callable, Iterable
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,11 +23,13 @@ from integrators.fields.field import Field
 from integrators.naming import nearest, shown
 from integrators.validation import as_count
 
-from . import cells
+from .marked import CELLS, marked
+from .stacks.blocks import STACKS
 
 __all__ = [
     "FIELDS",
     "MODELS",
+    "STACKS",
     "add_current_folder",
     "builder",
     "canonical",
@@ -44,22 +44,10 @@ Builder = Callable[..., "Cell | Field"]
 OF_EVERY_MODEL = ("d", "n_inputs", "rng")
 
 
-def _marked(package: ModuleType) -> dict[str, Builder]:
-    """The functions with a `reference` in the files of a folder, under their own names."""
-    found: dict[str, Builder] = {}
-    for entry in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"{package.__name__}.{entry.name}")
-        for name, value in vars(module).items():
-            own = inspect.isfunction(value) and value.__module__ == module.__name__
-            if own and hasattr(value, "reference"):
-                found[name] = value
-    return found
-
-
-FIELDS = _marked(integrators.fields)
+FIELDS: dict[str, Builder] = marked(integrators.fields)
 """Right-hand sides by name, for any scheme: name → constructor."""
 
-MODELS = _marked(cells)
+MODELS: dict[str, Builder] = dict(CELLS)
 """Cells by name: name → constructor of a cell at its published start."""
 
 ALSO_CALLED = {"rnn": "vanilla", "neural": "hamiltonian", "hamiltonian": "neural"}
@@ -67,8 +55,8 @@ ALSO_CALLED = {"rnn": "vanilla", "neural": "hamiltonian", "hamiltonian": "neural
 
 
 def names() -> tuple[str, ...]:
-    """Every model that has a name: fields, then cells."""
-    return (*FIELDS, *MODELS)
+    """Every model that has a name: fields, cells, stacks of cells."""
+    return (*FIELDS, *MODELS, *STACKS)
 
 
 def canonical(name: Any, known: Iterable[str] | None = None, *, own: bool = True) -> str:
@@ -118,6 +106,8 @@ def builder(name: str) -> Builder:
     name = canonical(name)
     if name in FIELDS:
         return FIELDS[name]
+    if name in STACKS:
+        return STACKS[name]
     return MODELS[name] if name in MODELS else _own_builder(name)
 
 

@@ -28,7 +28,10 @@ __all__ = [
     "WORDS",
     "as_grid",
     "check_setting",
+    "checked_start",
     "cites",
+    "one_of",
+    "positive",
     "published_start",
 ]
 
@@ -54,7 +57,8 @@ def _finite(value: Any, name: str, d: int) -> float:
     return _number(value, name)
 
 
-def _positive(value: Any, name: str, d: int) -> float:
+def positive(value: Any, name: str, d: int) -> float:
+    """A setting that is a positive number."""
     number = _number(value, name)
     if number <= 0.0:
         raise ValueError(f"{name} must be positive, got {shown(value)}.")
@@ -62,7 +66,7 @@ def _positive(value: Any, name: str, d: int) -> float:
 
 
 def _time_constant(value: Any, name: str, d: int) -> float:
-    number = _positive(value, name, d)
+    number = positive(value, name, d)
     if math.isinf(1.0 / number):
         raise ValueError(f"{name} must not be so small that 1/{name} overflows, got {shown(value)}.")
     return number
@@ -163,7 +167,9 @@ def _radius(value: Any, name: str, d: int) -> float:
     return number
 
 
-def _one_of(*words: str) -> Check:
+def one_of(*words: str) -> Check:
+    """A setting that is one of some words."""
+
     def check(value: Any, name: str, d: int) -> str:
         if not isinstance(value, str) or value not in words:
             raise ValueError(f"{name} must be one of {', '.join(words)}, got {shown(value)}.")
@@ -182,7 +188,7 @@ SETTINGS: Mapping[str, Check] = {
     "d": _count(1),
     "n_inputs": _count(0),
     "rng": _rng,
-    "step": _positive,
+    "step": positive,
     "tau": _time_constant,
     "activation": _activation,
     "layers": _count(1),
@@ -196,10 +202,10 @@ SETTINGS: Mapping[str, Check] = {
     "G": _vector(0.0, strict=False),
     "dt": _vector(0.0, strict=True),
     "z": _between,
-    "c": _positive,
+    "c": positive,
     "r_min": _radius,
     "r_max": _radius,
-    **{name: _one_of(*words) for name, words in WORDS.items()},
+    **{name: one_of(*words) for name, words in WORDS.items()},
     **dict.fromkeys(("alpha", "epsilon", "eta", "gamma", "mu", "s", "scale"), _finite),
 }
 """Name of a setting → ``check(value, name, d)``, which gives the value in its own type or raises."""
@@ -219,33 +225,52 @@ def check_setting(name: str, value: Any, d: int, model: str = "") -> Any:
     return OWN_SETTINGS.get((model, name), SETTINGS[name])(value, name, d)
 
 
-def published_start(build: Callable[P, Cell]) -> Callable[P, Cell]:
+def checked_start(
+    settings: Mapping[str, Check],
+) -> Callable[[Callable[P, Cell]], Callable[P, Cell]]:
     """Make a constructor ``(d, n_inputs=0, rng=0, **settings)`` a model by name, and check what it is given.
 
-    The registry of models finds every decorated function of the folder ``cells`` under its own name. The
-    constructor then has plain values: counts as int, numbers as float, activations by their name, and `rng`
-    as a generator.
+    The constructor then has plain values: counts as int, numbers as float, activations by their name, and
+    `rng` as a generator.
+
+    Parameters
+    ----------
+    settings : mapping
+        Name → ``check(value, name, d)``, as `SETTINGS`.
     """
-    signature = inspect.signature(build)
-    unknown = set(signature.parameters) - set(SETTINGS)
-    if unknown:
-        raise TypeError(f"{build.__name__} has the setting {sorted(unknown)[0]!r}, which SETTINGS lacks.")
 
-    @functools.wraps(build)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> Cell:
-        try:
-            given = signature.bind(*args, **kwargs)
-        except TypeError as error:
-            known = ", ".join(signature.parameters)
-            raise TypeError(f"{build.__name__}: {error}; it takes {known}.") from None
-        given.apply_defaults()
-        d = check_setting("d", given.arguments["d"], 0)
-        for name, value in given.arguments.items():
-            given.arguments[name] = check_setting(name, value, d, build.__name__)
-        return build(*given.args, **given.kwargs)
+    def decorate(build: Callable[P, Cell]) -> Callable[P, Cell]:
+        signature = inspect.signature(build)
+        unknown = set(signature.parameters) - set(settings)
+        if unknown:
+            raise TypeError(f"{build.__name__} has the setting {sorted(unknown)[0]!r}, which SETTINGS lacks.")
 
-    checked.__dict__["reference"] = ""
-    return checked
+        @functools.wraps(build)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> Cell:
+            try:
+                given = signature.bind(*args, **kwargs)
+            except TypeError as error:
+                known = ", ".join(signature.parameters)
+                raise TypeError(f"{build.__name__}: {error}; it takes {known}.") from None
+            given.apply_defaults()
+            d = settings["d"](given.arguments["d"], "d", 0)
+            for name, value in given.arguments.items():
+                check = OWN_SETTINGS.get((build.__name__, name), settings[name])
+                given.arguments[name] = check(value, name, d)
+            return build(*given.args, **given.kwargs)
+
+        checked.__dict__["reference"] = ""
+        return checked
+
+    return decorate
+
+
+def published_start(build: Callable[P, Cell]) -> Callable[P, Cell]:
+    """`checked_start` for the cells of the table `SETTINGS`.
+
+    The registry of models finds every decorated function of the folder ``cells`` under its own name.
+    """
+    return checked_start(SETTINGS)(build)
 
 
 def cites(reference: str) -> Callable[[Callable[P, Cell]], Callable[P, Cell]]:

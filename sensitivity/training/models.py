@@ -14,7 +14,7 @@ from integrators.fields.neural import NeuralField
 from integrators.schemes.table import get_scheme
 from sensitivity.recurrences.case import model_of
 from sensitivity.recurrences.registry import MODELS as CELLS
-from sensitivity.recurrences.registry import canonical, hyperparameters, make, names
+from sensitivity.recurrences.registry import STACKS, canonical, hyperparameters, make, names
 
 from .networks.cell_network import CellNetwork
 from .networks.network import Network
@@ -96,8 +96,11 @@ def _equation(scheme: str, **defaults: object) -> Model:
 def _cell(name: str) -> Model:
     """Any cell of the registry or of one's own functions, with its own settings as options."""
 
+    # Published stacks are read out by the mean of their output over all steps.
+    usual = {"output": "mean"} if name in STACKS else {}
+
     def build(shape: Shape, **options: object) -> Network:
-        published = partial(make, name, shape.d, shape.n_inputs, **options)
+        published = partial(make, name, shape.d, shape.n_inputs, **(usual | options))
         cell, size = published(0), {"n_classes": shape.n_classes, "threads": shape.threads}
         if not isinstance(cell, Cell):
             raise _not_trained(name)
@@ -131,7 +134,7 @@ def trainable(model: str) -> str:
         For a field that has no read-out here, with those that can be trained; for an unknown name.
     """
     name = canonical(model, (*MODELS, *names()))
-    if name in MODELS or ":" in name:
+    if name in MODELS or name in STACKS or ":" in name:
         return name
     raise _not_trained(name)
 
@@ -143,7 +146,7 @@ def model_named(name: str) -> Model:
 
 def is_equation_from_file(model: str) -> bool:
     """Whether a file of weights makes the model a differential equation; all others are cells then."""
-    return model not in CELLS and ":" not in model
+    return model not in CELLS and model not in STACKS and ":" not in model
 
 
 def network_from_weights(

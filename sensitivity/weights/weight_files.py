@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators.cells.cell import Cell
+from integrators.cells.stacks.stack import CellStack
 from integrators.naming import shown
 from sensitivity.extras import imported
 from sensitivity.files import check_writable, read_bytes, replacing, user_path
@@ -23,6 +24,7 @@ from .conversion import refuse_format
 from .entries import Unreadable, entries_of
 from .groups import groups_of
 from .saved import OF_STEP, check_asked, from_header, from_own_names, packed
+from .stacks import check_stack, is_stack, packed_stack, stack_from_header
 from .weights import from_named, names_of, refuse_activation
 
 __all__ = ["from_arrays", "load_arrays", "load_weights", "save_weights", "saved_model"]
@@ -186,6 +188,12 @@ def read_weights(
     if details.pop("prefix", None) is not None:
         raise ValueError(f"prefix chooses among several networks; {name} holds one cell.")
     ignore = names_of(details.pop("ignore", ()))
+    if is_stack(header):
+        stack = stack_from_header(
+            {key: value for key, value in arrays.items() if key not in ignore}, header, name
+        )
+        check_stack(model, details | ({} if activation is None else {"activation": activation}), stack, name)
+        return stack
     cell = from_header({key: value for key, value in arrays.items() if key not in ignore}, header, name)
     if cell.name in ("lstm", "gru", "gru_before"):
         refuse_activation(cell.name, activation)
@@ -250,9 +258,9 @@ def save_weights(path: str | Path, cell: Cell) -> None:
     check_writable(path)
     if not isinstance(cell, Cell):
         raise TypeError(f"cell must be a Cell, got {type(cell).__name__}.")
-    if not cell.compiled:
+    if not cell.compiled and not isinstance(cell, CellStack):
         raise TypeError(f"cell is {cell!r}, a function; a file of weights cannot hold what it does.")
-    arrays, header = packed(cell)
+    arrays, header = packed_stack(cell) if isinstance(cell, CellStack) else packed(cell)
     content = None
     if _suffix(path) == ".safetensors":
         content = _safetensors(path).numpy.save(arrays, metadata={_HEADER: header})

@@ -352,6 +352,7 @@ ELSEWHERE = {
     "test_function_cell": "from_function",
     "test_weights": "register",
     "test_schemes": "palindrome",
+    "test_stacks": "stack",
 }
 """Public functions whose arguments another table or the tests of their subject look at."""
 

@@ -68,9 +68,7 @@ class CellNetwork(RecurrentNetwork):
             )
         super().__init__(n_steps, cell.n_inputs, n_classes, threads)
         self.cell, self.d = cell, cell.d
-        self.block = list(cell.blocks)[-len(cell.kind.state)] if block is None else block
-        if block is None and cell.layout.layers == 1:
-            self.block = cell.kind.state[0]
+        self.block = cell.readout if block is None else block
         blocks = {**cell.blocks, "state": slice(0, cell.dim)}
         if self.block not in blocks:
             raise nearest("block", self.block, blocks)
@@ -136,7 +134,7 @@ class CellNetwork(RecurrentNetwork):
         parts = self.cell.parameters
         settings = {name: np.asarray(parts[name]).tolist() for name in self.cell.kind.constants or {}}
         step = {} if self.cell.step_size == 1.0 else {"step_size": self.cell.step_size}
-        own = {**super().describe(), "cell": self.cell.name, **settings, **step}
+        own = {**super().describe(), "cell": self.cell.name, **settings, **self.cell.details, **step}
         if self.cell.layout.layers > 1:
             own["layers"] = self.cell.layout.layers
         structure = self.cell.kind.structure

@@ -1,0 +1,1 @@
+"""Stacks of cells with pointwise layers between them: normalisation, activations, gates, skips."""

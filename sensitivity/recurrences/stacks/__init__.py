@@ -1,0 +1,1 @@
+"""Published deep networks of recurrent cells with pointwise layers between them."""
