@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from typing import TYPE_CHECKING
 
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import number, print_json, print_table
+
+if TYPE_CHECKING:
+    from sensitivity.papers.hamiltonian.heuristic.plan import ScanPlan
 
 __all__ = ["COMMAND"]
 
@@ -23,7 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="a coarse scan with 3 seeds (default)")
-    size.add_argument("--full", action="store_true", help="a fine scan with more seeds and epochs")
+    size.add_argument(
+        "--full",
+        action="store_true",
+        help="a fine scan with more seeds and epochs, controls and other tasks, with MNIST if LEAPGRAD_DATA "
+        "has it",
+    )
     parser.add_argument(
         "--seeds", type=int, metavar="S", help="number of seeds (default: 3, or 5 with --full)"
     )
@@ -48,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.seeds is not None:
         plan = replace(plan, seeds=as_count(args.seeds, "--seeds", least=2))
         command += f" --seeds {args.seeds}"
+    plan = _without_missing_images(plan)
     found, data, seconds = write_experiment(args.out, args.task, plan, command=command)
     if args.json:
         print_json({**data, "folder": args.out, "seconds": seconds})
@@ -73,6 +84,23 @@ def run(args: argparse.Namespace) -> int:
         print(f"{label}: {value}")
     print(f"\nFigure 4 and all numbers are in {args.out} ({seconds:.0f} s)")
     return 0
+
+
+def _without_missing_images(plan: ScanPlan) -> ScanPlan:
+    """The plan; where it has images and these are not there, it says so and leaves them out."""
+    from dataclasses import replace
+
+    from sensitivity.papers.hamiltonian.heuristic.images import digits
+    from sensitivity.papers.hamiltonian.heuristic.plan import IMAGES
+    from sensitivity.training.data.files import DataError
+
+    if IMAGES in plan.also:
+        try:
+            digits()
+        except DataError as error:
+            print(f"MNIST is left out: {error}", file=sys.stderr)
+            return replace(plan, also=tuple(name for name in plan.also if name != IMAGES))
+    return plan
 
 
 COMMAND = Command(

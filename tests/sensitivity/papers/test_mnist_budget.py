@@ -42,7 +42,7 @@ def images(monkeypatch):
         return Sequences(values, labels.astype(np.int64), 2)
 
     split = Split(part(40), part(20), part(20))
-    monkeypatch.setattr(budget, "_images", lambda folder, task, validation: split)
+    monkeypatch.setattr(budget, "digits", lambda folder, task, validation: split)
     return split
 
 

@@ -10,11 +10,22 @@ import numpy as np
 import pytest
 
 from sensitivity.cli import main
+from sensitivity.cli.experiments import heuristic as command
+from sensitivity.papers.hamiltonian.heuristic import images
 from sensitivity.papers.hamiltonian.heuristic.experiment import AccuracyRun, Scan, run_experiment
 from sensitivity.papers.hamiltonian.heuristic.optimum import fit_power_law, optimum, power_laws
-from sensitivity.papers.hamiltonian.heuristic.plan import DAMPING, FROZEN, FULL, NORMALISED, PAPER, QUICK
+from sensitivity.papers.hamiltonian.heuristic.plan import (
+    DAMPING,
+    FROZEN,
+    FULL,
+    IMAGES,
+    NORMALISED,
+    PAPER,
+    QUICK,
+)
 from sensitivity.papers.hamiltonian.heuristic.report import findings, interval, write_experiment
-from sensitivity.training.trainer import accuracy, train
+from sensitivity.training.data.sequences import Sequences
+from sensitivity.training.trainer import Split, accuracy, train
 
 TINY = replace(
     QUICK, lengths=(10, 20), control_lengths=(10, 20), seeds=2, a_decade=1, epochs=1, collapse_length=10,
@@ -197,3 +208,54 @@ def test_scans_of_other_networks_are_run_and_drawn(tmp_path):
     assert set(found.also) == {FROZEN, NORMALISED} and (tmp_path / "ceilings.png").stat().st_size > 10_000
     assert list(data["without_training"]["tanh"]) == ["10"] and len(data["rows"]) == 4
     assert "| W = 0, 2 seeds |" in (tmp_path / "README.md").read_text()
+
+
+# Catches: pixels in another order than row by row, training images among those that choose ε, other images
+# for another number of steps, which would change the task along with N.
+def test_images_are_read_some_pixels_at_a_time(monkeypatch):
+    rng = np.random.default_rng(3)
+    pixels = rng.integers(0, 256, (784, 1, 60), dtype=np.uint8)
+    labels = np.arange(60) % 10
+    part = Sequences(pixels, labels, 10, 1 / 255)
+    split = Split(part.part(slice(0, 20)), part.part(slice(20, 40)), part.part(slice(40, 60)))
+    monkeypatch.setattr(images, "digits", lambda: split)
+    by_rows, by_pairs = (images.digits_in_steps(n, 4, 10, 8) for n in (28, 392))
+    assert by_rows.train.values.shape == (28, 28, 10) and by_pairs.train.values.shape == (392, 2, 10)
+    for rows, pairs, whole in zip(
+        (by_rows.train, by_rows.test, by_rows.validation),
+        (by_pairs.train, by_pairs.test, by_pairs.validation),
+        (split.train, split.test, split.validation),
+        strict=True,
+    ):
+        flat = rows.values.reshape(784, -1)
+        assert np.array_equal(flat, pairs.values.reshape(784, -1)) and rows.scale == 1 / 255
+        known = {whole.values[:, 0, q].tobytes(): whole.labels[q] for q in range(20)}
+        own = [known[np.ascontiguousarray(flat[:, q]).tobytes()] for q in range(len(rows))]
+        assert own == rows.labels.tolist() and len(set(own)) > 3
+    assert not np.array_equal(by_rows.train.values, images.digits_in_steps(28, 5, 10, 8).train.values)
+    setting = FULL.further(IMAGES, "gaussian_mean")
+    network = setting.network(56, 0.1)
+    assert (network.n_inputs, network.n_classes, setting.classes) == (14, 10, 10)
+    assert FULL.lengths_of(IMAGES) != FULL.lengths and all(784 % n == 0 for n in FULL.lengths_of(IMAGES))
+    assert len(FULL.grids(IMAGES)) == len(FULL.lengths_of(IMAGES)) and FULL.lengths_of("xor") == FULL.lengths
+
+
+def test_what_counts_as_learned_and_edges_depend_on_guessing():
+    """Best 0.5 of ten classes: the edges are at 0.1 + 0.75 · 0.4 = 0.4; of two classes that is guessing."""
+    steps = np.array([1.0, 10.0, 100.0])
+    curve = np.array([0.3, 0.5, 0.3])[:, None] * np.ones(2)
+    ten, two = optimum(steps, curve, 0.1), optimum(steps, curve)
+    assert ten.learned and not two.learned
+    assert ten.edges == pytest.approx((10**0.5, 10**1.5))
+    scan = Scan.of((10, 20), [steps] * 2, [curve] * 2, guess=0.1)
+    assert scan.laws["upper edge"].exponent == pytest.approx(0.0, abs=1e-12) and scan.optima[0].learned
+    assert np.isnan(Scan.of((10, 20), [steps] * 2, [curve] * 2).laws["upper edge"].exponent)
+
+
+def test_images_that_are_not_there_are_left_out_and_that_is_said(monkeypatch, capsys):
+    monkeypatch.setenv("LEAPGRAD_DATA", "/nowhere")
+    images.digits.cache_clear()
+    plan = replace(TINY, also=(FROZEN, IMAGES))
+    assert command._without_missing_images(plan).also == (FROZEN,)
+    assert "MNIST is left out" in capsys.readouterr().err
+    assert command._without_missing_images(TINY) is TINY

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,18 @@ from numpy.typing import NDArray
 from sensitivity.papers.runs import TrainingRuns, written_experiment
 from sensitivity.studies.storage.job import Job
 from sensitivity.text import write_json
-from sensitivity.training.data.idx import load_mnist
 from sensitivity.training.data.sequences import Sequences
-from sensitivity.training.data.splits import hold_out, some_of
+from sensitivity.training.data.splits import some_of
 from sensitivity.training.models import Shape, make_network
 from sensitivity.training.networks.network import Network
 from sensitivity.training.start import Start
 from sensitivity.training.trainer import Diverged, Recipe, Split, accuracy, train
 
+from .images import PIXELS, VALIDATION, digits
+
 __all__ = ["BUDGET", "Bought", "BudgetPlan", "Contender", "ImageRun", "Setup", "run_budget", "write_budget"]
 
 Float = NDArray[np.float64]
-PIXELS = 784
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ class BudgetPlan:
     seed: int = 0
     trial: int = 10000
     trial_epochs: int = 3
-    validation: int = 5000
+    validation: int = VALIDATION
     batch: int = 128
     tasks: tuple[str, ...] = ("mnist", "pmnist")
 
@@ -124,14 +123,6 @@ class BudgetPlan:
 
     def recipe(self, setup: Setup, epochs: int, seed: int) -> Recipe:
         return Recipe(setup.rate, self.batch, epochs, seed, cosine=True, factors=setup.factors)
-
-
-@lru_cache(maxsize=2)
-def _images(folder: str | None, task: str, validation: int) -> Split:
-    """Training, test and validation images as sequences of pixels."""
-    images, test = load_mnist(folder, permuted=task == "pmnist")
-    left, aside = hold_out(images, validation, 0)
-    return Split(images.part(left), test, images.part(aside))
 
 
 @dataclass(frozen=True)
@@ -160,7 +151,7 @@ class ImageRun(Job):
         return {"experiment": "images"} | {k: v for k, v in asdict(self).items() if k not in apart}
 
     def compute(self) -> dict[str, Float]:
-        split = _images(self.data, self.task, self.validation)
+        split = digits(self.data, self.task, self.validation)
         train_on = some_of(split.train, self.images, 0, "images") if self.images else split.train
         network = self.setup.network(train_on)
         theta, checkpoint = self.setup.start.draw(network, self.recipe.seed), None

@@ -29,7 +29,7 @@ from sensitivity.training.networks.ode_network import OdeNetwork
 from sensitivity.training.start import Start
 from sensitivity.training.trainer import Diverged, accuracy, train
 
-from .optimum import Optimum, PowerLaw, optimum, power_laws
+from .optimum import GUESSING, Optimum, PowerLaw, optimum, power_laws
 from .plan import QUICK, ScanPlan, TaskSetting
 
 __all__ = ["AccuracyRun", "Experiment", "GradientTrace", "Scan", "TraceRun", "run_experiment"]
@@ -51,6 +51,8 @@ class Scan:
         For each value: ε (points,), and accuracies on validation and on test sequences (points, seeds).
     laws : mapping
         Name in `LAWS` → the power law.
+    guess : float
+        The accuracy of guessing.
     """
 
     variable: tuple[float, ...]
@@ -58,6 +60,7 @@ class Scan:
     accuracy: list[Float]
     test: list[Float]
     laws: Mapping[str, PowerLaw]
+    guess: float = GUESSING
 
     @classmethod
     def of(
@@ -66,9 +69,10 @@ class Scan:
         steps: list[Float],
         accuracy: list[Float],
         test: list[Float] | None = None,
+        guess: float = GUESSING,
     ) -> Scan:
-        laws = power_laws(variable, steps, accuracy)
-        return cls(tuple(variable), steps, accuracy, accuracy if test is None else test, laws)
+        laws = power_laws(variable, steps, accuracy, guess)
+        return cls(tuple(variable), steps, accuracy, accuracy if test is None else test, laws, guess)
 
     @property
     def law(self) -> PowerLaw:
@@ -77,7 +81,8 @@ class Scan:
 
     @property
     def optima(self) -> list[Optimum]:
-        return [optimum(steps, values) for steps, values in zip(self.steps, self.accuracy, strict=True)]
+        curves = zip(self.steps, self.accuracy, strict=True)
+        return [optimum(steps, values, self.guess) for steps, values in curves]
 
     @property
     def reached(self) -> list[float]:
@@ -265,7 +270,9 @@ def run_experiment(
     main = _over_lengths("", setting, plan.lengths, plan.grids(task), plan, runs)
     control = _over_lengths("control", plan.control_setting(), plan.control_lengths, same, plan, runs)
     also = {
-        name: _over_lengths(name, plan.further(name, task), plan.lengths, plan.grids(name), plan, runs)
+        name: _over_lengths(
+            name, plan.further(name, task), plan.lengths_of(name), plan.grids(name), plan, runs
+        )
         for name in plan.also
         if name != task
     }
@@ -301,7 +308,8 @@ def _scan(
     validation, test = (
         [part.reshape(-1, len(seeds)) for part in np.split(column, ends)] for column in found.T
     )
-    return Scan.of(variable, [grid for _, _, grid in where], validation, test)
+    guess = 1.0 / where[0][0].classes
+    return Scan.of(variable, [grid for _, _, grid in where], validation, test, guess)
 
 
 def _over_lengths(

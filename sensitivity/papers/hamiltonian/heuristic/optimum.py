@@ -14,8 +14,9 @@ __all__ = ["LAWS", "Optimum", "PowerLaw", "fit_power_law", "optimum", "power_law
 Float = NDArray[np.float64]
 
 RESAMPLES = 1000
-GUESSING, LEARNED = 0.5, 0.6
-"""Accuracy of guessing; a curve that nowhere exceeds the second number has no optimum worth the name."""
+GUESSING, LEARNED = 0.5, 0.1
+"""Accuracy of guessing one of two classes. A curve that nowhere exceeds it by the second number has no
+optimum worth the name."""
 LAWS = ("centre", "best", "lower edge", "upper edge")
 """What a power law can go through."""
 
@@ -37,6 +38,8 @@ class Optimum:
     edges : pair of float
         Where the curve crosses three quarters of the way from guessing up to its maximum, below and above it;
         NaN where it does not within the grid.
+    guess : float
+        The accuracy of guessing.
     """
 
     best: float
@@ -46,11 +49,12 @@ class Optimum:
     accuracy: float
     error: float
     edges: tuple[float, float] = (math.nan, math.nan)
+    guess: float = GUESSING
 
     @property
     def learned(self) -> bool:
         """Whether the best accuracy is visibly better than guessing."""
-        return self.accuracy >= LEARNED
+        return self.accuracy >= self.guess + LEARNED
 
     def through(self, law: str) -> float:
         """The ε that a law of `LAWS` goes through; NaN where there is none."""
@@ -58,8 +62,8 @@ class Optimum:
         return points[LAWS.index(law)] if self.learned else math.nan
 
 
-def optimum(steps: Float, accuracy: Float) -> Optimum:
-    """The optimum of accuracies of shape (steps, seeds)."""
+def optimum(steps: Float, accuracy: Float, guess: float = GUESSING) -> Optimum:
+    """The optimum of accuracies of shape (steps, seeds), where guessing has the accuracy `guess`."""
     mean = accuracy.mean(axis=1)
     top = int(mean.argmax())
     seeds = accuracy.shape[1]
@@ -67,9 +71,11 @@ def optimum(steps: Float, accuracy: Float) -> Optimum:
     inside = steps[mean >= mean[top] - error]
     best = steps[mean == mean[top]]
     centre, top_step = (float(np.exp(np.log(part).mean())) for part in (inside, best))
-    level = mean[top] - 0.25 * (mean[top] - GUESSING)
+    level = mean[top] - 0.25 * (mean[top] - guess)
     edges = _crossing(steps, mean, top, -1, level), _crossing(steps, mean, top, 1, level)
-    return Optimum(top_step, float(inside[0]), float(inside[-1]), centre, float(mean[top]), error, edges)
+    return Optimum(
+        top_step, float(inside[0]), float(inside[-1]), centre, float(mean[top]), error, edges, guess
+    )
 
 
 def _crossing(steps: Float, mean: Float, top: int, way: int, level: float) -> float:
@@ -108,7 +114,7 @@ class PowerLaw:
 
 
 def power_laws(
-    variable: Sequence[float], steps: Sequence[Float], accuracy: Sequence[Float]
+    variable: Sequence[float], steps: Sequence[Float], accuracy: Sequence[Float], guess: float = GUESSING
 ) -> Mapping[str, PowerLaw]:
     """Least squares of log ε on log of `variable` for each of `LAWS`; intervals resample seeds, at all
     lengths together.
@@ -122,12 +128,15 @@ def power_laws(
         N, or the scale s of W.
     steps, accuracy : sequence of ndarray
         For each N: ε (points,), and accuracies (points, seeds).
+    guess : float
+        The accuracy of guessing.
     """
     x = np.log(np.asarray(variable, dtype=float))
     seeds = accuracy[0].shape[1]
 
     def fitted(chosen: NDArray[np.intp]) -> list[tuple[float, float]]:
-        found = [optimum(grid, values[:, chosen]) for grid, values in zip(steps, accuracy, strict=True)]
+        curves = zip(steps, accuracy, strict=True)
+        found = [optimum(grid, values[:, chosen], guess) for grid, values in curves]
         return [_line(x, np.log([one.through(law) for one in found])) for law in LAWS]
 
     rng = np.random.default_rng(0)

@@ -15,12 +15,15 @@ from sensitivity.training.start import Start
 from sensitivity.training.trainer import Recipe, Split
 from sensitivity.training.units import InUnits, first_parameters
 
+from .images import DIGITS, PIXELS, digits_in_steps
+
 __all__ = [
     "ALSO",
     "CONTROL",
     "DAMPING",
     "FROZEN",
     "FULL",
+    "IMAGES",
     "NORMALISED",
     "PAPER",
     "QUICK",
@@ -35,9 +38,11 @@ DAMPING = 1.0
 """γ of the control's network: only a scale of ε."""
 FROZEN, NORMALISED, ANTISYMMETRIC = "W = 0", "normalised read-out", "antisymmetric, γ = 0"
 SAME, PAPER = f"{CONTROL}, same network", "the paper's set-up"
-ALSO = (FROZEN, NORMALISED, ANTISYMMETRIC, SAME, PAPER, "shock", "xor")
+IMAGES, IMAGE_LENGTHS = "MNIST, some pixels a step", (14, 28, 56, 112, 196)
+"""Handwritten digits, whose 784 pixels are read in so many steps: with 28 row by row."""
+ALSO = (FROZEN, NORMALISED, ANTISYMMETRIC, SAME, PAPER, "shock", "xor", IMAGES)
 """Further scans, beside the task's own: networks on the same task, a control, other tasks."""
-WIDE = ("shock", "shock_std", "xor", SAME)
+WIDE = ("shock", "shock_std", "xor", SAME, IMAGES)
 """Scans over the same ε at every N. Their best ε is not known to follow 1/N."""
 
 
@@ -74,12 +79,19 @@ class TaskSetting:
 
     def split(self, n_steps: int, seed: int) -> Split:
         """Fresh sequences for training, test and validation, for a length and a seed."""
+        if self.task == IMAGES:
+            return digits_in_steps(n_steps, seed, self.train, self.test)
         task, rng = get_task(self.task), np.random.default_rng((seed, n_steps))
         train, test, validation = (task.sample(n, n_steps, rng) for n in (self.train, self.test, self.test))
         return Split(train, test, validation)
 
+    @property
+    def classes(self) -> int:
+        return DIGITS if self.task == IMAGES else 2
+
     def network(self, n_steps: int, step: float) -> OdeNetwork:
-        return OdeNetwork(self.d, n_steps, step, scheme=self.scheme, gamma=self.gamma, threads=1)
+        size = {"n_inputs": PIXELS // n_steps if self.task == IMAGES else 1, "n_classes": self.classes}
+        return OdeNetwork(self.d, n_steps, step, scheme=self.scheme, gamma=self.gamma, threads=1, **size)
 
     def begun(self, n_steps: int, step: float, seed: int, data: Split) -> tuple[Network, Float]:
         """The network of a run and its first parameters."""
@@ -141,6 +153,10 @@ class ScanPlan:
         count = min(2, self.seeds) if name == PAPER else self.seeds * (4 if name in TASKS else 1)
         return range(self.seed, self.seed + count)
 
+    def lengths_of(self, name: str) -> tuple[int, ...]:
+        """The N of a scan; an image has a number of pixels that most lengths do not divide."""
+        return IMAGE_LENGTHS if name == IMAGES else self.lengths
+
     def grid(self, n: int, shift: float = 1.0) -> Float:
         """ε on the common grid 10^(j/a_decade) with N ε · √s in the window."""
         low, high = self.window
@@ -159,7 +175,7 @@ class ScanPlan:
         if name == PAPER:
             return [np.linspace(0.01, 1.0, 100)] * len(self.lengths)
         if name in WIDE:
-            return [self._between(*self.wide_window)] * len(self.lengths)
+            return [self._between(*self.wide_window)] * len(self.lengths_of(name))
         return [self.grid(n) for n in self.lengths]
 
     def setting(self, task: str) -> TaskSetting:
