@@ -18,7 +18,13 @@ from sensitivity.cli import main
 from sensitivity.papers import runs as runs_module
 from sensitivity.papers.hamiltonian import RULE, RULE_FREE
 from sensitivity.papers.hamiltonian.heuristic import contest
-from sensitivity.papers.hamiltonian.heuristic.contest import RunOutcome, TableEntry, median, run_contest
+from sensitivity.papers.hamiltonian.heuristic.contest import (
+    RunOutcome,
+    TableEntry,
+    median,
+    median_interval,
+    run_contest,
+)
 from sensitivity.papers.hamiltonian.heuristic.contest_plan import (
     FULL,
     QUICK,
@@ -68,6 +74,18 @@ def test_entries_of_the_tables():
     assert shown(replace(cell, outcomes=outcomes(None, None, 80))) == "/ (1 of 3, best 90 %)"
     assert shown(replace(cell, setting=None, outcomes=())) == "not run"
     assert table([cell])[0] == "| N | mine |" and table([cell])[2].startswith("| 4 | 9 in 300")
+
+
+# Catches: ranks that are off by one. Of 20 throws at most 5 are heads in 2.07 % of cases, at most 6 in 5.77
+# %; of 6 throws none in 1.56 %; of 5 throws none in 3.125 %, which is too often.
+def test_the_interval_of_the_median_lies_between_order_statistics():
+    cell = TableEntry("xor", 4, "mine", ONE, outcomes(*range(100, 120)))
+    assert cell.interval == (105.0, 114.0) and cell.data()["interval"] == (105.0, 114.0)
+    assert shown(cell) == "9 in 109.5 (100–119; median 105–114)"
+    assert median_interval(outcomes(60, 10, 20, 30, 40, 50)) == (10.0, 60.0)
+    assert median_interval(outcomes(1, 2, 3, 4, 5)) is None and median_interval(()) is None
+    few = replace(cell, outcomes=outcomes(*range(100, 113), *[None] * 7))
+    assert few.interval == (105.0, np.inf) and shown(few).endswith("13 of 20; median 105–∞)")
 
 
 def test_the_setting_with_the_fewest_iterations_is_chosen_and_run_with_other_seeds(monkeypatch):

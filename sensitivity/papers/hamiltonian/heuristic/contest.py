@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from sensitivity.analysis.jacobians import log_jacobian_norm
 from sensitivity.papers.runs import NotRunYet, TrainingRuns
@@ -30,7 +31,7 @@ from sensitivity.training.units import InUnits
 
 from .contest_plan import FIGURES, TABLES, Candidate, ContestPlan, Entrant
 
-__all__ = ["ContestRun", "RunOutcome", "TableEntry", "median", "run_contest"]
+__all__ = ["ContestRun", "RunOutcome", "TableEntry", "median", "median_interval", "run_contest"]
 
 Float = NDArray[np.float64]
 
@@ -102,6 +103,11 @@ class TableEntry:
         found = [one.reached for one in self.outcomes if one.reached is not None]
         return (min(found), max(found)) if found else None
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """A 95 % interval of the median over all seeds; infinite above where runs did not get there."""
+        return median_interval(self.outcomes)
+
     def same_but_for_epsilon(self, other: TableEntry) -> bool:
         """Whether the settings differ in c alone."""
         mine, yours = self.setting, other.setting
@@ -110,7 +116,8 @@ class TableEntry:
 
     def data(self) -> dict[str, Any]:
         """For JSON."""
-        return {**asdict(self), "median": self.median, "span": self.span}
+        more = {"median": self.median, "span": self.span, "interval": self.interval}
+        return {**asdict(self), **more}
 
 
 def median(outcomes: Sequence[RunOutcome]) -> float | None:
@@ -118,6 +125,17 @@ def median(outcomes: Sequence[RunOutcome]) -> float | None:
     found = [np.inf if one.reached is None else float(one.reached) for one in outcomes]
     middle = float(np.median(found)) if found else np.inf
     return middle if np.isfinite(middle) else None
+
+
+def median_interval(outcomes: Sequence[RunOutcome]) -> tuple[float, float] | None:
+    """The 95 % interval of the median between two order statistics, with "not reached" as infinity.
+
+    It holds for every distribution: so many of n runs are below the median as heads fall in n throws. Fewer
+    than six runs have no such interval, since all of them are on one side too often.
+    """
+    found = sorted(math.inf if one.reached is None else float(one.reached) for one in outcomes)
+    outside = int(binom.ppf(0.025, len(found), 0.5)) if found else 0
+    return (found[outside - 1], found[-outside]) if outside > 0 else None
 
 
 def _rank(outcomes: Sequence[RunOutcome]) -> tuple[float, float]:

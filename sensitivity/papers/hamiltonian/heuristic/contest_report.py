@@ -36,7 +36,8 @@ def shown(cell: TableEntry) -> str:
         return f"/ ({cell.successes} of {runs}, best {100 * best:.0f} %)"
     low, high = cell.span
     few = f", {cell.successes} of {runs}" if cell.successes < runs else ""
-    return f"{hidden} in {cell.median:g} ({low}–{high}{few})"
+    within = "" if cell.interval is None else "; median {:g}–{:g}".format(*cell.interval).replace("inf", "∞")
+    return f"{hidden} in {cell.median:g} ({low}–{high}{few}{within})"
 
 
 def gradients(cell: TableEntry) -> str:
@@ -76,8 +77,8 @@ def page(cells: Sequence[TableEntry], plan: ContestPlan, command: str) -> str:
         * (plan.search_rounds > 1),
         f"- seeds: {plan.seeds}, at the shortest length {max(plan.seeds, plan.more_seeds)}; where none of",
         f"  the first {' or '.join(map(str, firsts))} gets there, the others are left out",
-        "- entry: hidden parameters, median iterations (fewest–most, successes of seeds); / where most seeds",
-        "  were stopped by the budget, or diverged",
+        "- entry: hidden parameters, median iterations (fewest–most, successes of seeds; 95 % interval of",
+        "  the median, from six seeds on); / where most seeds were stopped by the budget, or diverged",
         "- near the threshold round-off decides: another processor may move single seeds across it",
         "",
         *columns(cells, plan),
