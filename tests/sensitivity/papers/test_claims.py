@@ -227,6 +227,17 @@ def test_a_capped_baseline_decides_nothing_about_iterations(kept):
     kept("tables", "tables.json", {"cells": cells})
     found = decided("figure_6")
     assert found.verdict is ClaimVerdict.NOT_MEASURED and "LSTM (N = 100)" in found.evidence[0]
+    assert "LSTM (N = 100), cap 500" in found.evidence[0]
+
+
+# Catches: the budget of another task or network told as the cap of a run.
+def test_the_cap_is_that_of_the_task_and_the_network():
+    parameters = {"iterations": 900, "longer": {"xor": 5000},
+                  "entrants": [{"name": "LSTM", "most": 300}, {"name": "mine", "most": 10**9}]}  # fmt: skip
+    caps = {(task, name): trained._cap(parameters, task, name)
+            for task in ("shock", "xor") for name in ("LSTM", "mine", None)}  # fmt: skip
+    assert caps == {("shock", "LSTM"): 300, ("shock", "mine"): 900, ("shock", None): 900,
+                    ("xor", "LSTM"): 300, ("xor", "mine"): 5000, ("xor", None): 5000}  # fmt: skip
 
 
 def test_the_order_on_mnist_is_that_after_as_many_iterations(kept):

@@ -94,13 +94,13 @@ def _by_table(
         for n, name in [key for key in run if key[1] == OPEN]:
             run[n, "LSTM"] = min((run[n, name], run.get((n, "LSTM"), run[n, name])), key=_iterations)
         freed = {**run, **{(n, RULE): run[n, name] for n, name in run if name == RULE_FREE}}
-        most = kept["manifest"]["parameters"]["iterations"]
-        source = f"{_source(kept)}, at most {most} iterations a run"
+        parameters = kept["manifest"]["parameters"]
+        source = f"{_source(kept)}, at most {_cap(parameters, task)} iterations a run"
         capped = [run[key] for key in baselines if key in run and run[key]["median"] is None]
         if capped:
             reason = (
-                f"the claim is about numbers of iterations; of {_names(capped)} most runs ended at the "
-                f"cap of {most} before they reached 90 %, so that theirs are not known"
+                f"the claim is about numbers of iterations; of {_names(capped, parameters)} most runs ended "
+                "at their cap before they reached 90 %, so that theirs are not known"
             )
             tried = {cell["entrant"]: len(cell["searched"]) for cell in capped if cell.get("searched")}
             once = [name for name, count in tried.items() if count == 1]
@@ -130,8 +130,17 @@ def _iterations(cell: Mapping[str, Any]) -> float:
     return math.inf if cell["median"] is None else cell["median"]
 
 
-def _names(cells: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(f"{cell['entrant']} (N = {cell['n_steps']})" for cell in cells)
+def _names(cells: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> str:
+    caps = [_cap(parameters, cell["task"], cell["entrant"]) for cell in cells]
+    told = (f"{c['entrant']} (N = {c['n_steps']}), cap {cap}" for c, cap in zip(cells, caps, strict=True))
+    return ", ".join(told)
+
+
+def _cap(parameters: Mapping[str, Any], task: str, name: str | None = None) -> int:
+    """The most iterations of a run on a task, of one network where it is named."""
+    most = parameters.get("longer", {}).get(task, parameters["iterations"])
+    own = (one["most"] for one in parameters.get("entrants", ()) if one["name"] == name)
+    return min([most, *own])
 
 
 def _told(cell: Mapping[str, Any]) -> str:
