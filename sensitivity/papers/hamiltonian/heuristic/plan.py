@@ -45,7 +45,7 @@ ALSO = (FROZEN, NORMALISED, ANTISYMMETRIC, SAME, PAPER, "shock", "xor", IMAGES)
 WIDE = ("shock", "shock_std", "xor", SAME, IMAGES)
 """Scans over the same ε at every N. Their best ε is not known to follow 1/N."""
 SEEDS = {"shock": 4, "shock_std": 4, "xor": 2}
-"""Scan beside the task's own → factor on the number of seeds. XOR has no optimum that more of them would find."""
+"""Further scan → factor on the number of seeds. XOR has no optimum that more of them would find."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,11 @@ class TaskSetting:
         return DIGITS if self.task == IMAGES else 2
 
     def network(self, n_steps: int, step: float) -> OdeNetwork:
-        size = {"n_inputs": PIXELS // n_steps if self.task == IMAGES else 1, "n_classes": self.classes}
-        return OdeNetwork(self.d, n_steps, step, scheme=self.scheme, gamma=self.gamma, threads=1, **size)
+        n_inputs = PIXELS // n_steps if self.task == IMAGES else 1
+        return OdeNetwork(
+            self.d, n_steps, step, n_inputs=n_inputs, n_classes=self.classes, scheme=self.scheme,
+            gamma=self.gamma, threads=1,
+        )  # fmt: skip
 
     def begun(self, n_steps: int, step: float, seed: int, data: Split) -> tuple[Network, Float]:
         """The network of a run and its first parameters."""
