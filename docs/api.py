@@ -44,6 +44,8 @@ PAGES: Mapping[str, Page] = {
             "Memory of the inputs": "memory_kernels MemoryKernels readout_ceiling ReadoutCeiling",
             "Windows": "window_norms log_window_norms finite_time_exponents",
             "Growth exponents": "growth_exponents GrowthExponents",
+            "Gradients of norms and exponents": "log_norm_gradient log_singular_value_gradient "
+            "exponent_gradient LogGradient",
             "Covariant vectors": "covariant_vectors CovariantVectors",
             "Singular vectors": "singular_directions SingularDirections",
             "Choice of the step size": "recommend_step StepRecommendation",

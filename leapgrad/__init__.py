@@ -40,6 +40,7 @@ _NAMES = {
         pendulum register symbolic_cell symbolic_field symmetric
     """,
     "sensitivity": """
+        LogGradient exponent_gradient log_norm_gradient log_singular_value_gradient
         Agreement Antisymmetric Cayley Certificate Comparison ComplexMatrix Convergence CovariantVectors
         EigenNormalised Exponential FourierFactors GradientInTime GradientProfile GrowthExponents
         MemoryKernels NetworkReport OdeRecurrence ParameterNorms Positive ReadoutCeiling Recurrence

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from .analysis.comparison import Comparison, compare
     from .analysis.convergence import Convergence, convergence, energy_error
     from .analysis.graded import log_singular_values
+    from .analysis.gradients.exponents import (
+        exponent_gradient,
+        log_norm_gradient,
+        log_singular_value_gradient,
+    )
+    from .analysis.gradients.log_gradient import LogGradient
     from .analysis.growth import GrowthExponents, growth_exponents
     from .analysis.jacobians import float32_error, jacobian, jacobian_norm, log_jacobian_norm, singular_values
     from .analysis.memory.covariant import CovariantVectors, covariant_vectors
@@ -70,6 +76,7 @@ __all__ = [
     "GradientInTime",
     "GradientProfile",
     "GrowthExponents",
+    "LogGradient",
     "MemoryKernels",
     "NetworkReport",
     "OdeRecurrence",
@@ -97,6 +104,7 @@ __all__ = [
     "covariant_vectors",
     "energy_error",
     "explore",
+    "exponent_gradient",
     "finite_time_exponents",
     "float32_error",
     "from_arrays",
@@ -110,6 +118,8 @@ __all__ = [
     "jacobian_norm",
     "load_weights",
     "log_jacobian_norm",
+    "log_norm_gradient",
+    "log_singular_value_gradient",
     "log_singular_values",
     "log_window_norms",
     "memory_kernels",
@@ -140,6 +150,12 @@ _HOME = {
     ".analysis.profile": ("GradientProfile", "gradient_profile"),
     ".analysis.recommend": ("StepRecommendation", "recommend_step"),
     ".analysis.graded": ("log_singular_values",),
+    ".analysis.gradients.exponents": (
+        "exponent_gradient",
+        "log_norm_gradient",
+        "log_singular_value_gradient",
+    ),
+    ".analysis.gradients.log_gradient": ("LogGradient",),
     ".analysis.growth": ("GrowthExponents", "growth_exponents"),
     ".analysis.memory.covariant": ("CovariantVectors", "covariant_vectors"),
     ".analysis.memory.gradient_time": ("GradientInTime", "gradient_in_time"),

@@ -27,7 +27,7 @@ from .growth import Stops
 from .neurons import told_apart
 from .singular import block_of, blocks_of_neurons
 
-__all__ = ["graded_singular_values", "log_singular_values"]
+__all__ = ["RowScaled", "graded_singular_values", "log_singular_values"]
 
 Float = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -93,13 +93,13 @@ def log_singular_values(
     if recurrence.system.decoupled and qr_every is None and told_apart(recurrence, part):
         return blocks_of_neurons(recurrence, part).logs().reshape(*recurrence.shape, width)
     every = panel_length(width, None if qr_every is None else as_count(qr_every, "qr_every", least=1))
-    product, stops = _RowScaled(members, width), Stops([recurrence.n_steps], every)
+    product, stops = RowScaled(members, width), Stops([recurrence.n_steps], every)
     q = factor_product(recurrence, np.eye(recurrence.state_size)[:, part], stops, product, rows=rows)
     logs = _logarithms(q[:, part], product, recurrence.threads, recurrence.progress)
     return logs.reshape(*recurrence.shape, width)
 
 
-def _logarithms(q: Float, product: _RowScaled, threads: int | None, progress: bool | None) -> Float:
+def _logarithms(q: Float, product: RowScaled, threads: int | None, progress: bool | None) -> Float:
     """log σ of Q times the triangular product of every batch member; NaN where it overflowed."""
     members, width = product.exponent.shape
     logs = np.full((members, width), np.nan)
@@ -124,7 +124,7 @@ def _logarithms(q: Float, product: _RowScaled, threads: int | None, progress: bo
     return logs
 
 
-class _RowScaled:
+class RowScaled:
     """A product of upper triangular matrices, row i being mantissa[i] · 2^exponent[i]."""
 
     def __init__(self, members: int, width: int) -> None:

@@ -23,7 +23,7 @@ from sensitivity.text import number
 
 from .factoring import DEPENDENT, factor_product, panel_length
 
-__all__ = ["GrowthExponents", "Stops", "growth_exponents"]
+__all__ = ["GrowthExponents", "Stops", "first_frame", "growth_exponents"]
 
 Float = NDArray[np.float64]
 
@@ -255,7 +255,7 @@ def growth_exponents(
     plan = _Averaging.of(recurrence, k, burn_in, qr_every)
     sums = _Sums(plan.marks, plan.skip, math.prod(recurrence.shape), plan.k)
     last = factor_product(
-        recurrence, _frame(recurrence.state_size, plan.k), plan.stops, sums, revive_at=plan.skip
+        recurrence, first_frame(recurrence.state_size, plan.k), plan.stops, sums, revive_at=plan.skip
     )
     sums.local[:, np.isnan(last).any(axis=(1, 2))] = np.nan
     return _exponents(recurrence, plan, sums)
@@ -308,7 +308,7 @@ class _Averaging(NamedTuple):
         return Stops([*([self.skip] if self.skip else []), *self.marks.tolist()], self.panel)
 
 
-def _frame(size: int, k: int) -> Float:
+def first_frame(size: int, k: int) -> Float:
     """Orthonormal columns to start from, shape (D, k).
 
     All columns: the unit vectors, which are exact for diagonal maps. Fewer: a random frame, because a unit

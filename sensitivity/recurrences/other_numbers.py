@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from types import CodeType, FunctionType
+from types import CellType, CodeType, FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,24 +46,27 @@ def _bound_anew(function: Any, numbers: Numbers, known: dict[Any, Any]) -> Any:
     if function in known:
         return known[function]
     found: dict[str, Any] = {"__builtins__": __builtins__}
-    own = FunctionType(
-        function.__code__, found, function.__name__, function.__defaults__, function.__closure__
-    )
+    closed = tuple(CellType() for _ in function.__closure__ or ())
+    own = FunctionType(function.__code__, found, function.__name__, function.__defaults__, closed)
     known[function] = own
     for name in set(_names(function.__code__)) & set(function.__globals__):
-        value: Any = function.__globals__[name]
-        if value is activate:
-            value = numbers.activate
-        elif value is math:
-            value = numbers.math
-        elif value is np:
-            value = numbers.numpy
-        elif hasattr(value, "py_func"):
-            value = numbers.exact.get(value) or _bound_anew(value.py_func, numbers, known)
-        elif value is fma:
-            value = _multiply_add
-        found[name] = value
+        found[name] = _replaced(function.__globals__[name], numbers, known)
+    for cell, before in zip(closed, function.__closure__ or (), strict=True):
+        cell.cell_contents = _replaced(before.cell_contents, numbers, known)
     return own
+
+
+def _replaced(value: Any, numbers: Numbers, known: dict[Any, Any]) -> Any:
+    """What stands in the place of a global name or of a variable that a function closes over."""
+    if value is activate:
+        return numbers.activate
+    if value is math:
+        return numbers.math
+    if value is np:
+        return numbers.numpy
+    if hasattr(value, "py_func"):
+        return numbers.exact.get(value) or _bound_anew(value.py_func, numbers, known)
+    return _multiply_add if value is fma else value
 
 
 def _multiply_add(x: Any, y: Any, z: Any) -> Any:
