@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from integrators.cells.cell import Cell
 from integrators.fields.field import Field
+from integrators.fields.neural import NeuralField
 from integrators.run.recurrence import Recurrence
 from integrators.schemes.scheme import Scheme
 from integrators.schemes.table import get_scheme
@@ -20,6 +21,10 @@ from integrators.validation import as_count
 from sensitivity.analysis.graded import log_singular_values
 from sensitivity.analysis.growth import GrowthExponents, growth_exponents
 from sensitivity.analysis.jacobians import norm_and_exponent
+from sensitivity.analysis.memory.gradient_time import gradient_in_time
+from sensitivity.analysis.memory.input_kernels import memory_kernels, readout_ceiling
+from sensitivity.analysis.memory.parameters import parameter_sensitivity
+from sensitivity.analysis.memory.windows import log_window_norms
 from sensitivity.analysis.profile import gradient_profile
 from sensitivity.analysis.singular import block_of
 from sensitivity.bounds import log_upper_bound, lower_bound
@@ -209,6 +214,34 @@ class ModelCase:
     def log_profile(self) -> Float:
         """Logarithms of ‖∂h_N/∂h_i‖₂, shape (members, N + 1)."""
         return self._members(gradient_profile(self.recurrence).log_norms)
+
+    def log_window_norms(self, width: int) -> Float:
+        """Logarithms of ‖∂h_{i+w}/∂h_i‖₂ for every window of w steps, shape (members, N − w + 1)."""
+        return self._members(log_window_norms(self.recurrence, width))
+
+    def log_sensitivities(self) -> dict[str, Float]:
+        """Logarithms of ‖∂h_N/∂θ‖_F by the name of the parameter, shape (members,) each."""
+        found = parameter_sensitivity(self.recurrence)
+        return {name: self._members(norms.log_frobenius) for name, norms in found.items()}
+
+    def truncation_windows(self, share: float) -> Float:
+        """Steps beyond which truncation loses at most this share of ∂h_N/∂θ, shape (members,)."""
+        return self._members(gradient_in_time(self.recurrence).window(share).astype(np.float64))
+
+    def memory(self) -> tuple[Float, Float, Float]:
+        """Memory capacity, and correlation and accuracy of the best read-out of the inputs' mean.
+
+        NaN for models whose derivative by the inputs is not known: without inputs, and for other fields than
+        neural ones.
+        """
+        run = self.recurrence
+        if self.model.n_inputs == 0 or not isinstance(self.model, Cell | NeuralField):
+            nothing = np.full(self.copies or self.steps.size, np.nan)
+            return nothing, nothing, nothing
+        ceiling = readout_ceiling(run, np.ones(self.n_steps))
+        capacity = memory_kernels(run).capacity.sum(axis=-1)
+        parts = capacity, ceiling.correlation, ceiling.accuracy
+        return self._members(parts[0]), self._members(parts[1]), self._members(parts[2])
 
     def log_bound(self, n_steps: int | None = None, block: str | None = None) -> Float:
         """The logarithm of the proved bound on the norm of N steps, NaN where none is proved.

@@ -20,7 +20,7 @@ from .axes import axis_of
 from .execution.cost import Cost, cost_of, size_of
 from .input_files import InputFile
 from .models import build
-from .quantities import checked
+from .quantities import checked, telling, window_widths
 from .storage.job import DIGEST_BYTES, Arrays, Job, JobBatch, JobBlock, RowLayout, canonical, layout_of
 from .together import Networks, can_run_together
 
@@ -28,8 +28,6 @@ __all__ = ["CellMaker", "GridCell", "arrays_of", "case_of", "networks_of"]
 
 # Cells that are looked up together.
 BLOCK_CELLS = 1000
-# Variables that do not depend on the trajectory.
-PROVED = ("log_bound", "least_singular_value", "exponent_error")
 
 
 @dataclass(frozen=True)
@@ -72,6 +70,7 @@ class GridCell(Job):
     def shapes(self) -> dict[str, tuple[int, ...]]:
         size = size_of(self)
         lengths = {"": (), "rank": (size.d,), "number": (size.state,), "index": (size.n_steps + 1,)}
+        lengths["doubling"] = (len(window_widths(size.n_steps)),)
         return {
             variable.name: (len(self.steps), *lengths[variable.dim])
             for quantity in checked(self.quantities)
@@ -97,11 +96,8 @@ class GridCell(Job):
 
     def lost(self, arrays: Arrays) -> int:
         """Members of the batch of whose quantities all that depend on the trajectory are NaN."""
-        counts = [
-            int(np.isnan(array.reshape(len(array), -1)).all(axis=1).sum())
-            for name, array in arrays.items()
-            if name not in PROVED
-        ]
+        told = [arrays[name] for name in telling(self.quantities)]
+        counts = [int(np.isnan(array.reshape(len(array), -1)).all(axis=1).sum()) for array in told]
         return max(counts, default=0)
 
     @property
@@ -173,7 +169,7 @@ class CellBatch(JobBatch):
         for place in np.flatnonzero(~usable).tolist():
             for name, values in arrays_of(self._cell(place)).items():
                 found[name][place] = values
-        lost = [np.isnan(found[name]).sum(axis=1) for name in found if name not in PROVED]
+        lost = [np.isnan(found[name]).sum(axis=1) for name in telling(self.first.quantities)]
         stored = np.concatenate([found[name] for name in self.first.layout.stored], axis=1)
         return stored, int(np.max(lost, axis=0).sum()) if lost else 0
 

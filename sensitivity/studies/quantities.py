@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sensitivity.recurrences.case import ModelCase
 
-__all__ = ["QUANTITIES", "Arrays", "Float", "Quantity", "Variable", "checked"]
+__all__ = ["QUANTITIES", "Arrays", "Float", "Quantity", "Variable", "checked", "telling", "window_widths"]
 
 Float = NDArray[np.float64]
 Arrays = Mapping[str, Float]
@@ -29,12 +29,16 @@ class Variable:
         Name of the second dimension, if there is one.
     first : int
         Its first label.
+    often_nan : bool
+        Whether NaN says that there is no such number, as where no bound is proved, and not that the
+        trajectory left float64.
     """
 
     name: str
     meaning: str
     dim: str = ""
     first: int = 1
+    often_nan: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,39 @@ def _bounds(case: ModelCase) -> tuple[Float, ...]:
     return case.log_bound(), case.least_singular_value()
 
 
+def window_widths(n_steps: int) -> list[int]:
+    """1, 2, 4, …, at most N."""
+    return [1 << k for k in range(n_steps.bit_length())] if n_steps > 0 else []
+
+
+def _windows(case: ModelCase) -> tuple[Float, ...]:
+    columns = []
+    for width in window_widths(case.n_steps):
+        logs = case.log_window_norms(width)
+        with np.errstate(invalid="ignore"):  # of a window whose Jacobian is zero
+            columns.append((logs.max(axis=1), logs.mean(axis=1) / width, logs.std(axis=1) / width))
+    return tuple(np.stack(column, axis=1) for column in zip(*columns, strict=True))
+
+
+SENSITIVE = ("W", "V", "b")
+
+
+def _sensitivity(case: ModelCase) -> tuple[Float, ...]:
+    found = case.log_sensitivities()
+    some = [[logs for own, logs in found.items() if own.rstrip("0123456789_") == name] for name in SENSITIVE]
+    nothing = np.full(next(iter(found.values())).shape, np.nan) if found else np.zeros(0)
+    every = (
+        _root_of_squares(list(found.values())) if found else np.full(case.copies or case.steps.size, np.nan)
+    )
+    return every, *(_root_of_squares(logs) if logs else nothing for logs in some)
+
+
+def _root_of_squares(logs: list[Float]) -> Float:
+    """ln √Σ e^{2x}."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 0.5 * np.logaddexp.reduce(2.0 * np.stack(logs), axis=0)
+
+
 # ------------------------------------------------------------------------------------------------- checks
 
 
@@ -119,6 +156,14 @@ def _profile_kept(case: ModelCase, arrays: Arrays) -> Iterator[str]:
         yield from _above(values[:, i], limit, f"log_profile at i = {i} above its bound")
 
 
+def _windows_kept(case: ModelCase, arrays: Arrays) -> Iterator[str]:
+    """The largest norm of a window against the bound of as many steps, from whatever state they begin."""
+    values = arrays["log_window_norm"]
+    for column, width in enumerate(window_widths(case.n_steps)):
+        limit = case.log_bound(width)
+        yield from _above(values[:, column], limit, f"log_window_norm of {width} steps above its bound")
+
+
 def _bounds_kept(case: ModelCase, arrays: Arrays) -> Iterator[str]:
     """The stored bounds are the ones that hold now."""
     again = dict(zip(("log_bound", "least_singular_value"), _bounds(case), strict=True))
@@ -143,7 +188,7 @@ QUANTITIES = {
             "exponents",
             (
                 Variable("exponent", "growth exponent λ of the full state, per step", "number"),
-                Variable("exponent_error", "standard error of λ, per step", "number"),
+                Variable("exponent_error", "standard error of λ, per step", "number", often_nan=True),
             ),
             _exponents,
             _none,
@@ -158,15 +203,81 @@ QUANTITIES = {
         Quantity(
             "bounds",
             (
-                Variable("log_bound", f"ln of the proved bound on {_NORM} (theorems B, D, E)"),
-                Variable("least_singular_value", "proved lower bound on every σ of ∂y_N/∂y_0 (theorem C)"),
+                Variable(
+                    "log_bound", f"ln of the proved bound on {_NORM} (theorems B, D, E)", often_nan=True
+                ),
+                Variable(
+                    "least_singular_value",
+                    "proved lower bound on every σ of ∂y_N/∂y_0 (theorem C)",
+                    often_nan=True,
+                ),
             ),
             _bounds,
             _bounds_kept,
         ),
+        Quantity(
+            "windows",
+            (
+                Variable(
+                    "log_window_norm", "ln of the largest ‖∂y_{i+w}/∂y_i‖₂, w = 2^doubling", "doubling", 0
+                ),
+                Variable("finite_time_exponent", "mean over i of (ln ‖∂y_{i+w}/∂y_i‖₂)/w", "doubling", 0),
+                Variable(
+                    "finite_time_spread", "its standard deviation over i", "doubling", 0, often_nan=True
+                ),
+            ),
+            _windows,
+            _windows_kept,
+            least_steps=1,
+        ),
+        Quantity(
+            "parameter_sensitivity",
+            (
+                Variable("log_sensitivity", "ln ‖∂y_N/∂θ‖ in the Frobenius norm, by all parameters θ"),
+                *(
+                    Variable(
+                        f"log_sensitivity_{name}", f"ln ‖∂y_N/∂{name}‖, NaN without {name}", often_nan=True
+                    )
+                    for name in SENSITIVE
+                ),
+            ),
+            _sensitivity,
+            _none,
+        ),
+        Quantity(
+            "truncation",
+            (
+                Variable(
+                    "truncation_window", "steps that hold 99 % of ∂y_N/∂θ, for truncated backpropagation"
+                ),
+            ),
+            lambda case: (case.truncation_windows(0.01),),
+            _none,
+            least_steps=1,
+        ),
+        Quantity(
+            "memory",
+            (
+                Variable("memory_capacity", "Jaeger's memory capacity, all delays together", often_nan=True),
+                Variable(
+                    "mean_correlation", "of the best read-out with the mean of the inputs", often_nan=True
+                ),
+                Variable(
+                    "mean_accuracy", "share of signs that it has right, ½ + arcsin(ρ)/π", often_nan=True
+                ),
+            ),
+            lambda case: case.memory(),
+            _none,
+            least_steps=1,
+        ),
     )
 }
 """Every quantity by name."""
+
+
+def telling(names: tuple[str, ...]) -> list[str]:
+    """Variables of some quantities that are NaN where a trajectory left float64, and only there."""
+    return [v.name for quantity in checked(names) for v in quantity.variables if not v.often_nan]
 
 
 def checked(names: tuple[str, ...]) -> list[Quantity]:

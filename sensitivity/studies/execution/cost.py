@@ -57,6 +57,10 @@ POINTWISE, UNSURE = 2.0, 2.0
 GROWTH_COPIES = 8
 # What a backward sweep holds between two calls, with the copies that its singular values take.
 KEPT_BYTES = 1 << 26
+# Jacobians of steps that are looked at together, and gradients of a group of members.
+MATRICES_BYTES, GRADIENT_BYTES = 1 << 26, 1 << 27
+# Of a step on the way back: in a sweep of several, and alone.
+SWEEP_SECONDS, STEP_SECONDS = 2e-7, 1e-5
 
 
 @dataclass(frozen=True)
@@ -162,12 +166,55 @@ def _profile(size: RunSize, members: int) -> _Terms:
     return _Terms(4.0 * size.d, memory, entries, ENTRY_SECONDS * size.d * entries / 4)
 
 
+def _windows(size: RunSize, members: int) -> _Terms:
+    widths = size.n_steps.bit_length()
+    square = size.state**2 * FLOAT
+    states = 6.0 * members * (size.n_steps + 1) * size.state * FLOAT
+    matrices = (
+        12.0 * min(float(MATRICES_BYTES), members * size.n_steps * square) + 24.0 * size.n_steps * square
+    )
+    products = 6.0 * members * size.n_steps * size.state**3 / FLOPS_PER_SECOND
+    norms = ENTRY_SECONDS * members * size.n_steps * size.d
+    return _Terms(size.state * widths, states + matrices, 3 * members * widths, widths * (products + norms))
+
+
+def _rows(size: RunSize, members: int) -> float:
+    """Bytes of the gradients of a group of members, as they stand side by side."""
+    numbers = size.d * max(1, size.parameters) + size.kicks * (3 * size.state + size.inputs)
+    return 10.0 * FLOAT * max(numbers, min(members * numbers, GRADIENT_BYTES / FLOAT))
+
+
+def _sensitivity(size: RunSize, members: int) -> _Terms:
+    seconds = members * size.kicks * size.d * (SWEEP_SECONDS + 4.0 * size.parameters / FLOPS_PER_SECOND)
+    return _Terms(4.0 * size.d, _rows(size, members) + KEPT_BYTES, 4 * members, seconds)
+
+
+def _truncation(size: RunSize, members: int) -> _Terms:
+    seconds = (
+        2.0 * members * size.n_steps * size.d * (STEP_SECONDS + 8.0 * size.parameters / FLOPS_PER_SECOND)
+    )
+    return _Terms(4.0 * size.d, _rows(size, members) + KEPT_BYTES, members, seconds)
+
+
+def _memory(size: RunSize, members: int) -> _Terms:
+    if size.inputs == 0:
+        return _Terms(0.0, 64.0 * members * FLOAT, 3 * members)
+    kernels = 14.0 * members * size.n_steps * size.d * max(1, size.inputs) * FLOAT
+    seconds = 8.0 * members * size.n_steps * size.inputs * size.d**2 / FLOPS_PER_SECOND
+    trajectory = min(1.5 * MEMORY_BYTES, 3.0 * FLOAT * (members + 8) * (size.kicks + 1) * size.state)
+    return _Terms(4.0 * size.d, kernels + trajectory + KEPT_BYTES, 3 * members, seconds)
+
+
 _TERMS: dict[str, Callable[[RunSize, int], _Terms]] = {
     "norm": _matrix,
     "log_norm": _matrix,
     "singular_values": _singular_values,
     "exponents": _exponents,
     "profile": _profile,
+    "windows": _windows,
+    "parameter_sensitivity": _sensitivity,
+    "truncation": _truncation,
+    "memory": _memory,
     "bounds": lambda size, members: _Terms(0.0, 64.0 * members * FLOAT, 2 * members),
 }
 

@@ -17,11 +17,17 @@ from study_rows import change, connected, contents, put, remove, rows_in, set_as
 
 from integrators import SCHEMES, NeuralField, pendulum, register
 from sensitivity import (
+    OdeRecurrence,
+    gradient_in_time,
     gradient_profile,
     growth_exponents,
     jacobian_norm,
     log_jacobian_norm,
     log_singular_values,
+    log_window_norms,
+    memory_kernels,
+    parameter_sensitivity,
+    readout_ceiling,
 )
 from sensitivity.bounds import log_majorant, no_vanishing
 from sensitivity.cli import main
@@ -187,6 +193,20 @@ def test_numbers_are_those_of_the_functions(scheme, gamma):
         "log_bound": log_majorant(field, scheme, STEPS, 20),
         "least_singular_value": no_vanishing(field, STEPS, 20, scheme),
     }
+    run = OdeRecurrence(*case)
+    windows = [log_window_norms(run, width) for width in (1, 2, 4, 8, 16)]
+    columns = [(w.max(axis=1), w.mean(axis=1) / 2**k, w.std(axis=1) / 2**k) for k, w in enumerate(windows)]
+    names = ("log_window_norm", "finite_time_exponent", "finite_time_spread")
+    expected |= {
+        name: np.stack(column, axis=1) for name, column in zip(names, zip(*columns, strict=True), strict=True)
+    }
+    norms = {name: own.log_frobenius for name, own in parameter_sensitivity(run).items()}
+    total = 0.5 * np.logaddexp.reduce([2 * own for own in norms.values()], axis=0)
+    expected |= {"log_sensitivity": total} | {f"log_sensitivity_{name}": norms[name] for name in "WVb"}
+    expected["truncation_window"] = gradient_in_time(run).window(0.01)
+    ceiling = readout_ceiling(run, np.ones(20))
+    expected["memory_capacity"] = memory_kernels(run).capacity.sum(axis=-1)
+    expected |= {"mean_correlation": ceiling.correlation, "mean_accuracy": ceiling.accuracy}
     found = arrays_of(cell)
     assert list(found) == list(expected)
     for name, array in expected.items():

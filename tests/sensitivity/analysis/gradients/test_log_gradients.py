@@ -14,10 +14,13 @@ DIGITS, H = 70, 20
 
 
 def moved(name, d, n_inputs):
-    """A model off its published start, without the structure of its parameters."""
+    """A model off its published start, without the structure of its parameters, and with no orthogonal W."""
     cell, rng = lg.cell(name, d, n_inputs, rng=3), np.random.default_rng(3)
     cell = cell.with_free(cell.free + cell.free_trainable * 0.3 * rng.normal(size=cell.free.size))
-    return cell.unstructured()
+    cell = cell.unstructured()
+    own = cell.parameters
+    # Of an orthogonal W the singular values are equal, which leaves the largest one without a gradient.
+    return cell.with_parameters(W=own["W"] + 0.2 * rng.normal(size=own["W"].shape)) if "W" in own else cell
 
 
 def in_mp(array):
