@@ -28,11 +28,14 @@ from sensitivity import (
     memory_kernels,
     parameter_sensitivity,
     readout_ceiling,
+    unroll,
 )
+from sensitivity import cell as make_cell
 from sensitivity.bounds import log_majorant, no_vanishing
 from sensitivity.cli import main
+from sensitivity.recurrences.registry import drawn_inputs
 from sensitivity.studies import Study, open_results, verify
-from sensitivity.studies.cell import GridCell, arrays_of
+from sensitivity.studies.cell import GridCell, arrays_of, case_of
 from sensitivity.studies.execution.cost import cost_of, plan_of
 from sensitivity.studies.execution.memory import gibibytes
 from sensitivity.studies.quantities import QUANTITIES
@@ -211,6 +214,33 @@ def test_numbers_are_those_of_the_functions(scheme, gamma):
     assert list(found) == list(expected)
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def test_what_a_model_does_not_have_is_nan_and_is_not_counted_as_an_overflow():
+    """The memory of a model without inputs; V of one that has none; the bound on windows of an LSTM."""
+    wanted = ["windows", "parameter_sensitivity", "memory"]
+    (cell,) = Study({"model": "pendulum", "y0": 0.4, "n_steps": 9, "step": STEPS}, wanted).cells()
+    found = arrays_of(cell)
+    assert np.isfinite(found["log_sensitivity"]).all() and np.isnan(found["log_sensitivity_V"]).all()
+    assert np.isnan(found["memory_capacity"]).all() and cell.lost(found) == 0
+    assert found["log_window_norm"].shape == (3, 4)
+    assert cell.lost(found | {"log_sensitivity": np.array([0.0, np.nan, 1.0])}) == 1
+    (lstm,) = Study({"model": "lstm", "d": 3, "n_steps": 9, "inputs": 2}, wanted).cells()
+    run = unroll(make_cell("lstm", 3, 2, rng=0), inputs=drawn_inputs(9, 2, 0))
+    own = arrays_of(lstm)
+    assert own["log_sensitivity_V"] == parameter_sensitivity(run)["V"].log_frobenius
+    assert own["log_window_norm"][0, -1] == log_window_norms(run, 8).max()
+
+
+def test_a_window_above_its_bound_is_found():
+    (cell,) = Study({"d": 3, "n_steps": 9, "step": 0.1}, "windows").cells()
+    case, arrays = case_of(cell), arrays_of(cell)
+    rule = QUANTITIES["windows"].violations
+    assert not list(rule(case, arrays))
+    arrays["log_window_norm"][0, 2] += 5.0
+    assert [sentence.split(":")[0] for sentence in rule(case, arrays)] == [
+        "log_window_norm of 4 steps above its bound"
+    ]
 
 
 def test_textbook_models_run_and_say_where_nothing_is_proved():

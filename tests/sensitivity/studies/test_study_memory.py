@@ -64,6 +64,12 @@ def test_parameters_and_inputs_are_counted_for_every_model(model):
         ("singular_values", "neural", {"d": 60, "n_steps": 10, "step": np.geomspace(0.01, 0.1, 20)}),
         ("singular_values", "kepler", {"n_steps": 500, "y0": 1.0, "step": np.geomspace(1e-3, 1e-2, 100)}),
         ("norm", "neural", {"d": 40, "n_steps": 20, "step": np.geomspace(0.01, 0.1, 128)}),
+        ("windows", "neural", {"d": 2, "n_steps": 6000, "step": [0.1, 0.2]}),
+        ("windows", "lstm", {"d": 12, "n_steps": 300, "inputs": 3}),
+        ("parameter_sensitivity", "lstm", {"d": 20, "n_steps": 300, "inputs": 30}),
+        ("truncation", "lstm", {"d": 10, "n_steps": 100, "inputs": 3}),
+        ("memory", "neural", {"d": 10, "n_steps": 3000, "inputs": 5, "step": [0.1, 0.2]}),
+        ("memory", "lstm", {"d": 20, "n_steps": 300, "inputs": 30}),
     ],
 )  # fmt: skip
 def test_what_grows_with_the_length_of_a_run_is_counted(quantity, model, grid):
