@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from integrators.cells.layout import Layout
 from integrators.codegen.compiled import Kernel
 
-from .dual import Dual, on_points
+from .dual import Duals, on_points
 
-__all__ = ["Affine", "Pulled", "Rule", "matrix_sum"]
+__all__ = ["Affine", "MapCotangents", "Pointwise", "matrix_sum"]
 
 Float = NDArray[np.float64]
 
 
-class Rule(NamedTuple):
+class Pointwise(NamedTuple):
     """A pointwise rule: its kernel, and which block of its result depends on which local."""
 
     kernel: Kernel
@@ -32,7 +32,7 @@ class Rule(NamedTuple):
     blocks: int
 
 
-class Pulled(NamedTuple):
+class MapCotangents(NamedTuple):
     """What the way back gives: cotangents, (m, T, …) and (m, T, k, …), and gradients by parameter, (m, …)."""
 
     state: Float
@@ -61,7 +61,7 @@ class Affine:
     Parameters
     ----------
     layout : Layout
-    rules : pair of Rule
+    rules : pair of Pointwise
         `point` and `middle`.
     own : mapping
         Parameters by name: W, V, b, R where they exist, and "vectors" and "constants" as lists.
@@ -71,7 +71,12 @@ class Affine:
     """
 
     def __init__(
-        self, layout: Layout, rules: tuple[Rule, Rule], own: dict[str, Any], d: int, back: bool = True
+        self,
+        layout: Layout,
+        rules: tuple[Pointwise, Pointwise],
+        own: dict[str, Any],
+        d: int,
+        back: bool = True,
     ) -> None:
         self.layout, self.d, self.own, self._back = layout, d, own, back
         self.point, self.middle = rules
@@ -115,15 +120,15 @@ class Affine:
         values, self.slopes = self._pointwise(self.point, z, dz, beside)
         return np.concatenate(values, axis=-1), self._pushed(self.point, self.slopes, dz)
 
-    def _pointwise(self, rule: Rule, z: Float, dz: Float, beside: Float) -> tuple[list[Float], _Slopes]:
+    def _pointwise(self, rule: Pointwise, z: Float, dz: Float, beside: Float) -> tuple[list[Float], _Slopes]:
         """The rule at all points: its blocks (m, T, d), and its slopes."""
         layout, d = self.layout, self.d
         shape, k = (*z.shape[:2], d), dz.shape[2]
         n = int(np.prod(shape))
 
-        def dual(value: Float, along: Float | None = None) -> Dual:
+        def dual(value: Float, along: Float | None = None) -> Duals:
             flat = np.broadcast_to(value, shape).reshape(n)
-            return Dual(
+            return Duals(
                 flat, None if along is None or not self._back else np.moveaxis(along, 2, 0).reshape(k, n)
             )
 
@@ -150,7 +155,7 @@ class Affine:
             found.value.append(np.broadcast_to(_value(one), (n,)).reshape(shape))
             if not self._back:
                 continue
-            along = one.along if isinstance(one, Dual) and one.along is not None else np.zeros((k, n))
+            along = one.along if isinstance(one, Duals) and one.along is not None else np.zeros((k, n))
             found.along.append(np.moveaxis(along.reshape(k, *shape), 0, 2))
         return values, found
 
@@ -162,7 +167,7 @@ class Affine:
             return self._block(self.ds, local - self.rows)
         return None
 
-    def _pushed(self, rule: Rule, slopes: _Slopes, dz: Float) -> Float:
+    def _pushed(self, rule: Pointwise, slopes: _Slopes, dz: Float) -> Float:
         out = np.zeros((*dz.shape[:3], rule.blocks * self.d))
         for (block, local), value in zip(rule.pairs, slopes.value, strict=True):
             columns = self._local(dz, local)
@@ -170,7 +175,7 @@ class Affine:
                 self._block(out, block)[...] += value[:, :, None] * columns
         return out
 
-    def pull(self, mu: Float, lam: Float) -> Pulled:
+    def pull(self, mu: Float, lam: Float) -> MapCotangents:
         """The way back for cotangents μ, (m, T, D), and λ, (m, T, k, D); see the module."""
         layout, own, d = self.layout, self.own, self.d
         locals_ = self.rows + layout.states + layout.vectors
@@ -207,9 +212,11 @@ class Affine:
             gradient["b"] = mu_z[..., layout.bias_from * d : layout.bias_to * d].sum(axis=1)
         vectors = back[0][..., (self.rows + layout.states) * d :].sum(axis=1)
         gradient["vectors"] = vectors.reshape(len(vectors), layout.vectors, d)
-        return Pulled(mu_s, lam_s, mu_x, lam_x, gradient)
+        return MapCotangents(mu_s, lam_s, mu_x, lam_x, gradient)
 
-    def _through(self, rule: Rule, slopes: _Slopes, mu: Float, lam: Float, back: tuple[Float, Float]) -> None:
+    def _through(
+        self, rule: Pointwise, slopes: _Slopes, mu: Float, lam: Float, back: tuple[Float, Float]
+    ) -> None:
         """Add the cotangents of the locals, and of their columns, of a rule."""
         for (block, local), value, along in zip(rule.pairs, slopes.value, slopes.along, strict=True):
             own, columns = self._block(mu, block), self._block(lam, block)
@@ -218,4 +225,4 @@ class Affine:
 
 
 def _value(x: Any) -> Any:
-    return x.value if isinstance(x, Dual) else x
+    return x.value if isinstance(x, Duals) else x

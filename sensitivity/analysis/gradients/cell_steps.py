@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from integrators.cells.cell import Cell
 from integrators.run.recurrence import Recurrence
 
-from .affine import Affine, Rule
+from .affine import Affine, Pointwise
 
 __all__ = ["CellSteps"]
 
@@ -89,11 +89,11 @@ class CellSteps:
         return mu_in, lam_in, gradient
 
 
-def _rules(cell: Cell) -> tuple[Rule, Rule]:
+def _rules(cell: Cell) -> tuple[Pointwise, Pointwise]:
     layout, kind = cell.layout, cell.kind
     return (
-        Rule(kind.point, layout.out_pairs, layout.states),
-        Rule(kind.middle, layout.hidden_pairs, layout.hidden),
+        Pointwise(kind.point, layout.out_pairs, layout.states),
+        Pointwise(kind.middle, layout.hidden_pairs, layout.hidden),
     )
 
 

@@ -1,4 +1,4 @@
-"""Dual numbers that hold many points at once, on which pointwise rules and force callbacks run.
+"""Duals numbers that hold many points at once, on which pointwise rules and force callbacks run.
 
 A rule fills the slopes of a step. Run on dual numbers, it gives beside each slope its derivative along the
 tangent columns, exactly: a second derivative of the step. The rule that runs is the source of the compiled
@@ -22,7 +22,7 @@ from integrators.codegen.compiled import Kernel
 from integrators.fields.activations import ACTIVATIONS, logistic, tanh
 from sensitivity.recurrences.other_numbers import Numbers, rule_on
 
-__all__ = ["Dual", "on_points"]
+__all__ = ["Duals", "on_points"]
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -36,7 +36,7 @@ class _Parted(Exception):
         self.where = where
 
 
-class Dual:
+class Duals:
     """Numbers with their derivatives along some columns.
 
     Parameters
@@ -52,49 +52,49 @@ class Dual:
     def __init__(self, value: Float, along: Float | None = None) -> None:
         self.value, self.along = value, along
 
-    def __getitem__(self, where: Mask) -> Dual:
-        return Dual(self.value[where], None if self.along is None else self.along[:, where])
+    def __getitem__(self, where: Mask) -> Duals:
+        return Duals(self.value[where], None if self.along is None else self.along[:, where])
 
-    def __add__(self, other: Any) -> Dual:
-        return Dual(self.value + _value(other), _sum(self.along, _along(other)))
+    def __add__(self, other: Any) -> Duals:
+        return Duals(self.value + _value(other), _sum(self.along, _along(other)))
 
-    def __neg__(self) -> Dual:
-        return Dual(-self.value, _times(self.along, -1.0))
+    def __neg__(self) -> Duals:
+        return Duals(-self.value, _times(self.along, -1.0))
 
-    def __sub__(self, other: Any) -> Dual:
+    def __sub__(self, other: Any) -> Duals:
         return self + (-other)
 
-    def __rsub__(self, other: Any) -> Dual:
+    def __rsub__(self, other: Any) -> Duals:
         return -self + other
 
-    def __mul__(self, other: Any) -> Dual:
+    def __mul__(self, other: Any) -> Duals:
         along = _sum(_times(self.along, _value(other)), _times(_along(other), self.value))
-        return Dual(self.value * _value(other), along)
+        return Duals(self.value * _value(other), along)
 
-    def __truediv__(self, other: Any) -> Dual:
+    def __truediv__(self, other: Any) -> Duals:
         below = _value(other)
         ratio = self.value / below
         along = _sum(self.along, _times(_along(other), -ratio))
-        return Dual(ratio, None if along is None else along / below)
+        return Duals(ratio, None if along is None else along / below)
 
-    def __rtruediv__(self, other: Any) -> Dual:
-        return Dual(np.full_like(self.value, other)) / self
+    def __rtruediv__(self, other: Any) -> Duals:
+        return Duals(np.full_like(self.value, other)) / self
 
     __radd__, __rmul__ = __add__, __mul__
 
-    def __pow__(self, power: Any) -> Dual:
-        if isinstance(power, Dual):
+    def __pow__(self, power: Any) -> Duals:
+        if isinstance(power, Duals):
             return _exp(power * _log(self))
         if power == 0:
-            return Dual(np.ones_like(self.value))
-        return Dual(self.value**power, _times(self.along, power * self.value ** (power - 1)))
+            return Duals(np.ones_like(self.value))
+        return Duals(self.value**power, _times(self.along, power * self.value ** (power - 1)))
 
-    def __rpow__(self, base: Any) -> Dual:
+    def __rpow__(self, base: Any) -> Duals:
         value = np.power(float(base), self.value)
-        return Dual(value, _times(self.along, math.log(base) * value))
+        return Duals(value, _times(self.along, math.log(base) * value))
 
-    def __abs__(self) -> Dual:
-        return Dual(np.abs(self.value), _times(self.along, np.sign(self.value)))
+    def __abs__(self) -> Duals:
+        return Duals(np.abs(self.value), _times(self.along, np.sign(self.value)))
 
     def __lt__(self, other: Any) -> bool:
         return _agreed(self.value < _value(other))
@@ -118,11 +118,11 @@ class Dual:
 
 
 def _value(x: Any) -> Any:
-    return x.value if isinstance(x, Dual) else x
+    return x.value if isinstance(x, Duals) else x
 
 
 def _along(x: Any) -> Float | None:
-    return x.along if isinstance(x, Dual) else None
+    return x.along if isinstance(x, Duals) else None
 
 
 def _sum(a: Float | None, b: Float | None) -> Float | None:
@@ -145,9 +145,9 @@ def _function(value: Callable[[Any], Any], slope: Callable[[Any], Any]) -> Calla
     """f for numbers and duals, from f and f'."""
 
     def at(x: Any) -> Any:
-        if not isinstance(x, Dual):
+        if not isinstance(x, Duals):
             return float(value(x))
-        return Dual(value(x.value), None if x.along is None else x.along * slope(x.value))
+        return Duals(value(x.value), None if x.along is None else x.along * slope(x.value))
 
     return at
 
@@ -171,12 +171,12 @@ _RECORDS = {record.code: record for record in ACTIVATIONS.values()}
 def _pair(code: int, x: Any) -> tuple[Any, Any]:
     """σ(x) and σ'(x)."""
     record = _RECORDS[int(code)]
-    if not isinstance(x, Dual):
+    if not isinstance(x, Duals):
         return tuple(float(part) for part in record.value_and_derivative(x))  # type: ignore[return-value]
     s, ds = record.value_and_derivative(x.value)
     if x.along is None:
-        return Dual(s), Dual(ds)
-    return Dual(s, x.along * ds), Dual(ds, x.along * _SECOND[record.name](x.value, s, ds))
+        return Duals(s), Duals(ds)
+    return Duals(s, x.along * ds), Duals(ds, x.along * _SECOND[record.name](x.value, s, ds))
 
 
 def _activate(code: int, z: Any, s: Any, ds: Any) -> None:
@@ -186,17 +186,17 @@ def _activate(code: int, z: Any, s: Any, ds: Any) -> None:
 
 def _hypot(x: Any, y: Any) -> Any:
     length = np.hypot(_value(x), _value(y))
-    if not isinstance(x, Dual) and not isinstance(y, Dual):
+    if not isinstance(x, Duals) and not isinstance(y, Duals):
         return float(length)
     with np.errstate(invalid="ignore", divide="ignore"):
         parts = [_times(_along(one), np.where(length > 0.0, _value(one) / length, 0.0)) for one in (x, y)]
-    return Dual(length, _sum(*parts))
+    return Duals(length, _sum(*parts))
 
 
 def _copysign(size: Any, sign: Any) -> Any:
-    if not isinstance(sign, Dual):
+    if not isinstance(sign, Duals):
         return abs(size) if math.copysign(1.0, sign) > 0.0 else -abs(size)
-    return abs(size) * Dual(np.copysign(1.0, sign.value))
+    return abs(size) * Duals(np.copysign(1.0, sign.value))
 
 
 def _power(x: Any, y: Any) -> Any:
@@ -207,7 +207,7 @@ def _two_arguments(y: Any, x: Any) -> Any:
     """atan2."""
     a, b = _value(y), _value(x)
     square = a * a + b * b
-    return Dual(np.arctan2(a, b), _sum(_times(_along(y), b / square), _times(_along(x), -a / square)))
+    return Duals(np.arctan2(a, b), _sum(_times(_along(y), b / square), _times(_along(x), -a / square)))
 
 
 def _erf(x: Any) -> Any:
@@ -298,7 +298,7 @@ def on_points(
     ----------
     kernel : Kernel
     arguments : sequence
-        What it reads: object arrays of `Dual` with one common number of points, and anything else.
+        What it reads: object arrays of `Duals` with one common number of points, and anything else.
     outputs : sequence of object arrays
         What it writes, as it begins.
     what : str
@@ -307,7 +307,7 @@ def on_points(
     Returns
     -------
     list of object arrays
-        The outputs; entries are `Dual`, or numbers that are the same at all points.
+        The outputs; entries are `Duals`, or numbers that are the same at all points.
 
     Raises
     ------
@@ -339,7 +339,7 @@ def _chosen(array: Any, where: Mask) -> Any:
         return array
     part = array.copy()
     for index in np.ndindex(*array.shape):
-        if isinstance(array[index], Dual):
+        if isinstance(array[index], Duals):
             part[index] = array[index][where]
     return part
 
@@ -349,7 +349,7 @@ def _joined(yes: NDArray[Any], no: NDArray[Any], where: Mask) -> NDArray[Any]:
     joined = yes.copy()
     for index in np.ndindex(*yes.shape):
         parts = yes[index], no[index]
-        if not any(isinstance(part, Dual) for part in parts) and (
+        if not any(isinstance(part, Duals) for part in parts) and (
             parts[0] == parts[1] or all(part != part for part in parts)
         ):
             continue
@@ -360,5 +360,5 @@ def _joined(yes: NDArray[Any], no: NDArray[Any], where: Mask) -> NDArray[Any]:
             one = _along(part)
             if along is not None and one is not None:
                 along[:, own] = one
-        joined[index] = Dual(value, along)
+        joined[index] = Duals(value, along)
     return joined

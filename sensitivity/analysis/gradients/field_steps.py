@@ -18,15 +18,15 @@ from integrators.fields.potential import PotentialField
 from integrators.run.recurrence import Recurrence
 from sensitivity.recurrences.cells.vanilla import VANILLA
 
-from .affine import Affine, Pulled, Rule, matrix_sum
-from .dual import Dual, on_points
+from .affine import Affine, MapCotangents, Pointwise, matrix_sum
+from .dual import Duals, on_points
 
-__all__ = ["FieldSteps", "Operation", "closing_kick"]
+__all__ = ["FieldSteps", "StepOperation", "closing_kick"]
 
 Float = NDArray[np.float64]
 
 
-class Operation(NamedTuple):
+class StepOperation(NamedTuple):
     """A kick of some weight, then a drift; where both are one operation, both act on the old state."""
 
     weight: float
@@ -45,7 +45,7 @@ class FieldSteps:
     states : ndarray, shape (m, T, D)
     columns : ndarray, shape (m, T, k, D)
     start : int
-    operations : list of Operation, optional
+    operations : list of StepOperation, optional
         Those of a step by default.
     back : bool
         Whether `pull` will be asked for.
@@ -62,13 +62,13 @@ class FieldSteps:
         states: Float,
         columns: Float,
         start: int,
-        operations: list[Operation] | None = None,
+        operations: list[StepOperation] | None = None,
         back: bool = True,
     ) -> None:
         self._run, d = run, run.system.dim
         program = run.program()
         self._form, self._h = program.form, run.steps[:, None, None]
-        self._maps: list[tuple[Operation, Any]] = []
+        self._maps: list[tuple[StepOperation, Any]] = []
         steps = np.arange(start, start + states.shape[1])
         y, p = states[..., :d], states[..., d:]
         dy, dp = columns[..., :d], columns[..., d:]
@@ -89,7 +89,7 @@ class FieldSteps:
             self._maps.append((operation, one))
         self.columns = np.concatenate([dy, dp], axis=-1)
 
-    def _drive(self, steps: NDArray[np.int64], operation: Operation) -> Float:
+    def _drive(self, steps: NDArray[np.int64], operation: StepOperation) -> Float:
         """What an operation sees at every step, (m, T, n_inputs)."""
         run = self._run
         n, m = run.system.n_inputs, run.members
@@ -129,22 +129,22 @@ class FieldSteps:
         return np.concatenate([mu_y, mu_p], axis=-1), np.concatenate([lam_y, lam_p], axis=-1), gradient
 
 
-def closing_kick(run: Recurrence) -> Operation | None:
+def closing_kick(run: Recurrence) -> StepOperation | None:
     """The kick that ends a step and is merged with the one that begins the next; None where there is none."""
     if run.cell is not None:
         return None
     weight = float(run.program().closing)
-    return Operation(weight, 0.0, 1.0, True) if weight != 0.0 else None
+    return StepOperation(weight, 0.0, 1.0, True) if weight != 0.0 else None
 
 
-def _operations(program: Any) -> list[Operation]:
+def _operations(program: Any) -> list[StepOperation]:
     found, time = [], 0.0
     for number, (weight, drift) in enumerate(program.body.tolist()):
         own = float(program.first) if number == 0 else weight
-        found.append(Operation(own, drift, time, False))
+        found.append(StepOperation(own, drift, time, False))
         time += weight if program.form in (FIRST_ORDER, EXPLICIT) else drift
     if program.closing != 0.0:
-        found.append(Operation(float(program.closing), 0.0, 1.0, True))
+        found.append(StepOperation(float(program.closing), 0.0, 1.0, True))
     return found
 
 
@@ -167,7 +167,10 @@ class _Neural:
         }
         if field.n_inputs:
             own["V"] = field.V
-        rules = Rule(VANILLA.point, layout.out_pairs, 1), Rule(VANILLA.middle, layout.hidden_pairs, 0)
+        rules = (
+            Pointwise(VANILLA.point, layout.out_pairs, 1),
+            Pointwise(VANILLA.middle, layout.hidden_pairs, 0),
+        )
         self._map, self._size = Affine(layout, rules, own, field.dim, back), field.packed.size
 
     def forward(self, y: Float, dy: Float, x: Float) -> tuple[Float, Float]:
@@ -177,7 +180,7 @@ class _Neural:
         pulled = self._map.pull(mu, lam)
         return pulled.state, pulled.columns, self._flat(pulled)
 
-    def _flat(self, pulled: Pulled) -> Float:
+    def _flat(self, pulled: MapCotangents) -> Float:
         flat = np.zeros((len(pulled.state), self._size))
         parts = [
             pulled.parameters[name].reshape(len(flat), -1) for name in "WVb" if name in pulled.parameters
@@ -241,12 +244,12 @@ class _Callback:
         points = np.empty((d, 1), object)
         for i in range(d):
             along = None if dy is None else dy[..., i].reshape(1, n)
-            points[i, 0] = Dual(y[..., i].reshape(n), along)
+            points[i, 0] = Duals(y[..., i].reshape(n), along)
         drive, given = np.empty((field.n_inputs, 1), object), np.empty((d, 1, 1), object)
         for j in range(field.n_inputs):
-            drive[j, 0] = Dual(x[..., j].reshape(n))
+            drive[j, 0] = Duals(x[..., j].reshape(n))
         for i in range(d):
-            given[i, 0, 0] = Dual(lam[..., i].reshape(n))
+            given[i, 0, 0] = Duals(lam[..., i].reshape(n))
         outputs = [np.full((d, 1, 1), 0.0, object), np.full(P, 0.0, object)]
         with np.errstate(all="ignore"):
             by_y, by_theta = on_points(
@@ -269,7 +272,7 @@ def _parts(entries: NDArray[Any], n: int) -> tuple[Float, Float]:
     """Values and derivatives of some duals at n points, (n, entries) each."""
     value, along = np.zeros((n, entries.size)), np.zeros((n, entries.size))
     for i, one in enumerate(entries):
-        value[:, i] = one.value if isinstance(one, Dual) else one
-        if isinstance(one, Dual) and one.along is not None:
+        value[:, i] = one.value if isinstance(one, Duals) else one
+        if isinstance(one, Duals) and one.along is not None:
             along[:, i] = one.along[0]
     return value, along

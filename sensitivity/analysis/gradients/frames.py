@@ -25,7 +25,7 @@ from sensitivity.analysis.memory.gradient_rows import GradientRows
 from sensitivity.analysis.memory.step_jacobians import StepJacobians
 
 from .cell_steps import CellSteps
-from .field_steps import FieldSteps, Operation, closing_kick
+from .field_steps import FieldSteps, StepOperation, closing_kick
 
 __all__ = ["Adjoint", "Frames"]
 
@@ -66,7 +66,7 @@ class _Piece(NamedTuple):
 
     start: int
     stop: int
-    kick: Operation | None
+    kick: StepOperation | None
     counts: bool  # of a kick
 
 
