@@ -66,16 +66,18 @@ def tasks(small: bool = False) -> list[Task]:
 
     found = []
     d, n_steps, sequences = (8, 20, 4) if small else (64, 200, 64)
-    for what, jax, torch in (("jacobian", 1.3, 4.0), ("norm", 4.0, 4.0)):
-        for model in MODELS:
-            made = cell(model, d, 3, rng=0)
-            part = made.blocks.get(made.default_block, slice(0, made.dim))
-            inputs = np.random.default_rng(1).normal(size=(sequences, n_steps, 3))
-            least = {"JAX, default flags": jax, "PyTorch": torch}
-            found.append(
-                Task(what, model, d, made.step_size, (part.start, part.stop), made.dim, dict(made.parameters),
-                     inputs, np.zeros(0, np.int64), least)
-            )  # fmt: skip
+    kinds = [("jacobian", model, 1.3, sequences) for model in MODELS]
+    kinds += [("norm", model, 4.0, sequences) for model in MODELS]
+    kinds.append(("norm", "lstm", 4.0, 4 * sequences))  # as many as a validation set has
+    for what, model, jax, count in kinds:
+        made = cell(model, d, 3, rng=0)
+        part = made.blocks.get(made.default_block, slice(0, made.dim))
+        inputs = np.random.default_rng(1).normal(size=(count, n_steps, 3))
+        least = {"JAX, default flags": jax, "PyTorch": 4.0}
+        found.append(
+            Task(what, model, d, made.step_size, (part.start, part.stop), made.dim, dict(made.parameters),
+                 inputs, np.zeros(0, np.int64), least)
+        )  # fmt: skip
     d, n_steps, sequences = (8, 20, 9) if small else (75, 500, 100)
     for model in ("lstm", "gru"):
         made, rng = cell(model, d, 1, rng=0), np.random.default_rng(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from sensitivity.text import from_log, number
 
 from .growth import growth_exponents
 from .memory.along import log_norms_along
+from .memory.quantiles import quantiles
 from .profile import gradient_profile
 
 __all__ = ["Comparison", "ModelGradients", "compare"]
@@ -42,6 +43,10 @@ class ModelGradients(ByValue):
         ln ‖∂h_N/∂h_i‖₂ at the i of `Comparison.index`.
     exponents, errors : ndarray, shape (k,)
         Growth per step of the whole state, the largest first, with standard errors.
+    members : int
+        Of the ensemble; where there are several, the numbers above are medians.
+    bands : dict of str to ndarray, shape (2, …)
+        5 % and 95 % of ``log_norms``, ``log_profile`` and ``exponents`` over the ensemble; empty without one.
     """
 
     name: str
@@ -50,6 +55,8 @@ class ModelGradients(ByValue):
     log_profile: Float
     exponents: Float
     errors: Float
+    members: int = 1
+    bands: dict[str, Float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +112,12 @@ class Comparison(ByValue, Drawn):
                     (model.name, quantity, int(place), float(value), float(error))
                     for place, value, error in zip(places, values, wrong, strict=True)
                 ]
+                attribute = {"log_norm": "log_norms", "exponent": "exponents"}.get(quantity, quantity)
+                for share, ends in zip(("5 %", "95 %"), model.bands.get(attribute, ()), strict=False):
+                    rows += [
+                        (model.name, f"{quantity}, {share}", int(place), float(value), 0.0)
+                        for place, value in zip(places, ends, strict=True)
+                    ]
         header = ("model", "quantity", "index", "value", "standard_error")
         return {name: [row[column] for row in rows] for column, name in enumerate(header)}
 
@@ -112,7 +125,9 @@ class Comparison(ByValue, Drawn):
         return f"<Comparison of {', '.join(m.name for m in self.models)}; N = {self.n_steps}>"
 
 
-def compare(recurrences: Mapping[str, Recurrence], *, progress: bool | None = None) -> Comparison:
+def compare(
+    recurrences: Mapping[str, Recurrence], *, ensemble: bool = False, progress: bool | None = None
+) -> Comparison:
     """Compute gradients of several recurrences side by side, each for its default block.
 
     Parameters
@@ -120,6 +135,9 @@ def compare(recurrences: Mapping[str, Recurrence], *, progress: bool | None = No
     recurrences : mapping
         Name → recurrence without a batch, such as ``unroll(cell("lstm", 64), n_steps=1000)``; all of one
         length.
+    ensemble : bool
+        Whether a recurrence may have a batch, of sequences or initial states. Medians over its members are
+        then compared, and their 5 % and 95 % stand beside them; members that overflow are left out.
     progress : bool, optional
         Whether to show a progress bar.
 
@@ -131,7 +149,8 @@ def compare(recurrences: Mapping[str, Recurrence], *, progress: bool | None = No
     Raises
     ------
     ValueError
-        If there is no recurrence, if their lengths differ, or if one of them has a batch.
+        If there is no recurrence, if their lengths differ, or if one of them has a batch without
+        ``ensemble=True``, or an empty one.
 
     Examples
     --------
@@ -155,11 +174,13 @@ def compare(recurrences: Mapping[str, Recurrence], *, progress: bool | None = No
     if len(set(lengths.values())) != 1:
         raise ValueError(f"recurrences of one length are compared; got {lengths or 'none'}.")
     n_steps = as_count(next(iter(lengths.values())), "n_steps", least=1)
-    several = [name for name, recurrence in recurrences.items() if math.prod(recurrence.shape) != 1]
-    if several:
-        raise ValueError(
-            f"{several[0]} has a batch of shape {recurrences[several[0]].shape}; give it one member."
-        )
+    for name, recurrence in recurrences.items():
+        members = math.prod(recurrence.shape)
+        if members == 0 or (members > 1 and not ensemble):
+            raise ValueError(
+                f"{name} has a batch of shape {recurrence.shape}; give it one member"
+                + (", at least." if ensemble else ", or say ensemble=True for quantiles over them.")
+            )
     steps = np.unique(np.geomspace(1, n_steps, POINTS).round().astype(np.int64))
     index = np.unique(np.linspace(0, n_steps, POINTS).round().astype(np.int64))
     found = []
@@ -175,18 +196,20 @@ def compare(recurrences: Mapping[str, Recurrence], *, progress: bool | None = No
 def _gradients(
     name: str, recurrence: Recurrence, steps: NDArray[np.int64], index: NDArray[np.int64]
 ) -> ModelGradients:
-    k = min(EXPONENTS, recurrence.state_size)
+    k, m = min(EXPONENTS, recurrence.state_size), recurrence.members
     block = recurrence.default_block
     try:
         growth = growth_exponents(recurrence, k=k)
-        return ModelGradients(
-            name,
-            block,
-            log_norms_along(recurrence, steps)[0],
-            gradient_profile(recurrence, at=index).log_norms.reshape(-1),
-            growth.exponents.reshape(-1),
-            growth.standard_error.reshape(-1),
-        )
+        norms = log_norms_along(recurrence, steps)
+        profile = gradient_profile(recurrence, at=index).log_norms.reshape(m, -1)
+        exponents, errors = growth.exponents.reshape(m, k), growth.standard_error.reshape(m, k)
     except TrajectoryOverflow:
         nothing = (np.full(size, np.nan) for size in (steps.size, index.size, k, k))
         return ModelGradients(name, block, *nothing)
+    if m == 1:
+        return ModelGradients(name, block, norms[0], profile[0], exponents[0], errors[0])
+    found = {"log_norms": norms, "log_profile": profile, "exponents": exponents}
+    ends = {key: quantiles(values) for key, values in found.items()}
+    middle = (ends[key][1] for key in found)
+    bands = {key: values[[0, 2]] for key, values in ends.items()}
+    return ModelGradients(name, block, *middle, quantiles(errors)[1], m, bands)

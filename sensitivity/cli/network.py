@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,18 +23,21 @@ __all__ = [
     "AskedCase",
     "add_arguments",
     "add_drawn",
+    "add_ensemble",
     "add_model",
     "add_run",
+    "as_ensemble",
     "asked_case",
     "build",
+    "check_field",
     "given_settings",
     "inputs_of",
     "named",
     "number",
-    "of_fields",
     "parse_steps",
     "quantiles",
     "settings_of",
+    "words_of",
 ]
 
 DEFAULT_D, DEFAULT_MODEL, MOST_STEP_SIZES = 10, "hamiltonian", 1_000_000
@@ -45,26 +48,38 @@ SHORT_SETTINGS = ("activation", "gamma")
 # -------------------------------------------------------------------------------------------------- options
 
 
-def add_arguments(parser: argparse.ArgumentParser, steps: str, ensemble: bool = False) -> None:
-    """Add all of them; `steps` is the default of ``--step`` for a field, `ensemble` adds that option."""
+def add_arguments(parser: argparse.ArgumentParser, steps: str) -> None:
+    """Add all of them; `steps` is the default of ``--step`` for a field."""
     model = parser.add_argument_group("model")
     add_model(model)
     add_drawn(model, f"default {DEFAULT_D}")
     run = parser.add_argument_group("run")
     add_run(run, f"default {steps}, or the step of the cell itself")
-    if ensemble:
-        run.add_argument(
-            "--ensemble",
-            type=int,
-            metavar="E",
-            help="E random input sequences, or initial states of a model without inputs, drawn from N(0, 1), "
-            "for one step size; tables then show quantiles",
-        )
+    add_ensemble(run)
     parser.set_defaults(default_steps=steps)
 
 
-def add_model(group: Any, repeated: bool = False) -> None:
-    """The name of a model, its weights and its settings; several names where they may be `repeated`."""
+def add_ensemble(
+    group: Any,
+    what: str = "E random input sequences, or initial states of a model without inputs, drawn from N(0, 1), "
+    "for one step size; tables then show quantiles",
+) -> None:
+    """The option that draws many batch members."""
+    group.add_argument("--ensemble", type=int, metavar="E", help=what)
+
+
+def add_model(group: Any, repeated: bool = False, prefixed: bool = False) -> None:
+    """The name of a model, its weights and its settings.
+
+    Parameters
+    ----------
+    group
+        Where the options go.
+    repeated : bool
+        Whether several models may be named.
+    prefixed : bool
+        Whether a setting may be that of one of them, MODEL.KEY=VALUE.
+    """
     group.add_argument(
         "--model",
         action="append" if repeated else "store",
@@ -83,8 +98,11 @@ def add_model(group: Any, repeated: bool = False) -> None:
     group.add_argument(
         "--set",
         action="append",
-        metavar="KEY=VALUE",
-        help="a setting of the model, such as gamma=2; may be given several times",
+        metavar="[MODEL.]KEY=VALUE" if prefixed else "KEY=VALUE",
+        help="a setting of one model, or of all cells that have it; of files also activation, prefix; "
+        "repeatable"
+        if prefixed
+        else "a setting of the model, such as gamma=2; may be given several times",
     )
     group.add_argument(
         "--activation", metavar="NAME", help="activation σ, where it can be chosen (default tanh)"
@@ -207,22 +225,26 @@ def build(args: argparse.Namespace) -> AskedCase:
                 raise ValueError(f"--{drawn} cannot go with {option}, which brings W and b; leave one out.")
     inputs = inputs_of(args)
     several = inputs if inputs is not None and inputs.ndim == 3 else None
-    if several is not None and not hasattr(args, "ensemble"):
-        raise ValueError(f"--inputs has shape {several.shape}; this command takes one sequence, (N, inputs).")
     first = inputs if several is None else several[0]
     asked = asked_case(args, name, file, given_settings(args), DEFAULT_D, first, option)
-    if several is None and getattr(args, "ensemble", None) is None:
+    if several is None and args.ensemble is None:
         return asked
-    return _ensemble(args, asked, several)
+    return as_ensemble(args, asked, several)
 
 
-def _ensemble(args: argparse.Namespace, asked: AskedCase, inputs: Float | None) -> AskedCase:
-    """The case with random sequences, or random initial states, or the sequences of a file."""
+def as_ensemble(args: argparse.Namespace, asked: AskedCase, inputs: Float | None) -> AskedCase:
+    """The case with random sequences, or random initial states, or the sequences of a file.
+
+    Raises
+    ------
+    ValueError
+        Where both are given, or several step sizes.
+    """
     import numpy as np
 
     from integrators.validation import as_count
 
-    case, count = asked.case, getattr(args, "ensemble", None)
+    case, count = asked.case, args.ensemble
     if inputs is not None and count is not None:
         raise ValueError("--ensemble draws sequences, and --inputs has several already; leave one out.")
     if asked.steps.size != 1:
@@ -243,20 +265,19 @@ def quantiles(values: Any) -> tuple[float, float, float]:
     """5 %, 50 % and 95 % of numbers that may be infinite; NaN are left out."""
     import numpy as np
 
-    alive = np.sort(np.ravel(values)[~np.isnan(np.ravel(values))])
-    if not alive.size:
-        return float("nan"), float("nan"), float("nan")
-    low, middle, high = (float(alive[min(alive.size - 1, int(q * alive.size))]) for q in (0.05, 0.5, 0.95))
+    from sensitivity.analysis.memory.quantiles import quantiles as along
+
+    low, middle, high = along(np.ravel(values)).tolist()
     return low, middle, high
 
 
-def of_fields(asked: AskedCase, command: str, kind: type | None = None) -> tuple[Any, ...]:
-    """The arguments of a case for a command that knows fields only, or one class of fields.
+def check_field(asked: AskedCase, command: str, kind: type | None = None) -> None:
+    """Raise unless the model is one for a command that knows fields only, or one class of fields.
 
     Raises
     ------
     ValueError
-        For other models; the message names those that the command takes.
+        The message names the models that the command takes.
     """
     from integrators.fields.field import Field
     from sensitivity.recurrences.registry import FIELDS, draws_weights, make
@@ -270,7 +291,23 @@ def of_fields(asked: AskedCase, command: str, kind: type | None = None) -> tuple
         what = "recurrent cell and no field" if not asked.case.is_field else "field of another kind"
         name = asked.parameters["model"]
         raise ValueError(f"{name} is a {what}; leapgrad {command} takes {able}.")
-    return asked.case.arguments
+
+
+def words_of(args: argparse.Namespace, others: Sequence[str] = ()) -> list[str]:
+    """The models of a command that takes several, as NAME or NAME=FILE: `others`, ``--model``, ``--weights``.
+
+    Raises
+    ------
+    ValueError
+        Where ``--weights`` could belong to several.
+    """
+    words = [*others, *(args.model or ())]
+    if args.weights is None:
+        return words
+    if len(words) > 1:
+        raise ValueError("--weights goes with one model; write NAME=FILE for each of several.")
+    name, file, _ = named(words[0] if words else None, args.weights)
+    return [f"{name}={file}"]
 
 
 def named(model: str | None, weights: str | None = None) -> tuple[str, str | None, str]:

@@ -214,12 +214,20 @@ def _draw_comparison(found: Comparison, axes: NDArray, title: str) -> None:
         look = _look(number)
         norms.plot(found.steps, _cut(model.log_norms), **look, linewidth=1.3)
         profiles.plot(found.index, _cut(model.log_profile), **look, linewidth=1.3)
+        for panel, places, band in (
+            (norms, found.steps, model.bands.get("log_norms")),
+            (profiles, found.index, model.bands.get("log_profile")),
+        ):
+            if band is not None:
+                panel.fill_between(places, *map(_cut, band), color=look["color"], alpha=0.15, linewidth=0)
+        band = model.bands.get("exponents")
+        wrong = model.errors if band is None else np.abs(band - model.exponents)
         places = np.full(model.exponents.size, number)
         shown = np.isfinite(model.exponents)
         exponents.errorbar(
             model.exponents[shown],
             places[shown],
-            xerr=np.nan_to_num(model.errors[shown]),
+            xerr=np.nan_to_num(wrong[..., shown], posinf=0.0, neginf=0.0),
             color=look["color"],
             linestyle="none",
             marker="o",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -136,6 +136,22 @@ class ModelCase:
         options = {name: value for name, value in self.options.items() if name != "dtype"}
         run = unroll(self.model, self.n_steps, given, inputs, step, scheme=self.scheme, **options)
         return replace(self, ensemble=run)
+
+    def alone(self) -> Iterator[ModelCase]:
+        """A case for each batch member: each step size, or each sequence or initial state of an ensemble."""
+        run, field = self.recurrence, isinstance(self.model, Field)
+        if self.ensemble is None:
+            for h in run.steps.tolist():
+                yield self if self.step is None else replace(self, step=h)
+            return
+        drive, d = run.drive(), self.model.dim
+        for member in range(run.members):
+            state = run.start[member % len(run.start)]
+            velocity = state[d:] if field and state.size > d else None
+            inputs = drive[member % len(drive)] if self.model.n_inputs else None
+            step = None if self.step is None else float(run.steps[member])
+            start = state[:d] if field else state
+            yield replace(self, ensemble=None, step=step, start=start, velocity=velocity, inputs=inputs)
 
     @property
     def is_field(self) -> bool:

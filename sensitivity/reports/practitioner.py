@@ -24,6 +24,7 @@ from sensitivity.analysis.growth import growth_exponents
 from sensitivity.analysis.memory.along import log_norms_along
 from sensitivity.analysis.memory.gradient_rows import theta_blocks
 from sensitivity.analysis.memory.gradient_time import gradient_in_time
+from sensitivity.analysis.memory.quantiles import quantiles
 from sensitivity.analysis.profile import gradient_profile
 from sensitivity.analysis.singular import block_of
 from sensitivity.bounds import log_upper_bound
@@ -44,7 +45,6 @@ Float = NDArray[np.float64]
 
 POINTS, EXPONENTS = 60, 3
 USUAL_STEPS = 200
-QUANTILES = (0.05, 0.5, 0.95)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,29 +122,26 @@ class NetworkReport(ByValue, Drawn):
 
     def _quantiles(self, values: Float) -> tuple[float, float, float]:
         """5 %, 50 % and 95 % over the batch; of logarithms that may be −inf."""
-        alive = np.sort(values[~np.isnan(values)])
-        if not alive.size:
-            return math.nan, math.nan, math.nan
-        places = [min(alive.size - 1, int(q * alive.size)) for q in QUANTILES]
-        return float(alive[places[0]]), float(alive[places[1]]), float(alive[places[2]])
+        low, middle, high = quantiles(values).tolist()
+        return low, middle, high
 
     def rows(self) -> list[tuple[str, str]]:
         """The table: names and values as text."""
         several = self.members > 1
 
-        def quantiles(values: Float, text: Any = from_log) -> str:
+        def shown_quantiles(values: Float, text: Any = from_log) -> str:
             low, middle, high = self._quantiles(values)
             return f"{text(middle, 4)} ({text(low, 3)} … {text(high, 3)})" if several else text(middle, 4)
 
         h, last = self.block if self.block != "state" else "s", len(self.index) // 2
-        found = [(f"‖∂{h}_N/∂{h}_0‖, N = {self.n_steps}", quantiles(self.log_norms[:, -1]))]
+        found = [(f"‖∂{h}_N/∂{h}_0‖, N = {self.n_steps}", shown_quantiles(self.log_norms[:, -1]))]
         if not np.isnan(self.log_bounds[:, -1]).all():
-            found.append(("its proved bound", quantiles(self.log_bounds[:, -1])))
+            found.append(("its proved bound", shown_quantiles(self.log_bounds[:, -1])))
         peak = self.log_norms.max(axis=1)
-        found.append((f"largest ‖∂{h}_n/∂{h}_0‖, n ≤ N", quantiles(peak)))
-        found.append((f"‖∂{h}_N/∂{h}_i‖, i = {self.index[last]}", quantiles(self.log_profile[:, last])))
+        found.append((f"largest ‖∂{h}_n/∂{h}_0‖, n ≤ N", shown_quantiles(peak)))
+        found.append((f"‖∂{h}_N/∂{h}_i‖, i = {self.index[last]}", shown_quantiles(self.log_profile[:, last])))
         for number_of, values in enumerate(self.exponents.T, start=1):
-            found.append((f"growth exponent {number_of} per step", quantiles(values, number)))
+            found.append((f"growth exponent {number_of} per step", shown_quantiles(values, number)))
         if np.isfinite(self.saturated).all():
             dead = int(np.count_nonzero(self.saturated > 0.99))
             mean = 100.0 * float(self.saturated.mean())

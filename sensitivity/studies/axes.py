@@ -14,6 +14,8 @@ from integrators.fields.activations import ACTIVATIONS
 from integrators.schemes.table import get_scheme, is_built_in
 from integrators.validation import as_array, as_count
 
+from .input_files import split_name
+
 __all__ = ["AXES", "MOST_VALUES", "NONE", "STEP", "Axis", "axis_of", "expanded"]
 
 STEP = "step"
@@ -72,9 +74,9 @@ def _short(value: Any) -> str:
 
 
 def _inputs(value: Any) -> int | str:
-    """A number of components, or the name of a .npy file."""
+    """A number of components, or the name of a .npy file, perhaps with the number of a sequence in it."""
     if isinstance(value, str):
-        if not value.endswith(".npy"):
+        if not split_name(value)[0].endswith(".npy"):
             raise ValueError(f"inputs must be a whole number or a .npy file, got {_short(value)}.")
         return value
     return _count("inputs", 0, MOST_SIZE, value)

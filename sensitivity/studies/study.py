@@ -21,7 +21,7 @@ from sensitivity.recurrences.sources import checksum, name_and_file
 
 from .axes import AXES, STEP, axis_of, expanded
 from .cell import CellMaker, GridCell
-from .input_files import InputFile, digest_of
+from .input_files import InputFile, digest_of, split_name
 from .models import INPUTS, MODELS, axes_of, check_settings, model_word, settings_of
 from .quantities import QUANTITIES, checked
 from .results import Results
@@ -49,7 +49,8 @@ class Study(ByValue):
         the study takes "gamma" or "activation", these are axes of the fields alone. A model is a name,
         "NAME=FILE" with the weights of a file, or "module:function" for a function of your own, which every
         worker imports. A value of "inputs" is a number of components that are drawn, or a ``.npy`` file with
-        an array of shape (at least n_steps, n_inputs).
+        an array of shape (at least n_steps, n_inputs); ``x.npy[3]`` is sequence 3, counted from 0, of a file
+        with an array of shape (sequences, at least n_steps, n_inputs).
     quantities : str or sequence of str
         Names of `studies.quantities.QUANTITIES`.
     name : str
@@ -183,7 +184,7 @@ class Study(ByValue):
             return f"its quantities are {', '.join(other.quantities)}, not {', '.join(self.quantities)}"
         for model, mine in self.checksums.items():
             if other.checksums.get(model, mine) != mine:
-                what = model if model.endswith(".npy") else f"of its model {model}"
+                what = model if split_name(model)[0].endswith(".npy") else f"of its model {model}"
                 return f"the file {what} was another one (checksum {other.checksums[model][:12]}…)"
         axes = list(dict.fromkeys(("model", *AXES, *self.grid, *other.grid)))
         axes = [axis for axis in axes if axis in self.grid or axis in other.grid]

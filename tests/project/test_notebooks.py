@@ -30,8 +30,8 @@ def pair(name):
     return jupytext.read(script), nbformat.read(script.with_suffix(".ipynb"), as_version=4)
 
 
-def test_there_are_seven():
-    assert [name[:2] for name in NAMES] == ["01", "02", "03", "04", "05", "06", "07"]
+def test_there_are_eight():
+    assert [name[:2] for name in NAMES] == ["01", "02", "03", "04", "05", "06", "07", "08"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -103,7 +103,7 @@ def test_command_copies_and_refuses_to_overwrite(tmp_path, capsys):
 
 def test_without_outputs(tmp_path, capsys):
     assert main(["notebooks", str(tmp_path / "c"), "--no-outputs"]) == 0
-    assert "7 notebooks in" in capsys.readouterr().out
+    assert "8 notebooks in" in capsys.readouterr().out
     for path in (tmp_path / "c").iterdir():
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)

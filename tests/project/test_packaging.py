@@ -130,7 +130,7 @@ sys.exit(main())
 """
     assert "reproduce" in run("-I", "-c", script, cwd=tmp_path)
     copying = script.replace('"--help"', '"notebooks", "course"')
-    assert "7 notebooks in course" in run("-I", "-c", copying, cwd=tmp_path)
+    assert "8 notebooks in course" in run("-I", "-c", copying, cwd=tmp_path)
     assert len(list((tmp_path / "course").glob("*.ipynb"))) == 7
 
 

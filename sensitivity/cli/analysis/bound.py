@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sensitivity.cli import network
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMAND"]
 
+NAMES = ("5 %", "median", "95 %")
+
 EXAMPLES = """\
   leapgrad bound --d 10 --step 1e-3,1e-2,1e-1 --n-steps 1000
   leapgrad bound --d 1 --p0 2 --step 1e-3 --n-steps 1000
   leapgrad bound --model unicornn --d 16 --n-steps 500
   leapgrad bound --model lstm --d 8 --n-steps 100 --products
+  leapgrad bound --d 4 --n-inputs 1 --n-steps 100 --step 0.05 --ensemble 20
   leapgrad bound --weights net.npz --scheme euler --inputs x.npy --step 0.01 --n-steps 784"""
 
 
@@ -90,24 +93,42 @@ def run(args: argparse.Namespace) -> int:
 
 def _bounds(case: ModelCase) -> tuple[list[Bound], dict[str, str]]:
     """The bounds that hold, and of a field the others with the hypothesis that fails."""
-    from sensitivity.bounds import applicable, inapplicable
+    from sensitivity.bounds import inapplicable
     from sensitivity.bounds.cells import cell_bound
 
     if case.is_field:
-        arguments = case.batch.arguments
-        return applicable(*arguments), inapplicable(*arguments[:-1])
+        arguments = next(case.alone()).arguments if case.ensemble else case.batch.arguments
+        return _of_field(case), inapplicable(*arguments[:-1])
     own = cell_bound(case.batch.recurrence)
     if own is None:
         return [], {case.name: f"no bound is proved of this cell from its weights alone; {_proved()}"}
     return [own], {}
 
 
+def _of_field(case: ModelCase, **options: Any) -> list[Bound]:
+    """Those of a field, with a value for each step size or member of an ensemble."""
+    import numpy as np
+
+    from sensitivity.bounds import applicable
+
+    if case.ensemble is None:
+        return applicable(*case.batch.arguments, **options)
+    every = [{bound.name: bound for bound in applicable(*one.arguments, **options)} for one in case.alone()]
+    found = []
+    for name, bound in every[0].items():
+        if all(name in own for own in every):
+            value = np.array([float(own[name].value) for own in every])
+            log_value = np.array([float(own[name].log_value) for own in every])
+            found.append(replace(bound, value=value, log_value=log_value))
+    return found
+
+
 def _products(case: ModelCase) -> list[Bound]:
     """The bounds along the trajectory that need the Jacobian of every step."""
-    from sensitivity.bounds import applicable, of_recurrence
+    from sensitivity.bounds import of_recurrence
 
     if case.is_field:
-        return applicable(*case.batch.arguments, of=("product",))
+        return _of_field(case, of=("product",))
     return [bound for bound in of_recurrence(case.batch.recurrence) if bound.of == "product"]
 
 
@@ -135,11 +156,13 @@ def _computed(case: ModelCase) -> _Computed:
 def _show(asked: network.AskedCase, computed: _Computed, found: list[Bound], reasons: dict[str, str]) -> None:
     steps, block = asked.steps, asked.case.recurrence.default_block
     h = "y" if asked.case.is_field else "s" if block == "state" else block
-    rows = zip(steps, computed.norm, computed.smallest, strict=True)
-    print_table(
-        ("step ε", f"‖∂{h}_N/∂{h}_0‖", "smallest singular value"),
-        [(number(step), from_log(float(norm)), from_log(float(least))) for step, norm, least in rows],
-    )
+    rows = [(number(step), *map(from_log, row)) for step, *row in
+            zip(steps, computed.norm.tolist(), computed.smallest.tolist(), strict=True)]  # fmt: skip
+    if asked.ensemble:
+        quantiles = zip(network.quantiles(computed.norm), network.quantiles(computed.smallest), strict=True)
+        rows = [(name, *map(from_log, row)) for name, row in zip(NAMES, quantiles, strict=True)]
+    first = f"of {steps.size} members" if asked.ensemble else "step ε"
+    print_table((first, f"‖∂{h}_N/∂{h}_0‖", "smallest singular value"), rows)
     if found:
         _show_bounds(asked, computed, found)
     if reasons:
@@ -153,6 +176,18 @@ def _show_bounds(asked: network.AskedCase, computed: _Computed, found: list[Boun
     slope = ", with λ ≥ sup‖DF‖" if asked.case.is_field else ""
     print(f"\nBounds{slope}; tightness is bound ÷ norm, or smallest singular value ÷ bound:")
     tight = [bound.log_tightness(computed.of(bound)) for bound in found]
+    if asked.ensemble:
+        print_table(
+            ("theorem", "bound", "of the", "value, median", *(f"tightness, {name}" for name in NAMES)),
+            [
+                (bound.theorem, bound.name, bound.of, from_log(network.quantiles(bound.log_value)[1]),
+                 *map(_ratio, network.quantiles(ratio)))
+                for bound, ratio in zip(found, tight, strict=True)
+            ],
+            left=3,
+        )  # fmt: skip
+        _show_statements(found)
+        return
     print_table(
         ("theorem", "bound", "of the", "step ε", "value", "tightness"),
         [
@@ -162,6 +197,10 @@ def _show_bounds(asked: network.AskedCase, computed: _Computed, found: list[Boun
         ],
         left=3,
     )
+    _show_statements(found)
+
+
+def _show_statements(found: list[Bound]) -> None:
     print("\nWhat they say, and what was checked:")
     print_table(
         ("bound", "statement", "checked"),

@@ -18,6 +18,7 @@ __all__ = ["COMMAND"]
 EXAMPLES = """\
   leapgrad certify --d 10 --step 1e-3,1e-1 --n-steps 1000
   leapgrad certify --model lstm --d 8 --n-steps 200
+  leapgrad certify --model gru --d 4 --n-inputs 2 --n-steps 50 --ensemble 5
   leapgrad certify --model lstm --d 8 --n-steps 100 --region 0.01 --input-region 0.01
   leapgrad certify --weights net.npz --scheme euler --step 0.01 --width 1e-30"""
 
@@ -52,13 +53,10 @@ def run(args: argparse.Namespace) -> int:
     asked = network.build(args)
     if args.region is not None:
         return _regions(args, asked)
-    options: dict[str, Any] = {"block": args.block, "width": args.width}
+    if asked.case.is_field:
+        network.check_field(asked, "certify", NeuralField)
     try:
-        if asked.case.is_field:
-            field, scheme, _, *rest = network.of_fields(asked, "certify", NeuralField)
-            found = [certify(field, scheme, float(step), *rest, **options) for step in asked.steps]
-        else:
-            found = [certify(run, **options) for run in asked.case.batch.recurrence.alone()]
+        found = [certify(*one.arguments, block=args.block, width=args.width) for one in asked.case.alone()]
     except ArithmeticError as error:  # the bits do not suffice
         raise ValueError(str(error)) from error
     if args.json:
@@ -66,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         print_json({"parameters": asked.parameters, "block": args.block, "certificates": rows})
     else:
         print(asked.describe())
-        _show([number(step) for step in asked.steps], found)
+        _show(*_labels(asked), found)
     kept = all(bound.holds for one in found for bound in one.bounds)
     return 0 if kept and all(one.float64_within_stated_error for one in found) else CHECK_FAILED
 
@@ -76,10 +74,10 @@ def _regions(args: argparse.Namespace, asked: network.AskedCase) -> int:
 
     if asked.case.is_field:
         raise ValueError("--region is for cells: choose one by --model, such as --model lstm.")
-    runs = asked.case.batch.recurrence.alone()
     try:
         found = [
-            certify_region(run, args.region, args.input_region, args.block, ratio=args.ratio) for run in runs
+            certify_region(one.recurrence, args.region, args.input_region, args.block, ratio=args.ratio)
+            for one in asked.case.alone()
         ]
     except ArithmeticError as error:  # the enclosure has grown
         raise ValueError(str(error)) from error
@@ -90,38 +88,44 @@ def _regions(args: argparse.Namespace, asked: network.AskedCase) -> int:
         print_json({"parameters": asked.parameters, "block": args.block, **about, "certificates": rows})
         return 0
     print(asked.describe())
+    heading, labels = _labels(asked)
+    rows = zip(labels, found, strict=True)
     print_table(
-        ("step ε", "‖J‖₂ at least", "at most"),
-        [
-            (number(step), *(from_log(end) for end in one.log_norm))
-            for step, one in zip(asked.steps, found, strict=True)
-        ],
+        (heading, "‖J‖₂ at least", "at most"),
+        [(label, *(from_log(end) for end in one.log_norm)) for label, one in rows],
     )
     print(f"\nfor all initial states within {args.region:g} and all inputs within {args.input_region:g}")
     return 0
 
 
-def _show(steps: list[str], found: list[Certificate]) -> None:
+def _labels(asked: network.AskedCase) -> tuple[str, list[str]]:
+    """What tells the certificates apart: step sizes, or the numbers of the members of an ensemble."""
+    if asked.ensemble:
+        return "member", [str(member) for member in range(asked.steps.size)]
+    return "step ε", [number(step) for step in asked.steps]
+
+
+def _show(heading: str, labels: list[str], found: list[Certificate]) -> None:
     print_table(
-        ("step ε", "norm ‖J‖₂ enclosed", "rel. width", "bits", "float64 off by", "stated"),
+        (heading, "norm ‖J‖₂ enclosed", "rel. width", "bits", "float64 off by", "stated"),
         [
             (
-                step,
+                label,
                 one.norm_ball.str(18),
                 f"{one.width:.0e}",
                 str(one.precision),
                 from_log(one.log_error[1], 2),
                 "none" if math.isnan(one.log_stated_error) else from_log(one.log_stated_error, 2),
             )
-            for step, one in zip(steps, found, strict=True)
+            for label, one in zip(labels, found, strict=True)
         ],
     )
     print("\nBounds against the enclosure:")
     print_table(
-        ("step ε", "bound", "side", "value", "verdict"),
+        (heading, "bound", "side", "value", "verdict"),
         [
-            (step, bound.name, bound.side, _value(bound.log_value), bound.verdict)
-            for step, one in zip(steps, found, strict=True)
+            (label, bound.name, bound.side, _value(bound.log_value), bound.verdict)
+            for label, one in zip(labels, found, strict=True)
             for bound in one.bounds
         ],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sensitivity.cli import files, network
@@ -10,7 +11,7 @@ from sensitivity.cli.command import Command
 from sensitivity.cli.output import from_log, number, print_json, print_table
 
 if TYPE_CHECKING:
-    from sensitivity.analysis.comparison import Comparison
+    from sensitivity.analysis.comparison import Comparison, ModelGradients
     from sensitivity.recurrences.case import ModelCase
 
 __all__ = ["COMMAND"]
@@ -22,7 +23,8 @@ EXAMPLES = """\
   leapgrad compare lstm gru cornn unicornn hamiltonian --plot five.png
   leapgrad compare --d 64 --n-steps 1000 --out all.csv --plot all.png
   leapgrad compare cornn=trained.npz cornn leaky --set gamma=2 --set leaky.activation=relu
-  leapgrad compare lstm=trained.safetensors lstm --inputs x.npy --n-steps 500 --json"""
+  leapgrad compare lstm=trained.safetensors lstm --inputs x.npy --n-steps 500 --json
+  leapgrad compare lstm gru --d 16 --n-steps 100 --ensemble 20 --plot bands.png"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,19 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="NAME, or NAME=FILE with weights (.npz, .safetensors); by default all that draw weights",
     )
-    parser.add_argument(
-        "--model", action="append", default=[], metavar="NAME[=FILE]", help="the same as MODEL; repeatable"
-    )
     parser.add_argument("--list", action="store_true", help="list the models instead")
-    parser.add_argument(
-        "--set",
-        action="append",
-        metavar="[MODEL.]KEY=VALUE",
-        help="a setting of one model, or of all cells that have it; for files also activation, prefix; "
-        "repeatable",
-    )
+    network.add_model(parser, repeated=True, prefixed=True)
     network.add_drawn(parser, f"of models without a file; default {DEFAULT_D}")
     network.add_run(parser, "of models that have a step size; default 1/N for fields", n_inputs=1)
+    network.add_ensemble(parser)
     parser.set_defaults(default_steps=None)
     files.add(parser, "every number")
 
@@ -63,19 +57,21 @@ def run(args: argparse.Namespace) -> int:
     as_count(args.n_steps, "--n-steps", least=1)
     as_count(args.seed, "--seed", most=None)
     inputs = network.inputs_of(args)
-    if inputs is None and as_count(args.n_inputs, "--n-inputs"):
+    if inputs is None and as_count(args.n_inputs, "--n-inputs") and args.ensemble is None:
         inputs = drawn_inputs(args.n_steps, args.n_inputs, args.seed)
-    words = args.models + args.model or [name for name in names() if draws_weights(name)]
+    words = network.words_of(args, args.models) or [name for name in names() if draws_weights(name)]
     twice = next((word for word in words if words.count(word) > 1), None)
     if twice is not None:
         raise ValueError(f"{twice} is named twice; name every model once.")
     if args.d is not None and all("=" in word for word in words):
         raise ValueError("--d says nothing where every model comes with the weights of a file; leave it out.")
-    settings = _settings(network.settings_of(args.set), words)
+    settings = _settings(network.given_settings(args), words, vars(args))
     cases = {word: _case(word, inputs, settings[word], args) for word in words}
-    found = compare({word: case.recurrence for word, case in cases.items()})
+    found = compare({word: case.recurrence for word, case in cases.items()}, ensemble=True)
     widths = {word: case.d for word, case in cases.items()}
+    members = max(model.members for model in found.models)
     heading = f"{_widths(widths)}, N = {args.n_steps}, seed {args.seed}"
+    heading += f", {members} members" if members > 1 else ""
     files.write(args, found.columns(), lambda: found.figure(heading))
     if args.json:
         print_json(_json(found, args, widths, settings))
@@ -95,7 +91,9 @@ def _widths(widths: dict[str, int]) -> str:
     return f"d = {most} ({', '.join(others)})"
 
 
-def _settings(given: dict[str, Any], words: list[str]) -> dict[str, dict[str, Any]]:
+def _settings(
+    given: dict[str, Any], words: list[str], options: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
     """The settings of each model: MODEL.KEY of one, KEY of all cells that have it, or else of all fields."""
     from sensitivity.recurrences.registry import FIELDS, canonical
     from sensitivity.recurrences.sources import known_settings
@@ -109,7 +107,8 @@ def _settings(given: dict[str, Any], words: list[str]) -> dict[str, dict[str, An
         cells = [word for word in able if bare[word] not in FIELDS]
         if not able:
             whose = model if dot else "any of " + ", ".join(words)
-            raise ValueError(f"--set {key}={value}: {setting} is no setting of {whose}.")
+            option = f"--{key} {value}" if options.get(key) == value else f"--set {key}={value}"
+            raise ValueError(f"{option}: {setting} is no setting of {whose}.")
         for word in cells or able:
             found[word][setting] = value
     return found
@@ -119,8 +118,14 @@ def _case(word: str, inputs: Any, settings: dict[str, Any], args: argparse.Names
     """NAME at its published start, or NAME=FILE."""
     name, file, option = network.named(word)
     drive = None if file is not None and args.inputs is None else inputs
-    options = {"progress": False}
-    return network.asked_case(args, name, file, settings, DEFAULT_D, drive, option, options=options).case
+    several = drive if drive is not None and drive.ndim == 3 else None
+    first, options = drive if several is None else several[0], {"progress": False}
+    asked = network.asked_case(args, name, file, settings, DEFAULT_D, first, option, options=options)
+    if several is not None and not asked.case.model.n_inputs:
+        several = None  # of a model that reads none of the sequences there is one run
+    if several is None and args.ensemble is None:
+        return asked.case
+    return network.as_ensemble(args, asked, several).case
 
 
 def _show(found: Comparison) -> None:
@@ -131,11 +136,14 @@ def _show(found: Comparison) -> None:
             for value, error in zip(model.exponents, model.errors, strict=True)
         )
         half = len(model.log_profile) // 2
+        if model.bands:
+            ends = zip(model.exponents, *model.bands["exponents"], strict=True)
+            exponents = " ".join(f"{number(v, 3)} ({number(a, 2)}…{number(b, 2)})" for v, a, b in ends)
         rows.append(
             (
                 model.name,
                 model.block,
-                from_log(float(model.log_norms[-1])),
+                _with_band(model, -1),
                 from_log(float(model.log_norms.max())),
                 from_log(float(model.log_profile[half])),
                 exponents,
@@ -144,6 +152,15 @@ def _show(found: Comparison) -> None:
     print_table(
         ("model", "h", "‖∂h_N/∂h_0‖", "largest over n", "‖∂h_N/∂h_(N/2)‖", "growth per step"), rows, left=2
     )
+
+
+def _with_band(model: ModelGradients, place: int) -> str:
+    """The norm there, with 5 % and 95 % of an ensemble."""
+    middle = from_log(float(model.log_norms[place]))
+    if not model.bands:
+        return middle
+    low, high = (from_log(float(band[place]), 3) for band in model.bands["log_norms"])
+    return f"{middle} ({low} … {high})"
 
 
 def _json(
@@ -168,6 +185,8 @@ def _json(
             "log_profile": model.log_profile,
             "exponents": model.exponents,
             "standard_errors": model.errors,
+            "members": model.members,
+            **({"bands": model.bands} if model.bands else {}),
         }
         for model in found.models
     }

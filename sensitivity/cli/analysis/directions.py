@@ -20,7 +20,7 @@ MOST_ROWS = 21
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    network.add_arguments(parser, steps="1e-1", ensemble=True)
+    network.add_arguments(parser, steps="1e-1")
     result = parser.add_argument_group("result")
     result.add_argument(
         "--of",

@@ -29,7 +29,7 @@ take more steps, or a longer --burn-in. Where the gradient grows like a power of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    network.add_arguments(parser, steps="1e-1", ensemble=True)
+    network.add_arguments(parser, steps="1e-1")
     result = parser.add_argument_group("result")
     result.add_argument("--k", type=int, metavar="K", help="the K largest exponents (default all)")
     result.add_argument(

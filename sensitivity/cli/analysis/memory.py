@@ -17,7 +17,7 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    network.add_arguments(parser, steps="1e-3:1e-1:13", ensemble=True)
+    network.add_arguments(parser, steps="1e-3:1e-1:13")
     result = parser.add_argument_group("result")
     result.add_argument("--block", metavar="NAME", help="the block of the state that is read")
     result.add_argument(

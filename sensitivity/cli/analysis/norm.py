@@ -47,7 +47,7 @@ class Found(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    network.add_arguments(parser, steps="1e-3:1:13", ensemble=True)
+    network.add_arguments(parser, steps="1e-3:1:13")
     result = parser.add_argument_group("result")
     result.add_argument(
         "--block",

@@ -16,7 +16,7 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    network.add_arguments(parser, steps="1e-2", ensemble=True)
+    network.add_arguments(parser, steps="1e-2")
     result = parser.add_argument_group("result")
     result.add_argument("--block", metavar="NAME", help="the block of the last state")
     result.add_argument(

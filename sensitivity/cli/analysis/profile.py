@@ -24,7 +24,7 @@ MOST_ROWS = 10_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    network.add_arguments(parser, steps="1e-2", ensemble=True)
+    network.add_arguments(parser, steps="1e-2")
     result = parser.add_argument_group("result")
     result.add_argument(
         "--of",

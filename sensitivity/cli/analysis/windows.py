@@ -16,7 +16,7 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    network.add_arguments(parser, steps="1e-2", ensemble=True)
+    network.add_arguments(parser, steps="1e-2")
     result = parser.add_argument_group("result")
     result.add_argument("--width", type=int, default=10, metavar="W", help="steps of a window (default 10)")
     result.add_argument("--block", metavar="NAME", help="the block of the state")

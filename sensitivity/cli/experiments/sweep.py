@@ -24,6 +24,7 @@ EXAMPLES = """\
   leapgrad sweep study.toml --out widths
   leapgrad sweep study.toml --out widths --dry-run
   leapgrad sweep --model lstm --model gru --d 16 --n-steps 500 --out gated
+  leapgrad sweep --model lstm --d 16 --n-steps 200 --inputs x.npy --ensemble 5 --out sequences
   leapgrad sweep study.toml --out widths --executor dask://10.0.0.5:8786 --netcdf widths.nc
 
   # study.toml
@@ -74,6 +75,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_model(axes, repeated=True)
     network.add_drawn(axes, "default 10")
     network.add_run(axes, "default 0.01")
+    network.add_ensemble(
+        axes, "E networks, each with weights and inputs of its own: the seeds S, …, S + E − 1 of --seed S"
+    )
     parser.set_defaults(n_steps=None, n_inputs=None)
     parser.add_argument("--csv", metavar="FILE.csv", help="also write one row for every network and step")
     parser.add_argument("--netcdf", metavar="FILE.nc", help="also write labelled arrays (xarray, h5netcdf)")
@@ -142,17 +146,11 @@ def _study(args: argparse.Namespace) -> Study:
 
     from sensitivity.studies import Study
 
-    if args.weights is not None:
-        if len(args.model or ()) > 1:
-            raise ValueError("--weights goes with one model; write --model NAME=FILE for each of several.")
-        name, file, _ = network.named(args.model[0] if args.model else None, args.weights)
-        args.model = [f"{name}={file}"]
+    args.model = network.words_of(args) or None
     if args.study is None and args.model is None:
         raise ValueError("give a file STUDY.toml, or a model by --model.")
-    if args.inputs is not None:
-        raise ValueError("--inputs is for single runs; a study draws its inputs: take --n-inputs.")
-    given = {"model": args.model, "d": args.d, "seed": args.seed, "n_steps": args.n_steps}
-    given |= {"scheme": args.scheme, "y0": args.y0, "p0": args.p0, "inputs": args.n_inputs}
+    given = {"model": args.model, "d": args.d, "seed": _seeds(args), "n_steps": args.n_steps}
+    given |= {"scheme": args.scheme, "y0": args.y0, "p0": args.p0, "inputs": _inputs(args)}
     for axis in ("y0", "p0"):
         given[axis] = network.number(given[axis], f"--{axis}")
     given["step"] = None if args.step is None else np.atleast_1d(network.parse_steps(args.step))
@@ -163,6 +161,26 @@ def _study(args: argparse.Namespace) -> Study:
     study = Study.from_toml(args.study)
     details = {"name": study.name, "steps_per_cell": study.steps_per_cell}
     return Study({**study.grid, **given}, study.quantities, **details)
+
+
+def _seeds(args: argparse.Namespace) -> Any:
+    """The seed, or those of an ensemble."""
+    from integrators.validation import as_count
+
+    if args.ensemble is None:
+        return args.seed
+    return {"first": args.seed or 0, "count": as_count(args.ensemble, "--ensemble", least=1)}
+
+
+def _inputs(args: argparse.Namespace) -> Any:
+    """The number of inputs, or the file that holds them: each of its sequences is a value of the axis."""
+    from sensitivity.studies.input_files import sequences_of
+
+    if args.inputs is None:
+        return args.n_inputs
+    if args.n_inputs is not None:
+        raise ValueError("--inputs brings the inputs, and --n-inputs draws them; leave one out.")
+    return sequences_of(args.inputs)
 
 
 def _check_apart(option: str, path: Path, others: list[tuple[str, Any]]) -> None:
