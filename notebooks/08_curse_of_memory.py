@@ -105,8 +105,8 @@ plt.show()
 #
 # ## Which steps does it come from?
 #
-# Step $N-k$ contributes $k\lambda^{k-1}x_{N-k}$ to the sum. (The part of the step itself, through
-# $h_{N-k}$, is what the picture shows: $\lambda^k h_{N-k-1}$.)
+# The sum has a term for each input. Backpropagation adds it up in another order, step by step: the k-th last
+# step contributes $\lambda^{k-1}h_{N-k}$, and this is what the picture shows.
 #
 # > **Question.** Truncated backpropagation keeps the last w steps. How does the w that loses only 1 % of
 # > the gradient depend on λ?
@@ -118,8 +118,8 @@ for rate, line in zip(rates[:2], ("-", "--"), strict=True):
     print(f"λ = {rate}: 99 % of the gradient in the last {found.window(0.01)} steps")
     plt.plot(np.arange(N, 0, -1), found.norms, line, label=f"λ = {rate}")
 plt.xscale("log")
-plt.xlabel("steps before the end, $k$")
-plt.ylabel(r"$|\lambda^k h_{N-k-1}|$")
+plt.xlabel("$k$, counted from the last step")
+plt.ylabel(r"$|\lambda^{k-1} h_{N-k}|$")
 plt.title("Parts of ∂h_N/∂λ by step, for one random sequence")
 plt.legend()
 plt.show()

@@ -1,9 +1,9 @@
 """``python -m benchmarks.recurrent``: recurrent cells beside PyTorch and JAX.
 
-Jacobians and norms of 64 sequences, and norms of 256 of an LSTM (d = 64, N = 200, three inputs, the block that a
-cell shows by default), and gradient steps of classifiers (d = 75, N = 500, 100 sequences, one input). Every library has a process of
-its own and the same number of threads; numbers are compared before anything is timed, and rounds begin with
-another library each. With ``--avx2`` all of them are restricted to AVX2.
+Jacobians and norms of 64 sequences, and norms of 256 of an LSTM (d = 64, N = 200, three inputs, the block
+that a cell shows by default), and gradient steps of classifiers (d = 75, N = 500, 100 sequences, one input).
+Every library has a process of its own and the same number of threads; numbers are compared before anything is
+timed, and rounds begin with another library each. With ``--avx2`` all of them are restricted to AVX2.
 """
 
 from __future__ import annotations
