@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.engine.blocks import Ticker
+from integrators.engine.blocks import IDLE, Ticker
 from integrators.engine.column_scale import Gathering, Scaled
 from integrators.engine.drivers import Block, Run
 
@@ -26,9 +27,14 @@ from .checkpoint import (
 if TYPE_CHECKING:
     from .recurrence import Recurrence
 
-__all__ = ["MemberSweep", "Pulled", "checkpointed_pullback"]
+__all__ = ["MOST_STEPS", "MemberSweep", "Pulled", "SweepRow", "checkpointed_pullback", "scaled_gradient"]
 
 Float = NDArray[np.float64]
+
+# Cotangents are brought near one where they leave 2^±FAR; steps that they go between two looks at that.
+FAR, FIRST_STEPS, MOST_STEPS = 300, 16, 64
+# A shift by so many bits turns any float64 into zero or infinity; the exponent of zeros, the least of all.
+FURTHEST, ZERO = 4200, -(1 << 60)
 
 
 class Pulled(NamedTuple):
@@ -150,3 +156,81 @@ class MemberSweep:
 
     def result(self) -> Pulled:
         return Pulled(self._columns.scaled(), self._gradients, self._overflowed)
+
+
+class SweepRow:
+    """The cotangent of one component on its way back, scaled by a power of two.
+
+    Parameters
+    ----------
+    recurrence : Recurrence
+    lam : ndarray, shape (D,)
+        The cotangent of s_N.
+    """
+
+    def __init__(self, recurrence: Recurrence, lam: Float) -> None:
+        self._recurrence = recurrence
+        self._cotangents = Cotangents.start(recurrence, lam[:, None], 1)
+        self.exponent, self._size = 0, FIRST_STEPS
+
+    def pieces(self, run: Run, segment: Segment, tape: Float, most: int) -> Iterator[tuple[int, Float, int]]:
+        """Pull over a segment, the last steps first: where each piece starts, its gradient and exponent.
+
+        A piece has at most `most` steps, and fewer where the cotangent leaves 2^±FAR within it.
+        """
+        recurrence, stop = self._recurrence, segment.stop
+        while stop > segment.start:
+            start = max(stop - min(self._size, most), segment.start)
+            columns, counts = self._cotangents.columns.copy(), self._cotangents.exponent.copy()
+            gradient = np.zeros(recurrence.theta.size)
+            recurrence.backward_sweep(run, tape, (columns, counts), gradient, start, stop)
+            top = float(np.abs(columns).max())
+            calm = 2.0**-FAR < top < 2.0**FAR and bool(np.isfinite(gradient).all())
+            calm = calm or not self._cotangents.columns.any()
+            if not calm and (self._bring_near_one() or stop - start > 1):
+                self._size = max(1, (stop - start) // 2)
+                continue
+            yield start, gradient, self.exponent
+            self._cotangents, stop = Cotangents(columns, counts), start
+            self._size = min(2 * self._size, MOST_STEPS)
+
+    def _bring_near_one(self) -> bool:
+        """Take a power of two out of the cotangent; False where there is none to take."""
+        columns, counts = self._cotangents
+        top = float(np.abs(columns).max())
+        shift = math.frexp(top)[1] if 0.0 < top < math.inf else 0
+        if shift:
+            with np.errstate(under="ignore"):
+                self._cotangents = Cotangents(np.ldexp(columns, -shift), counts)
+            self.exponent += shift
+        return shift != 0
+
+
+def scaled_gradient(recurrence: Recurrence, lam: Float) -> Float:
+    """∂⟨λ, s_N⟩/∂θ of one member, also where cotangents leave float64 on their way: (P,).
+
+    An entry is inf where it does not fit itself; it does not matter what became of others.
+    """
+    program = recurrence.program()
+    segmentation = Segmentation.of(recurrence, program, 1, MEMORY_BYTES)
+    whole = slice(0, 1)
+    run = block_run(recurrence, whole, program, segmentation.width, IDLE)
+    block = recurrence.block(block_members(recurrence, whole, segmentation.width))
+    row, size = SweepRow(recurrence, lam[:, 0]), recurrence.theta.size
+    mantissas, exponents = np.zeros(size), np.full(size, ZERO)
+    for segment in backwards(recurrence, run, block, segmentation.length, IDLE):
+        tape = np.ascontiguousarray(segment.tape[:, :, whole])
+        for _, piece, exponent in row.pieces(member_run(segment.run, 0), segment, tape, MOST_STEPS):
+            new, own = np.frexp(piece)
+            own = np.where(new != 0.0, own + exponent, ZERO)
+            top = np.maximum(exponents, own)
+            with np.errstate(under="ignore"):
+                total = _moved(mantissas, exponents - top) + _moved(new, own - top)
+            mantissas, shift = np.frexp(total)
+            exponents = np.where(mantissas != 0.0, top + shift, ZERO)
+    with np.errstate(over="ignore", under="ignore"):
+        return _moved(mantissas, exponents)
+
+
+def _moved(values: Float, shift: NDArray[np.int64]) -> Float:
+    return np.ldexp(values, np.clip(shift, -FURTHEST, FURTHEST).astype(np.int32))

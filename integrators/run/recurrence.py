@@ -28,7 +28,7 @@ from .forward import forward
 from .inputs import Inputs, checked_inputs, sampled
 from .linearisation import Linearisation
 from .overflow import mark_overflowed
-from .pullback import checkpointed_pullback
+from .pullback import checkpointed_pullback, scaled_gradient
 from .reversed import ReversedSweep, reversed_pullback
 from .sizes import column_limits, range_bits, steps_within
 from .walk import BlockWalk
@@ -338,10 +338,15 @@ class Recurrence(ByValue):
     def parameter_gradient(self, cotangent: ArrayLike) -> Float:
         """∂⟨λ, s_N⟩/∂θ for one cotangent λ of shape (D,): (*batch, P).
 
-        Packed as ``field.theta``; of a cell by its free parameters, as ``cell.free``.
+        Packed as ``field.theta``; of a cell by its free parameters, as ``cell.free``. Cotangents may grow
+        beyond float64 on their way: an entry is inf only where it does not fit itself. What falls below
+        float64 on its way counts as zero.
         """
         lam = self._checked(np.asarray(cotangent, dtype=np.float64).reshape(-1, 1), "cotangent")
         pulled = checkpointed_pullback(self, lam, gradient=True)
+        beyond = ~np.isfinite(pulled.gradient).all(axis=1) & (pulled.overflowed < 0)
+        for member in np.flatnonzero(beyond).tolist():
+            pulled.gradient[member] = scaled_gradient(self.select(slice(member, member + 1)), lam)
         self.check_overflow(pulled.overflowed, pulled.gradient, of_state=True)
         gradient = pulled.gradient.reshape(*self.shape, -1)
         return gradient if self.cell is None else self.cell.gradient_by_free(gradient)

@@ -91,7 +91,10 @@ def agreement(approximate: ArrayLike, exact: ArrayLike) -> Agreement:
 def _of_every_state(run: Recurrence, cotangents: ArrayLike) -> Float:
     """∂C/∂s_i, checked, shape (*batch, N + 1, D)."""
     if not isinstance(run, Recurrence) or run.cell is None:
-        raise TypeError(f"run must be an unrolled cell, unroll(cell, inputs=…), got {shown(run)}.")
+        raise TypeError(
+            "run must be an unrolled cell, unroll(cell, inputs=…), since pieces of a run are defined for "
+            f"cells only, got {shown(run)}."
+        )
     given = as_array(cotangents, "cotangents", len(run.shape) + 2)
     wanted = (*run.shape, run.n_steps + 1, run.cell.dim)
     if given.shape != wanted:
@@ -117,6 +120,8 @@ def truncated_gradient(run: Recurrence, cotangents: ArrayLike, window: int) -> F
 
     Raises
     ------
+    TypeError
+        For a field under a scheme, whose kicks at the end of a piece belong to two steps.
     ValueError
         For a cell that counts its steps (Nesterov's), unless every piece begins where its count does: a piece
         would be another recurrence.

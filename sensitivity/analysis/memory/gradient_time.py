@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators.run.checkpoint import Segment, member_run
+from integrators.run.pullback import SweepRow
 from integrators.run.recurrence import Recurrence
 from integrators.validation import as_number, as_vector
 from integrators.values import ByValue
@@ -18,7 +19,7 @@ from sensitivity.analysis.singular import block_of
 from sensitivity.figures.drawn import Drawn
 
 from .asked import as_run
-from .parameters import SweepRow, for_each_block
+from .parameters import for_each_block
 
 __all__ = ["GradientInTime", "gradient_in_time"]
 

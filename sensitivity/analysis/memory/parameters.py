@@ -21,10 +21,8 @@ from numpy.typing import NDArray
 from integrators.cells.cell import Cell
 from integrators.engine.blocks import IDLE, Ticker, one_blas_thread, run_blocks
 from integrators.engine.column_scale import Scaled
-from integrators.engine.drivers import Run
 from integrators.run.checkpoint import (
     MEMORY_BYTES,
-    Cotangents,
     Segment,
     Segmentation,
     backwards,
@@ -32,6 +30,7 @@ from integrators.run.checkpoint import (
     block_run,
     member_run,
 )
+from integrators.run.pullback import MOST_STEPS, SweepRow
 from integrators.run.recurrence import Recurrence
 from integrators.run.sweeps import Handed, input_cotangents
 from integrators.singular_values import scaled_norm
@@ -43,7 +42,7 @@ from sensitivity.text import from_log
 from .asked import as_run
 from .gradient_rows import GradientRows, NamedRows
 
-__all__ = ["ParameterNorms", "SweepRow", "for_each_block", "parameter_sensitivity"]
+__all__ = ["ParameterNorms", "for_each_block", "parameter_sensitivity"]
 
 Float = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -51,8 +50,8 @@ Counts = NDArray[np.int64]
 LOG_2 = math.log(2.0)
 # What the gradients of a group of members, and what its sweeps hand out, may take.
 BYTES_AT_ONCE = 1 << 27
-# Cotangents are brought near one where they leave 2^±FAR; steps that they go between two looks at that.
-FAR, FIRST_STEPS, MOST_STEPS = 300, 16, 64
+# What is larger or smaller than 2^±FAR is brought near one before it is multiplied.
+FAR = 300
 FURTHEST, ZERO = 4200, -(1 << 60)
 
 
@@ -282,54 +281,6 @@ def _add(gradient: GradientRows, at: Any, name: str, z: Float, source: Float, to
 
 
 # ----------------------------------------------------------------------------- one sweep for each component
-
-
-class SweepRow:
-    """The cotangent of one component on its way back, scaled by a power of two.
-
-    Parameters
-    ----------
-    recurrence : Recurrence
-    lam : ndarray, shape (D,)
-        The cotangent of s_N.
-    """
-
-    def __init__(self, recurrence: Recurrence, lam: Float) -> None:
-        self._recurrence = recurrence
-        self._cotangents = Cotangents.start(recurrence, lam[:, None], 1)
-        self.exponent, self._size = 0, FIRST_STEPS
-
-    def pieces(self, run: Run, segment: Segment, tape: Float, most: int) -> Iterator[tuple[int, Float, int]]:
-        """Pull over a segment, the last steps first: where each piece starts, its gradient and exponent.
-
-        A piece has at most `most` steps, and fewer where the cotangent leaves 2^±FAR within it.
-        """
-        recurrence, stop = self._recurrence, segment.stop
-        while stop > segment.start:
-            start = max(stop - min(self._size, most), segment.start)
-            columns, counts = self._cotangents.columns.copy(), self._cotangents.exponent.copy()
-            gradient = np.zeros(recurrence.theta.size)
-            recurrence.backward_sweep(run, tape, (columns, counts), gradient, start, stop)
-            top = float(np.abs(columns).max())
-            calm = 2.0**-FAR < top < 2.0**FAR and bool(np.isfinite(gradient).all())
-            calm = calm or not self._cotangents.columns.any()
-            if not calm and (self._bring_near_one() or stop - start > 1):
-                self._size = max(1, (stop - start) // 2)
-                continue
-            yield start, gradient, self.exponent
-            self._cotangents, stop = Cotangents(columns, counts), start
-            self._size = min(2 * self._size, MOST_STEPS)
-
-    def _bring_near_one(self) -> bool:
-        """Take a power of two out of the cotangent; False where there is none to take."""
-        columns, counts = self._cotangents
-        top = float(np.abs(columns).max())
-        shift = math.frexp(top)[1] if 0.0 < top < math.inf else 0
-        if shift:
-            with np.errstate(under="ignore"):
-                self._cotangents = Cotangents(np.ldexp(columns, -shift), counts)
-            self.exponent += shift
-        return shift != 0
 
 
 def _from_sweeps(run: Recurrence, part: slice, rows: str | None, gradient: GradientRows) -> None:

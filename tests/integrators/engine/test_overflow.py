@@ -6,6 +6,7 @@ import warnings
 import mpmath
 import numpy as np
 import pytest
+import sympy
 
 import naive
 from integrators import SCHEMES, NeuralField, TrajectoryOverflow, henon_heiles, integrate, kepler
@@ -251,3 +252,24 @@ def test_spectra_of_a_lost_lane_are_nan():
     with pytest.warns(RuntimeWarning, match="1 of 1 batch members are NaN"):
         norms = jacobian_norm(field, "leapfrog", [4.0, 0.01], 400, [1.0, 2.0], method="lanczos")
     assert np.isnan(norms[0]) and np.isfinite(norms[1])
+
+
+# Catches: inf · 0 = NaN in entries beside what grows, and a power of two that is forgotten.
+def test_a_parameter_gradient_whose_cotangents_leave_float64_on_their_way():
+    import leapgrad as lg
+
+    plain = lg.cell("vanilla", 2, activation="identity")
+    growing = plain.with_parameters(W=np.diag([2.0, 0.5]), b=[0.0, 0.0])
+    inputs_free = lg.unroll(growing, 1100, s0=[[0.0, 1.0], [0.0, 0.0]])
+    found = inputs_free.parameter_gradient([1.0, 1.0])
+    # ∂s_N/∂W = Σ 2^(N−1−i) s_i and Σ 2^−(N−1−i) s_i; by b the second row is Σ 2^−k = 2.
+    assert np.array_equal(found[0, :6], [0.0, np.inf, 0.0, 0.0, np.inf, 2.0])
+    assert np.array_equal(found[1, :6], [0.0, 0.0, 0.0, 0.0, np.inf, 2.0])
+    u, n, b = sympy.symbols("u n b")
+    size = sympy.Piecewise((2.0**-600, n < 2.5), (2.0**600, n < 4.5), (1.0, True))
+    there_and_back = lg.symbolic_cell(
+        [size * u + b * sympy.Piecewise((1.0, n < 0.5), (0.0, True)), n + 1], [u, n], parameters={b: 3.0},
+        name="there_and_back_of_the_tests",
+    )  # fmt: skip
+    back = lg.unroll(there_and_back, 5).parameter_gradient([1.0, 0.0])
+    assert np.allclose(back, [1.0], rtol=1e-14, atol=0)
