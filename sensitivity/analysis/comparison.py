@@ -204,12 +204,14 @@ def _gradients(
         profile = gradient_profile(recurrence, at=index).log_norms.reshape(m, -1)
         exponents, errors = growth.exponents.reshape(m, k), growth.standard_error.reshape(m, k)
     except TrajectoryOverflow:
-        nothing = (np.full(size, np.nan) for size in (steps.size, index.size, k, k))
-        return ModelGradients(name, block, *nothing)
+        none, lost = np.nan, np.full(k, np.nan)
+        return ModelGradients(
+            name, block, np.full(steps.size, none), np.full(index.size, none), lost, lost.copy()
+        )
     if m == 1:
         return ModelGradients(name, block, norms[0], profile[0], exponents[0], errors[0])
     found = {"log_norms": norms, "log_profile": profile, "exponents": exponents}
     ends = {key: quantiles(values) for key, values in found.items()}
-    middle = (ends[key][1] for key in found)
+    middle = {key: values[1] for key, values in ends.items()}
     bands = {key: values[[0, 2]] for key, values in ends.items()}
-    return ModelGradients(name, block, *middle, quantiles(errors)[1], m, bands)
+    return ModelGradients(name, block, **middle, errors=quantiles(errors)[1], members=m, bands=bands)
