@@ -20,7 +20,7 @@ from .curves import (
     near_one_until,
 )
 
-__all__ = ["blow_up", "figure_1", "figure_2", "figure_3", "linear_growth", "no_blow_up", "order_one"]
+__all__ = ["KINDS", "blow_up", "figure_1", "figure_2", "figure_3", "linear_growth", "no_blow_up", "order_one"]
 
 KINDS = {
     "saturates": f"saturates (within a factor of {STEADY:g})",

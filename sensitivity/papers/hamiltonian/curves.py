@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -67,6 +67,15 @@ class Curve(ByValue):
     seeds: tuple[int, ...]
     gamma: float | None = None
     theorem: str = "B"
+
+    def alone(self) -> Iterator[Curve]:
+        """The curve of every draw by itself."""
+        for k, seed in enumerate(self.seeds):
+            part = slice(k, k + 1)
+            yield replace(
+                self, norms=self.norms[part], log_norms=self.log_norms[part], bounds=self.bounds[part],
+                log_bounds=self.log_bounds[part], seeds=(seed,),
+            )  # fmt: skip
 
     @cached_property
     def local_slope(self) -> Float:

@@ -51,6 +51,8 @@ class FigurePlan:
         (figure, d) → indices of the step sizes that are used; all of them where it is absent.
     n_steps : int
     activation : str
+    more : mapping
+        (figure, d) → number of random draws where a figure has more than others of the same d.
     """
 
     draws: Mapping[int, int]
@@ -58,6 +60,11 @@ class FigurePlan:
     every: Mapping[tuple[int, int], Sequence[int]] | None = None
     n_steps: int = 1000
     activation: str = "tanh"
+    more: Mapping[tuple[int, int], int] | None = None
+
+    def draws_of(self, figure: int, d: int) -> int:
+        """Number of random draws of a curve."""
+        return (self.more or {}).get((figure, d), self.draws[d])
 
     def steps(self, figure: int, d: int) -> Float:
         grid = np.geomspace(1e-3, 1.0, self.points)

@@ -67,7 +67,7 @@ def compute(plan: FigurePlan, tick: Tick | None = None) -> dict[int, list[Curve]
     """
     curves: dict[int, list[Curve]] = {spec.number: [] for spec in FIGURES}
     for spec, d, gamma in plan.jobs():
-        step, seeds = plan.steps(spec.number, d), tuple(range(plan.draws[d]))
+        step, seeds = plan.steps(spec.number, d), tuple(range(plan.draws_of(spec.number, d)))
         draws = []
         for seed in seeds:
             field = NeuralField.random(d, seed, activation=plan.activation)
@@ -98,8 +98,10 @@ def _one_draw(
 
 def total_work(plan: FigurePlan) -> int:
     """The sum of the work that `compute` reports, in arbitrary units."""
-    jobs = [(plan.steps(spec.number, d).size, d) for spec, d, _ in plan.jobs()]
-    return sum(plan.draws[d] * _work(size, d) for size, d in jobs)
+    return sum(
+        plan.draws_of(spec.number, d) * _work(plan.steps(spec.number, d).size, d)
+        for spec, d, _ in plan.jobs()
+    )
 
 
 def _work(size: int, d: int) -> int:

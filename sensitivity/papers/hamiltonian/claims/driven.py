@@ -128,7 +128,7 @@ ROWS = (
     Claim("equation_13", "equation (13)",
           "The driven network discretises the equation as printed, ẏ = σ(Wy + Vx + b), with one dot.",
           _equation_13, "leapgrad claims equation_13"),
-    Claim("euler_step", "the discussion of Example 2",
+    Claim("euler_step", "a remark on the Euler network beside Figure 2 (not compared)",
           "For the Euler network there is no heuristic that tells how to choose ε.",
           _euler_step, "leapgrad prove theorem_d"),
     Claim("gated_cells", "beside the paper: a question that its comparison raises",

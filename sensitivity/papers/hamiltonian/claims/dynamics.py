@@ -92,7 +92,7 @@ ROWS = (
     Claim("energy", "the choice of leapfrog as the integrator",
           "The leapfrog scheme nearly preserves the Hamiltonian, over long times.",
           _energy, "leapgrad prove hamiltonian scheme_symplecticity leapfrog_modified_hamiltonian"),
-    Claim("step_rule", "equation (14)",
+    Claim("step_rule", "equation (14), and the abstract",
           "With a step ε = O(1/N) the gradient of the network neither explodes nor vanishes, for every N.",
           _heuristic, "leapgrad prove theorem_c"),
 )  # fmt: skip

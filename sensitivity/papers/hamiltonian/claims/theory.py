@@ -182,7 +182,7 @@ ROWS = (
     Claim("integrable_force", "the paragraph after equation (4), its hypothesis on σ(Wy + b)",
           "σ(Wy + b) is integrable over the set Y of states, σ(W· + b) ∈ L¹(Y), so that f = −∫σ is defined.",
           _integrable, "leapgrad claims integrable_force"),
-    Claim("no_vanishing", "the consequence drawn from Theorem 3.2",
+    Claim("no_vanishing", "the consequence drawn from Theorem 3.2 (not compared), and the abstract",
           "The bound of Theorem 3.2 shows that the gradient does not vanish either.",
           _no_vanishing, "leapgrad claims no_vanishing"),
 )  # fmt: skip
