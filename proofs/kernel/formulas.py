@@ -48,12 +48,16 @@ class Formula(ByValue):
         The object that a step of the role NECESSITY or COUNTEREXAMPLE exhibits.
     origin : tuple, optional
         The function that built the formula, and its arguments. Mutants call it with others.
+    about : str
+        The name of that function. SymPy may have simplified both sides to 1 = 1: it says of what, and keeps
+        such a claim apart from the same one about something else.
     """
 
     words: str = ""
     needs: tuple[Formula, ...] = ()
     example: Mapping[str, Any] | None = None
     origin: tuple[Builder, dict[str, Any]] | None = None
+    about: str = ""
 
     _no_value: ClassVar[frozenset[str]] = frozenset({"origin", "example"})
 
@@ -133,6 +137,8 @@ class Equal(Formula):
 
     @property
     def text(self) -> str:
+        if self.about and self.left == self.right:
+            return f"both sides simplify to {show(self.left)}"
         return f"{show(self.left)} = {show(self.right)}"
 
     def decide(self) -> Decision:
@@ -363,10 +369,18 @@ def claim(builder: Callable[..., Any]) -> Builder:
 
     @wraps(builder)
     def build(**changes: Any) -> Formula:
-        return replace(builder(**changes), origin=(build, changes))
+        return replace(_marked(builder(**changes), builder.__name__), origin=(build, changes))
 
     build.builds_formula = True  # type: ignore[attr-defined]
     return build
+
+
+def _marked(formula: Any, about: str) -> Any:
+    """The formula with the name of the function that built it, and so every member of a conjunction."""
+    if isinstance(formula, All):
+        members = tuple((name, _marked(member, about)) for name, member in formula.members)
+        return replace(formula, members=members, about=about)
+    return replace(formula, about=about)
 
 
 def procedure(decider: Callable[..., Decision]) -> Builder:
