@@ -44,7 +44,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help setup reproduce test test-slow notebooks coverage lint format types docs bench dist lock clean
+.PHONY: FORCE help setup reproduce test test-slow test-lowest test-python notebooks coverage lint format types docs bench dist lock clean
 FORCE:
 
 help: ## list the targets
@@ -104,6 +104,20 @@ test: $(DEV) ## run the tests, then the nojit subset again without compilation
 
 test-slow: $(DEV) ## run the slow tests
 	$(PY) -m pytest -m slow
+
+# Each in an environment of its own below build; TESTS= chooses files, and PYTHON= the interpreter.
+test-lowest: ## run the tests on the lowest versions that pyproject.toml allows (needs uv)
+	$(call TEST_APART,build/lowest,--resolution lowest-direct)
+
+test-python: ## run the tests on another CPython with the locked versions (needs uv): PYTHON=python3.13
+	$(call TEST_APART,build/$(notdir $(or $(PYTHON),python3)),--constraint $(LOCK))
+
+define TEST_APART
+@uv --version >/dev/null 2>&1 || { echo "make $@ needs uv on the PATH." >&2; exit 1; }
+uv venv --quiet --allow-existing --python $(or $(PYTHON),python3) $(1)
+env -u UV_CONSTRAINT -u UV_OVERRIDE uv pip install --quiet --no-config --python $(1)/bin/python $(2) --editable '.[dev]'
+$(1)/bin/python -m pytest $(SPREAD) $(TESTS)
+endef
 
 notebooks: $(DEV) ## run the notebooks and keep their outputs
 	$(PY) docs/execute.py

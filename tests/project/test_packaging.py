@@ -134,6 +134,34 @@ sys.exit(main())
     assert len(list((tmp_path / "course").glob("*.ipynb"))) == 7
 
 
+def test_the_source_archive_builds_the_same_wheel(source, wheel, tmp_path):
+    """From what is in the archive alone, without network: nothing of a wheel comes from a checkout."""
+    run("-m", "hatchling", "build", "--target", "sdist", "--directory", str(tmp_path), cwd=source)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    shutil.unpack_archive(archive, tmp_path, filter="data")
+    run("-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path),
+        cwd=tmp_path / archive.name.removesuffix(".tar.gz"))  # fmt: skip
+    (again,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(again) as built:
+        assert sorted(built.namelist()) == sorted(wheel.namelist())
+
+
+def test_what_moved_is_where_the_page_on_migration_says():
+    page = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
+    new = [line.split("|")[2] for line in page.splitlines() if line.startswith("| `from ")]
+    imports = [found for cell in new for found in re.findall(r"`(from leapgrad import [^`]+)`", cell)]
+    assert len(imports) == len(new) > 10
+    for line in imports:
+        exec(line, {})
+
+
+def test_the_changelog_begins_with_what_is_not_released_and_the_version_of_the_project():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    heads = re.findall(r"^## \[(.+?)\](?: - \d{4}-\d\d-\d\d)?$", text, re.MULTILINE)
+    assert heads[:2] == ["Unreleased", PROJECT["version"]] and len(heads) == text.count("\n## ")
+    assert [Version(head) for head in heads[1:]] == sorted(map(Version, heads[1:]), reverse=True)
+
+
 def test_lock_holds_one_exact_version_of_everything_the_project_asks_for(pins):
     for pin in pins:
         exact = re.fullmatch(r"==[^,*]+", str(pin.specifier))
