@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,8 @@ def _row(scan: Scan) -> tuple[str, ...]:
 def _of_the_full_run(found: Experiment) -> str | None:
     """Whether a smaller plan can tell what the kept one does: for want of seeds and epochs it may not."""
     kept = committed("heuristic", "heuristic.json")
-    if kept is None or kept["task"] != found.task or found.plan == FULL:
+    whole = replace(found.plan, also=FULL.also) == FULL  # it may be without the images
+    if kept is None or kept["task"] != found.task or whole:
         return None
     law, mine = kept["main"]["law"], found.main.law
     low, high = law["interval"]
