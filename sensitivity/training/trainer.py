@@ -20,12 +20,15 @@ from integrators.validation import as_count
 from .adam import Adam, AdamState, clipped
 from .checkpoint import DIGESTS, digests, load_checkpoint, save_checkpoint
 from .data.sequences import Sequences
+from .flossing import Flossing
 from .networks.network import BatchGradient, Network
 
 __all__ = ["Diverged", "Recipe", "Split", "Trace", "TrainingRun", "accuracy", "enough_epochs", "train"]
 
 Float = NDArray[np.float64]
 
+# What tells the random numbers of flossing from those of the epochs, which are told apart by their number.
+FLOSSING_STREAM = 1 << 40
 TOO_LARGE = 1e3
 """A loss so many times that of guessing counts as diverged."""
 
@@ -92,6 +95,9 @@ class Recipe:
     factors : mapping
         Name of a parameter → factor on its rate. Where c = Nε is large, W wants a small one: a change
         δu of an oscillator's square frequency u turns it by c δu / (2√u) radians along the sequence.
+    flossing : Flossing, optional
+        A penalty on growth exponents. It adds to the gradient, before that is clipped, and not to the loss
+        that the trace records.
     """
 
     rate: float = 1e-3
@@ -104,6 +110,7 @@ class Recipe:
     cosine: bool = False
     factors: Mapping[str, float] = field(default_factory=dict, hash=False)
     log_looks: bool = False
+    flossing: Flossing | None = None
 
     def looks_at(self, iteration: int, every: int) -> bool:
         """Whether the accuracy is looked at after so many iterations."""
@@ -135,6 +142,8 @@ class Recipe:
             _check_number(self.threshold, "threshold")
         if self.threshold is not None and not 0.0 < self.threshold <= 1.0:
             raise ValueError(f"threshold must be an accuracy in (0, 1], got {self.threshold}.")
+        if self.flossing is not None and not isinstance(self.flossing, Flossing):
+            raise TypeError(f"flossing must be a Flossing, such as Flossing(k=4), got {self.flossing!r}.")
         return replace(self, batch=min(self.batch, n))
 
     def scale(self, network: Network) -> Float | float:
@@ -302,6 +311,8 @@ def train(
     state = _Progress(theta.copy(), AdamState.zero(theta.size))
     if theta.shape != (network.n_parameters,) or not np.isfinite(theta).all():
         raise ValueError(f"theta must be {network.n_parameters} finite numbers, got shape {theta.shape}.")
+    if recipe.flossing is not None:
+        recipe.flossing.checked(network, theta)
     identity = _identity(network, data, recipe, theta, about) if checkpoint is not None else {}
     if checkpoint is not None and Path(checkpoint).exists():
         found = load_checkpoint(Path(checkpoint), identity, theta.size, recipe.epochs, Trace)
@@ -323,6 +334,8 @@ def _identity(
         del settings["epochs"]  # the first epochs are the same, however many follow
     if not recipe.log_looks:
         del settings["log_looks"]  # which checkpoints of old do not have
+    if recipe.flossing is None:
+        del settings["flossing"]
     parts = {"training": data.train, "validation": data.validation, "test": data.test}
     sizes = {f"number of {name} sequences": len(part) for name, part in parts.items() if part is not None}
     return {
@@ -364,6 +377,7 @@ class _Loop:
         every = recipe.check_every or batches
         shares = self._shares()
         if not state.trace.iteration:
+            self._floss(state.theta, scale)
             self._look(state, [], [], math.nan, 0, bar)
         bar.update(state.epoch)
         while state.epoch < recipe.epochs and self.reached(state.trace) is None:
@@ -372,7 +386,9 @@ class _Loop:
             for b in range(batches):
                 iteration = state.epoch * batches + b
                 chosen = order[b * recipe.batch : (b + 1) * recipe.batch]
-                result = self._gradient(state.theta, chosen, shares)
+                result = self._penalised(
+                    state.theta, chosen, self._gradient(state.theta, chosen, shares), iteration
+                )
                 norm = float(np.linalg.norm(result.gradient))
                 guess = math.log(self.network.n_classes)
                 if not (result.loss < TOO_LARGE * guess and math.isfinite(norm)):
@@ -396,6 +412,30 @@ class _Loop:
         if shares is None:
             return self.network.gradient(theta, *batch)
         return self.network.gradient(theta, *batch, shares[chosen] / chosen.size)
+
+    def _penalised(
+        self, theta: Float, chosen: NDArray[np.intp], found: BatchGradient, iteration: int
+    ) -> BatchGradient:
+        """The gradient of a batch with that of the penalty, where the iteration has one."""
+        flossing = self.recipe.flossing
+        if flossing is None or not flossing.has(iteration):
+            return found
+        inputs, _ = self.data.train.batch(chosen[: flossing.sequences])
+        return replace(found, gradient=found.gradient + flossing.penalty(self.network, theta, inputs)[1])
+
+    def _floss(self, theta: Float, scale: Float | float) -> None:
+        """The steps on the penalty alone that come before the training, in place."""
+        flossing, recipe = self.recipe.flossing, self.recipe
+        if flossing is None or flossing.before == 0:
+            return
+        adam, state, n = Adam(recipe.rate), AdamState.zero(theta.size), len(self.data.train)
+        rng = np.random.default_rng((recipe.seed, FLOSSING_STREAM))
+        for _ in range(flossing.before):
+            chosen = rng.choice(n, min(n, flossing.sequences), replace=False)
+            _, gradient = flossing.penalty(self.network, theta, self.data.train.batch(chosen)[0])
+            norm = float(np.linalg.norm(gradient))
+            if math.isfinite(norm):
+                adam.step(theta, clipped(gradient, norm, recipe.clip), state, scale)
 
     def _shares(self) -> Float | None:
         """The weights of the training sequences, of mean one."""

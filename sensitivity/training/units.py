@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.naming import nearest
+from integrators.run.recurrence import Recurrence
 
 from .networks.network import BatchGradient, Float, Network
 from .start import Start
@@ -74,6 +75,12 @@ class InUnits(Network):
 
     def weights(self, theta: Float) -> Float:
         return self.network.weights(theta * self.units)
+
+    def recurrence(self, theta: Float, inputs: Float) -> Recurrence:
+        return self.network.recurrence(theta * self.units, inputs)
+
+    def from_named(self, theta: Float, gradient: Mapping[str, Float]) -> Float:
+        return self.network.from_named(theta * self.units, gradient) * self.units
 
     def describe(self) -> dict[str, Any]:
         return {**self.network.describe(), "units": self.given}

@@ -1,4 +1,4 @@
-"""Duals numbers that hold many points at once, on which pointwise rules and force callbacks run.
+"""Dual numbers that hold many points at once, on which pointwise rules and force callbacks run.
 
 A rule fills the slopes of a step. Run on dual numbers, it gives beside each slope its derivative along the
 tangent columns, exactly: a second derivative of the step. The rule that runs is the source of the compiled

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = [
     "exponent_gradient",
     "log_norm_gradient",
     "log_singular_value_gradient",
+    "of_sum",
 ]
 
 Float = NDArray[np.float64]
@@ -243,6 +245,40 @@ def log_singular_value_gradient(
     value, found, gap = _Asked.of(run, block, ranks).gradients()
     shape = (*run.shape, len(ranks)) if several else run.shape
     return log_gradient(run.system, value.reshape(shape)[()], found, gap.reshape(shape)[()], shape)
+
+
+def of_sum(run: Recurrence, k: int, slope: Callable[[Float], Float]) -> tuple[Float, dict[str, Float]]:
+    """The first k exponents of every member, and the gradient by the parameters of a function of them.
+
+    Parameters
+    ----------
+    run : Recurrence
+    k : int
+    slope : callable
+        Exponents, shape (members, k) in descending order → the derivative of the function by each of them;
+        zero in members that do not count.
+
+    Returns
+    -------
+    exponents : ndarray, shape (members, k)
+    gradient : dict of str to ndarray
+        Summed over the members, by the names of `LogGradient.parameters`.
+    """
+    run = can_differentiate(run)
+    with one_blas_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of members that overflow, whose exponents are NaN
+        frames = Frames(run, first_frame(run.state_size, k))
+        order = np.argsort(-frames.logs, axis=1, kind="stable")
+        exponents = np.take_along_axis(frames.logs, order, axis=1) / run.n_steps
+        by_rank = slope(exponents)
+        weights = np.zeros_like(by_rank)
+        np.put_along_axis(weights, order, by_rank / run.n_steps, axis=1)
+        counts = (weights != 0.0).any(axis=1)
+        found = frames.adjoint(weights[:, None])
+    found.gradient.values[~counts] = 0.0
+    shape = (run.members, 1)
+    every = log_gradient(run.system, weights[:, :1], found, weights[:, :1], shape)
+    return exponents, {name: own.sum(axis=(0, 1)) for name, own in every.parameters.items()}
 
 
 def _gaps(logs: Float) -> Float:

@@ -13,6 +13,7 @@ from sensitivity.cli.command import Command
 from sensitivity.cli.output import CHECK_FAILED, number, print_json, print_table
 
 if TYPE_CHECKING:
+    from sensitivity.training.flossing import Flossing
     from sensitivity.training.networks.network import Network
     from sensitivity.training.start import Start
     from sensitivity.training.trainer import Recipe, Split, TrainingRun
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_network(parser.add_argument_group("network"))
     _add_start(parser.add_argument_group("start"))
     _add_training(parser.add_argument_group("training"))
+    _add_flossing(parser.add_argument_group("flossing: a penalty on the growth of gradients"))
 
 
 def _add_data(data: argparse._ArgumentGroup) -> None:
@@ -130,6 +132,26 @@ def _add_training(recipe: argparse._ArgumentGroup) -> None:
     recipe.add_argument("--seed", type=int, metavar="S", help="of data, splits, weights and batches")
     recipe.add_argument("--checkpoint", metavar="FILE.npz", help="written every epoch, resumed if there")
     recipe.add_argument("--out", metavar="DIR", help="folder for the result with its manifest")
+
+
+def _add_flossing(flossing: argparse._ArgumentGroup) -> None:
+    flossing.add_argument(
+        "--floss", type=int, metavar="K",
+        help="add W Σ (λ_j − T)² to the loss, λ_j the K largest growth exponents per step",
+    )  # fmt: skip
+    flossing.add_argument("--floss-weight", type=float, metavar="W", help="default 1")
+    flossing.add_argument(
+        "--floss-target", metavar="T",
+        help="one number, or K of them with commas between (default 0: gradients neither grow nor vanish)",
+    )  # fmt: skip
+    flossing.add_argument(
+        "--floss-every", metavar="I", help="iterations between two with the penalty, or off (default 1)"
+    )
+    flossing.add_argument(
+        "--floss-before", type=int, metavar="I",
+        help="steps on the penalty alone before the training (default 0)",
+    )  # fmt: skip
+    flossing.add_argument("--floss-sequences", type=int, metavar="S", help="of each batch (default 4)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -267,8 +289,44 @@ def _recipe(args: argparse.Namespace, data: Split) -> Recipe:
         every = max(1, len(data.train) // (5 * args.batch))
     return Recipe(
         args.rate, args.batch, args.epochs, args.seed, _clip(args.clip), args.threshold, every,
-        bool(args.cosine), _factors(args.factors),
+        bool(args.cosine), _factors(args.factors), flossing=_flossing(args),
     )  # fmt: skip
+
+
+def _flossing(args: argparse.Namespace) -> Flossing | None:
+    """The penalty that the options ask for; None without --floss."""
+    from sensitivity.training.flossing import Flossing
+    from sensitivity.training.recipes import OFF
+
+    names = ("weight", "target", "every", "before", "sequences")
+    given = {name: getattr(args, f"floss_{name}") for name in names}
+    told = {name: value for name, value in given.items() if value is not None}
+    if args.floss is None:
+        for name in told:
+            raise ValueError(
+                f"--floss-{name} is for --floss K, the number of growth exponents; give that too."
+            )
+        return None
+    if "target" in told:
+        numbers = _numbers(told["target"])
+        told["target"] = numbers[0] if len(numbers) == 1 else numbers
+    if "every" in told:
+        told["every"] = None if told["every"].strip().lower() == OFF else _whole(told["every"])
+    return Flossing(args.floss, **told)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"--floss-target must be numbers with commas between, got {text!r}.") from None
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"--floss-every must be a whole number or off, got {text!r}.") from None
 
 
 def _found(

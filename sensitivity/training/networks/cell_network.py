@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from integrators.codegen.simd import WIDTH
 from integrators.engine.drivers import CONDENSE
 from integrators.engine.program import Program
 from integrators.naming import nearest
+from integrators.run.recurrence import Recurrence
 
 from .network import MOST_VECTORS, Float
 from .recurrent_network import RecurrentNetwork, Weights
@@ -114,6 +115,20 @@ class CellNetwork(RecurrentNetwork):
         free = self.cell.free.copy()
         free[self.cell.free_trainable] = theta[: int(self.cell.free_trainable.sum())]
         return self.cell.with_free(free)
+
+    def recurrence(self, theta: Float, inputs: Float) -> Recurrence:
+        given = inputs.transpose(2, 0, 1) if self.n_inputs else np.zeros((inputs.shape[2], self.n_steps, 0))
+        return Recurrence(self.with_theta(theta), self.n_steps, inputs=given, threads=1, progress=False)
+
+    def from_named(self, theta: Float, gradient: Mapping[str, Float]) -> Float:
+        free = np.zeros(self.cell.free.size)
+        several = self.cell.layout.layers > 1
+        for number, layer in enumerate(self.cell.unpack_free(free)):  # views
+            for name, view in layer.items():
+                view[...] = gradient[f"{name}{number}" if several else name]
+        found = np.zeros(self.n_parameters)
+        found[: int(self.cell.free_trainable.sum())] = free[self.cell.free_trainable]
+        return found
 
     def start(self, rng: np.random.Generator) -> Float:
         """The part of θ that is the cell's, at its published start or as the cell was given."""

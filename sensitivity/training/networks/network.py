@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from integrators.codegen.simd import WIDTH
 from integrators.codegen.threads import on_threads
+from integrators.run.recurrence import Recurrence
 
 __all__ = ["BatchGradient", "Blocks", "Network"]
 
@@ -140,6 +141,14 @@ class Network(ABC):
     @abstractmethod
     def scores(self, theta: Float, inputs: Float) -> Float:
         """R y_N + r for inputs (n_steps, n_inputs, n): shape (n_classes, n)."""
+
+    def recurrence(self, theta: Float, inputs: Float) -> Recurrence:
+        """The run of its state for inputs (n_steps, n_inputs, n), a batch of n."""
+        raise TypeError(f"{type(self).__name__} is not made of a field or a cell.")
+
+    def from_named(self, theta: Float, gradient: Mapping[str, Float]) -> Float:
+        """A gradient by the parameters of its field or cell, by name, as one by θ; zero for the readout."""
+        raise TypeError(f"{type(self).__name__} is not made of a field or a cell.")
 
     @abstractmethod
     def weights(self, theta: Float) -> Float:

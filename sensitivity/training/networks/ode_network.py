@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from integrators.engine.program import Program
 from integrators.fields.activations import ACTIVATIONS
 from integrators.fields.neural import NeuralField
+from integrators.run.recurrence import Recurrence
 from integrators.schemes.table import get_scheme
 from integrators.validation import as_array, as_count, as_steps
 
@@ -89,6 +91,19 @@ class OdeNetwork(RecurrentNetwork):
         """The field with these weights, for Jacobians and bounds."""
         parts = self.named(theta)
         return NeuralField(self.weights(theta), parts["b"], parts["V"], self.activation.name)
+
+    def recurrence(self, theta: Float, inputs: Float) -> Recurrence:
+        given = inputs.transpose(2, 0, 1)
+        field, details = self.field(theta), {"threads": 1, "progress": False}
+        return Recurrence(
+            field, self.n_steps, scheme=self.scheme, step=self.step, inputs=given if self.n_inputs else None,
+            s0=np.zeros((given.shape[0], self.dim)), **details,
+        )  # fmt: skip
+
+    def from_named(self, theta: Float, gradient: Mapping[str, Float]) -> Float:
+        V = gradient.get("V", np.zeros((self.d, 0)))
+        flat = self._pulled(np.concatenate([gradient["W"], V, gradient["b"][:, None]], axis=1).ravel())
+        return np.concatenate([flat, np.zeros(self.n_parameters - flat.size)])
 
     def start(self, rng: np.random.Generator) -> Float | None:
         """The weights of `first`, if there is one."""
