@@ -37,8 +37,8 @@ data:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "task", metavar="TASK",
-        help="gaussian_mean, recent_mean, shock, shock_std, xor, mnist, pmnist, a file of labelled series "
-        "(.ts, .txt, .tsv, .csv, .arff), or a UCR data set by its folder or its name in LEAPGRAD_DATA",
+        help="gaussian_mean, recent_mean, shock, shock_std, xor, copy, mnist, pmnist, a file of labelled "
+        "series (.ts, .txt, .tsv, .csv, .arff), or a UCR data set by its folder or its name in LEAPGRAD_DATA",
     )  # fmt: skip
     _add_data(parser.add_argument_group("data"))
     _add_network(parser.add_argument_group("network"))

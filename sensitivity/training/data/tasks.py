@@ -1,7 +1,8 @@
 """The benchmark tasks of section 4 as seeded generators, each with the best accuracy there can be.
 
 Rusch, Pearson, Zygalakis (2019), section 4: Gaussian mean (Figure 4), shock preservation (Table 1, Figure 6)
-and disturbed XOR (Table 2, Figure 7). Classes are 0 and 1; both are equally likely.
+and disturbed XOR (Table 2, Figure 7). Copy is the simplest task of memory. Classes are 0 and 1; both are
+equally likely.
 """
 
 from __future__ import annotations
@@ -113,6 +114,14 @@ def _xor(n: int, n_steps: int, rng: np.random.Generator) -> tuple[Float, NDArray
     return x, bits.sum(axis=1) % 2
 
 
+def _copy(n: int, n_steps: int, rng: np.random.Generator) -> tuple[Float, NDArray[np.int64]]:
+    """x_1 ∈ {0, 1} is the class, all others are uniform on (0, 1)."""
+    labels = rng.integers(0, 2, n)
+    x = rng.uniform(size=(n, n_steps))
+    x[:, 0] = labels
+    return x, labels
+
+
 _ROWS = (
     Task("gaussian_mean", "is the mean of N standard normal numbers at least 0?",
          _gaussian_mean, lambda n: 1.0),
@@ -123,6 +132,7 @@ _ROWS = (
     Task("shock_std", "the same with standard deviation 10", _shock(100.0),
          lambda n: shock_accuracy(100.0), SHOCKED),
     Task("xor", "exclusive or of the first two entries, then noise", _xor, lambda n: 1.0, 2),
+    Task("copy", "the first entry, after noise", _copy, lambda n: 1.0),
 )  # fmt: skip
 
 TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in _ROWS})

@@ -36,7 +36,7 @@ def networks():
 
 
 @pytest.mark.parametrize(
-    ("name", "network"), networks(), ids=lambda value: value if isinstance(value, str) else ""
+    ("name", "network"), list(networks()), ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_the_gradient_of_the_penalty_against_differences(name, network):
     rng = np.random.default_rng(2)
@@ -137,7 +137,7 @@ def test_the_same_bits_with_any_threads_and_after_a_stop(tmp_path, monkeypatch):
         train(vanilla(), split, RECIPE, theta, checkpoint=path)
     monkeypatch.setattr(trainer, "save_checkpoint", save)
     assert np.array_equal(train(vanilla(), split, RECIPE, theta, checkpoint=path).theta, whole.theta)
-    with pytest.raises(ValueError, match="is of another run: .*flossing"):
+    with pytest.raises(ValueError, match=r"is of another run: .*flossing"):
         train(vanilla(), split, Recipe(0.01, 20, 3, 5), theta, checkpoint=path)
 
 

@@ -60,6 +60,13 @@ def test_xor_labels_and_noise():
     assert (x[2:] > 0).all() and (x[2:] < 1).all() and x[2:].mean() == pytest.approx(0.5, abs=0.02)
 
 
+def test_copy_labels_and_noise():
+    data = TASKS["copy"].sample(500, 9, 2)
+    x = data.values[:, 0, :]
+    assert np.array_equal(x[0], data.labels) and TASKS["copy"].best(9) == 1.0
+    assert (x[1:] > 0).all() and (x[1:] < 1).all() and x[1:].mean() == pytest.approx(0.5, abs=0.02)
+
+
 def test_a_task_says_what_is_wrong():
     with pytest.raises(ValueError, match="Did you mean 'xor'"):
         get_task("xorr")
