@@ -57,7 +57,7 @@ def one(task: str, n_steps: int, flossed: bool, rate: float, scale: float, seed:
     parts = [
         made.sample(given[name], n_steps, (seed, i)) for i, name in enumerate(("train", "test", "validation"))
     ]
-    split = Split(*parts)
+    split = Split(parts[0], parts[1], parts[2])
     network = make_network("vanilla", Shape(given["d"], n_steps, threads=1))
     before = 0 if flossing is None else flossing.before
     epochs = (given["steps"] - before) * given["batch"] // given["train"]

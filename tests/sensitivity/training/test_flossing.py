@@ -1,6 +1,8 @@
 """The penalty on growth exponents: its gradient, its place in the training, the same bits after a stop."""
 
 import json
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -65,7 +67,7 @@ def test_the_state_of_a_network_and_of_its_run_are_one():
     for name, network in networks():
         theta, inputs = 0.4 * rng.normal(size=network.n_parameters), rng.normal(size=(N, 1, 2))
         end = network.recurrence(theta, inputs).run()
-        inner = network.network if isinstance(network, InUnits) else network
+        inner: Any = network.network if isinstance(network, InUnits) else network
         own = theta * network.units if isinstance(network, InUnits) else theta
         parts = inner.named(own)
         R, r = (parts[part] for part in inner.readout)
@@ -83,7 +85,8 @@ def vanilla(threads=1):
     return make_network("vanilla", Shape(4, N, threads=threads))
 
 
-RECIPE = Recipe(0.01, 20, 3, 5, flossing=Flossing(k=2, every=2, before=5, sequences=3))
+FLOSSING = Flossing(k=2, every=2, before=5, sequences=3)
+RECIPE = Recipe(0.01, 20, 3, 5, flossing=FLOSSING)
 
 
 def test_flossing_before_the_training_moves_the_exponents_to_their_target(monkeypatch):
@@ -109,7 +112,7 @@ def test_an_iteration_with_the_penalty_has_the_sum_of_both_gradients():
     loop = trainer._Loop(network, split, RECIPE, None)
     chosen = np.array([7, 3, 11, 40])
     plain = loop._gradient(theta, chosen, None)
-    _, penalty = RECIPE.flossing.penalty(network, theta, split.train.batch(chosen[:3])[0])
+    _, penalty = FLOSSING.penalty(network, theta, split.train.batch(chosen[:3])[0])
     assert np.array_equal(loop._penalised(theta, chosen, plain, 2).gradient, plain.gradient + penalty)
     assert loop._penalised(theta, chosen, plain, 3) is plain
     assert loop._penalised(theta, chosen, plain, 2).loss == plain.loss
@@ -162,12 +165,12 @@ def test_what_makes_no_sense_is_refused_before_the_training(flossing, message):
 
 
 def test_types_are_refused_in_a_sentence():
-    network = vanilla()
-    for wrong in (3, "yes", {"k": 2}):
+    network, wrongs = vanilla(), cast(list[Any], [3, "yes", {"k": 2}, "a"])
+    for wrong in wrongs[:3]:
         with pytest.raises(TypeError, match="flossing must be a Flossing, such as"):
             train(network, data(), Recipe(flossing=wrong), Start().draw(network, 0))
     with pytest.raises(TypeError, match="flossing: weight must be a number, got 'a'"):
-        train(network, data(), Recipe(flossing=Flossing(weight="a")), Start().draw(network, 0))
+        train(network, data(), Recipe(flossing=Flossing(weight=wrongs[3])), Start().draw(network, 0))
 
 
 def test_members_without_an_exponent_do_not_count():
@@ -195,3 +198,17 @@ def test_the_command(capsys, tmp_path):
     ):
         assert main(["train", "xor", *QUICK, "--model", "vanilla", *wrong]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_the_page_on_the_experiment_has_the_numbers_that_are_kept():
+    folder = Path(__file__).resolve().parents[3] / "docs" / "results" / "flossing"
+    found = json.loads((folder / "flossing.json").read_text(encoding="utf-8"))
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    assert len(found["rows"]) == 8
+    for row in found["rows"]:
+        shown = ", ".join(f"{100 * value:.1f}" for value in row["test"])
+        arm = "yes" if row["flossing"] else "no"
+        named = [row["task"], row["n_steps"], arm, f"{row['rate']:g}", f"{row['weight_scale']:g}", shown]
+        assert f"| {' | '.join(map(str, named))} |" in page
+        chosen = max(choice[2] for choice in row["validation_of_choices"])
+        assert [row["rate"], row["weight_scale"], chosen] in row["validation_of_choices"]
