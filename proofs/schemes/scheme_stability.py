@@ -191,6 +191,8 @@ def never_stable(loss: int = 1) -> Decision:
     return decide.all_of(
         {
             "characteristic polynomial": decide.identity(polynomial, (lam - 1) ** 2 + eps**2 * w**2),
+            # The roots are a conjugate pair, so that their product is |λ|².
+            "modulus": decide.identity(polynomial.subs(lam, 0), 1 + loss * eps**2 * w**2),
             "modulus above 1": decide.fact(
                 (loss * eps**2 * w**2).is_positive, loss * eps**2 * w**2, "|λ|² − 1"
             ),
