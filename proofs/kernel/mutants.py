@@ -1,4 +1,5 @@
-"""Changed propositions, generated: a constant of the conclusion, a hypothesis, a premise, a step.
+"""Changed propositions, generated: a constant of the conclusion, a hypothesis, a premise, a step, a step or a
+hypothesis with every reference to it.
 
 None of them may be proved. A changed formula is always a sharper one, since a weaker one may well be true.
 """
@@ -17,7 +18,7 @@ from .formulas import All, AtMost, Bounded, Equal, Formula, Implies, Limit, Nonn
 
 _FEW = 8
 """Of a conjunction with more members than this, the first, the middle and the last are changed."""
-SORTS = ("conclusion", "hypothesis", "premise", "step")
+SORTS = ("conclusion", "hypothesis", "premise", "step", "references")
 
 
 def sharpened(formula: Formula) -> Iterator[Formula]:
@@ -124,6 +125,31 @@ def generated(proposition: Proposition) -> Iterator[tuple[str, str, Proposition]
                 bare, steps=_exchanged(bare.steps, place, other)
             )  # fmt: skip
     yield from _wrong_premises(bare, proposition.mutants)
+    yield from _forgotten(bare)
+
+
+def _forgotten(bare: Proposition) -> Iterator[tuple[str, str, Proposition]]:
+    """A step, or a hypothesis, taken away together with every premise that is it."""
+
+    def unused(steps: tuple[Step, ...], formula: Formula) -> tuple[Step, ...]:
+        return tuple(
+            replace(step, premises=tuple(one for one in step.premises if one != formula))
+            if formula in step.premises
+            else step
+            for step in steps
+        )
+
+    for place, step in enumerate(bare.steps):
+        steps = unused(without(bare.steps, place), step.claim)  # type: ignore[arg-type]
+        yield "references", f"without {step.name} and references to it", replace(bare, steps=steps)
+    for name, formula in bare.hypotheses.items():
+        kept = {other: one for other, one in bare.hypotheses.items() if other != name}
+        steps = unused(bare.steps, formula)  # type: ignore[arg-type]
+        yield (
+            "references",
+            f"without {name} and references to it",
+            replace(bare, hypotheses=kept, steps=steps),
+        )
 
 
 def _conclusions(bare: Proposition) -> Iterator[tuple[str, str, Proposition]]:

@@ -8,11 +8,24 @@ import sympy as sp
 from proofs import CATALOGUE, Outcome, Proposition, Step, Verdict, check
 from proofs.axioms import AXIOMS
 from proofs.decide import follows
-from proofs.kernel.formulas import All, AtMost, Below, Bounded, Equal, Implies, Known, Limit, Not
+from proofs.kernel.formulas import (
+    All,
+    AtMost,
+    Below,
+    Bounded,
+    Equal,
+    Implies,
+    Known,
+    Limit,
+    Not,
+    claim,
+    identity,
+)
 from proofs.kernel.mutants import SORTS, generated, sharpened
 from proofs.kernel.norms import D, P, T, W, norm, operations, tangent, y
 from proofs.kernel.rules import RULES, SMOOTH
 from proofs.kernel.survey import survey
+from proofs.proposition import concluded
 from proofs.symbols import dsigma
 from proofs.theorems import theorem_b
 
@@ -42,8 +55,28 @@ def test_no_generated_mutant_is_proved(name):
     counted = {sort: sum(len(v) for key, v in found.items() if key[0] == sort) for sort in SORTS}
     assert counted["step"] == len(proposition.steps)
     assert counted["hypothesis"] == len(proposition.hypotheses) >= 1
+    assert counted["references"] == len(proposition.steps) + len(proposition.hypotheses)
     assert counted["conclusion"] >= 2
     assert counted["premise"] >= len(proposition.steps)
+
+
+# Catches: claims that simplify to the same expression and are taken for one another.
+def test_claims_that_simplify_to_the_same_are_different_claims():
+    @claim
+    def determinant():
+        return identity(sp.Integer(1), 1)
+
+    @claim
+    def trace():
+        return identity(sp.Integer(1), 1)
+
+    one, other = (Step(f.__name__, f.__name__, f) for f in (determinant, trace))
+    whole = concluded((one, other))
+    both = Proposition("p", "p", whole.claim, {}, (one, other, whole), "ours")
+    assert check(both).verdict is Verdict.PROVED
+    less = replace(whole, premises=(one.claim,))
+    assert check(replace(both, steps=(one, less))).verdict is not Verdict.PROVED
+    assert "both sides simplify to 1" in str(one.claim)
 
 
 def test_survey_sees_a_proposition_that_proves_too_much():
