@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import sympy
 
 import leapgrad as lg
 from integrators import SCHEMES
@@ -76,8 +77,6 @@ def test_an_input_that_is_a_function_of_time(random_field):
 
 def scaling_cell(*values):
     """s' = diag(2^e, 2^-e) s with e = values[n] at step n, which is the third component of the state."""
-    import sympy
-
     a, b, n = sympy.symbols("a b n")
     size = sympy.Piecewise(*((2.0**e, n < i + 0.5) for i, e in enumerate(values)), (1.0, True))
     back = sympy.Piecewise(*((2.0**-e, n < i + 0.5) for i, e in enumerate(values)), (1.0, True))
@@ -124,10 +123,14 @@ def test_pieces_of_a_run_change_no_number(monkeypatch):
 def test_steps_that_are_multiplied_together_change_no_number(monkeypatch):
     rng = np.random.default_rng(8)
     calm = lg.unroll(lg.cell("lstm", 3, 1, rng=0), inputs=rng.normal(size=(2, 90, 1)))
-    jumps = np.where(np.arange(90) % 7 < 2, 100, -30) + rng.integers(-20, 20, 90)
+    jumps = np.where(np.arange(90) < 45, 60, -110) + rng.integers(-20, 20, 90)
+    a, n = sympy.symbols("a n")  # a shrinks beyond float64 beside a component that stays, and then grows
+    pit = lg.symbolic_cell(
+        [a * sympy.Piecewise((2.0**-60, n < 44.5), (2.0**110, True)), n + 1], [a, n], name="pit_of_the_tests"
+    )
     nilpotent = lg.cell("vanilla", 3, activation="identity")
     nilpotent = nilpotent.with_parameters(W=np.diag([1.5, 2.0], k=1), b=np.zeros(3))
-    runs = calm, lg.unroll(scaling_cell(*jumps.tolist()), 90), lg.unroll(nilpotent, 40)
+    runs = calm, lg.unroll(scaling_cell(*jumps.tolist()), 90), lg.unroll(nilpotent, 40), lg.unroll(pit, 78)
     together = [lg.log_window_norms(run, w) for run in runs for w in (2, 17, 33, 40)]
     monkeypatch.setattr(windows, "PANEL", 1)
     alone = [lg.log_window_norms(run, w) for run in runs for w in (2, 17, 33, 40)]
@@ -135,6 +138,9 @@ def test_steps_that_are_multiplied_together_change_no_number(monkeypatch):
     totals = np.cumsum(np.append(0, jumps))
     expected = np.abs(totals[40:] - totals[:-40]) * np.log(2.0)
     assert np.allclose(together[7], expected, rtol=1e-14, atol=0)
+    totals = np.cumsum(np.append(0, np.where(np.arange(78) < 45, -60, 110)))
+    expected = np.maximum(totals[40:] - totals[:-40], 0) * np.log(2.0)
+    assert np.allclose(together[15], expected, rtol=1e-14, atol=0)
     J = products(calm.cell, calm.states()[0], calm.drive()[0], 33)
     norms = np.linalg.norm(J, 2, axis=(1, 2))
     assert np.abs(np.exp(together[2][0]) / norms - 1.0).max() <= 1e-12
