@@ -137,8 +137,16 @@ class Cell(ByValue):
     ) -> None:
         if not isinstance(kind, Kind):
             raise TypeError(f"kind must be a Kind of cell, got {shown(kind)}.")
-        self.kind, self.d = kind, as_count(d, "d", least=1)
-        self.n_inputs = as_count(n_inputs, "n_inputs")
+        self.d, self.n_inputs = as_count(d, "d", least=1), as_count(n_inputs, "n_inputs")
+        self.kind = kind
+        if kind.structure is not None:
+            sized = kind.structure.sized(self.d, self.n_inputs)
+            if len(layers) > 1 and kind.structure.sized(self.d, self.d) != sized:
+                raise ValueError(
+                    f"{kind.name} has rows of V that are the same for all neurons; layers of it need as many "
+                    "inputs as neurons, or unstructured parameters."
+                )
+            self.kind = kind = kind if sized == kind.structure else replace(kind, structure=sized)
         listed = isinstance(layers, Sequence) and not isinstance(layers, (str, bytes))
         if not listed or not layers or not all(isinstance(given, Mapping) for given in layers):
             raise TypeError(

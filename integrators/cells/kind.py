@@ -230,14 +230,15 @@ class Kind(ByValue):
         shapes = self.shapes(d, n_inputs)
         if self.structure is None:
             return shapes
-        unknown = next((name for name in self.structure.makes if name not in shapes), None)
+        structure = self.structure.sized(d, n_inputs)
+        unknown = next((name for name in structure.makes if name not in shapes), None)
         if unknown is not None:
             raise ValueError(
-                f"{type(self.structure).__name__} makes {unknown!r}, which {self.name} does not have; it has "
+                f"{type(structure).__name__} makes {unknown!r}, which {self.name} does not have; it has "
                 f"{', '.join(shapes)}."
             )
-        own = self.structure.shapes(d)
-        rest = {name: shape for name, shape in shapes.items() if name not in self.structure.makes}
+        own = structure.shapes(d)
+        rest = {name: shape for name, shape in shapes.items() if name not in structure.makes}
         twice = next((name for name in own if name in rest), None)
         if twice is not None:
             raise ValueError(

@@ -94,6 +94,10 @@ class Structure(ABC):
         """The parts of this structure that make some of these parameters: itself, or none."""
         return [self] if set(names) & set(self.makes) else []
 
+    def sized(self, d: int, n_inputs: int) -> Structure:
+        """The structure of a cell of this size; itself, unless what it makes depends on the inputs."""
+        return self
+
     def start(self, d: int) -> dict[str, Float]:
         """Values of the free parameters where none are given; zero by default."""
         return {name: np.zeros(shape) for name, shape in self.shapes(d).items()}
@@ -175,6 +179,9 @@ class Joint(Structure):
     def behind(self, names: Iterable[str]) -> list[Structure]:
         asked = set(names)
         return [found for part in self.parts for found in part.behind(asked)]
+
+    def sized(self, d: int, n_inputs: int) -> Structure:
+        return Joint(*(part.sized(d, n_inputs) for part in self.parts))
 
     def start(self, d: int) -> dict[str, Float]:
         return {name: value for part in self.parts for name, value in part.start(d).items()}

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from integrators.cells.algebra import evaluate
 from integrators.cells.kind_check import check_inverse
-from integrators.cells.layout import LAYOUT, POINT, layer_of, no_middle
-from integrators.cells.stage import layer_input
+from integrators.cells.layout import LAYOUT, POINT, layer_of
+from integrators.cells.stage import evaluate_substeps, layer_input
 from integrators.cells.workspace import work_for
 from integrators.codegen.access import flat
 from integrators.codegen.array_types import COLUMNS, MATRIX, VECTOR
@@ -51,7 +51,9 @@ def rewind_cell(inverse, middle, layout, theta, run, y, tape, first, start, stop
     w = work_for(layout, d, 0, 0, m)
     for i in range(stop - 1, start - 1, -1):
         x = input_of(run.inputs, run.rows, i, own_x)
-        for layer in range(layout.layers):
+        if layout.substeps > 1:
+            evaluate_substeps(inverse, middle, layout, theta, y, x, run.step, other, w)
+        for layer in range(layout.layers if layout.substeps == 1 else 0):
             part = slice(layer * size, (layer + 1) * size)
             # The layer below is still after its step, as it was when this layer took its state for input.
             drive = layer_input(layer, x, y, size, d, layout.clock, own)
@@ -67,7 +69,7 @@ def check_reversible(recurrence: Recurrence) -> None:
     cell = recurrence.system
     if cell.kind.inverse is None:
         raise ValueError(
-            f"the reversed sweep needs a cell whose step can be undone, such as unicornn or staggered; "
+            f"the reversed sweep needs a cell whose step can be undone, such as unicornn, staggered or h2; "
             f"{cell.name!r} has no inverse: take pullback, which keeps checkpoints."
         )
     grid = float(cell.parameters.get("grid", np.zeros(())))
@@ -81,7 +83,7 @@ def reconstructed_cell(recurrence: Recurrence, run: Run, block: Block, ticker: T
     """Segments of a run with their tapes, the last first, while `block` goes back from end to start."""
     assert recurrence.system.kind.inverse is not None  # `check_reversible`
     inverse = recurrence.system.kind.inverse(recurrence.system)
-    point, layout, theta = inverse.kind.point, inverse.layout, inverse.packed
+    point, middle, layout, theta = inverse.kind.point, inverse.kind.middle, inverse.layout, inverse.packed
     n = run.step.size
     tape = np.empty((SEGMENT + 1, recurrence.state_size, n))
     for start in reversed(range(0, run.n_steps, SEGMENT)):
@@ -89,7 +91,7 @@ def reconstructed_cell(recurrence: Recurrence, run: Run, block: Block, ticker: T
 
         def undo(a: int, b: int, stop: int = stop, start: int = start) -> None:
             lower, upper = stop - b, stop - a
-            rewind_cell(point, no_middle, layout, theta, run, block.state, tape, lower - start, lower, upper)
+            rewind_cell(point, middle, layout, theta, run, block.state, tape, lower - start, lower, upper)
 
         ticker.in_chunks(undo, stop - start, n, recurrence.system.seconds(0) * n)
         yield Segment(run._replace(base=start, tape=KEEP), start, stop, tape)

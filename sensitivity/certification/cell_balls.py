@@ -15,7 +15,7 @@ from integrators.run.recurrence import Recurrence
 from .balls import LOOK_EVERY, Undecided, matrix
 from .rules import DecidedBall, arb_of, balls_of, rule_on_balls
 
-__all__ = ["BallCell", "Widths", "cell_ball_jacobian", "drive_of"]
+__all__ = ["BallCell", "Widths", "cell_ball_jacobian", "drive_of", "maps_of"]
 
 Float = NDArray[np.float64]
 
@@ -38,9 +38,7 @@ class BallCell:
                 "with a rule."
             )
         self.cell, self.layout, self.d = cell, cell.layout, cell.d
-        self.layers = [self._constants(part) for part in cell.unpack(cell.theta)]
-        if self.layout.substeps > 1:
-            self.layers = [self._constants(part) for part in _substeps(cell)]
+        self.layers = [self._constants(part) for part in maps_of(cell)]
         self.point, self.middle = rule_on_balls(cell.kind.point), rule_on_balls(cell.kind.middle)
 
     def _constants(self, part: dict[str, Float]) -> dict[str, Any]:
@@ -56,9 +54,9 @@ class BallCell:
         return found
 
     def step(
-        self, s: list[Any], x: list[Any], h: float, tangents: arb_mat | None, widths: Widths | None = None
-    ) -> tuple[list[Any], arb_mat | None, arb_mat | None]:
-        """Φ(s, x), its tangents ∂Φ/∂s · columns, and ∂Φ/∂x of a single layer where `widths` are given.
+        self, s: list[Any], x: list[Any], h: float, tangents: arb_mat | None
+    ) -> tuple[list[Any], arb_mat | None]:
+        """Φ(s, x), and its tangents ∂Φ/∂s · columns.
 
         Parameters
         ----------
@@ -66,35 +64,44 @@ class BallCell:
             The state, and the input with the clock behind it.
         h : float
         tangents : arb_mat, shape (D, k), or None
-        widths : Widths, optional
-            A region around s and x: tangents are then enclosed over all of it.
         """
         if self.layout.substeps > 1:
-            for own in self.layers:
-                result = self._evaluate(own, s, x[: self.cell.n_inputs], x[self.cell.n_inputs :], h, None)
-                s, tangents = (
-                    result.out,
-                    None if tangents is None else self._push(own, result, tangents, None),
-                )
-            return s, tangents, None
+            for number in range(len(self.layers)):
+                s, tangents, _ = self.one_map(number, s, x, h, tangents)
+            return s, tangents
         size = self.layout.states * self.d
         out: list[Any] = []
         moved: list[arb_mat] = []
         clock = x[self.cell.n_inputs :]
-        by_input = None
         for layer, own in enumerate(self.layers):
             part = s[layer * size : (layer + 1) * size]
             drive = x[: self.cell.n_inputs] if layer == 0 else out[(layer - 1) * size :][: self.d]
-            result = self._evaluate(own, part, drive, clock, h, widths)
+            result = self._evaluate(own, part, drive, clock, h, None)
             out += result.out
             if tangents is None:
                 continue
             columns = _rows(tangents, layer * size, (layer + 1) * size)
             below = None if layer == 0 else _rows(moved[-1], 0, self.d)
             moved.append(self._push(own, result, columns, below))
-            if widths is not None:
-                by_input = self._push(own, result, arb_mat(size, len(drive)), _unit(len(drive)))
-        return out, None if tangents is None else _stacked(moved), by_input
+        return out, None if tangents is None else _stacked(moved)
+
+    def one_map(
+        self, number: int, s: list[Any], x: list[Any], h: float, tangents: arb_mat | None,
+        widths: Widths | None = None,
+    ) -> tuple[list[Any], arb_mat | None, arb_mat | None]:  # fmt: skip
+        """One of the maps of a step of a cell of one layer, the only one or a substep, and its tangents.
+
+        With `widths`, a region around s and x, the tangents are enclosed over all of it, and those by x are
+        the third result.
+        """
+        own, n_inputs = self.layers[number], self.cell.n_inputs
+        result = self._evaluate(own, s, x[:n_inputs], x[n_inputs:], h, widths)
+        if tangents is None:
+            return result.out, None, None
+        by_input = None
+        if widths is not None:
+            by_input = self._push(own, result, arb_mat(len(s), n_inputs), _unit(n_inputs))
+        return result.out, self._push(own, result, tangents, None), by_input
 
     def _evaluate(
         self, own: dict[str, Any], s: list[Any], drive: list[Any], clock: list[Any], h: float, widths: Any
@@ -165,8 +172,10 @@ class BallCell:
         return arb_mat(table)
 
 
-def _substeps(cell: Cell) -> list[dict[str, Float]]:
-    """The parameters of each substep under the names of the first."""
+def maps_of(cell: Cell) -> list[dict[str, Float]]:
+    """The parameters of every layer, or of every substep under the names of the first."""
+    if cell.layout.substeps == 1:
+        return cell.unpack(cell.theta)
     own = cell.parameters
     each = len(own) // cell.layout.substeps
     names = list(own)
@@ -234,7 +243,7 @@ def cell_ball_jacobian(recurrence: Recurrence, part: slice) -> arb_mat:
     s = [arb(float(value)) for value in recurrence.start[0]]
     tangents: Any = matrix(np.eye(recurrence.state_size)[:, part])
     for n, x in enumerate(drive_of(recurrence)):
-        s, tangents, _ = cell.step(s, x, h, tangents)
+        s, tangents = cell.step(s, x, h, tangents)
         if n % LOOK_EVERY == 0 and not all(entry.is_finite() for entry in (*s, *tangents.entries())):
             raise Undecided("a ball grew without limit")
     return _rows(tangents, part.start, part.stop)

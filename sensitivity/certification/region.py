@@ -6,12 +6,14 @@ The state at the centre is s_n, and T_n any product of one-step Jacobians that a
 
 where the Jacobians of step n over the region lie in Ĵ + {E : ‖E‖₂ ≤ e}. By the mean value theorem states of
 the region differ from the centre by T_n applied to the difference at the start and by what inputs add, whose
-norm is x_{n+1} = (‖Ĵ‖ + e) x_n + ‖∂Φ/∂x‖ ‖δx‖. This gives the interval of slopes of the next step.
+norm is x_{n+1} = (‖Ĵ‖ + e) x_n + ‖∂Φ/∂x‖ ‖δx‖. This gives the interval of slopes of the next step. Where a
+step is several maps in turn, each of them takes the place of a step here.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +25,7 @@ from integrators.run.recurrence import Recurrence
 from integrators.singular_values import singular_values
 
 from .balls import Undecided, precision
-from .cell_balls import BallCell, Widths, drive_of
+from .cell_balls import BallCell, Widths, drive_of, maps_of
 
 __all__ = ["RegionRun", "run_region"]
 
@@ -73,19 +75,23 @@ def run_region(recurrence: Recurrence, radius: float, input_radius: Float, visit
     visit : callable
     """
     cell, h, D = recurrence.cell, float(recurrence.steps[0]), recurrence.state_size
-    balls, W = BallCell(cell), _recurrent(cell)
+    balls, maps = BallCell(cell), maps_of(cell)
     with precision(BITS):
         s = [arb(float(value)) for value in recurrence.start[0]]
         run = RegionRun(np.eye(D), 0.0, 0.0)
         for n, x in enumerate(drive_of(recurrence)):
-            widths = _widths(cell, W, run, radius, input_radius)
-            try:
-                _, jacobian, by_input = balls.step(s, x, h, _identity(D), widths)
-                s, _, _ = balls.step(s, x, h, None)
-            except Undecided:
-                visit(n + 1, None)
-                return
-            after = _next(run, jacobian, by_input, input_radius)
+            after: RegionRun | None = run
+            for number, parameters in enumerate(maps):
+                widths = _widths(cell, parameters, after, radius, input_radius)
+                try:
+                    _, jacobian, by_input = balls.one_map(number, s, x, h, _identity(D), widths)
+                    s = balls.one_map(number, s, x, h, None)[0]
+                except Undecided:
+                    after = None
+                else:
+                    after = _next(after, jacobian, by_input, input_radius)
+                if after is None:
+                    break
             if visit(n + 1, after) or after is None:
                 return
             run = after
@@ -104,8 +110,11 @@ def _next(run: RegionRun, jacobian: Any, by_input: Any, input_radius: Float) -> 
     return RegionRun(middle, spread, shift)
 
 
-def _widths(cell: Any, W: Float, run: RegionRun, radius: float, input_radius: Float) -> Widths:
-    """How far states and pre-activations of the region are from those of the centre."""
+def _widths(
+    cell: Any, parameters: Mapping[str, Float], run: RegionRun, radius: float, input_radius: Float
+) -> Widths:
+    """How far states and pre-activations of the region are from those of the centre, for a map of a step."""
+    W = parameters.get("W", np.zeros((0, 0)))
     rest = run.spread * radius + run.shift
     state = (np.linalg.norm(run.middle, axis=1) * radius + rest) * ROOM
     layout, d = cell.layout, cell.d
@@ -115,14 +124,9 @@ def _widths(cell: Any, W: Float, run: RegionRun, radius: float, input_radius: Fl
         # Of the Jacobian itself: products of rows round by D units.
         rounded = W.shape[1] * UNIT * np.linalg.norm(W, axis=1) * _frobenius(run.middle) * radius
         rows[: len(W)] = np.linalg.norm(seen, axis=1) * radius + np.linalg.norm(W, axis=1) * rest + rounded
-    if cell.n_inputs and "V" in cell.parameters:
-        rows[layout.input_from * d : layout.input_to * d] += np.abs(cell.parameters["V"]) @ input_radius
+    if cell.n_inputs and "V" in parameters:
+        rows[layout.input_from * d : layout.input_to * d] += np.abs(parameters["V"]) @ input_radius
     return Widths(rows * ROOM, state)
-
-
-def _recurrent(cell: Any) -> Float:
-    """W, or none."""
-    return cell.parameters["W"] if "W" in cell.parameters else np.zeros((0, 0))
 
 
 def _split(balls: arb_mat | None) -> tuple[Float, float]:

@@ -128,8 +128,6 @@ def certify_region(
     alone = as_cell_run(recurrence)
     if alone.cell.layout.layers > 1:
         raise ValueError(f"certify_region takes cells of one layer; this has {alone.cell.layout.layers}.")
-    if alone.cell.layout.substeps > 1:
-        raise ValueError(f"certify_region takes cells whose step is one map; this is {alone.cell!r}.")
     part, size = block_of(alone, block)[0], float(as_array(radius, "radius", 0))
     box, n_inputs = as_array(input_radius, "input_radius", (0, 1)), alone.cell.n_inputs
     if box.shape not in ((), (n_inputs,)):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from integrators.codegen.access import borrowed, flat, get, put
 from integrators.codegen.arithmetic import fma
 from integrators.codegen.compiled import Kernel
 from integrators.fields.activations import activate
@@ -66,11 +67,21 @@ def _replaced(value: Any, numbers: Numbers, known: dict[Any, Any]) -> Any:
         return numbers.numpy
     if hasattr(value, "py_func"):
         return numbers.exact.get(value) or _bound_anew(value.py_func, numbers, known)
-    return _multiply_add if value is fma else value
+    return next((own for helper, own in _IN_PYTHON if value is helper), value)
 
 
 def _multiply_add(x: Any, y: Any, z: Any) -> Any:
     return x * y + z
+
+
+# Helpers that are machine code, as functions of any numbers and of arrays of them.
+_IN_PYTHON: tuple[tuple[Any, Callable[..., Any]], ...] = (
+    (fma, _multiply_add),
+    (flat, lambda array: array.reshape(-1)),
+    (borrowed, lambda array: array),
+    (get, lambda array, index: array[index]),
+    (put, lambda array, index, value: array.__setitem__(index, value)),
+)
 
 
 def _names(code: CodeType) -> Iterator[str]:

@@ -181,7 +181,7 @@ def one_of(*words: str) -> Check:
 WORDS = {"discretisation": ("zoh", "bilinear"), "variant": ("imex1", "imex2", "im", "ex")}
 """Settings that are words; a cell that holds one as a constant holds its place among them."""
 
-FLAGS = ("exponential", "imex", "normalised", "positive")
+FLAGS = ("exponential", "imex", "normalised", "positive", "tied")
 """Settings that are True or False; a cell holds 1 or 0."""
 
 SETTINGS: Mapping[str, Check] = {

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.cells.cell import Cell, Kind
+from integrators.cells.structure import Joint
 from integrators.fields.activations import ACTIVATIONS
 from integrators.validation import as_array
 from sensitivity.recurrences.registry import MODELS, canonical, hyperparameters, make
@@ -42,7 +43,8 @@ def packed(cell: Cell) -> tuple[dict[str, NDArray[np.float64]], str]:
     ValueError
         For cells of your own, whose map is a function that no file of numbers holds.
     """
-    known = _kinds().get(cell.kind.name)
+    tied = lasting(cell, "tied")
+    known = _kinds().get((cell.kind.name, bool(tied)))
     structure = cell.kind.structure
     if known is None or not same_kind(cell.kind, known):
         raise ValueError(
@@ -72,7 +74,7 @@ def packed(cell: Cell) -> tuple[dict[str, NDArray[np.float64]], str]:
     except ValueError:
         header["layout"] = "own"
         arrays = _own_arrays(cell)
-    if structure is not None:
+    if structure is not None and not tied:
         fields = dataclasses.fields(structure) if dataclasses.is_dataclass(structure) else ()
         header["structure"] = {field.name: getattr(structure, field.name) for field in fields}
     implied = known(cell.d, cell.n_inputs).blocks if layers == 1 else cell.blocks
@@ -97,10 +99,11 @@ def _end(layer: int, layers: int) -> str:
 
 
 @functools.cache
-def _kinds() -> dict[str, Kind]:
-    """Every kind of the registry by its name."""
-    found = (make(name, 2).kind for name in MODELS)
-    return {kind.name: kind for kind in reversed(list(found))}
+def _kinds() -> dict[tuple[str, bool], Kind]:
+    """Every kind of the registry by its name, and whether rows of its weights are tied."""
+    found = {(kind.name, False): kind for kind in reversed([make(name, 2).kind for name in MODELS])}
+    tied = [make(name, 2, tied=True).kind for name in MODELS if "tied" in hyperparameters(name)]
+    return found | {(kind.name, True): kind for kind in tied}
 
 
 # --------------------------------------------------------------------------------------------------- reading
@@ -115,7 +118,7 @@ def from_header(arrays: Mapping[str, Any], text: str, source: str) -> Cell:
         If the header and the arrays are not those of one cell.
     """
     header = _read_header(text, source)
-    kind = _kinds()[header["model"]]
+    kind = _kinds()[header["model"], header["settings"].get("tied") is True]
     if header["layout"] == "torch":
         activation = header["settings"].get("activation")
         cell = from_named(arrays, kind.name, activation, layouts=("torch",))
@@ -145,11 +148,11 @@ def _read_header(text: str, source: str) -> dict[str, Any]:
             sizes = [header[name] for name in ("d", "n_inputs", "layers")]
             step = header["step"]
             fine = (
-                model in _kinds()
+                isinstance(header["settings"], dict)
+                and (model, header["settings"].get("tied") is True) in _kinds()
                 and layout in ("torch", "own")
                 and all(type(size) is int for size in sizes)
                 and (step is None or isinstance(step, float))
-                and isinstance(header["settings"], dict)
                 and isinstance(header["blocks"], dict)
             )
             if fine:
@@ -165,8 +168,9 @@ def _from_own_arrays(kind: Kind, arrays: Mapping[str, Any], header: Mapping[str,
     d, n_inputs, layers = header["d"], header["n_inputs"], header["layers"]
     fields = header.get("structure")
     try:
-        structure = None if fields is None else type(kind.structure)(**fields)
-        kind = dataclasses.replace(kind, structure=structure)
+        if header["settings"].get("tied") is not True:
+            structure = None if fields is None else type(kind.structure)(**fields)
+            kind = dataclasses.replace(kind, structure=structure)
         blocks = {name: slice(*map(int, ends)) for name, ends in header["blocks"].items()}
     except (TypeError, ValueError):
         raise ValueError(f"{source} is damaged: its header is not that of a cell.") from None
@@ -272,6 +276,8 @@ def lasting(cell: Cell, name: str) -> Any:
         if any(value != values[0] for value in values):
             return None
         return _readable(name, values[0])
+    if name == "tied":
+        return isinstance(cell.kind.structure, Joint)
     if name == "step":
         return None if cell.kind.step is None else cell.step_size
     if name == "tau":
@@ -300,6 +306,7 @@ def described(cell: Cell) -> dict[str, Any]:
     """The settings that a cell holds by their names, but the step size and the number of layers."""
     structure = cell.kind.structure
     names = [*(cell.kind.constants or {}), *(structure.fixed if structure is not None else ()), "split"]
+    names += ["tied"] if lasting(cell, "tied") else []
     found = {name: lasting(cell, name) for name in names}
     return {name: value for name, value in found.items() if value is not None}
 

@@ -25,6 +25,7 @@ from .entries import Unreadable, entries_of
 from .groups import groups_of
 from .saved import OF_STEP, check_asked, from_header, from_own_names, packed
 from .stacks import check_stack, is_stack, packed_stack, stack_from_header
+from .statespace import authors_cell
 from .weights import from_named, names_of, refuse_activation
 
 __all__ = ["from_arrays", "load_arrays", "load_weights", "save_weights", "saved_model"]
@@ -51,10 +52,11 @@ def from_arrays(
     Parameters
     ----------
     arrays : mapping
-        By the names of PyTorch, Equinox, Keras or Flax, nested or not, other layers among them; or the
-        parameters of any model of the registry by our own.
+        By the names of PyTorch, Equinox, Keras or Flax, nested or not, other layers among them; by those of
+        the authors' code of LRU, S5 (a cell "s4d"), LinOSS, D-LinOSS, Mamba (a cell "s6"), minGRU and
+        minLSTM; or the parameters of any model of the registry by our own.
     model : str, optional
-        Of the registry; needed for our own names only.
+        Of the registry; needed for our own names, and for LinOSS, whose names do not tell its discretisation.
     activation : str, optional
         Of cells that have one; tanh, or what the arrays say, by default.
     prefix, ignore
@@ -76,6 +78,10 @@ def from_arrays(
     Cell(vanilla, d=4, n_inputs=2)
     """
     entries = entries_of(arrays, "arrays")
+    cell = authors_cell([e for e in entries if e.name not in names_of(ignore)], model, details, prefix)
+    if cell is not None:
+        refuse_activation(cell.name, activation)
+        return cell
     if model is not None and groups_of(entries) == []:
         if prefix is not None:
             raise ValueError(

@@ -92,6 +92,45 @@ def _half(constants, v, out, slopes):
         slopes[0, 1, f], slopes[0, 3, f], slopes[1, 2, f] = h, 1.0, 1.0
 
 
+@kernel(POINT)
+def _half_back(constants, v, out, slopes):
+    """(q, p') with p' = p − s h g: the half that moved is taken back. Locals: a, g, p, q, h."""
+    for f in range(v.shape[1]):
+        h = constants[0] * v[4, f]
+        out[0, f], out[1, f] = v[3, f], v[2, f] - h * v[1, f]
+        slopes[0, 3, f], slopes[1, 1, f], slopes[1, 2, f] = 1.0, -h, 1.0
+
+
+_BACK = Kind(
+    name="h2, backwards",
+    state=("y", "z"),
+    rows=("a",),
+    second=("g",),
+    hidden={"u": "a"},
+    middle=_activity,
+    point=_half_back,
+    depends={"y": "z", "z": "g y"},
+    recurrent=1,
+    source=2,
+    inputs=(0, 1),
+    biases=(0, 1),
+    constants={"sign": -1.0, "sign_2": 1.0},
+    substeps=2,
+    step=0.1,
+)
+
+
+def _inverse_h2(cell: Cell) -> Cell:
+    """The halves in reversed order. Each sees the half that it has not moved, which is now the second."""
+    p, given = cell.parameters, {}
+    for end, own in (("", "_2"), ("_2", "")):
+        given[f"W{end}"] = np.concatenate([np.zeros_like(p[f"W{own}"]), p[f"W{own}"]], axis=1)
+        given[f"R{end}"] = p[f"W{own}"].T.copy()
+        given |= {f"{name}{end}": p[f"{name}{own}"] for name in ("V", "b") if f"{name}{own}" in p}
+        given[f"sign{end}"] = p[f"sign{own}"]
+    return _BACK(cell.d, cell.n_inputs, step=cell.step_size, **given)
+
+
 def _bound_h2(cell: Cell, h: Float, n_steps: int) -> Float:
     """‖M^N‖₂ with M = ((1 + h² a b, h b), (h a, 1)), a = ‖K₁‖², b = ‖K₂‖².
 
@@ -121,6 +160,7 @@ H2 = Kind(
     step=0.1,
     reference="C. L. Galimberti, L. Furieri, L. Xu, G. Ferrari-Trecate, IEEE Trans. Autom. Control 68 (2023)",
     bound=_bound_h2,
+    inverse=_inverse_h2,
 )
 
 
@@ -129,8 +169,8 @@ def h2(d: int, n_inputs: int = 0, rng: Rng = 0, step: float = 0.1) -> Cell:
     """z' = z + h K₁ tanh(K₁ᵀ y + V₁ x + b₁), then y' = y − h K₂ tanh(K₂ᵀ z' + V₂ x + b₂): symplectic Euler.
 
     Two halves of d numbers, y and z. W is K₁ᵀ and W_2 is K₂ᵀ; the ending _2 belongs to the second half. The
-    Jacobian M by the state is symplectic, so that ‖M‖₂ ≥ 1 for all weights. Start: K, b ~ N(0, 1) as in the
-    authors' code, V ~ N(0, 1/n_inputs); their layers take no further input.
+    Jacobian M by the state is symplectic, so that ‖M‖₂ ≥ 1 for all weights, and a step can be undone. Start:
+    K, b ~ N(0, 1) as in the authors' code, V ~ N(0, 1/n_inputs); their layers take no further input.
     """
     generator = np.random.default_rng(rng)
     given = {}

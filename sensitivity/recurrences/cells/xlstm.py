@@ -7,16 +7,19 @@ sLSTM's h does not depend on m; what is stored, c and n, does.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
+from integrators.cells.structure import Joint
 from integrators.codegen.arithmetic import LOWEST, exp_negative
 from integrators.codegen.compiled import helper, kernel
 from integrators.fields.activations import LOGISTIC, TANH, activate
 from sensitivity.recurrences.settings import published_start
+from sensitivity.recurrences.structures.vectors import SharedRows
 
 from .initial import uniform
 
@@ -153,6 +156,9 @@ MLSTM = Kind(
 )
 
 
+TIED = replace(MLSTM, structure=Joint(SharedRows("V", 3 + KEYS, own=1), SharedRows("b", 2)))
+
+
 @published_start
 def slstm(d: int, n_inputs: int = 0, rng: Rng = 0, exponential: bool = False) -> Cell:
     """c' = f' c + i' z, n' = f' n + i', h' = o c'/n' with f' = f e^{m − m'}, i' = e^{i − m'}.
@@ -170,7 +176,7 @@ def slstm(d: int, n_inputs: int = 0, rng: Rng = 0, exponential: bool = False) ->
 
 
 @published_start
-def mlstm(d: int, n_inputs: int = 0, rng: Rng = 0, exponential: bool = False) -> Cell:
+def mlstm(d: int, n_inputs: int = 0, rng: Rng = 0, exponential: bool = False, tied: bool = False) -> Cell:
     """C' = f' C + i' v kᵀ/2, n' = f' n + i' k/2, m' = max(ln f + m, i), with v, k, i, f of the input alone.
 
     f' = f e^{m − m'}, i' = e^{i − m'}, f = σ̂(·), or e^(·) with `exponential`. The keys have the length 4, and
@@ -179,6 +185,9 @@ def mlstm(d: int, n_inputs: int = 0, rng: Rng = 0, exponential: bool = False) ->
     are the same for all d of them at the start, as in the publication, whose Jacobian ∂C_N/∂C_0 is
     the same. What is read out with a query, o∘(C q)/max(|nᵀq|, 1), is no part of the state.
 
+    With `tied` they stay the same in training: free parameters are V_own, the rows of v, V_shared, one row
+    for each of i, f, k_0 … k_3, and b_shared, one number for each of i and f.
+
     Start: V ±1/√d, uniform, b_i = 0, and b_f = 3.
     """
     given = uniform(MLSTM, d, n_inputs, rng)
@@ -186,4 +195,5 @@ def mlstm(d: int, n_inputs: int = 0, rng: Rng = 0, exponential: bool = False) ->
         V = given["V"].reshape(3 + KEYS, d, n_inputs)
         V[1:] = V[1:, :1]
     given["b"][:d], given["b"][d:] = 0.0, 3.0
-    return MLSTM(d, n_inputs, exponential=float(exponential), **given)
+    kind = TIED if tied else MLSTM
+    return kind(d, n_inputs, exponential=float(exponential), **given)

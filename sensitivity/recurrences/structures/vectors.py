@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,17 @@ from numpy.typing import NDArray
 
 from integrators.cells.structure import Structure
 
-__all__ = ["DampedOscillator", "Decays", "LogSigmoid", "Oscillator", "Ring", "Sampled", "clamp", "logit"]
+__all__ = [
+    "DampedOscillator",
+    "Decays",
+    "LogSigmoid",
+    "Oscillator",
+    "Ring",
+    "Sampled",
+    "SharedRows",
+    "clamp",
+    "logit",
+]
 
 Float = NDArray[np.float64]
 Arrays = Mapping[str, Float]
@@ -287,3 +297,65 @@ class LogSigmoid(Structure):
         if not (log_a < 0.0).all():
             raise ValueError(f"log_a holds {log_a.max():g}; every entry must be negative.")
         return {"Lambda": log_a - np.log(-np.expm1(log_a))}
+
+
+@dataclass(frozen=True)
+class SharedRows(Structure):
+    """Rows of V, or entries of b, that are the same for all neurons, such as the keys of an mLSTM.
+
+    The parameter has `blocks` blocks of d rows. Those after the first `own` ones are d times one row each.
+    Of V the free parameters are V_own, shape (own d, n_inputs), and V_shared, (blocks − own, n_inputs).
+
+    Attributes
+    ----------
+    name : {"V", "b"}
+    blocks, own : int
+    d, n_inputs : int
+        Of the cell; `sized` sets them.
+    """
+
+    name: str
+    blocks: int
+    own: int = 0
+    d: int = 1
+    n_inputs: int = 0
+
+    @property
+    def makes(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return (self.name,) if self.n_inputs or self.name != "V" else ()
+
+    def sized(self, d: int, n_inputs: int) -> Structure:
+        return replace(self, d=d, n_inputs=n_inputs)
+
+    def shapes(self, d: int) -> dict[str, tuple[int, ...]]:
+        if not self.makes:
+            return {}
+        row = (self.n_inputs,) if self.name == "V" else ()
+        own = {f"{self.name}_own": (self.own * d, *row)} if self.own else {}
+        return own | {f"{self.name}_shared": (self.blocks - self.own, *row)}
+
+    def assemble(self, free: Arrays) -> dict[str, Float]:
+        if not self.makes:
+            return {}
+        own = [free[f"{self.name}_own"]] if self.own else []
+        shared = np.repeat(free[f"{self.name}_shared"], self.d, axis=0)
+        return {self.name: np.concatenate([*own, shared])}
+
+    def pullback(self, free: Arrays, gradient: Arrays) -> dict[str, Float]:
+        own, shared = self._parts(gradient)
+        return own | {name: part.sum(axis=1) for name, part in shared.items()}
+
+    def recover(self, made: Arrays, given: Arrays) -> dict[str, Float]:
+        own, shared = self._parts(made)
+        return {name: part.copy() for name, part in own.items()} | {
+            name: part[:, 0].copy() for name, part in shared.items()
+        }
+
+    def _parts(self, made: Arrays) -> tuple[dict[str, Float], dict[str, Float]]:
+        """The part that is not shared, and the shared one by block and neuron; by the free parameters."""
+        if not self.makes:
+            return {}, {}
+        array, cut = made[self.name], self.own * self.d
+        shared = array[cut:].reshape(self.blocks - self.own, self.d, *array.shape[1:])
+        own = {f"{self.name}_own": array[:cut]} if self.own else {}
+        return own, {f"{self.name}_shared": shared}

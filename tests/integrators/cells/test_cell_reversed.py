@@ -48,6 +48,18 @@ def run_gradient(run, lam):
     return checkpointed_pullback(run, lam, gradient=True).gradient[0]
 
 
+@pytest.mark.parametrize("gradient", (False, True))
+def test_a_step_of_two_halves_is_undone_half_by_half(gradient):
+    rng = np.random.default_rng(5)
+    cell = make("h2", 4, D_IN, step=0.05)
+    run = unroll(cell, s0=0.5 * rng.normal(size=(3, 8)), inputs=rng.normal(size=(3, N, D_IN)))
+    sweep = run.reversed_pullback(rng.normal(size=(8, 2)), gradient=gradient)
+    assert 0.0 < sweep.start_error.max() <= 1e-8 and 0.0 < sweep.deviation.max() <= 1e-8
+    back = cell.kind.inverse(cell)
+    s, x = rng.normal(size=8), rng.normal(size=D_IN)
+    assert np.abs(back.stepped(cell.step(s, x), x) - s).max() <= 1e-14
+
+
 @pytest.mark.parametrize(("name", "details"), CASES)
 def test_the_grid_changes_the_states_by_no_more_than_its_width(name, details):
     plain, rounded = started(name, n_steps=50, **details), started(name, n_steps=50, grid=GRID, **details)

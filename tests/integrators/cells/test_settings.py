@@ -35,7 +35,7 @@ WRONG = {
     **dict.fromkeys(("r_min", "r_max"), (0.0, 1.0, -0.1, np.nan, *NOT_A_NUMBER)),
     "discretisation": ("euler", None, 3),
     "variant": ("IMEX1", "imex", None, 3),
-    **dict.fromkeys(("exponential", "normalised", "positive"), (2, 0.5, "yes", None)),
+    **dict.fromkeys(("exponential", "normalised", "positive", "tied"), (2, 0.5, "yes", None)),
     **dict.fromkeys(
         ("alpha", "epsilon", "eta", "gamma", "mu", "s", "scale"), (np.nan, -np.inf, *NOT_A_NUMBER)
     ),

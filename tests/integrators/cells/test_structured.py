@@ -449,3 +449,27 @@ def test_own_cells_of_functions_too():
     found = run.parameter_gradient([1.0])
     ends = [unroll(logistic.with_free(logistic.free + e), 5, s0=[0.3]).run()[0] for e in (1e-6, -1e-6)]
     assert found[0] == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-6)
+
+
+@pytest.mark.parametrize("n_inputs", [0, 2])
+def test_keys_of_an_mlstm_that_are_tied_stay_the_same_for_all_neurons(n_inputs):
+    plain, cell = make("mlstm", 3, n_inputs, rng=4), make("mlstm", 3, n_inputs, rng=4, tied=True)
+    assert np.array_equal(cell.theta, plain.theta)
+    shapes = {name: value.shape for name, value in cell.free_parameters.items()}
+    driven = {"V_own": (3, 2), "V_shared": (6, 2)} if n_inputs else {}
+    assert shapes == {**driven, "b_shared": (2,), "exponential": ()}
+    rng = np.random.default_rng(1)
+    moved = cell.with_free(cell.free + cell.free_trainable * rng.normal(size=cell.free.size))
+    V = moved.parameters["V"].reshape(7, 3, 2) if n_inputs else np.zeros((7, 3, 0))
+    assert (V[1:] == V[1:, :1]).all() and (n_inputs == 0 or np.ptp(V[0]) > 0.0)
+    assert np.array_equal(moved.with_theta(moved.theta).free, moved.free)
+    s, x, lam = np.abs(rng.normal(size=cell.dim)), rng.normal(size=n_inputs), rng.normal(size=cell.dim)
+    found = moved.adjoint(s, x, lam)[2]
+    h = 1e-5
+    for j in np.flatnonzero(moved.free_trainable):
+        step = h * np.eye(moved.free.size)[j]
+        ends = [moved.with_free(moved.free + sign * step).step(s, x) @ lam for sign in (1.0, -1.0)]
+        assert found[j] == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-7, abs=1e-9)
+    if n_inputs:
+        with pytest.raises(ValueError, match="V is"):
+            cell.with_parameters(V=rng.normal(size=(21, 2)))

@@ -105,7 +105,7 @@ def test_layers_are_certified():
 
 
 # Catches: inputs of one stage left out, a region that does not grow, spreads that are too small.
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", (*MODELS, "h1", "h2"))
 def test_a_region_holds_all_over(name):
     run = drawn(name, 3, 4, 5, scale=0.3)
     rng = np.random.default_rng(1)

@@ -18,7 +18,7 @@ SETTINGS = {
     "grid": 2.0**-20, "beta": 0.9, "alpha": 0.7, "epsilon": 0.3, "eta": 0.01, "gamma": 30.0, "mu": 0.35,
     "s": 0.8, "scale": 0.5, "negative": 1, "A": 0.3, "G": 0.2, "dt": 0.4, "z": 0.1, "c": 5.0, "r_min": 0.5,
     "r_max": 0.8, "discretisation": "bilinear", "variant": "ex", "exponential": True, "normalised": False,
-    "positive": True,
+    "positive": True, "tied": True,
 }  # fmt: skip
 OF_THE_START = ("scale", "negative", "A", "G", "dt", "z", "r_min", "r_max")
 
