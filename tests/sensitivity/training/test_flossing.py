@@ -204,11 +204,15 @@ def test_the_page_on_the_experiment_has_the_numbers_that_are_kept():
     folder = Path(__file__).resolve().parents[3] / "docs" / "results" / "flossing"
     found = json.loads((folder / "flossing.json").read_text(encoding="utf-8"))
     page = (folder / "README.md").read_text(encoding="utf-8")
-    assert len(found["rows"]) == 8
+    assert len(found["rows"]) == 12
     for row in found["rows"]:
         shown = ", ".join(f"{100 * value:.1f}" for value in row["test"])
-        arm = "yes" if row["flossing"] else "no"
-        named = [row["task"], row["n_steps"], arm, f"{row['rate']:g}", f"{row['weight_scale']:g}", shown]
-        assert f"| {' | '.join(map(str, named))} |" in page
+        arm = [
+            "yes" if row["flossing"] else "no",
+            row["steps"],
+            f"{row['rate']:g}",
+            f"{row['weight_scale']:g}",
+        ]
+        assert f"| {' | '.join(map(str, [row['task'], row['n_steps'], *arm, shown]))} |" in page
         chosen = max(choice[2] for choice in row["validation_of_choices"])
         assert [row["rate"], row["weight_scale"], chosen] in row["validation_of_choices"]
