@@ -116,8 +116,10 @@ def _figure_3(tools: Tools) -> Finding:
 def _counted(found: Mapping[int, Sequence[str]]) -> Iterator[str]:
     """How many draws of every d behave in which way."""
     for d, kinds in found.items():
-        counts = ", ".join(f"{count} {KINDS[kind]}" for kind, count in Counter(kinds).items())
-        yield f"of {len(kinds)} draws at d = {d} {counts}"
+        counts = (
+            f"{KINDS[kind]} in {count} of {len(kinds)} draws" for kind, count in Counter(kinds).most_common()
+        )
+        yield f"d = {d}: {', '.join(counts)}"
 
 
 def _gamma_rule(tools: Tools) -> Finding:
