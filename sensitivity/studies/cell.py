@@ -22,7 +22,7 @@ from .input_files import InputFile
 from .models import build
 from .quantities import checked, telling, window_widths
 from .storage.job import DIGEST_BYTES, Arrays, Job, JobBatch, JobBlock, RowLayout, canonical, layout_of
-from .together import Networks, can_run_together
+from .together import Networks
 
 __all__ = ["CellMaker", "GridCell", "arrays_of", "case_of", "networks_of"]
 
@@ -103,7 +103,7 @@ class GridCell(Job):
     @property
     def batch_key(self) -> CellKind | None:
         kind = self.kind
-        return kind if kind.together else None
+        return kind if kind.cost.together else None
 
     @classmethod
     def batch(cls, jobs: Sequence[GridCell]) -> CellBatch:
@@ -132,12 +132,6 @@ class CellKind:
     @cached_property
     def cost(self) -> Cost:
         return cost_of(self._cell)
-
-    @cached_property
-    def together(self) -> bool:
-        """Whether its cells are computed many at a time."""
-        cell = self._cell
-        return can_run_together(cell.model, cell.parameters, cell.quantities, self.cost.seconds)
 
 
 @dataclass(frozen=True)

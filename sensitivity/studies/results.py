@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.values import ByValue
-from sensitivity.extras import MissingExtra
+from sensitivity.extras import imported
 from sensitivity.files import check_writable, replacing, user_path
 from sensitivity.manifest import versions
 
@@ -434,22 +434,16 @@ _PACKAGES = {
 def require_package(kind: str) -> Any:
     """The package that an export needs, or an ImportError that says how to install it."""
     module, what = _PACKAGES[kind]
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingExtra(
-            f"{what} needs {module} ({error}); install it with: pip install 'leapgrad[exports]', or use "
-            "to_csv."
-        ) from None
+    return imported(
+        module, f"{what} needs {module}; install it with: pip install 'leapgrad[exports]', or use to_csv."
+    )
 
 
 def require_xarray() -> Any:
     """The package xarray, or an ImportError that says how to install it and h5netcdf."""
-    try:
-        importlib.import_module("h5netcdf")
-        return importlib.import_module("xarray")
-    except ImportError as error:
-        raise MissingExtra(
-            f"labelled arrays need xarray and h5netcdf ({error}); install them with: pip install "
-            "'leapgrad[studies]', or use to_csv."
-        ) from None
+    message = (
+        "labelled arrays need xarray and h5netcdf; install them with: pip install 'leapgrad[studies]', or "
+        "use to_csv."
+    )
+    imported("h5netcdf", message)
+    return imported("xarray", message)

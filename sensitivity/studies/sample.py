@@ -20,6 +20,8 @@ SAMPLE_SECONDS = 2.0
 LONG_ENOUGH, TOO_LONG = 0.05, 0.5
 MOST_KINDS = 10_000
 MEMORY_SHARE = 0.25
+# Cells that are timed together.
+TOGETHER = 100
 
 
 def measured_seconds(study: Study, seconds: float = SAMPLE_SECONDS) -> float:
@@ -61,6 +63,9 @@ def _some(study: Study) -> list[tuple[GridCell, int]]:
 
 def _seconds(cell: GridCell) -> float | None:
     """The time of a cell, from runs with fewer steps; None if even those would take long, or fail."""
+    if cost_of(cell).together:
+        _timed_together(cell)  # loads or compiles the kernels
+        return _timed_together(cell)
     n_steps = cell.parameters["n_steps"]
     short = min(n_steps, 8)
     if cost_of(_shortened(cell, short)).seconds > TOO_LONG:
@@ -85,6 +90,13 @@ def _seconds(cell: GridCell) -> float | None:
 def _shortened(cell: GridCell, n_steps: int) -> GridCell:
     parameters: Mapping[str, object] = {**cell.parameters, "n_steps": n_steps}
     return replace(cell, parameters=parameters)
+
+
+def _timed_together(cell: GridCell) -> float:
+    """The share of one cell in the time of many of its kind."""
+    began = time.perf_counter()
+    GridCell.batch([cell] * TOGETHER).compute()
+    return (time.perf_counter() - began) / TOGETHER
 
 
 def _timed(cell: GridCell, n_steps: int) -> float:

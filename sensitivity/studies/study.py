@@ -344,7 +344,7 @@ class Study(ByValue):
             and computed again.
         executor : Executor or str
             Any `concurrent.futures.Executor`, or what `executors.open_executor` understands: "threads",
-            "processes", "loky", "mpi", "dask://HOST:PORT". The results do not depend on it.
+            "processes", "loky", "mpi", "ray", "dask://HOST:PORT". The results do not depend on it.
         workers : int, optional
             For an executor given by name: how many; by default one a processor, or all of a cluster. For an
             `Executor`: how many cells it runs at a time.

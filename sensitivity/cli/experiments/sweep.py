@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--executor",
         default="threads",
         metavar="NAME",
-        help="threads (default), processes, loky, mpi, or dask://HOST:PORT; no result depends on it",
+        help="threads (default), processes, loky, mpi, ray, or dask://HOST:PORT; no result depends on it",
     )
     parser.add_argument(
         "--workers", type=int, metavar="N", help="how many (default: one a processor, or all of a cluster)"

@@ -9,7 +9,7 @@ for the bar and the plan. For a time in seconds, `measured_seconds` runs a sampl
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from sensitivity.studies.axes import axis_of
 from sensitivity.studies.models import RunSize, size_of_run
 from sensitivity.studies.quantities import checked
 from sensitivity.studies.storage.job import ROW_BYTES
+from sensitivity.studies.together import can_run_together
 
 if TYPE_CHECKING:
     from sensitivity.studies.cell import GridCell
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["Cost", "Estimate", "cost_of", "plan_of", "size_of"]
 
 FLOAT = 8
-CELL_SECONDS = 1.2e-3
+# Of a cell that is computed alone, without its runs and quantities; and with them of one among many together.
+CELL_SECONDS, TOGETHER_SECONDS = 2e-4, 1.5e-5
 FLOPS_PER_SECOND = 1.5e10
 COMPONENT_SECONDS = 5e-9
 # Of a kick beside its arithmetic, for all members and for each; of ‖W‖ and the like, by d³; of an input.
-KICK_SECONDS, MEMBER_SECONDS = 6e-7, 2e-8
+KICK_SECONDS, MEMBER_SECONDS = 1e-7, 2e-8
 FACTOR_SECONDS, INPUT_SECONDS = 3e-9, 5e-8
 BOUND_SECONDS = 3e-4
 # The norm of one entry of a profile.
@@ -75,11 +77,14 @@ class Cost:
         Bytes at the worst moment, not less than it really takes.
     stored : int
         Bytes of its numbers.
+    together : bool
+        Whether it is computed with others of its kind; the time is its share then.
     """
 
     seconds: float
     memory: float
     stored: int
+    together: bool = False
 
 
 @dataclass(frozen=True)
@@ -232,12 +237,17 @@ def _size(model: str, parameters: tuple[tuple[str, Any], ...], checksum: str) ->
 
 def cost_of(cell: GridCell) -> Cost:
     """The estimates for a cell."""
-    return _cost(size_of(cell), len(cell.steps), cell.quantities)
+    alone, fixed = _cost(size_of(cell), len(cell.steps), cell.quantities)
+    if not can_run_together(cell.model, cell.parameters, cell.quantities, alone.seconds):
+        return alone
+    return replace(alone, seconds=alone.seconds - fixed + TOGETHER_SECONDS, together=True)
 
 
 @lru_cache(maxsize=1024)
-def _cost(size: RunSize, members: int, quantities: tuple[str, ...]) -> Cost:
+def _cost(size: RunSize, members: int, quantities: tuple[str, ...]) -> tuple[Cost, float]:
+    """The estimates for a cell alone, and the part of its seconds that many together do not take."""
     seconds, memory, kept = CELL_SECONDS + INPUT_SECONDS * size.inputs * size.n_steps, 0.0, 0.0
+    fixed = CELL_SECONDS
     if size.parameters:
         seconds += FACTOR_SECONDS * size.d**3
     counted: set[Callable] = set()
@@ -251,13 +261,14 @@ def _cost(size: RunSize, members: int, quantities: tuple[str, ...]) -> Cost:
         operations = 2.0 * size.d**2 * (terms.columns + 1.0)
         kick = operations / FLOPS_PER_SECOND + COMPONENT_SECONDS * size.d
         seconds += BOUND_SECONDS + terms.seconds
+        fixed += BOUND_SECONDS
         if terms.columns:
             seconds += size.kicks * (KICK_SECONDS + members * (kick + MEMBER_SECONDS))
         memory = max(memory, terms.memory)
     network = PARAMETER_COPIES * size.parameters + INPUT_COPIES * size.inputs * size.n_steps
     # Arrays, their row, and both once more in the process that writes it.
     arrays = 6.0 * FLOAT * kept
-    return Cost(float(seconds), memory + FLOAT * network + arrays + CELL_BYTES, int(FLOAT * kept))
+    return Cost(float(seconds), memory + FLOAT * network + arrays + CELL_BYTES, int(FLOAT * kept)), fixed
 
 
 @dataclass(frozen=True)

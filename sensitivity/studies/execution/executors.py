@@ -8,6 +8,7 @@ processes         processes of their own, started afresh (spawn); one that dies 
 loky              `loky.get_reusable_executor`, processes that stay for the next study
 dask://HOST:PORT  a running Dask scheduler, through ``Client.get_executor()``
 mpi               `mpi4py.futures.MPIPoolExecutor`, under ``mpiexec … python -m mpi4py.futures``
+ray               Ray on this machine, or the cluster that the environment's RAY_ADDRESS names
 ================  =====================================================================================
 
 All run the same function on the same jobs, and its results do not depend on where it runs, to the last bit,
@@ -16,8 +17,9 @@ as long as processors and libraries are the same.
 
 from __future__ import annotations
 
-import importlib
+import os
 import reprlib
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,15 +31,18 @@ from integrators.codegen.threads import default_threads
 from integrators.engine.blocks import Ticker
 from integrators.naming import nearest
 from integrators.validation import as_count
+from sensitivity.extras import MissingExtra, imported
 from sensitivity.studies.storage.job import Job
 
-from .compute import Answer, Item, compute_jobs, packed
+from .compute import OVERFLOWED, Answer, Item, compute_jobs, packed
 from .workers import ProcessWorker, ThreadWorker, Worker, Workers, leave_if_imported_again, watch_parent
 
 __all__ = ["EXECUTORS", "MOST_WORKERS", "Pool", "open_executor"]
 
 DASK = "dask://"
 DASK_SECONDS = 10
+# Workers that a cluster may lose with a task before the task is to blame.
+LOST_WORKERS = 3
 MOST_WORKERS = 10_000
 Submit = Callable[[Sequence[Job]], "Future[list[Answer]]"]
 
@@ -132,6 +137,12 @@ def compute_watching(items: Sequence[Item]) -> list[Answer]:
 _watching = False
 
 
+def compute_apart(items: Sequence[Item]) -> list[Answer]:
+    """`compute_jobs` in a process of a cluster; trajectories that overflow are counted, and not warned of."""
+    warnings.filterwarnings("ignore", OVERFLOWED, RuntimeWarning)
+    return compute_jobs(items)
+
+
 @contextmanager
 def _own_workers(make: Callable[[], Worker], separate: bool, count: int) -> Iterator[Pool]:
     workers = Workers(count, make)
@@ -145,7 +156,7 @@ def _own_workers(make: Callable[[], Worker], separate: bool, count: int) -> Iter
 
 @contextmanager
 def _loky(count: int) -> Iterator[Pool]:
-    loky = _imported("loky", "loky")
+    loky = _needed("loky", "loky")
 
     def opened() -> Pool:
         executor = loky.get_reusable_executor(max_workers=count, initializer=watch_parent)
@@ -168,32 +179,50 @@ def _loky(count: int) -> Iterator[Pool]:
 
 @contextmanager
 def _mpi(count: int) -> Iterator[Pool]:
-    with _imported("mpi4py.futures", "mpi4py").MPIPoolExecutor() as executor:
+    with _needed("mpi4py.futures", "mpi4py").MPIPoolExecutor() as executor:
         workers = max(1, executor.num_workers)
-        yield Pool(_submitting(executor), workers, remote=True)
+        yield Pool(_submitting(executor, compute_apart), workers, remote=True)
+
+
+@contextmanager
+def _ray(count: int) -> Iterator[Pool]:
+    """Ray has no executor of `concurrent.futures`, but its results are futures of that module."""
+    ray = _needed("ray", "ray")
+    ours, joins = not ray.is_initialized(), bool(os.environ.get("RAY_ADDRESS"))
+    if ours:
+        processors = None if joins else count
+        ray.init(num_cpus=processors, include_dashboard=False, log_to_driver=False, logging_level="error")
+    try:
+        remote = ray.remote(max_retries=LOST_WORKERS)(compute_apart)
+        workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        yield Pool(lambda jobs: remote.remote(packed(jobs)).future(), workers, remote=True)
+    finally:
+        if ours:
+            ray.shutdown()
 
 
 @contextmanager
 def _dask(address: str, workers: int | None) -> Iterator[Pool]:
-    distributed = _imported("distributed", "dask[distributed]")
+    distributed = _needed("distributed", "dask[distributed]")
     try:
         client = distributed.Client(f"tcp://{address}", timeout=DASK_SECONDS)
     except (OSError, ValueError) as error:
         raise ConnectionError(None, f"no Dask scheduler answers at {address} ({error})") from None
     with client:
         threads = sum(client.nthreads().values())
-        # One task a lost worker takes along is not to blame for it: others may take it over many times.
-        yield Pool(_submitting(client.get_executor(retries=3)), workers or max(1, threads), remote=True)
+        executor = client.get_executor(retries=LOST_WORKERS)
+        yield Pool(_submitting(executor, compute_apart), workers or max(1, threads), remote=True)
 
 
-def _imported(module: str, package: str) -> Any:
+def _needed(module: str, package: str) -> Any:
+    """A package that an executor needs."""
+    name = package.partition("[")[0]
     try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ValueError(
-            f"this executor needs the package {package.partition('[')[0]} ({error}); "
-            f"install it with: pip install '{package}'."
-        ) from None
+        return imported(
+            module, f"this executor needs the package {name}; install it with: pip install '{package}'."
+        )
+    except MissingExtra as error:
+        raise ValueError(str(error)) from error.__cause__
 
 
 EXECUTORS: dict[str, Callable[[int], Any]] = {
@@ -201,5 +230,6 @@ EXECUTORS: dict[str, Callable[[int], Any]] = {
     "processes": partial(_own_workers, ProcessWorker, True),
     "loky": _loky,
     "mpi": _mpi,
+    "ray": _ray,
 }
-"""Executors on this machine, and MPI's, by name."""
+"""Executors by name, but Dask's, which has the address of its scheduler."""

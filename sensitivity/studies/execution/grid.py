@@ -36,6 +36,8 @@ AHEAD = 2
 PACE_SHARE = 0.3
 # After Ctrl-C, workers get this long to hand over what they have finished.
 PATIENCE = 0.5
+# What Dask and Ray raise when several workers in turn were lost with one task; these are no BrokenExecutor.
+KILLED = ("KilledWorker", "WorkerCrashedError", "OutOfMemoryError", "NodeDiedError")
 
 
 @dataclass
@@ -236,7 +238,7 @@ class _Grid:
             self._broken(portion, error)
             return
         except Exception as error:
-            if type(error).__name__ != "KilledWorker":  # Dask's, which is no BrokenExecutor
+            if type(error).__name__ not in KILLED:
                 raise
             done, reason, suspects = [], f"its workers died: {error}", len(portion)
         first = self._store_all(portion, done)

@@ -5,10 +5,12 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from study_rows import cells_in, contents, rows_in
@@ -28,7 +30,7 @@ GRID = {
     "step": {"low": 1e-3, "high": 1.0, "count": 9},
 }
 # Long enough to be killed in the middle, on any machine.
-LONG = {"d": 12, "seed": {"first": 0, "count": 60}, "n_steps": 1500, "step": [0.003, 0.01, 0.1, 0.5]}
+LONG = {"d": 12, "seed": {"first": 0, "count": 400}, "n_steps": 1500, "step": [0.003, 0.01, 0.1, 0.5]}
 
 
 def needs(module):
@@ -68,9 +70,11 @@ def test_an_executor_of_ones_own_stays_open(tmp_path, reference):
 @pytest.mark.slow
 @needs("mpi4py")
 def test_mpi_gives_the_same_bytes(tmp_path, reference):
-    launcher = shutil.which("mpiexec")
-    if launcher is None:
-        pytest.skip("no MPI on this machine (mpiexec)")
+    # That of the package mpich, or of the machine.
+    launcher = shutil.which(
+        "mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    )
+    assert launcher is not None, "no MPI on this machine (mpiexec); pip install mpich brings one"
     path = tmp_path / "study.toml"
     path.write_text(toml(GRID, QUANTITIES), encoding="utf-8")
     out = tmp_path / "run"
@@ -82,6 +86,45 @@ def test_mpi_gives_the_same_bytes(tmp_path, reference):
     options = [str(path), "--out", str(out), "--executor", "mpi"]
     subprocess.run([*command, *options], check=True, timeout=120, env=child_environment())
     assert contents(out) == reference
+
+
+@pytest.mark.slow
+@needs("ray")
+def test_ray_gives_the_same_bytes_also_when_workers_are_killed(long_run, tmp_path):
+    study, path, expected = long_run
+    script = (
+        "import sys\n"
+        "from sensitivity.cli import main\n"
+        "if __name__ == '__main__':\n"
+        "    raise SystemExit(main(['sweep', *sys.argv[1:], '--executor', 'ray', '--workers', '2']))\n"
+    )
+    program, out = tmp_path / "program.py", tmp_path / "run"
+    program.write_text(script, encoding="utf-8")
+    command = [sys.executable, str(program), str(path), "--out", str(out)]
+    process = subprocess.Popen(command, env=child_environment(), start_new_session=True)
+    wait_for(process, out, 3)
+    victims: list[str] = []
+    while not victims and process.poll() is None:
+        victims = [pid for pid in children_of(process.pid) if "compute_apart" in title_of(pid)]
+    assert process.poll() is None, "the run was over before a worker could be killed"
+    os.kill(int(victims[0]), signal.SIGKILL)
+    assert process.wait(180) == 0
+    assert contents(out) == expected and cells_in(out) == study.n_cells
+
+
+def children_of(pid):
+    """The processes below one, as Linux tells them."""
+    for place in Path("/proc").glob(f"{pid}/task/*/children"):
+        for child in place.read_text().split():
+            yield child
+            yield from children_of(child)
+
+
+def title_of(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 class Lost(ThreadPoolExecutor):
@@ -260,6 +303,50 @@ def test_dask_with_a_worker_killed_in_the_middle_gives_the_same_bytes(long_run, 
             os.kill(victim, signal.SIGKILL)
             report = running.result(120).report
     assert report.computed == study.n_cells and contents(out) == expected
+
+
+# Catches: a study that hangs, or loses or mixes up rows, when the scheduler goes away in the middle.
+@pytest.mark.slow
+@needs("distributed")
+def test_dask_with_a_restarted_scheduler_goes_on(long_run, tmp_path):
+    study, path, expected = long_run
+    out, port = tmp_path / "run", free_port()
+    options = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": child_environment()}
+
+    def started(*words):
+        return subprocess.Popen([sys.executable, "-m", "distributed.cli." + words[0], *words[1:]], **quiet)
+
+    address = f"127.0.0.1:{port}"
+    worker = ("dask_worker", f"tcp://{address}", "--nthreads", "1", "--no-nanny", "--no-dashboard")
+    running = [started("dask_scheduler", *options), started(*worker)]
+    try:
+        command = [sys.executable, "-m", "sensitivity.cli", "sweep", str(path), "--out", str(out)]
+        command += ["--executor", f"dask://{address}"]
+        sweep = subprocess.Popen(command, **quiet)
+        running.append(sweep)
+        wait_for(sweep, out, 3)
+        assert sweep.poll() is None, "the run was over before the scheduler could be killed"
+        for process in running[:2]:
+            process.kill()
+            process.wait()
+        assert sweep.wait(120) == 1  # said in one sentence; what was finished is kept
+        kept = cells_in(out)
+        assert 3 <= kept < study.n_cells
+        running += [started("dask_scheduler", *options), started(*worker)]
+        again = subprocess.run(command, timeout=180, env=child_environment(), capture_output=True, text=True)
+        assert again.returncode == 0, again.stderr
+        assert contents(out) == expected
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 @needs("distributed")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sensitivity.analysis.factoring import PANEL
-from sensitivity.studies import Study, sample
+from sensitivity.studies import Study, cell, sample, together
 from sensitivity.studies.cell import arrays_of
 from sensitivity.studies.execution import cost
 from sensitivity.studies.execution.cost import PROCESS_BYTES, cost_of, plan_of
@@ -85,7 +85,8 @@ def test_a_long_run_that_is_not_stored_is_not_counted():
 # Not ru_maxrss, which begins with the memory of the process that starts this one.
 MEASURE = """
 import re
-from sensitivity.studies import Study, sample
+from sensitivity.studies import Study, sample, together
+from sensitivity.studies import cell
 from sensitivity.studies.cell import arrays_of
 def peak():
     with open("/proc/self/status") as file:
@@ -182,8 +183,23 @@ def test_a_sample_of_short_cells_is_the_study_itself(monkeypatch):
     clock = iter(range(10**6))
     monkeypatch.setattr(sample.time, "perf_counter", lambda: float(next(clock)))
     monkeypatch.setattr(sample, "arrays_of", lambda cell: None)
+    monkeypatch.setattr(together, "ALONE_SECONDS", 0.0)
     # Each run lasts one tick; the time is up after the first kind.
     assert sample.measured_seconds(Study({"n_steps": 5, "seed": range(10)}, "norm"), 0.5) == pytest.approx(10)
+
+
+# Catches: the time of networks that run together taken from one that runs alone, twenty times as long.
+def test_networks_that_run_together_are_timed_together(monkeypatch):
+    now = [0.0]
+
+    def compute(batch):
+        now[0] += 0.5 + 0.01 * len(batch)
+
+    monkeypatch.setattr(sample.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(cell.CellBatch, "compute", compute)
+    study = Study({"d": 2, "n_steps": 10, "seed": range(3000)}, "norm")
+    assert sample.measured_seconds(study) == pytest.approx(3000 * (0.005 + 0.01))
+    assert 3000 * 1.5e-5 < plan_of(study).seconds < 3000 * 3e-5
 
 
 # Catches: a time that does not grow with N, as when only the fixed time of a cell were measured.
