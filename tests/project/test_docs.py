@@ -14,7 +14,8 @@ from sensitivity.cli import main
 from sensitivity.studies.study import Study
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+WRITTEN = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "executors").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *WRITTEN]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 NOT_OURS = ("pip install", "git clone", "cd ", "mpiexec")
@@ -54,7 +55,7 @@ def nothing(code, where):
     """Text that is shown, not run."""
 
 
-RUN = {"python": run_python, "sh": run_shell, "toml": read_toml, "text": nothing}
+RUN = {"python": run_python, "sh": run_shell, "toml": read_toml, "text": nothing, "console": nothing}
 CASES = [pytest.param(page, id=page.relative_to(ROOT).as_posix()) for page in PAGES if blocks(page)]
 
 
