@@ -217,8 +217,12 @@ class CellMaker:
 
     def at(self, places: Sequence[int]) -> list[GridCell]:
         """The cells of the network with these values, given by their places on the axes."""
+        found = [self._cell(places, part) for part in range(len(self._steps))]
         middle = self._middle(places)
-        return [self._cell(places, part, self._description(part, middle)) for part in range(len(self._steps))]
+        for cell, (before, after) in zip(found, self._frames, strict=True):
+            description = f"{before}{middle}{after}"
+            vars(cell).update(description=description, digest=hashlib.sha256(description.encode()).digest())
+        return found
 
     def blocks(self, lengths: Sequence[int]) -> Iterator[CellBlock]:
         """The cells of all networks, where the axes have so many values."""
@@ -227,9 +231,12 @@ class CellMaker:
         while some := list(itertools.islice(places, size)):
             yield CellBlock(self, some)
 
-    def cell(self, places: Sequence[int], part: int) -> GridCell:
-        """One of the cells of a network."""
-        return self._cell(places, part, self._description(part, self._middle(places)))
+    def cell(self, places: Sequence[int], part: int, digest: bytes | None = None) -> GridCell:
+        """One of the cells of a network; its digest may be known already."""
+        cell = self._cell(places, part)
+        if digest is not None:
+            vars(cell)["digest"] = digest
+        return cell
 
     def digests(self, places: Sequence[Sequence[int]]) -> bytes:
         """Those of the cells of some networks, one after the other."""
@@ -261,13 +268,9 @@ class CellMaker:
         words = self._words
         return ",".join([words[i][places[i]] for i in self._order])
 
-    def _description(self, part: int, middle: str) -> str:
-        before, after = self._frames[part]
-        return f"{before}{middle}{after}"
-
-    def _cell(self, places: Sequence[int], part: int, description: str) -> GridCell:
+    def _cell(self, places: Sequence[int], part: int) -> GridCell:
         model, quantities, checksum = self._common
-        # What the constructor and the cached properties would set, in one call.
+        # What the constructor would set, in one call.
         cell = object.__new__(GridCell)
         vars(cell).update(
             model=model,
@@ -275,8 +278,6 @@ class CellMaker:
             steps=self._steps[part],
             quantities=quantities,
             checksum=checksum,
-            description=description,
-            digest=hashlib.sha256(description.encode()).digest(),
         )
         key = (part, *[places[i] for i in self._costing])
         kind = self._kinds.get(key)
@@ -296,10 +297,15 @@ class CellBlock(JobBlock):
         return len(self._places) * self._parts
 
     def __getitem__(self, place: int) -> GridCell:
-        return self._maker.cell(self._places[place // self._parts], place % self._parts)
+        digest = self._digests[place * DIGEST_BYTES : (place + 1) * DIGEST_BYTES]
+        return self._maker.cell(self._places[place // self._parts], place % self._parts, digest)
+
+    @cached_property
+    def _digests(self) -> bytes:
+        return self._maker.digests(self._places)
 
     def digests(self) -> bytes:
-        return self._maker.digests(self._places)
+        return self._digests
 
     def sizes(self) -> NDArray[np.int64]:
         return self._maker.sizes(self._places)

@@ -35,7 +35,7 @@ __all__ = ["Results", "require_package", "require_xarray"]
 
 Float = NDArray[np.float64]
 # Of all variables of a chunk of a lazy array, and points in a part of a table.
-CHUNK_BYTES, TABLE_POINTS = 1 << 25, 1 << 16
+CHUNK_BYTES, TABLE_POINTS = 1 << 25, 1 << 14
 
 
 class _Stored(NamedTuple):
@@ -435,15 +435,17 @@ def require_package(kind: str) -> Any:
     """The package that an export needs, or an ImportError that says how to install it."""
     module, what = _PACKAGES[kind]
     return imported(
-        module, f"{what} needs {module}; install it with: pip install 'leapgrad[exports]', or use to_csv."
+        module,
+        f"{what} needs {module} (extra exports); install it with: pip install 'leapgrad[exports]', or use "
+        "to_csv.",
     )
 
 
 def require_xarray() -> Any:
     """The package xarray, or an ImportError that says how to install it and h5netcdf."""
     message = (
-        "labelled arrays need xarray and h5netcdf; install them with: pip install 'leapgrad[studies]', or "
-        "use to_csv."
+        "labelled arrays need xarray and h5netcdf (extra studies); install them with: "
+        "pip install 'leapgrad[studies]', or use to_csv."
     )
     imported("h5netcdf", message)
     return imported("xarray", message)

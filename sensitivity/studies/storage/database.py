@@ -48,8 +48,8 @@ SCHEMA = (
     "CREATE TABLE set_aside (number INTEGER PRIMARY KEY, reason TEXT, address BLOB, version TEXT, "
     "numbers BLOB, checksum BLOB)",
 )
-# Pages of the log before it is merged, kibibytes of pages that a writer keeps in memory, and seconds that one
-# waits for another who is in the middle of a transaction.
+# Pages of the log before it is merged, kibibytes of pages that a connection keeps in memory at most, and
+# seconds that one waits for another who is in the middle of a transaction.
 LOG_PAGES, CACHE_KIB, WAIT_SECONDS = 8000, 65536, 60.0
 NETWORK = frozenset(
     "9p afs beegfs ceph cifs coda fhgfs fuse.cephfs fuse.glusterfs fuse.sshfs glusterfs gpfs lustre ncpfs "
@@ -167,6 +167,7 @@ def _readable(path: Path) -> sqlite3.Connection:
         connection = _connected(path, option)
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
             return connection
         except sqlite3.OperationalError as error:
             connection.close()
