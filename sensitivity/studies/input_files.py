@@ -65,7 +65,13 @@ def _read(path: str, digest: str) -> NDArray[np.float64]:
     if digest_of(path) != digest:
         raise ValueError(f"the file of inputs {path} has changed since the study was made.")
     file, sequence = split_name(path)
-    array = as_array(read_array(file, "inputs"), "inputs", (1, 2) if sequence is None else 3)
+    given = read_array(file, "inputs")
+    if sequence is None and np.ndim(given) == 3:
+        raise ValueError(
+            f"inputs has 3 dimensions: {file} holds {len(given)} sequences; name one of them, such as "
+            f"{file}[0]."
+        )
+    array = as_array(given, "inputs", (1, 2) if sequence is None else 3)
     if sequence is not None:
         if sequence >= len(array):
             raise ValueError(f"inputs: {file} has {len(array)} sequences, from 0 on, and none of {sequence}.")

@@ -172,3 +172,12 @@ def test_results_are_opened_without_running_a_module_that_differs(tmp_path):
     with pytest.raises(ValueError, match="module of model study_models:mine is not the one"):
         open_results("out")
     assert not (tmp_path / "imported").exists()
+
+
+# Catches: an ensemble of sequences that is taken for one, and a refusal that does not say what to write.
+def test_a_file_of_many_sequences_needs_the_number_of_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("many.npy", np.zeros((3, 5, 2)))
+    with pytest.raises(ValueError, match=r"3 sequences; name one of them, such as many\.npy\[0\]"):
+        Study({"d": 2, "n_steps": 5, "inputs": "many.npy"}, "norm")
+    assert Study({"d": 2, "n_steps": 5, "inputs": ["many.npy[0]", "many.npy[2]"]}, "norm").n_cells == 2
