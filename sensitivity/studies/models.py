@@ -21,7 +21,15 @@ from integrators.run.recurrence import CONDENSED_BYTES
 from integrators.schemes.table import get_scheme
 from sensitivity.analysis.cost import ITERATIONS, USUAL
 from sensitivity.recurrences.case import ModelCase, case_of, model_of
-from sensitivity.recurrences.registry import FIELDS, canonical, draws_weights, hyperparameters, make, names
+from sensitivity.recurrences.registry import (
+    FIELDS,
+    STACKS,
+    canonical,
+    draws_weights,
+    hyperparameters,
+    make,
+    names,
+)
 from sensitivity.recurrences.registry import MODELS as CELLS
 from sensitivity.recurrences.settings import SETTINGS, check_setting
 from sensitivity.recurrences.sources import known_settings, name_and_file
@@ -187,7 +195,12 @@ def size_of_run(word: str, parameters: Mapping[str, Any]) -> RunSize:
     """
     name, file = name_and_file(word)
     name, n_steps, inputs = canonical(name), parameters["n_steps"], n_inputs_of(parameters.get(INPUTS, 0))
-    if file is not None or ":" in name or any(key in parameters for key in settings_of(word)):
+    if (
+        file is not None
+        or ":" in name
+        or name in STACKS
+        or any(key in parameters for key in settings_of(word))
+    ):
         return _size_of_model(_model(word, parameters), parameters)
     if name in FIELDS:
         d = parameters["d"] if draws_weights(name) else make(name).dim
@@ -209,7 +222,16 @@ def _size_of_field(d: int, numbers: int, inputs: int, parameters: Mapping[str, A
 
 
 def _size_of_cell(cell: Cell, d: int, inputs: int, n_steps: int) -> RunSize:
-    """The size of a cell as `cell` is, but with d neurons a layer and another number of inputs."""
+    """The size of a cell as `cell` is, but with d neurons a layer and another number of inputs.
+
+    Stacks and functions of other libraries are measured as they are.
+    """
+    if not cell.compiled:
+        block = cell.blocks.get(cell.default_block, slice(0, cell.dim))
+        products = max(1, cell.packed.size // cell.d**2)
+        return RunSize(
+            block.stop - block.start, cell.dim, n_steps, products * n_steps, cell.n_inputs, cell.packed.size
+        )
     layers = cell.layout.layers
     state = layers * len(cell.kind.state) * d
     gates = max(1, cell.layout.recurrent * cell.layout.source + cell.layout.second)

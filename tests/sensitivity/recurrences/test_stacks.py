@@ -12,6 +12,7 @@ from integrators.cells.stacks.wiring import Wiring
 from integrators.run.backpropagation import backpropagate
 from sensitivity.cli import main
 from sensitivity.recurrences.registry import STACKS
+from sensitivity.studies.models import size_of_run
 from sensitivity.training.models import Shape, make_network
 
 P, H, N_IN, LAYERS, N = 3, 4, 2, 2, 40
@@ -457,6 +458,14 @@ def test_every_verb_takes_every_stack(name, verb, capsys):
     assert main(words) == 0
     out, error = capsys.readouterr()
     assert out and not error
+
+
+def test_the_size_of_a_study_is_that_of_the_whole_stack():
+    parameters = {"d": 5, "n_steps": 30, "seed": 0, "inputs": 2, "layers": 3, "width": 4}
+    cell = lg.cell("linoss_block", 5, 2, layers=3, width=4)
+    size = size_of_run("linoss_block", parameters)
+    assert (size.state, size.d, size.parameters) == (cell.dim, 30, cell.theta.size)
+    assert size_of_run("linoss_block", {"d": 5, "n_steps": 30, "seed": 0}).state == 10
 
 
 def test_a_stack_is_a_model_of_studies_and_comparisons(tmp_path, capsys):
