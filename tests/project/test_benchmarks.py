@@ -472,5 +472,6 @@ def test_the_page_has_the_tightness_that_is_computed():
     rows = list(table(few))
     assert len(rows) == 4 and all(row in page for row in rows)
     for field in few.values():
-        before, after = gaps(field, "euler")
-        assert (after >= 0.0).all() and (after <= before).all()
+        for scheme in ("euler", "leapfrog"):
+            single, steps, segments = gaps(field, scheme)
+            assert (segments >= 0.0).all() and (segments <= steps).all() and (steps <= single).all()

@@ -291,7 +291,7 @@ def test_a_field_of_a_study_is_that_of_the_library(tmp_path):
         ("sweep --model cornn --set gamma=-x --out o", "gamma has dtype"),
         ("sweep --model leaky --set tau=0 --out o", "tau must be positive, got 0"),
         ("sweep --model pendulum --set omega=true --out o", "omega"),
-        ("sweep --model lstm --inputs x.npy --out o", "take --n-inputs"),
+        ("sweep --model lstm --inputs x.npy --out o", "inputs: No such file or directory: x.npy"),
         ("sweep --model lstm --y0 1,2 --out o", "--y0 '1,2' is not one number"),
         ("sweep --model lstm --gama 1 --out o", "unrecognized arguments"),
         ("sweep --model lstm --set gamma=1 --out o", "axis 'gamma' is none of lstm"),
