@@ -237,16 +237,13 @@ def _size_of_cell(cell: Cell, d: int, inputs: int, n_steps: int) -> RunSize:
     gates = max(1, cell.layout.recurrent * cell.layout.source + cell.layout.second)
     kept = n_steps * (cell.condensed_rows // cell.d) * d
     own = [cell.kind.shapes(d, inputs if layer == 0 else d) for layer in range(layers)]
-    numbers = sum(math.prod(shape) for shapes in own for shape in shapes.values())
-    if not numbers:  # a stack, whose kind has no parameters of its own: no more than as the square of d
-        numbers = math.ceil(cell.packed.size * (d / cell.d) ** 2) + d * inputs
     return RunSize(
         state if cell.default_block == "state" else d,
         state,
         n_steps,
         layers * gates * n_steps,
         inputs,
-        numbers,
+        sum(math.prod(shape) for shapes in own for shape in shapes.values()),
         ITERATIONS.get(cell.kind.name, USUAL),
         n_steps * state,
         kept if 8 * kept <= CONDENSED_BYTES else n_steps * state,
