@@ -141,7 +141,7 @@ def _draw_singular(found: SingularDirections, axes: NDArray, title: str) -> None
         image = panel.pcolormesh(
             edges, np.arange(len(names) + 1) - 0.5, vectors, cmap="RdBu_r", vmin=-1.0, vmax=1.0
         )
-        shown = np.unique(np.linspace(0, len(names) - 1, min(len(names), MOST_NAMES)).round().astype(int))
+        shown = range(0, len(names), -(-len(names) // MOST_NAMES))
         panel.set_yticks(shown, [names[i] for i in shown], fontsize=8)
         panel.yaxis.set_minor_locator(NullLocator())
         panel.invert_yaxis()
