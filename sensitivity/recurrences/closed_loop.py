@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.cells.cell import Cell
+from integrators.cells.stacks.stack import CellStack
 from integrators.naming import shown
 from sensitivity.weights.entries import as_weights, shape_of
 
@@ -110,10 +111,11 @@ def close_loop(cell: Cell, readout: Any) -> Cell:
 def _check_cell(cell: Cell) -> None:
     """Refuse cells whose loop is no cell of the same rule."""
     layout = cell.layout
+    if isinstance(cell, CellStack):
+        raise TypeError(f"close_loop takes cells with a rule of one layer; {cell!r} is a stack of them.")
     if not cell.compiled:
         raise TypeError(
-            f"close_loop takes cells with a rule; {cell!r} is a stack, or a function, which can close its "
-            "loop itself."
+            f"close_loop takes cells with a rule; {cell!r} is a function, which can close its loop itself."
         )
     if cell.n_inputs == 0:
         raise ValueError(f"{cell!r} has no inputs that its output could become; make it with n_inputs.")
