@@ -153,10 +153,10 @@ def certify_region(
     run_region(alone, size, box, visit)
     n, (low, high) = seen[-1]
     if useful[0] < alone.n_steps:
+        fewer = f"n_steps = {useful[0]}, up to which it is useful, " if useful[0] else ""
         raise ArithmeticError(
             f"the enclosure over this region has grown too wide: after {n} steps ‖J‖₂ lies between {low:.3g} "
-            f"and {high:.3g}. Up to {useful[0]} steps it is useful; take n_steps = {useful[0]}, smaller "
-            "radii, or another ratio."
+            f"and {high:.3g}. Take {fewer}smaller radii, or a larger ratio."
         )
     low, high = max(0.0, down(low)), up(high)
     logs = (down(math.log(low)) if low > 0.0 else -math.inf, up(math.log(high)) if high > 0.0 else -math.inf)

@@ -40,7 +40,7 @@ __all__ = [
     "words_of",
 ]
 
-DEFAULT_D, DEFAULT_MODEL, MOST_STEP_SIZES = 10, "hamiltonian", 1_000_000
+DEFAULT_D, DEFAULT_MODEL, DEFAULT_N_STEPS, MOST_STEP_SIZES = 10, "hamiltonian", 1000, 1_000_000
 SHORT_SETTINGS = ("activation", "gamma")
 """Settings that have an option of their own beside --set."""
 
@@ -133,8 +133,9 @@ def add_run(group: Any, step: str, n_inputs: int = 0) -> None:
         f"({step})",
     )
     group.add_argument(
-        "--n-steps", type=int, default=1000, metavar="N", help="number of steps N (default 1000)"
-    )
+        "--n-steps", type=int, metavar="N",
+        help=f"number of steps N (default: as many as --inputs has, or {DEFAULT_N_STEPS})",
+    )  # fmt: skip
     group.add_argument(
         "--y0",
         metavar="Y",
@@ -169,10 +170,13 @@ class AskedCase:
     case : ModelCase
     parameters : dict
         What was asked for, in words for JSON.
+    draws_inputs : bool
+        Whether its inputs are random.
     """
 
     case: ModelCase
     parameters: dict[str, Any]
+    draws_inputs: bool = False
 
     @property
     def run(self) -> Recurrence:
@@ -194,7 +198,8 @@ class AskedCase:
         p, case = self.parameters, self.case
         settings = "".join(f", {name} = {value}" for name, value in p["settings"].items())
         if not case.is_field:
-            head = f"{p['model']} ({p['weights']}), d = {p['d']}, {p['inputs']} inputs"
+            drawn = " drawn from N(0, 1)" if self.draws_inputs else ""
+            head = f"{p['model']} ({p['weights']}), d = {p['d']}, {p['inputs']} inputs{drawn}"
             return f"{head}{settings}, N = {p['n_steps']}"
         if p["model"] == DEFAULT_MODEL:
             gamma = p["gamma"]
@@ -258,7 +263,7 @@ def as_ensemble(args: argparse.Namespace, asked: AskedCase, inputs: Float | None
             start = rng.standard_normal((count, case.recurrence.state_size))
     run = case.as_ensemble(inputs, start)
     parameters = {**asked.parameters, "ensemble": run.ensemble.members if run.ensemble is not None else 1}
-    return AskedCase(run, parameters)
+    return AskedCase(run, parameters, args.inputs is None and case.model.n_inputs > 0)
 
 
 def quantiles(values: Any) -> tuple[float, float, float]:
@@ -387,7 +392,8 @@ def asked_case(
     )
     _check_start(case)
     source = f"random, seed {seed}" if file is None else Path(file).name
-    return AskedCase(case, _parameters(case, source, settings, file is not None))
+    draws = inputs is None and model.n_inputs > 0
+    return AskedCase(case, _parameters(case, source, settings, file is not None), draws)
 
 
 def _check_start(case: ModelCase) -> None:
@@ -488,11 +494,15 @@ def parse_steps(text: str) -> float | Float:
 
 
 def inputs_of(args: argparse.Namespace) -> Float | None:
-    """The array in the file of ``--inputs``, shape (N, inputs)."""
+    """The array in the file of ``--inputs``, shape (N, inputs); sets N where ``--n-steps`` is not given."""
     from sensitivity.weights.field_file import read_array
 
     inputs = None if args.inputs is None else read_array(args.inputs, "--inputs")
-    return inputs[:, None] if inputs is not None and inputs.ndim == 1 else inputs
+    if inputs is not None and inputs.ndim == 1:
+        inputs = inputs[:, None]
+    if args.n_steps is None:
+        args.n_steps = DEFAULT_N_STEPS if inputs is None or inputs.ndim < 2 else inputs.shape[-2]
+    return inputs
 
 
 def number(text: str | None, option: str) -> float | None:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from .plots import GREY
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from sensitivity.reports.practitioner import NetworkReport
 
 __all__ = ["draw_report"]
@@ -26,18 +28,16 @@ def draw_report(found: NetworkReport, axes: NDArray, title: str) -> None:
         look = {"color": f"C{number % 8}", "linestyle": "-", "linewidth": 1.1}
         norms.plot(found.steps, _cut(found.log_norms[member]), **look)
         profile.plot(found.index, _cut(found.log_profile[member]), **look)
-    bound = found.log_bounds[0]
-    if np.isfinite(bound).any():
-        norms.plot(found.steps, _cut(bound), color=GREY, linestyle=":", label="proved bound")
-        norms.legend(loc="best")
-    norms.set(xscale="log", xlabel="$n$", ylabel=r"$\ln\ \|\partial h_n/\partial h_0\|_2$")
-    profile.set(xlabel="$i$", ylabel=r"$\ln\ \|\partial h_N/\partial h_i\|_2$")
+    h = found.symbol if len(found.symbol) == 1 else rf"\mathrm{{{found.symbol}}}"
+    norms.set(xlabel="$n$", ylabel=rf"$\ln\ \|\partial {h}_n/\partial {h}_0\|_2$")
+    profile.set(xlabel="$i$", ylabel=rf"$\ln\ \|\partial {h}_N/\partial {h}_i\|_2$")
     for panel, curves in ((norms, found.log_norms), (profile, found.log_profile)):
         panel.axhline(0.0, color=GREY, linewidth=0.8, linestyle="-")
         finite = curves[np.isfinite(curves)]
         if finite.size:
             low, high = max(finite.min(), LOWEST), min(finite.max(), HIGHEST)
             panel.set_ylim(low - 0.05 * (high - low) - 0.3, high + 0.05 * (high - low) + 0.3)
+    _draw_bound(norms, found)
     places = np.arange(1, found.exponents.shape[1] + 1)
     for number, member in enumerate(members):
         exponents.errorbar(
@@ -49,10 +49,18 @@ def draw_report(found: NetworkReport, axes: NDArray, title: str) -> None:
     exponents.set(xlabel="number", ylabel="growth exponent per step")
     bars = [(name, value) for name, value in sorted(found.shares.items(), key=lambda item: -item[1])][:6]
     if np.isfinite(found.saturated).all():
-        bars.append(("saturated units", float(found.saturated.mean())))
+        bars.append(("(saturated units)", float(found.saturated.mean())))
     shares.barh([name for name, _ in bars][::-1], [100.0 * value for _, value in bars][::-1], color="C0")
-    shares.set(xlabel="share of the gradient, and of saturated units and steps (%)", xlim=(0.0, 100.0))
+    shares.set(xlabel="share of the gradient (%)", xlim=(0.0, 100.0))
     norms.set_title(title or f"{found.model}, N = {found.n_steps}: {found.verdict.word}")
+
+
+def _draw_bound(panel: Axes, found: NetworkReport) -> None:
+    """The proved bound, where it comes into the panel after the first step."""
+    bound, (_, top) = found.log_bounds[0], panel.get_ylim()
+    if (bound[found.steps > 1] <= top).any():
+        panel.plot(found.steps, _cut(bound), color=GREY, linestyle=":", label="proved bound")
+        panel.legend(loc="best")
 
 
 def _cut(values: np.ndarray) -> np.ndarray:

@@ -59,6 +59,8 @@ def needs_field(function: F) -> F:
             field = args[0] if args else kwargs["field"]
             if not isinstance(field, Field):
                 other = "; other recurrences, such as unrolled cells, have none" if _runs(field) else ""
+                if other and function.__module__.startswith("sensitivity.bounds"):
+                    other += " of this kind: bounds.of_recurrence(run) lists theirs"
                 raise TypeError(
                     f"field must be a Field such as NeuralField, got {type(field).__name__}: "
                     f"{function.__name__} is about fields under a scheme{other}."

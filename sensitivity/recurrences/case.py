@@ -158,6 +158,11 @@ class ModelCase:
         return self.scheme is not None
 
     @property
+    def has_step(self) -> bool:
+        """Whether the model has a step size: fields do, and some cells."""
+        return not isinstance(self.model, Cell) or self.model.kind.step is not None
+
+    @property
     def _scheme(self) -> Scheme:
         assert self.scheme is not None
         return self.scheme

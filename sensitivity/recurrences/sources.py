@@ -13,6 +13,9 @@ from .registry import FIELDS, add_current_folder, canonical, hyperparameters
 
 __all__ = ["checksum", "known_settings", "name_and_file"]
 
+ENDINGS = (".npz", ".safetensors", ".pt", ".pth", ".ckpt", ".h5", ".keras")
+"""Of files of weights; only the first two are read, and the others refused with a way to convert them."""
+
 OF_WEIGHTS = ("activation", "prefix", "reset_after", "cudnn")
 """Settings of the weights of a cell in a file, see `load_weights`."""
 
@@ -32,6 +35,10 @@ def name_and_file(word: str, option: str = "model") -> tuple[str, str | None]:
         If one of the two sides is empty.
     """
     name, equals, file = word.partition("=")
+    if not equals and name.endswith(ENDINGS):
+        raise ValueError(
+            f"{option} {word!r} is a file; write NAME=FILE with the kind of cell, as in lstm={word}."
+        )
     if not name or (equals and not file):
         raise ValueError(f"{option} {word!r} must be NAME or NAME=FILE, as in lstm=weights.npz.")
     return name, file or None

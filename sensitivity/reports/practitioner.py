@@ -45,6 +45,7 @@ Float = NDArray[np.float64]
 
 POINTS, EXPONENTS = 60, 3
 USUAL_STEPS = 200
+SYMBOLS = {"state": "s", "phase": "s", "position": "y", "momentum": "p"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ class NetworkReport(ByValue, Drawn):
     Attributes
     ----------
     model, block : str
-        The model, and the block of its state that h stands for.
+        The model, and the block of its state that h stands for; `symbol` is what formulas call it.
     n_steps, members : int
         N, and the number of batch members.
     steps : ndarray of int, shape (points,)
@@ -105,10 +106,15 @@ class NetworkReport(ByValue, Drawn):
     verdict: GradientVerdict
 
     @property
+    def symbol(self) -> str:
+        """What the block is called in formulas: s for the whole state, y for the position of a field."""
+        return SYMBOLS.get(self.block, self.block)
+
+    @property
     def sentence(self) -> str:
         """The verdict in one sentence, computed from the numbers."""
         low, _, high = self._quantiles(self.log_norms[:, -1])
-        said = self.verdict.sentence(self.n_steps, self.members, low, high)
+        said = self.verdict.sentence(self.n_steps, self.members, low, high, self.symbol)
         lost = int(np.count_nonzero(np.isnan(self.log_norms).any(axis=1)))
         if 0 < lost < self.members:
             said += f" The state of {lost} of the members leaves float64; they are not counted."
@@ -133,7 +139,7 @@ class NetworkReport(ByValue, Drawn):
             low, middle, high = self._quantiles(values)
             return f"{text(middle, 4)} ({text(low, 3)} … {text(high, 3)})" if several else text(middle, 4)
 
-        h, last = self.block if self.block != "state" else "s", len(self.index) // 2
+        h, last = self.symbol, len(self.index) // 2
         found = [(f"‖∂{h}_N/∂{h}_0‖, N = {self.n_steps}", shown_quantiles(self.log_norms[:, -1]))]
         if not np.isnan(self.log_bounds[:, -1]).all():
             found.append(("its proved bound", shown_quantiles(self.log_bounds[:, -1])))

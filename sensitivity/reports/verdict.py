@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.values import ByValue
+from sensitivity.analysis.memory.quantiles import quantiles
 from sensitivity.text import from_log, number
 
 __all__ = ["GradientVerdict", "verdict_of"]
@@ -41,13 +42,16 @@ class GradientVerdict(ByValue):
         """Steps in which the norm changes by a factor of e; inf where it does not change."""
         return math.inf if self.rate == 0.0 else 1.0 / abs(self.rate)
 
-    def sentence(self, n_steps: int, members: int, low: float, high: float) -> str:
-        """The verdict in words; `low` and `high` are quantiles of ln ‖∂h_N/∂h_0‖ over the batch."""
+    def sentence(self, n_steps: int, members: int, low: float, high: float, symbol: str = "h") -> str:
+        """The verdict in words, on the part of the state that `symbol` stands for.
+
+        `low` and `high` are quantiles of ln ‖∂h_N/∂h_0‖ over the batch.
+        """
         if self.word == "overflows":
             return f"The state leaves float64 within {n_steps} steps: there is no gradient to speak of."
         of = "" if members == 1 else f" in the median of {members} members"
         spread = "" if members == 1 else f" (5 % to 95 %: {from_log(low, 3)} to {from_log(high, 3)})"
-        norm = f"‖∂h_N/∂h_0‖ = {from_log(self.log_norm, 3)}"
+        norm = f"‖∂{symbol}_N/∂{symbol}_0‖ = {from_log(self.log_norm, 3)}"
         head = f"The gradient {self.word}: {norm}{of}{spread} over {n_steps} steps"
         if self.word == "holds":
             return f"{head}."
@@ -63,7 +67,7 @@ def verdict_of(steps: NDArray[np.int64], log_norms: Float) -> GradientVerdict:
         alive = log_norms[~np.isnan(log_norms).any(axis=1)]
     if not len(alive):
         return GradientVerdict("overflows", math.nan, math.nan)
-    middle = np.median(alive, axis=0) if np.isfinite(alive).all() else np.sort(alive, axis=0)[len(alive) // 2]
+    _, middle, _ = quantiles(alive)
     last, N = float(middle[-1]), int(steps[-1])
     early = int(np.searchsorted(steps, max(1, N // 4)))
     early = min(early, max(0, len(steps) - 2))

@@ -88,7 +88,18 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(asked.describe())
         _show(asked, computed, found, reasons)
+        if not args.products and _loose(computed, found):
+            print("\nCloser bounds, along the trajectory of this run: --products (theorems H and K).")
     return checked(violations, "computed values cross a proved bound")
+
+
+def _loose(computed: _Computed, found: list[Bound]) -> bool:
+    """Whether no upper bound is within a factor of a thousand of the norm, for some step size or member."""
+    import numpy as np
+
+    upper = [bound.log_tightness(computed.norm) for bound in found if bound.side == "upper"]
+    with np.errstate(invalid="ignore"):
+        return not upper or bool((np.min(upper, axis=0) > np.log(1000.0)).any())
 
 
 def _bounds(case: ModelCase) -> tuple[list[Bound], dict[str, str]]:

@@ -19,7 +19,7 @@ EXAMPLES = """\
   leapgrad certify --d 10 --step 1e-3,1e-1 --n-steps 1000
   leapgrad certify --model lstm --d 8 --n-steps 200
   leapgrad certify --model gru --d 4 --n-inputs 2 --n-steps 50 --ensemble 5
-  leapgrad certify --model lstm --d 8 --n-steps 100 --region 0.01 --input-region 0.01
+  leapgrad certify --model lstm --d 8 --n-inputs 1 --n-steps 100 --region 0.01 --input-region 0.01
   leapgrad certify --weights net.npz --scheme euler --step 0.01 --width 1e-30"""
 
 
@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     region.add_argument("--region", type=float, metavar="R", help="radius of the ball of initial states")
     region.add_argument(
-        "--input-region", type=float, default=0.0, metavar="R",
-        help="how much each component of each input may differ (default 0)",
+        "--input-region", type=float, metavar="R",
+        help="with --region: how much each component of each input may differ (default 0)",
     )  # fmt: skip
     region.add_argument(
         "--ratio", type=float, default=2.0, metavar="Q",
@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     from sensitivity.certification import certify
 
     asked = network.build(args)
+    if args.input_region is not None and args.region is None:
+        raise ValueError("--input-region needs --region; --region 0 leaves the initial state as it is.")
     if args.region is not None:
         return _regions(args, asked)
     if asked.case.is_field:
@@ -74,6 +76,9 @@ def _regions(args: argparse.Namespace, asked: network.AskedCase) -> int:
 
     if asked.case.is_field:
         raise ValueError("--region is for cells: choose one by --model, such as --model lstm.")
+    if args.input_region and not asked.case.model.n_inputs:
+        raise ValueError("--input-region is for models with inputs; add --n-inputs or --inputs.")
+    args.input_region = args.input_region or 0.0
     try:
         found = [
             certify_region(one.recurrence, args.region, args.input_region, args.block, ratio=args.ratio)

@@ -54,9 +54,9 @@ def run(args: argparse.Namespace) -> int:
     files.check(args)
     args.scheme, args.seed = args.scheme or "leapfrog", args.seed or 0
     get_scheme(args.scheme)  # a wrong name is wrong also where no model has a scheme
-    as_count(args.n_steps, "--n-steps", least=1)
     as_count(args.seed, "--seed", most=None)
     inputs = network.inputs_of(args)
+    as_count(args.n_steps, "--n-steps", least=1)
     if inputs is None and as_count(args.n_inputs, "--n-inputs") and args.ensemble is None:
         inputs = drawn_inputs(args.n_steps, args.n_inputs, args.seed)
     words = network.words_of(args, args.models) or [name for name in names() if draws_weights(name)]

@@ -30,11 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--of",
         choices=("state", "inputs"),
         default="state",
-        help="∂y_N/∂y_i for i = 0 … N, or ∂y_N/∂x_i for i = 1 … N (default state)",
+        help="∂s_N/∂s_i for i = 0 … N, or ∂s_N/∂x_i for i = 1 … N (default state); y for s of a field",
     )
     result.add_argument(
         "--rows", type=int, default=11, metavar="R", help="number of indices in the table (default 11)"
     )
+    result.add_argument("--block", metavar="NAME", help="the block of the state (default: that of the model)")
     files.add(result, "the norms at every index, in full precision")
 
 
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if not 2 <= args.rows <= MOST_ROWS:
         raise ValueError(f"--rows must be from 2 to {MOST_ROWS}, got {args.rows}.")
     asked = network.build(args)
-    profile = gradient_profile(*asked.case.batch.arguments, of=args.of)
+    profile = gradient_profile(*asked.case.batch.arguments, of=args.of, block=args.block)
     files.write(args, _columns(profile), lambda: profile.figure(asked.describe()))
     count = profile.index.size
     places = (
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         theorem = None if profile.bound is None else profile.bound.theorem
         parameters = {
             **asked.parameters,
+            "block": args.block,
             "quantity": profile.quantity,
             "theorem": theorem,
             "step": asked.steps,
@@ -75,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
                 headers.append(name)
                 cells.append([from_log(value) for value in column])
         for member, step in enumerate([] if asked.ensemble else asked.steps):
-            headers.append(f"ε = {number(step)}")
+            headers.append(f"ε = {number(step)}" if asked.case.has_step else "norm")
             cells.append([from_log(float(value)) for value in profile.log_norms[member, places]])
             if log_bounds is not None and profile.bound is not None:
                 headers.append(f"bound {profile.bound.theorem}")

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from contextlib import nullcontext
 
     from integrators.engine.bars import progress_bar_on_stderr
-    from proofs import check  # the command line is the one place that joins the two packages
+    from proofs import CATALOGUE, check  # the command line is the one place that joins the two packages
     from sensitivity.files import replacing_folder
     from sensitivity.papers.catalogue import PAPERS, paper
     from sensitivity.papers.ledger import ClaimVerdict
@@ -53,6 +53,9 @@ def run(args: argparse.Namespace) -> int:
     if args.paper == ALL and args.names:
         raise ValueError(f"--paper {ALL} decides every claim; name a paper to choose some of its claims.")
     papers = {name: paper(name) for name in (PAPERS if args.paper == ALL else [args.paper])}
+    for name in args.names:
+        if name in CATALOGUE and not any(name in one.claims for one in papers.values()):
+            raise ValueError(f"{name} is a proposition and no claim: leapgrad prove {name}.")
     if args.list:
         _list(papers, args)
         return 0

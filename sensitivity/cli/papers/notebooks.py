@@ -66,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
         return _open(target)
     if taken:
         raise FileExistsError(
-            f"{target} already holds {', '.join(taken)}; name another folder, or move them away first."
+            f"{target} already holds {', '.join(taken)}; name another folder, move them away "
+            "first, or open the folder as it is with --lab."
         )
     _copy(sources, target, outputs=not args.no_outputs, solutions=not args.no_solutions)
     if args.json:

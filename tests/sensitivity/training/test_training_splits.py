@@ -122,8 +122,8 @@ def test_a_mistake_with_a_file_is_one_line(capsys, tmp_path, argv, told):
 @pytest.mark.parametrize(
     ("argv", "told"),
     [
-        (["ECG5000"], "Known: gaussian_mean, mnist, pmnist, recent_mean, shock, shock_std, xor. Or give the "
-         "name of a UCR data set in LEAPGRAD_DATA, or the path of a file of labelled series, as in "
+        (["ECG5000"], "Known: copy, gaussian_mean, mnist, pmnist, recent_mean, shock, shock_std, xor. Or "
+         "give the name of a UCR data set in LEAPGRAD_DATA, or the path of a file of labelled series, as in "
          "ECG5000_TRAIN.txt"),
         (["minst"], "Did you mean 'mnist'"),
         (["xor", "--train", "0"], "--train must be at least 1"),
