@@ -228,7 +228,7 @@ def report(
     >>> found
     <NetworkReport on exprnn, d = 6, 1 inputs, N = 50: holds>
     >>> found.sentence[:50]
-    'The gradient holds: ‖∂h_N/∂h_0‖ = 1 over 50 steps.'
+    'The gradient holds: ‖∂s_N/∂s_0‖ = 1 over 50 steps.'
     """
     run = _unrolled(model, inputs, n_steps, s0, step, scheme)
     N = as_count(run.n_steps, "n_steps", least=1)
