@@ -136,8 +136,9 @@ for name in ("vanilla, s = 1.6", "LSTM, forget bias near 4"):
     print(f"{name:25s} ln σ_1 … ln σ_5 = {np.array2string(values.log, precision=2)}")
 
 # %% [markdown]
-# In the full run, of 400 steps, the LSTM with open gates amplifies one direction of its state and damps all others. If the other singular
-# values are small, most directions of the start are forgotten, whatever the norm is.
+# In the full run, of 400 steps, the LSTM with open gates amplifies one direction of its state and damps all
+# others. If the other singular values are small, most directions of the start are forgotten, whatever the
+# norm is.
 #
 # ## A network whose gradient is proved not to vanish
 #
