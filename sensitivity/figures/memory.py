@@ -141,7 +141,8 @@ def _draw_singular(found: SingularDirections, axes: NDArray, title: str) -> None
         image = panel.pcolormesh(
             edges, np.arange(len(names) + 1) - 0.5, vectors, cmap="RdBu_r", vmin=-1.0, vmax=1.0
         )
-        shown = range(0, len(names), -(-len(names) // MOST_NAMES))
+        shown = [*range(0, len(names), -(-len(names) // MOST_NAMES))]
+        shown[-1] = len(names) - 1  # the last row is always named
         panel.set_yticks(shown, [names[i] for i in shown], fontsize=8)
         panel.yaxis.set_minor_locator(NullLocator())
         panel.invert_yaxis()
