@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 from integrators.values import ByValue
 
 __all__ = [
+    "FURTHEST",
+    "ZERO",
     "Gathering",
     "Scaled",
     "aligned",
     "bits_from_one",
+    "bits_of_shift",
     "column_counts",
     "common_exponent",
     "per_column",
@@ -28,8 +31,15 @@ __all__ = [
 Float = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-# A shift by so many bits turns any float64 into zero or an infinity.
 FURTHEST = 4200
+"""A shift by so many bits turns any float64 into zero or an infinity."""
+ZERO = -(1 << 60)
+"""The exponent of zeros: it may be added to any other, and stays the least of all."""
+
+
+def bits_of_shift(shift: NDArray) -> NDArray[np.int32]:
+    """Powers of two as `numpy.ldexp` takes them, whatever their size."""
+    return np.clip(shift, -FURTHEST, FURTHEST).astype(np.int32)
 
 
 def bits_from_one(matrix: NDArray) -> int:
@@ -105,7 +115,7 @@ def aligned(
     least = np.iinfo(np.int64).min // 4
     reference = np.where(size != 0.0, apart + top, least).max(axis=-1)
     reference = np.where(reference == least, 0, reference)
-    shift = np.clip(apart - reference[..., None], -FURTHEST, FURTHEST).astype(np.int32)
+    shift = bits_of_shift(apart - reference[..., None])
     with np.errstate(under="ignore"):
         return [np.ldexp(part, shift[..., None, :]) for part in parts], exponent + reference
 

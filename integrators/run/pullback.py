@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.blocks import IDLE, Ticker
-from integrators.engine.column_scale import Gathering, Scaled
+from integrators.engine.column_scale import ZERO, Gathering, Scaled, bits_of_shift
 from integrators.engine.drivers import Block, Run
 
 from .checkpoint import (
@@ -33,8 +33,6 @@ Float = NDArray[np.float64]
 
 # Cotangents are brought near one where they leave 2^±FAR; steps that they go between two looks at that.
 FAR, FIRST_STEPS, MOST_STEPS = 300, 16, 64
-# A shift by so many bits turns any float64 into zero or infinity; the exponent of zeros, the least of all.
-FURTHEST, ZERO = 4200, -(1 << 60)
 
 
 class Pulled(NamedTuple):
@@ -233,4 +231,4 @@ def scaled_gradient(recurrence: Recurrence, lam: Float) -> Float:
 
 
 def _moved(values: Float, shift: NDArray[np.int64]) -> Float:
-    return np.ldexp(values, np.clip(shift, -FURTHEST, FURTHEST).astype(np.int32))
+    return np.ldexp(values, bits_of_shift(shift))

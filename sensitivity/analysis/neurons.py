@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.engine.column_scale import Scaled
+from integrators.engine.column_scale import FURTHEST, Scaled
 from integrators.run.recurrence import Recurrence
 from integrators.run.walk import BlockWalk
 from integrators.scaled_matrix import ScaledMatrix, matrix_power
@@ -142,7 +142,7 @@ def largest(mantissa: Float, exponent: Counts) -> tuple[Float, Counts]:
     least = np.iinfo(np.int64).min // 4
     top = np.where(mantissa != 0.0, exponent, least).max(axis=-1, initial=least)
     top = np.where(top == least, 0, top)
-    shift = np.clip(exponent - top[..., None], -4200, 0).astype(np.int32)
+    shift = np.clip(exponent - top[..., None], -FURTHEST, 0).astype(np.int32)
     with np.errstate(under="ignore"):
         return np.ldexp(mantissa, shift).max(axis=-1, initial=0.0), top
 
@@ -203,7 +203,7 @@ class _Pieces:
         # size comes first, so that nothing is lost that a product with the others would keep.
         size = np.abs(own).max(axis=(-2, -1))
         _, shift = np.frexp(np.where(np.isfinite(size), size, 0.0))
-        less = np.clip(powers - top[:, None], -4200, 0)[:, None, None, :] - shift[..., None, None]
+        less = np.clip(powers - top[:, None], -FURTHEST, 0)[:, None, None, :] - shift[..., None, None]
         with np.errstate(under="ignore", over="ignore", invalid="ignore"):
             own = np.ldexp(own, less.astype(np.int32))
             found = ScaledMatrix(own, top[:, None] + shift) @ ScaledMatrix(self.values, self.exponent)

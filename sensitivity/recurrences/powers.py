@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from integrators.codegen.product import SECONDS_PER_DOUBLE_TERM, double_product
 from integrators.engine.blocks import Ticker, run_blocks
-from integrators.engine.column_scale import Scaled
+from integrators.engine.column_scale import FURTHEST, ZERO, Scaled, bits_of_shift
 from integrators.engine.program import Operation, Program
 from integrators.run.recurrence import Recurrence
 
@@ -36,10 +36,6 @@ Counts = NDArray[np.int64]
 
 # Shorter runs go step by step, whatever it costs: their results keep their bits.
 LEAST_STEPS = 256
-# The exponent of a column of zeros: it may be added to any other and stays the least.
-ZERO = -(1 << 60)
-# A shift by so many bits turns any float64 into zero.
-FURTHEST = 4200
 
 
 class Power(NamedTuple):
@@ -64,7 +60,7 @@ class Power(NamedTuple):
         size = np.frexp(right.high)[1]
         place = np.where(right.high != 0.0, self.exponent[:, None] + size, ZERO)
         top = place.max(axis=0, initial=ZERO)
-        moved = np.clip(self.exponent[:, None] - top, -FURTHEST, FURTHEST).astype(np.int32)
+        moved = bits_of_shift(self.exponent[:, None] - top)
         moved = np.where(right.high != 0.0, moved, 0)
         factors = [np.ascontiguousarray(np.ldexp(part, moved)) for part in (right.high, right.low)]
         shape = self.high.shape[0], right.high.shape[1]
@@ -230,7 +226,7 @@ def _applied(operations: Iterable[Operation], DF: Float, h: float, recurrence: R
 def _matrix(stage: str, c: float, DF: Float, d: int, D: int) -> Power:
     """The matrix of one operation: c DF, c I, or both, beside the identity."""
     force = Power.of(c * np.eye(d)) @ Power.of(DF)
-    power = np.clip(force.scaled()[1], -FURTHEST, FURTHEST).astype(np.int32)
+    power = bits_of_shift(force.scaled()[1])
     high, low = np.eye(D), np.zeros((D, D))
     if stage in ("drift", "explicit"):
         high[:d, d:] += c * np.eye(d)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.engine.column_scale import FURTHEST, bits_of_shift
 from integrators.run.recurrence import Recurrence
 from sensitivity.analysis.memory.gradient_rows import GradientRows
 from sensitivity.analysis.memory.step_jacobians import StepJacobians
@@ -206,13 +207,13 @@ def _through_states(
             after[:, t], places[:, t] = at, place
             with np.errstate(under="ignore"):
                 at = np.einsum("mji,mj->mi", A[:, t], at) + np.ldexp(
-                    turned[:, t], np.clip(-place, -4200, 4200)[:, None].astype(np.int32)
+                    turned[:, t], bits_of_shift(-place)[:, None]
                 )
             at, place = _near_one(at, place)
         mu[:, w], exponent[:, w] = at, place
         top = places.max(axis=1)
         with np.errstate(under="ignore"):
-            near = np.ldexp(after, np.clip(places - top[:, None], -4200, 0)[..., None].astype(np.int32))
+            near = np.ldexp(after, np.clip(places - top[:, None], -FURTHEST, 0)[..., None].astype(np.int32))
         _, _, by_theta = steps.pull(near, np.zeros_like(own))
         _add(gradient, w, by_theta, top)
     return mu, exponent

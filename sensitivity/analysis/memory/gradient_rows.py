@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.cells.cell import Cell
+from integrators.engine.column_scale import ZERO, bits_of_shift
 from integrators.fields.neural import NeuralField
 from integrators.fields.potential import PotentialField
 
@@ -15,9 +16,6 @@ __all__ = ["GradientRows", "NamedRows", "theta_blocks"]
 
 Float = NDArray[np.float64]
 Counts = NDArray[np.int64]
-
-# A shift by so many bits turns any float64 into zero; the exponent of zeros, which is the least of all.
-FURTHEST, ZERO = 4200, -(1 << 60)
 
 
 class NamedRows(NamedTuple):
@@ -129,4 +127,4 @@ def _place(values: Float, exponents: Counts) -> Counts:
 
 
 def _moved(values: Float, shift: Any) -> Float:
-    return np.ldexp(values, np.clip(shift, -FURTHEST, FURTHEST)[..., None].astype(np.int32))
+    return np.ldexp(values, bits_of_shift(shift)[..., None])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from integrators.engine.column_scale import FURTHEST, bits_of_shift
 from integrators.run.checkpoint import Segment, member_run
 from integrators.run.pullback import SweepRow
 from integrators.run.recurrence import Recurrence
@@ -26,7 +27,6 @@ __all__ = ["GradientInTime", "gradient_in_time"]
 Float = NDArray[np.float64]
 
 LOG_2 = math.log(2.0)
-FURTHEST = 4200
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,4 +205,4 @@ class _Total:
 
 
 def _shifted(gradients: Float, shift: NDArray[np.int64]) -> Float:
-    return np.ldexp(gradients, np.clip(shift, -FURTHEST, FURTHEST).astype(np.int32)[:, None])
+    return np.ldexp(gradients, bits_of_shift(shift)[:, None])

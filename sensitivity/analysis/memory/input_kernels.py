@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators.engine.blocks import one_blas_thread
+from integrators.engine.column_scale import ZERO, bits_of_shift
 from integrators.run.recurrence import Recurrence
 from integrators.run.sweeps import Handed, input_cotangents
 from integrators.singular_values import svd
@@ -24,9 +25,6 @@ __all__ = ["MemoryKernels", "ReadoutCeiling", "kernels_by_step", "memory_kernels
 
 Float = NDArray[np.float64]
 Counts = NDArray[np.int64]
-
-# A shift by so many bits turns any float64 into zero; the exponent of zeros, which is the least of all.
-FURTHEST, ZERO = 4200, -(1 << 60)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +176,7 @@ def memory_kernels(run: Recurrence, *, block: str | None = None) -> MemoryKernel
     place = np.where(size != 0.0, exponents + np.frexp(np.where(np.isfinite(size), size, 1.0))[1], ZERO)
     top = place.max(axis=1, initial=ZERO)
     top = np.where(top == ZERO, 0, top)
-    shift = np.clip(exponents - top[:, None], -FURTHEST, FURTHEST).astype(np.int32)
+    shift = bits_of_shift(exponents - top[:, None])
     with np.errstate(under="ignore"):
         values = np.ldexp(values, shift[..., None])
     run.check_overflow(overflowed, values)
@@ -324,7 +322,7 @@ def _unit(readout: Float, lengths: Float, exponents: Counts) -> Float:
         own = readout / np.where(alive, lengths, 1.0)
         place = np.where(own != 0.0, np.frexp(own)[1] - exponents, ZERO)
         top = place.max(axis=-1, keepdims=True)
-        shift = np.clip(-exponents - np.where(top == ZERO, 0, top), -FURTHEST, FURTHEST).astype(np.int32)
+        shift = bits_of_shift(-exponents - np.where(top == ZERO, 0, top))
         own = np.ldexp(own, shift)
         length = np.sqrt(np.sum(own * own, axis=-1, keepdims=True))
         return own / np.where(length == 0.0, 1.0, length)

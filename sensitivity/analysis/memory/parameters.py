@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from integrators.cells.cell import Cell
 from integrators.engine.blocks import IDLE, Ticker, one_blas_thread, run_blocks
-from integrators.engine.column_scale import Scaled
+from integrators.engine.column_scale import ZERO, Scaled, bits_of_shift
 from integrators.run.checkpoint import (
     MEMORY_BYTES,
     Segment,
@@ -52,7 +52,6 @@ LOG_2 = math.log(2.0)
 BYTES_AT_ONCE = 1 << 27
 # What is larger or smaller than 2^±FAR is brought near one before it is multiplied.
 FAR = 300
-FURTHEST, ZERO = 4200, -(1 << 60)
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +262,7 @@ def _aligned(values: Float, exponents: Counts) -> tuple[Float, Counts]:
     place = np.where(size != 0.0, counts + np.frexp(np.where(np.isfinite(size), size, 1.0))[1], ZERO)
     top = place.max(axis=-1)
     top = np.where(top == ZERO, 0, top)
-    shift = np.clip(counts - top[..., None], -FURTHEST, FURTHEST).astype(np.int32)
+    shift = bits_of_shift(counts - top[..., None])
     with np.errstate(under="ignore"):
         return np.ldexp(moved, shift[:, :, None, :]), top
 

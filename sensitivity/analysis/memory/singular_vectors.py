@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.display import Table
+from integrators.engine.column_scale import ZERO, bits_of_shift
 from integrators.run.recurrence import Recurrence
 from integrators.singular_values import svd
 from integrators.validation import as_count
@@ -26,8 +27,6 @@ __all__ = ["SingularDirections", "singular_directions"]
 Float = NDArray[np.float64]
 
 LOG_2 = math.log(2.0)
-# A shift by so many bits turns any float64 into zero; the exponent of zeros, which is the least of all.
-FURTHEST, ZERO = 4200, -(1 << 60)
 USUAL_COUNT, MOST_NAMED, LEAST_NAMED = 3, 3, 0.1
 SHORT = {"position": "y", "momentum": "p"}
 
@@ -214,7 +213,7 @@ def _of_inputs(run: Recurrence, block: str | None, k: int) -> tuple[Float, Float
     place = np.where(size > 0.0, np.frexp(np.where(np.isfinite(size), size, 1.0))[1] + exponents, ZERO)
     top = place.max(axis=-1)
     top = np.where(top == ZERO, 0, top)
-    shift = np.clip(exponents - top[..., None], -FURTHEST, FURTHEST).astype(np.int32)
+    shift = bits_of_shift(exponents - top[..., None])
     with np.errstate(under="ignore", invalid="ignore"):
         values = np.ldexp(values, shift[..., None])
     run.check_overflow(overflowed, values)

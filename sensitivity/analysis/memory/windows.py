@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.blocks import Ticker, one_blas_thread, run_blocks
+from integrators.engine.column_scale import ZERO, bits_of_shift
 from integrators.run.recurrence import Recurrence
 from integrators.singular_values import scaled_norm, singular_values
 from integrators.validation import as_count
@@ -39,8 +40,6 @@ BYTES_AT_ONCE = 1 << 26
 FAR = 250
 # Products of a block that are taken before their sizes are looked at.
 PANEL = 16
-# A shift by so many bits turns any float64 into zero; the exponent of zeros, which is the least of all.
-FURTHEST, ZERO = 4200, -(1 << 60)
 
 
 class _Product(NamedTuple):
@@ -359,7 +358,7 @@ def _with_rows(columns: Float, rows: Counts, exponents: Counts) -> tuple[Float, 
     place = np.where(columns != 0.0, rows[..., :, None] + size, ZERO)
     top = place.max(axis=-2)
     top = np.where(top == ZERO, 0, top)
-    shift = np.clip(rows[..., :, None] - top[..., None, :], -FURTHEST, FURTHEST).astype(np.int32)
+    shift = bits_of_shift(rows[..., :, None] - top[..., None, :])
     with np.errstate(under="ignore", over="ignore"):
         return np.ldexp(columns, np.where(columns != 0.0, shift, 0)), exponents + top
 
@@ -387,8 +386,8 @@ def _joined(prefix: _Product, suffix: _Product, rows: slice) -> tuple[Float, Cou
     top = np.where(top == ZERO, 0, top)
     # Half of each shift on either side, so that neither leaves float64 before the product is taken.
     shift = np.where(alive, inner - top[..., None], 0)
-    halves = np.clip(shift // 2, -FURTHEST, FURTHEST).astype(np.int32)
-    rest = np.clip(shift - shift // 2, -FURTHEST, FURTHEST).astype(np.int32)
+    halves = bits_of_shift(shift // 2)
+    rest = bits_of_shift(shift - shift // 2)
     with np.errstate(under="ignore", over="ignore"):
         scaled = np.ldexp(left, halves[..., None, :]) @ np.ldexp(right, rest[..., :, None])
     return scaled, top
