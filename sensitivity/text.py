@@ -8,11 +8,37 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["csv_text", "from_log", "json_text", "number", "plain", "write_json"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "block_symbol",
+    "csv_text",
+    "evenly_spread",
+    "from_log",
+    "json_text",
+    "number",
+    "plain",
+    "write_json",
+]
 
 LOG_10 = math.log(10.0)
+SYMBOLS = {"state": "s", "phase": "s", "position": "y", "momentum": "p"}
+
+
+def block_symbol(block: str | None) -> str:
+    """What formulas call a block of the state: s for the whole, y and p for the halves of a field."""
+    return "s" if block is None else SYMBOLS.get(block, block)
+
+
+def evenly_spread(count: int, most: int) -> NDArray[np.int64]:
+    """Indices of at most so many of `count` things, evenly spread, the first and the last among them."""
+    import numpy as np  # not by --help, which shares this file
+
+    return np.unique(np.linspace(0, max(count - 1, 0), min(most, count)).round().astype(np.int64))
 
 
 def number(value: float, digits: int = 6) -> str:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from integrators.run.recurrence import Recurrence
 from sensitivity.analysis.singular import block_of
+from sensitivity.text import block_symbol
 
 from .bound import Bound, Of
 from .products import log_step_product, log_weighted_product
@@ -91,7 +92,7 @@ def of_recurrence(recurrence: Recurrence, block: str | None = None) -> list[Boun
 
 def _norm(recurrence: Recurrence, block: str | None) -> str:
     part = block_of(recurrence, block)[1]
-    name = {None: "s", "position": "y"}.get(part, part)
+    name = block_symbol(part)
     return f"‖∂{name}_N/∂{name}_0‖"
 
 

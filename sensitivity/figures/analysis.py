@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sensitivity.text import evenly_spread
+
 from .memory import PICTURES
 from .plots import (
     GREY,
@@ -110,11 +112,6 @@ def _given(ax: Any, count: int) -> NDArray:
     return axes
 
 
-def _some(count: int, most: int) -> NDArray:
-    """At most so many of the batch members, spread evenly."""
-    return np.unique(np.linspace(0, max(count - 1, 0), min(most, count)).round().astype(int))
-
-
 def member_labels(step: NDArray) -> list[str]:
     """What tells the members of a batch apart: their step sizes, or else their numbers."""
     steps = np.ravel(step)
@@ -133,7 +130,7 @@ def _draw_growth(found: GrowthExponents, axes: NDArray, title: str) -> None:
     k = found.exponents.shape[-1]
     exponents, errors = (part.reshape(-1, k) for part in (found.exponents, found.standard_error))
     labels = member_labels(found.step)
-    members = _some(len(exponents), MOST_MEMBERS)
+    members = evenly_spread(len(exponents), MOST_MEMBERS)
     index = np.arange(1, k + 1)
     for number, member in enumerate(members):
         spectrum.errorbar(
@@ -155,7 +152,7 @@ def _draw_growth(found: GrowthExponents, axes: NDArray, title: str) -> None:
     spectrum.set_ylabel(r"exponent $\lambda_i$ (per step)")
     spectrum.legend(loc="best")
     series = found.series.reshape(-1, len(found.series_steps), k)
-    for i in _some(k, MOST_EXPONENTS):
+    for i in evenly_spread(k, MOST_EXPONENTS):
         convergence.plot(found.series_steps, series[members[0], :, i], label=rf"$\lambda_{{{i + 1}}}$")
     convergence.set_xlabel("steps $n$")
     convergence.set_ylabel("estimate after $n$ steps")
@@ -171,7 +168,7 @@ def _draw_profile(profile: GradientProfile, axes: NDArray, title: str) -> None:
     """
     (panel,) = axes
     logs = profile.log_norms.reshape(profile.step.size, -1)
-    chosen = _some(profile.step.size, MOST_CURVES)
+    chosen = evenly_spread(profile.step.size, MOST_CURVES)
     labels = member_labels(profile.step)
     some = profile.index[:: max(1, profile.index.size // BOUND_POINTS)]
     bounds = None if profile.bound is None else profile.log_bounds(some).reshape(profile.step.size, -1)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sensitivity.text import evenly_spread
+
 from .plots import GREY, STEP, Figure, NullLocator, styled
 from .reports import draw_report
 
@@ -21,11 +23,6 @@ __all__ = ["PICTURES", "plot_windows"]
 MOST_CURVES, MOST_NAMES = 8, 20
 
 
-def _chosen(count: int) -> NDArray[np.int64]:
-    """At most `MOST_CURVES` batch members, evenly spread."""
-    return np.unique(np.linspace(0, max(count - 1, 0), min(MOST_CURVES, count)).round().astype(int))
-
-
 def _finite(values: NDArray) -> NDArray:
     return np.where(np.isfinite(values), values, np.nan)
 
@@ -35,7 +32,7 @@ def _draw_gradient_in_time(found: GradientInTime, axes: NDArray, title: str) -> 
     steps, windows = axes
     logs = found.log_norms.reshape(-1, found.log_norms.shape[-1])
     lost = found.lost.reshape(-1, found.lost.shape[-1])
-    for number, member in enumerate(_chosen(len(logs))):
+    for number, member in enumerate(evenly_spread(len(logs), MOST_CURVES)):
         steps.plot(np.arange(1, logs.shape[1] + 1), _finite(logs[member]), color=f"C{number}")
         share = lost[member, :-1]
         windows.plot(np.arange(share.size), np.where(share > 0.0, share, np.nan), color=f"C{number}")
@@ -51,7 +48,7 @@ def plot_windows(log_norms: NDArray, width: int, title: str = "") -> Figure:
     figure = Figure(figsize=(7.2, 4.0), layout="constrained")
     axes = figure.subplots()
     logs = log_norms.reshape(-1, log_norms.shape[-1])
-    for number, member in enumerate(_chosen(len(logs))):
+    for number, member in enumerate(evenly_spread(len(logs), MOST_CURVES)):
         axes.plot(_finite(logs[member]), color=f"C{number}")
     axes.axhline(0.0, color=GREY, linewidth=0.8)
     axes.set_xlabel("first step $i$")
@@ -66,7 +63,7 @@ def _draw_kernels(found: MemoryKernels, axes: NDArray, title: str) -> None:
     N, rows, inputs = found.values.shape[-3:]
     values = found.values.reshape(-1, N, rows, inputs)[0]
     index = np.arange(1, N + 1)
-    for number, row in enumerate(_chosen(rows)):
+    for number, row in enumerate(evenly_spread(rows, MOST_CURVES)):
         curve = values[:, row, 0]
         largest = np.abs(curve).max(initial=0.0)
         kernels.plot(index, curve / (largest if largest > 0.0 else 1.0), color=f"C{number}")
@@ -101,7 +98,7 @@ def _draw_covariant(found: CovariantVectors, axes: NDArray, title: str) -> None:
     k = found.vectors.shape[-1]
     local = found.local.reshape(-1, *found.local.shape[-2:])[0]
     between = found.angles().reshape(-1, found.steps.size, k, k)[0]
-    for number, j in enumerate(_chosen(k)):
+    for number, j in enumerate(evenly_spread(k, MOST_CURVES)):
         growth.plot(found.steps[1:], _finite(local[:, j]), color=f"C{number}", label=f"$v_{{{j + 1}}}$")
         if j + 1 < k:
             label = f"$v_{{{j + 1}}}, v_{{{j + 2}}}$"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sensitivity.text import evenly_spread
+
 from .plots import GREY
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ LOWEST, HIGHEST = -80.0, 80.0
 def draw_report(found: NetworkReport, axes: NDArray, title: str) -> None:
     """Norm against n with its bound, profile, exponents with errors, and what the gradient is made of."""
     norms, profile, exponents, shares = axes
-    members = np.unique(np.linspace(0, len(found.log_norms) - 1, MOST_CURVES).round().astype(int))
+    members = evenly_spread(len(found.log_norms), MOST_CURVES)
     for number, member in enumerate(members):
         look = {"color": f"C{number % 8}", "linestyle": "-", "linewidth": 1.1}
         norms.plot(found.steps, _cut(found.log_norms[member]), **look)

@@ -31,7 +31,7 @@ from sensitivity.bounds import log_upper_bound
 from sensitivity.figures.drawn import Drawn
 from sensitivity.recurrences.cell import unroll
 from sensitivity.recurrences.registry import drawn_inputs
-from sensitivity.text import from_log, number
+from sensitivity.text import block_symbol, from_log, number
 from sensitivity.weights.entries import as_numpy
 from sensitivity.weights.weight_files import load_weights
 from sensitivity.weights.weights import from_torch
@@ -45,7 +45,6 @@ Float = NDArray[np.float64]
 
 POINTS, EXPONENTS = 60, 3
 USUAL_STEPS = 200
-SYMBOLS = {"state": "s", "phase": "s", "position": "y", "momentum": "p"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +107,7 @@ class NetworkReport(ByValue, Drawn):
     @property
     def symbol(self) -> str:
         """What the block is called in formulas: s for the whole state, y for the position of a field."""
-        return SYMBOLS.get(self.block, self.block)
+        return block_symbol(self.block)
 
     @property
     def sentence(self) -> str:

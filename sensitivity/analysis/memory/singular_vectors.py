@@ -17,7 +17,7 @@ from integrators.values import ByValue
 from sensitivity.analysis.jacobians import singular_values
 from sensitivity.analysis.singular import block_of
 from sensitivity.figures.drawn import Drawn
-from sensitivity.text import from_log
+from sensitivity.text import block_symbol, evenly_spread, from_log
 
 from .asked import as_run
 from .input_kernels import kernels_by_step
@@ -28,7 +28,6 @@ Float = NDArray[np.float64]
 
 LOG_2 = math.log(2.0)
 USUAL_COUNT, MOST_NAMED, LEAST_NAMED = 3, 3, 0.1
-SHORT = {"position": "y", "momentum": "p"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +112,7 @@ class SingularDirections(ByValue, Drawn):
     def _table(self) -> Table:
         logs, right, left = self.first_member()
         if self.by_input:
-            steps = np.unique(np.linspace(0, len(logs) - 1, min(len(logs), 11)).round().astype(int))
+            steps = evenly_spread(len(logs), 11)
             rows = [(str(i + 1), logs[i, 0], right[i, :, 0], left[i, :, 0]) for i in steps.tolist()]
         else:
             rows = [(str(j + 1), logs[j], right[:, j], left[:, j]) for j in range(logs.size)]
@@ -184,7 +183,7 @@ def singular_directions(
     part, _ = block_of(run, block)
     rows = part.stop - part.start
     name = run.default_block if block is None else block
-    s = "s" if name in ("state", "phase") else SHORT.get(name, name)
+    s = block_symbol(name)
     row_names = component_names(run)[part]
     most = rows if of == "state" else min(rows, run.system.n_inputs or rows)
     count = min(most, USUAL_COUNT) if k is None else as_count(k, "k", least=1)
@@ -236,5 +235,5 @@ def component_names(run: Recurrence) -> tuple[str, ...]:
     names = [f"s[{i}]" for i in range(run.state_size)]
     for block, part in run.blocks.items():
         for number, i in enumerate(range(part.start, part.stop)):
-            names[i] = f"{SHORT.get(block, block)}[{number}]"
+            names[i] = f"{block_symbol(block)}[{number}]"
     return tuple(names)

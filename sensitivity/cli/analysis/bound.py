@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sensitivity.cli import network
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import checked, from_log, number, print_json, print_table
+from sensitivity.text import block_symbol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -166,7 +167,7 @@ def _computed(case: ModelCase) -> _Computed:
 
 def _show(asked: network.AskedCase, computed: _Computed, found: list[Bound], reasons: dict[str, str]) -> None:
     steps, block = asked.steps, asked.case.recurrence.default_block
-    h = "y" if asked.case.is_field else "s" if block == "state" else block
+    h = "y" if asked.case.is_field else block_symbol(block)
     rows = [(number(step), *map(from_log, row)) for step, *row in
             zip(steps, computed.norm.tolist(), computed.smallest.tolist(), strict=True)]  # fmt: skip
     if asked.ensemble:

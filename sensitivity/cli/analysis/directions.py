@@ -8,6 +8,7 @@ from typing import Any
 from sensitivity.cli import files, network
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import from_log, number, print_json, print_table
+from sensitivity.text import evenly_spread
 
 __all__ = ["COMMAND"]
 
@@ -119,7 +120,7 @@ def _singular(args: argparse.Namespace, asked: network.AskedCase) -> int:
     print(f"singular vectors of {found.quantity}: {asked.describe()}")
     if found.by_input:
         rows = [row for row in rows if row[2] == 1]
-    shown = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).round().astype(int))
+    shown = evenly_spread(len(rows), MOST_ROWS)
     table = [[*map(str, rows[i][:-3]), from_log(rows[i][-3]), *rows[i][-2:]] for i in shown.tolist()]
     index = ["i"] if found.by_input else []
     cause = "direction of x_i" if found.by_input else "direction of s_0"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sensitivity.cli import files, network
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import checked, from_log, number, print_json, print_table
+from sensitivity.text import block_symbol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,7 +115,7 @@ def _found(args: argparse.Namespace) -> Found:
         columns.update(_singular_values(case, block, args))
     parameters = {**asked.parameters, "block": block, "dtype": args.dtype}
     if not case.is_field:
-        name = "s" if block == "state" else block
+        name = block_symbol(block)
         return Found(columns, asked.describe(), f"∂{name}_N/∂{name}_0", "proved bound", parameters)
     theorem = THEOREMS.get(asked.parameters["scheme"], "E") if block == "position" else "E"
     gradient = "∂y_N/∂y_0" if block == "position" else "∂(y_N, p_N)/∂(y_0, p_0)"

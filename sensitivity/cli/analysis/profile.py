@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sensitivity.cli import files, network
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import checked, from_log, number, print_json, print_table
+from sensitivity.text import evenly_spread
 
 if TYPE_CHECKING:
     from sensitivity.analysis.profile import GradientProfile
@@ -50,9 +51,7 @@ def run(args: argparse.Namespace) -> int:
     profile = gradient_profile(*asked.case.batch.arguments, of=args.of, block=args.block)
     files.write(args, _columns(profile), lambda: profile.figure(asked.describe()))
     count = profile.index.size
-    places = (
-        np.unique(np.linspace(0, count - 1, args.rows).round().astype(int)) if count else np.zeros(0, int)
-    )
+    places = evenly_spread(count, args.rows)
     shown = profile.index[places]
     log_bounds = None if profile.bound is None else profile.log_bounds(shown)
     violations = 0 if log_bounds is None else int(np.count_nonzero(profile.log_norms[:, places] > log_bounds))
