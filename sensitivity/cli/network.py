@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Float = NDArray[np.float64]
 
 __all__ = [
+    "QUANTILE_NAMES",
     "AskedCase",
     "add_arguments",
     "add_drawn",
@@ -41,6 +42,8 @@ __all__ = [
 ]
 
 DEFAULT_D, DEFAULT_MODEL, DEFAULT_N_STEPS, MOST_STEP_SIZES = 10, "hamiltonian", 1000, 1_000_000
+QUANTILE_NAMES = ("5 %", "median", "95 %")
+"""What tables and JSON call the three numbers of `quantiles`."""
 SHORT_SETTINGS = ("activation", "gamma")
 """Settings that have an option of their own beside --set."""
 

@@ -67,6 +67,12 @@ def fill_activation(code, source, target, slopes):
 
 
 @helper
+def factor_of(code, epsilon, theta, at, size, i, of_member):
+    """What row i is divided by, inverted: kept beside the parameters, or found of this member."""
+    return 1.0 / math.sqrt(get(theta, at + 3 * size + i) + epsilon) if code == BATCH_NORM else of_member
+
+
+@helper
 def normalise(code, epsilon, theta, at, source, target, slopes, factors):
     """A normalisation over the rows of a signal, or by fixed numbers for each row."""
     m = factors.size
@@ -83,10 +89,9 @@ def normalise(code, epsilon, theta, at, source, target, slopes, factors):
                 square += x * x
             factors[q] = 1.0 / math.sqrt(square / n + epsilon)
         for i in range(n):
-            factor = factors[q]
+            factor = factor_of(code, epsilon, theta, at, n, i, factors[q])
             if code == BATCH_NORM:
                 mean = get(theta, at + 2 * n + i)
-                factor = 1.0 / math.sqrt(get(theta, at + 3 * n + i) + epsilon)
             x = (get(source, i * m + q) - mean) * factor
             put(slopes, i * m + q, x)
             shift = 0.0 if code == RMS_NORM else get(theta, at + n + i)
@@ -149,9 +154,7 @@ def push_normalised(code, number, theta, at, size, k, m, x, factors, source, tar
                 along /= size
             for i in range(size):
                 f = (i * k + r) * m + q
-                factor = factors[q]
-                if code == BATCH_NORM:
-                    factor = 1.0 / math.sqrt(get(theta, at + 3 * size + i) + number)
+                factor = factor_of(code, number, theta, at, size, i, factors[q])
                 dx = (get(source, f) - mean - get(x, i * m + q) * along) * factor
                 put(target, f, get(theta, at + i) * dx)
 
@@ -202,9 +205,7 @@ def pull_normalised(code, number, theta, at, size, k, m, x, factors, target, sou
             along = along / size if code != BATCH_NORM else 0.0
             for i in range(size):
                 f = (i * k + r) * m + q
-                factor = factors[q]
-                if code == BATCH_NORM:
-                    factor = 1.0 / math.sqrt(get(theta, at + 3 * size + i) + number)
+                factor = factor_of(code, number, theta, at, size, i, factors[q])
                 lam = get(theta, at + i) * get(target, f) - mean - get(x, i * m + q) * along
                 put(source, f, get(source, f) + factor * lam)
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMAND"]
 
-NAMES = ("5 %", "median", "95 %")
 
 EXAMPLES = """\
   leapgrad bound --d 10 --step 1e-3,1e-2,1e-1 --n-steps 1000
@@ -172,7 +171,9 @@ def _show(asked: network.AskedCase, computed: _Computed, found: list[Bound], rea
             zip(steps, computed.norm.tolist(), computed.smallest.tolist(), strict=True)]  # fmt: skip
     if asked.ensemble:
         quantiles = zip(network.quantiles(computed.norm), network.quantiles(computed.smallest), strict=True)
-        rows = [(name, *map(from_log, row)) for name, row in zip(NAMES, quantiles, strict=True)]
+        rows = [
+            (name, *map(from_log, row)) for name, row in zip(network.QUANTILE_NAMES, quantiles, strict=True)
+        ]
     first = f"of {steps.size} members" if asked.ensemble else "step ε"
     print_table((first, f"‖∂{h}_N/∂{h}_0‖", "smallest singular value"), rows)
     if found:
@@ -189,8 +190,9 @@ def _show_bounds(asked: network.AskedCase, computed: _Computed, found: list[Boun
     print(f"\nBounds{slope}; tightness is bound ÷ norm, or smallest singular value ÷ bound:")
     tight = [bound.log_tightness(computed.of(bound)) for bound in found]
     if asked.ensemble:
+        tightness = (f"tightness, {name}" for name in network.QUANTILE_NAMES)
         print_table(
-            ("theorem", "bound", "of the", "value, median", *(f"tightness, {name}" for name in NAMES)),
+            ("theorem", "bound", "of the", "value, median", *tightness),
             [
                 (bound.theorem, bound.name, bound.of, from_log(network.quantiles(bound.log_value)[1]),
                  *map(_ratio, network.quantiles(ratio)))

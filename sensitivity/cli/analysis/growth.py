@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
             for h, i, value, error, rate, limit in zip(*columns.values(), strict=True)
         ]
         if asked.ensemble:
-            header, rows = ["i", "5 %", "median", "95 %"], _quantiles(found)
+            header, rows = ["i", *network.QUANTILE_NAMES], _quantiles(found)
         elif np.isnan(bound).all():  # nothing is proved of this model
             rows = [row[:-1] for row in rows]
         else:

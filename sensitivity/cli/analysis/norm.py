@@ -182,7 +182,7 @@ def _show(found: Found, args: argparse.Namespace) -> None:
     if "ensemble" in found.parameters:
         headers[0] = f"of {found.parameters['ensemble']} members"
         table = zip(*(network.quantiles(values) for values in logs), strict=True)
-        rows = [[name, *map(shown, row)] for name, row in zip(("5 %", "median", "95 %"), table, strict=True)]
+        rows = [[name, *map(shown, row)] for name, row in zip(network.QUANTILE_NAMES, table, strict=True)]
     if "float32_error" in columns and len(rows) == len(columns["float32_error"]):
         headers.append("error of float32")
         for row, error in zip(rows, columns["float32_error"], strict=True):

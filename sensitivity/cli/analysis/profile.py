@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         headers, cells = ["i"], [[str(i) for i in shown]]
         if asked.ensemble:
             found = [network.quantiles(profile.log_norms[:, place]) for place in places]
-            for name, column in zip(("5 %", "median", "95 %"), zip(*found, strict=True), strict=True):
+            for name, column in zip(network.QUANTILE_NAMES, zip(*found, strict=True), strict=True):
                 headers.append(name)
                 cells.append([from_log(value) for value in column])
         for member, step in enumerate([] if asked.ensemble else asked.steps):

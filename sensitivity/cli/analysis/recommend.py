@@ -61,9 +61,8 @@ def _show_ensemble(
     """The guaranteed step, which is that of all members, and quantiles of the computed ones."""
     observed = network.quantiles([one.observed for one in found])
     if args.json:
-        names = ("5 %", "median", "95 %")
         members = [one.to_dict() for one in found]
-        quantiles = dict(zip(names, observed, strict=True))
+        quantiles = dict(zip(network.QUANTILE_NAMES, observed, strict=True))
         print_json({"parameters": asked.parameters, "members": members, "observed_quantiles": quantiles})
         return 0
     print(asked.describe())
@@ -71,7 +70,7 @@ def _show_ensemble(
     rows = [("guaranteed (theorem C), for all", number(first.guaranteed), number(first.c))]
     rows += [
         (f"computed, {name} of {len(found)} members", number(step), number(step * N))
-        for name, step in zip(("5 %", "median", "95 %"), observed, strict=True)
+        for name, step in zip(network.QUANTILE_NAMES, observed, strict=True)
     ]
     print_table(("", "step ε", "c of ε = c/N"), rows, left=1)
     return 0
