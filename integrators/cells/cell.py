@@ -1,7 +1,7 @@
 """Recurrent cells s' = Φ(s, x): what one is, and how a new one is written.
 
 A *kind* of cell (`Kind`) is a table of names and one pointwise kernel (two for a two-stage cell); see
-`integrators.cells.algebra` for the step they stand for. The kernel
+`integrators.cells.layout` for the step they stand for. The kernel
 
 ``point(constants, v, out, slopes)``
     fills out[b, f] = s'_b and slopes[b, l, f] = ∂s'_b/∂v_l for every neuron and member, f < d·m, where the

@@ -16,9 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.codegen.access import flat, put
 from integrators.codegen.compiled import helper, inlined
-from integrators.codegen.memory import aligned_empty
+from integrators.codegen.primitives import aligned_empty, flat, put
 from integrators.codegen.product import strip_product, tile_rows
 from integrators.codegen.simd import TILE, combine_rows, copy_strip, register_width
 

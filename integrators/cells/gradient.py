@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.codegen.access import flat, get, put
 from integrators.codegen.compiled import helper
+from integrators.codegen.primitives import flat, get, put
 from integrators.codegen.product import strip_product
 from integrators.codegen.simd import WIDTH, register_width
 

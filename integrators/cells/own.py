@@ -1,6 +1,6 @@
 """A recurrence of your own: from compiled functions, or from SymPy expressions for one step.
 
-To the common algebra (`integrators.cells.algebra`) it is a cell of one neuron with D state blocks: its
+To the common algebra (`integrators.cells.layout`) it is a cell of one neuron with D state blocks: its
 pointwise rule is the whole map, and its parameters are the cell's vectors. So it gets Jacobians, norms,
 profiles, spectra, gradients and members like any other, with a Jacobian of D × D entries a step.
 """

@@ -5,19 +5,21 @@ one state in turn: what follows calls both a part of the step.
 
 What goes to the tape is the state before the step, D rows. For a cell of one layer it may be more
 (`condensed_rows`): also the slopes of all pairs of the layout and the hidden blocks, so that whoever comes
-along the tape need not evaluate the step once more.
+along the tape need not evaluate the step once more. `Work` is the memory of one step.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import types
+from numpy.typing import NDArray
 
-from integrators.codegen.access import borrowed, flat, get, hold, put
 from integrators.codegen.array_types import COLUMNS, COUNTS, VECTOR
 from integrators.codegen.compiled import Callback, helper, inlined, kernel
-from integrators.codegen.memory import copy_into
-from integrators.codegen.simd import register_width
+from integrators.codegen.primitives import borrowed, copy_into, flat, get, hold, put
+from integrators.codegen.simd import WIDTH, register_width
 from integrators.engine.drivers import (
     BLOCK,
     CONDENSE,
@@ -29,17 +31,78 @@ from integrators.engine.drivers import (
     sweep_backward,
     sweep_forward,
 )
-from integrators.fields.stage import no_workspace
+from integrators.fields.field import no_workspace
 
-from .algebra import evaluate
-from .columns import Slopes, pull, push
+from .columns import Slopes, Strips, pull, push, strips_for
 from .gradient import add_gradient, add_vectors, move_sums, sums_for
-from .layout import LAYOUT, POINT, layer_of
-from .workspace import lent, work_for
+from .layout import LAYOUT, POINT, evaluate, layer_of
 
-__all__ = ["cells_backward", "cells_forward", "layer_input"]
+__all__ = ["Work", "cells_backward", "cells_forward", "layer_input", "lent", "work_for"]
 
 _POINT, _I = Callback(POINT), types.int64
+
+
+class Work(NamedTuple):
+    """Scratch of one block of members; the leading axis of the first four is the layer, or the substep."""
+
+    v: NDArray[np.float64]  # (layers, locals + 1 + clock, d·m)
+    u: NDArray[np.float64]  # (layers, hidden, d·m)
+    slopes: NDArray[np.float64]  # (layers, states, locals, d·m)
+    inner: NDArray[np.float64]  # (layers, hidden, locals, d·m)
+    ones: NDArray[np.float64]
+    strips: Strips
+    z: NDArray[np.float64]  # (rows·d, k, m): cotangents of all pre-activations
+    hidden: NDArray[np.float64]  # (hidden·d, k, m): those of u
+    kept: NDArray[np.float64]  # room for a tape entry
+
+
+@helper
+def unfilled(layers, blocks, n_locals, n):
+    """NaN for slopes, since what no rule fills must not be old memory; a register may read beyond the end."""
+    size = layers * blocks * n_locals * n
+    return np.full(size + WIDTH, np.nan)[:size].reshape((layers, blocks, n_locals, n))
+
+
+@helper
+def work_for(layout, d, n_in, k, m):
+    """Room for d neurons, n_in inputs, k columns of cotangents and m members."""
+    rows = layout.first + layout.second
+    n_locals = rows + layout.states + layout.vectors
+    pairs = layout.out_pairs.shape[0] + layout.hidden_pairs.shape[0]
+    n, layers = d * m, layout.layers * layout.substeps
+    return Work(
+        np.empty((layers, n_locals + 1 + layout.clock, n)),
+        np.empty((layers, layout.hidden, n)),
+        unfilled(layers, layout.states, n_locals, n),
+        unfilled(layers, layout.hidden, n_locals, n),
+        np.ones((rows + layout.states + layout.hidden) * d),
+        strips_for(layout, d, n_in),
+        np.empty((rows * d, k, m)),
+        np.empty((layout.hidden * d, k, m)),
+        np.empty((layout.states + pairs + layout.hidden) * n + WIDTH),
+    )
+
+
+@helper
+def lent(work):
+    """The same memory without reference counts, valid while `work` is held."""
+    strips = Strips(
+        borrowed(work.strips.room),
+        borrowed(work.strips.terms),
+        borrowed(work.strips.ends),
+        borrowed(work.strips.ones),
+    )
+    return Work(
+        borrowed(work.v),
+        borrowed(work.u),
+        borrowed(work.slopes),
+        borrowed(work.inner),
+        borrowed(work.ones),
+        strips,
+        borrowed(work.z),
+        borrowed(work.hidden),
+        borrowed(work.kept),
+    )
 
 
 @helper

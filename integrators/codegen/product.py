@@ -10,11 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from .access import flat, get, put
-from .arithmetic import fma
 from .array_types import MATRIX
 from .compiled import helper, inlined, kernel
-from .memory import aligned_empty
+from .primitives import aligned_empty, flat, fma, get, put
 from .processor import cache_bytes
 from .simd import (
     PUSHED_ROWS,

@@ -14,17 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.codegen.access import borrowed, get, put
-from integrators.codegen.arithmetic import (
+from integrators.codegen.compiled import helper
+from integrators.codegen.primitives import (
     LOWEST,
+    STACK_NUMBERS,
+    borrowed,
     exp_composed,
     exp_negative,
     exp_reduced,
     exp_series,
     fma,
+    get,
+    on_stack,
+    put,
 )
-from integrators.codegen.compiled import helper
-from integrators.codegen.memory import STACK_NUMBERS, on_stack
 from integrators.naming import nearest
 from integrators.values import ByValue, portable
 

@@ -12,8 +12,7 @@ from integrators.codegen.array_types import COUNTS, MATRIX, STACK, TABLE
 from integrators.codegen.compiled import Callback, kernel
 from integrators.engine.drivers import RUN, Block, Run
 
-from .field import Field
-from .stage import FORWARD, KICK
+from .field import FORWARD, KICK, Field
 
 __all__ = ["ManyBlocks", "forward_many"]
 

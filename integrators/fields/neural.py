@@ -7,10 +7,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.codegen.access import borrowed, flat, get, put
-from integrators.codegen.arithmetic import fma
 from integrators.codegen.compiled import helper, inlined, kernel
-from integrators.codegen.memory import aligned_empty, copy_into, on_stack
+from integrators.codegen.primitives import aligned_empty, borrowed, copy_into, flat, fma, get, on_stack, put
 from integrators.codegen.product import (
     add_matrix,
     add_matrix_vector,
@@ -25,9 +23,8 @@ from integrators.singular_values import spectral_norm
 from integrators.validation import as_array, as_count, as_generator
 
 from .activations import ACTIVATIONS, CHUNK, TANH, activate, begin_exponentials, exponential_of, tanh_of
-from .field import Field
+from .field import BACKWARD, FORWARD, KICK, KICK_ADJOINT, Field, drift, halves, spare_rows
 from .named import named
-from .stage import BACKWARD, FORWARD, KICK, KICK_ADJOINT, drift, halves, spare_rows
 
 __all__ = ["NeuralField", "hamiltonian"]
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from integrators.codegen.access import flat, get, put
 from integrators.codegen.compiled import kernel
+from integrators.codegen.primitives import flat, get, put
 from integrators.codegen.product import add_outer, add_product
 from integrators.singular_values import spectral_norm
 
-from .field import Field
+from .field import KICK, KICK_ADJOINT, Field
 from .named import named
 from .neural import NeuralField, linearise, workspace
-from .stage import KICK, KICK_ADJOINT
 
 __all__ = ["PotentialField", "hamiltonian_potential"]
 

@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from integrators.codegen.arithmetic import fma
 from integrators.codegen.compiled import Kernel, helper
+from integrators.codegen.primitives import fma
 from integrators.validation import as_array
 
-from .field import Field, Float
+from .field import KICK, KICK_ADJOINT, Field, Float
 from .named import named
-from .stage import KICK, KICK_ADJOINT
 
 __all__ = ["ConservativeField", "callbacks", "harmonic", "henon_heiles", "kepler", "pendulum"]
 

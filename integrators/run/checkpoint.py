@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.codegen.memory import aligned_array
+from integrators.codegen.primitives import aligned_array
 from integrators.codegen.simd import register_numbers
 from integrators.codegen.threads import thread_count
 from integrators.engine.blocks import POOL_SECONDS, Ticker, run_blocks
@@ -24,8 +24,7 @@ from integrators.engine.drivers import KEEP, Block, Run
 from integrators.engine.program import Program
 from integrators.validation import as_count
 
-from .forward import padded_members
-from .sizes import block_shape, column_padding
+from .forward import block_shape, column_padding, padded_members
 
 if TYPE_CHECKING:
     from .recurrence import Recurrence

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.codegen.memory import aligned_array
+from integrators.codegen.primitives import aligned_array
 from integrators.engine.blocks import Ticker, one_blas_thread, run_blocks
 from integrators.engine.column_scale import Gathering, Scaled, column_counts
 from integrators.engine.drivers import CONDENSE, KEEP, REPLAY, Block, Run
 from integrators.fields.neural import NeuralField
 
-from .forward import forward, padded_members
-from .sizes import column_padding
+from .forward import column_padding, forward, padded_members
 
 if TYPE_CHECKING:
     from .recurrence import Recurrence

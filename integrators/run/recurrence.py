@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from integrators.cells.cell import Cell
 from integrators.cells.kind_check import check_kind
-from integrators.codegen.memory import LINE_NUMBERS, aligned_array
+from integrators.codegen.primitives import LINE_NUMBERS, aligned_array
 from integrators.codegen.threads import thread_count
 from integrators.engine.column_scale import Scaled, column_counts
 from integrators.engine.drivers import NOTHING, Block, Run, Taps
@@ -24,13 +24,12 @@ from integrators.validation import as_array, as_count, as_steps, as_vector
 from integrators.values import ByValue
 
 from .backpropagation import Gradients, backpropagate, trajectory
-from .forward import forward
+from .forward import column_limits, forward, range_bits, steps_within
 from .inputs import Inputs, checked_inputs, sampled
 from .linearisation import Linearisation
 from .overflow import mark_overflowed
 from .pullback import checkpointed_pullback, scaled_gradient
 from .reversed import ReversedSweep, reversed_pullback
-from .sizes import column_limits, range_bits, steps_within
 from .walk import BlockWalk
 
 __all__ = ["OdeRecurrence", "Recurrence", "Visit"]

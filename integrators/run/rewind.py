@@ -15,15 +15,12 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from integrators.cells.algebra import evaluate
 from integrators.cells.kind_check import check_inverse
-from integrators.cells.layout import LAYOUT, POINT, layer_of
-from integrators.cells.stage import evaluate_substeps, layer_input
-from integrators.cells.workspace import work_for
-from integrators.codegen.access import flat
+from integrators.cells.layout import LAYOUT, POINT, evaluate, layer_of
+from integrators.cells.stage import evaluate_substeps, layer_input, work_for
 from integrators.codegen.array_types import COLUMNS, MATRIX, VECTOR
 from integrators.codegen.compiled import Callback, kernel
-from integrators.codegen.memory import copy_into, input_of
+from integrators.codegen.primitives import copy_into, flat, input_of
 from integrators.engine.blocks import Ticker
 from integrators.engine.drivers import KEEP, RUN, Block, Run
 

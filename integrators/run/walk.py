@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from integrators.engine.column_scale import column_counts, per_column
 from integrators.engine.drivers import Block
 
-from .sizes import column_padding
+from .forward import column_padding
 
 if TYPE_CHECKING:
     from .recurrence import Recurrence

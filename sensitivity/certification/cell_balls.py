@@ -1,4 +1,4 @@
-"""One step of a cell in ball arithmetic, with its Jacobian: `integrators.cells.algebra` on balls."""
+"""One step of a cell in ball arithmetic, with its Jacobian: `integrators.cells.layout` on balls."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ import numpy as np
 from flint import arb
 from numpy.typing import NDArray
 
-from integrators.codegen.arithmetic import exp_negative
 from integrators.codegen.compiled import Kernel
+from integrators.codegen.primitives import exp_negative
 from integrators.fields.activations import ACTIVATIONS as RECORDS
 from integrators.fields.activations import tanh
 from sensitivity.recurrences.other_numbers import Numbers, rule_on

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.cells.cell import Cell
-from integrators.codegen.arithmetic import exp_negative
 from integrators.codegen.compiled import Kernel
+from integrators.codegen.primitives import exp_negative
 from integrators.fields.activations import ACTIVATIONS as RECORDS
 from integrators.fields.activations import tanh
 from integrators.run.backpropagation import trajectory

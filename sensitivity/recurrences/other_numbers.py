@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from integrators.codegen.access import borrowed, flat, get, put
-from integrators.codegen.arithmetic import fma
 from integrators.codegen.compiled import Kernel
+from integrators.codegen.primitives import borrowed, flat, fma, get, put
 from integrators.fields.activations import activate
 
 __all__ = ["Numbers", "rule_on"]

@@ -21,8 +21,7 @@ from integrators.engine.column_scale import Scaled, common_exponent
 from integrators.fields.activations import ACTIVATIONS
 from integrators.fields.many import ManyBlocks, forward_many
 from integrators.fields.neural import NeuralField, largest_slopes
-from integrators.run.forward import padded_members
-from integrators.run.sizes import FAR_FROM_ONE, block_shape, check_intervals
+from integrators.run.forward import FAR_FROM_ONE, block_shape, check_intervals, padded_members
 from integrators.schemes.table import get_scheme
 from integrators.singular_values import scaled_norm
 from sensitivity.analysis.singular import FULL_COLUMNS

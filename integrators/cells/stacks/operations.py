@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import math
 
-from integrators.codegen.access import get, put
-from integrators.codegen.arithmetic import LOWEST, exp_negative
 from integrators.codegen.compiled import helper
+from integrators.codegen.primitives import LOWEST, exp_negative, get, put
 from integrators.codegen.product import add_matrix, add_outer, add_transposed
 from integrators.fields.activations import activate, logistic
 

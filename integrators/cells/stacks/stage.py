@@ -11,12 +11,19 @@ from numba import types
 from integrators.cells.columns import push
 from integrators.cells.gradient import Sums, move_sums, sums_for
 from integrators.cells.layout import POINT, layer_of
-from integrators.cells.stage import all_rows, evaluate_layers, pull_layers, slopes_of, whole
-from integrators.cells.workspace import Work, lent, work_for
-from integrators.codegen.access import borrowed, flat, get, hold, put
+from integrators.cells.stage import (
+    Work,
+    all_rows,
+    evaluate_layers,
+    lent,
+    pull_layers,
+    slopes_of,
+    whole,
+    work_for,
+)
 from integrators.codegen.array_types import COLUMNS, COUNTS, VECTOR
 from integrators.codegen.compiled import Callback, helper, inlined, kernel
-from integrators.codegen.memory import clear, copy_into
+from integrators.codegen.primitives import borrowed, clear, copy_into, flat, get, hold, put
 from integrators.engine.drivers import (
     BLOCK,
     NOTHING,
@@ -27,7 +34,7 @@ from integrators.engine.drivers import (
     sweep_backward,
     sweep_forward,
 )
-from integrators.fields.stage import no_workspace
+from integrators.fields.field import no_workspace
 
 from .operations import operate, pull_operation, push_operation
 from .wiring import CELL, OUTPUT, STACKED, Stacked

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.codegen.arithmetic import exp_negative
 from integrators.codegen.compiled import Kernel
+from integrators.codegen.primitives import exp_negative
 from integrators.fields.activations import ACTIVATIONS, logistic, tanh
 from sensitivity.recurrences.other_numbers import Numbers, rule_on
 

@@ -9,7 +9,7 @@ import numpy as np
 from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import helper, kernel
-from integrators.codegen.memory import copy_into
+from integrators.codegen.primitives import copy_into
 from integrators.fields.activations import LOGISTIC, TANH, activate
 from integrators.singular_values import spectral_norm
 from sensitivity.recurrences.majorants import log_norm_of_power, log_power

@@ -9,8 +9,8 @@ import numpy as np
 
 from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
-from integrators.codegen.access import flat, get, put
 from integrators.codegen.compiled import helper, inlined, kernel
+from integrators.codegen.primitives import flat, get, put
 from integrators.fields.activations import LOGISTIC, TANH, activate
 from integrators.singular_values import spectral_norm
 from sensitivity.recurrences.majorants import first_entry, log_of_power

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.cells.structure import Joint
-from integrators.codegen.arithmetic import LOWEST, exp_negative
 from integrators.codegen.compiled import helper, kernel
+from integrators.codegen.primitives import LOWEST, exp_negative
 from integrators.fields.activations import LOGISTIC, TANH, activate
 from sensitivity.recurrences.settings import published_start
 from sensitivity.recurrences.structures.vectors import SharedRows

@@ -6,9 +6,9 @@ import math
 
 from numba import types
 
-from integrators.codegen.arithmetic import fma
 from integrators.codegen.array_types import COUNTS, MATRIX, VECTOR
 from integrators.codegen.compiled import helper, kernel
+from integrators.codegen.primitives import fma
 
 __all__ = ["readout_gradient", "readout_scores"]
 

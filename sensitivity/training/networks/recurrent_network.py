@@ -12,10 +12,9 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from integrators.codegen.access import flat, get, put
 from integrators.codegen.array_types import COLUMNS
 from integrators.codegen.compiled import kernel
-from integrators.codegen.memory import aligned_array
+from integrators.codegen.primitives import aligned_array, flat, get, put
 from integrators.codegen.threads import thread_count
 from integrators.engine.drivers import KEEP, NOTHING, Block, Run, Taps
 from integrators.engine.program import Program

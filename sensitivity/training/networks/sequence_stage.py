@@ -22,16 +22,14 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from integrators.codegen.access import borrowed, flat, get, hold, put
-from integrators.codegen.arithmetic import fma
 from integrators.codegen.array_types import COLUMNS, COUNTS, VECTOR
 from integrators.codegen.compiled import helper, inlined, kernel
-from integrators.codegen.memory import aligned_empty, clear
+from integrators.codegen.primitives import aligned_empty, borrowed, clear, flat, fma, get, hold, put
 from integrators.codegen.simd import WIDTH
 from integrators.engine.drivers import BLOCK, KEEP, RUN, TAPS, one_by_one, sweep_backward, sweep_forward
 from integrators.engine.program import EXPLICIT, FIRST_ORDER
 from integrators.fields.activations import activate
-from integrators.fields.stage import drift, halves, no_workspace
+from integrators.fields.field import drift, halves, no_workspace
 
 from .tile import add_multiplied, add_outer, multiply
 

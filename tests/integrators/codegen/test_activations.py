@@ -9,7 +9,7 @@ import pytest
 
 import naive
 from integrators import ACTIVATIONS, activate
-from integrators.codegen.arithmetic import exp_negative
+from integrators.codegen.primitives import exp_negative
 
 LN2 = math.log(2.0)
 TINY = 2.0**-1074

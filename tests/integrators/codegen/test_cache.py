@@ -501,7 +501,7 @@ def test_the_key_reaches_through_helpers_and_closures():
 
 
 def test_the_key_reaches_into_modules_of_the_package(monkeypatch):
-    source = "def function(v):\n    v[0] = integrators.codegen.arithmetic.exp_negative(v[0])[0]"
+    source = "def function(v):\n    v[0] = integrators.codegen.primitives.exp_negative(v[0])[0]"
     code = compile(source, "test", "exec")
 
     def key():
@@ -509,10 +509,10 @@ def test_the_key_reaches_into_modules_of_the_package(monkeypatch):
         exec(code, namespace)
         return code_digest(namespace["function"])
 
-    import integrators.codegen.arithmetic
+    import integrators.codegen.primitives
 
     before = key()
-    monkeypatch.setattr(integrators.codegen.arithmetic, "exp_negative", doubled)
+    monkeypatch.setattr(integrators.codegen.primitives, "exp_negative", doubled)
     assert key() != before
 
 
