@@ -50,6 +50,7 @@ __all__ = [
     "Run",
     "StageCall",
     "Taps",
+    "input_of",
     "mark_overflow",
     "one_by_one",
     "rescale",

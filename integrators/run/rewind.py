@@ -20,9 +20,9 @@ from integrators.cells.layout import LAYOUT, POINT, evaluate, layer_of
 from integrators.cells.stage import evaluate_substeps, layer_input, work_for
 from integrators.codegen.array_types import COLUMNS, MATRIX, VECTOR
 from integrators.codegen.compiled import Callback, kernel
-from integrators.codegen.primitives import copy_into, flat, input_of
+from integrators.codegen.primitives import copy_into, flat
 from integrators.engine.blocks import Ticker
-from integrators.engine.drivers import KEEP, RUN, Block, Run
+from integrators.engine.drivers import KEEP, RUN, Block, Run, input_of
 
 from .checkpoint import Segment
 
