@@ -76,7 +76,7 @@ def _generated(args: argparse.Namespace) -> tuple[Split, float]:
 
 def _find_by_name(args: argparse.Namespace) -> None:
     """A data set of the UCR archive goes by its name if --data or LEAPGRAD_DATA has its folder."""
-    from sensitivity.training.data.series_folder import find_series
+    from sensitivity.training.data.files import find_series
 
     if args.task in MNIST or _is_file(args.task):
         return
@@ -103,7 +103,7 @@ def _check_no_generated_options(args: argparse.Namespace) -> None:
 
 def _stored(args: argparse.Namespace) -> Split:
     from sensitivity.training.data.idx import fetch_mnist, load_mnist
-    from sensitivity.training.data.splits import some_of
+    from sensitivity.training.data.sequences import some_of
     from sensitivity.training.data.ucr import load_series
     from sensitivity.training.trainer import Split
 
@@ -124,7 +124,7 @@ def _stored(args: argparse.Namespace) -> Split:
 
 def _some_for_training(data: Sequences, count: int, seed: int) -> Sequences:
     """`count` sequences, some of each class."""
-    from sensitivity.training.data.splits import hold_out
+    from sensitivity.training.data.sequences import hold_out
 
     classes = len(set(data.labels.tolist()))
     if not classes <= count <= len(data):
@@ -137,7 +137,7 @@ def _some_for_training(data: Sequences, count: int, seed: int) -> Sequences:
 
 def _held_out(split: Split, args: argparse.Namespace) -> Split:
     """The split with --validation of the training sequences set aside: a fifth, unless it is told."""
-    from sensitivity.training.data.splits import hold_out, share
+    from sensitivity.training.data.sequences import hold_out, share
 
     count = args.validation
     if count is None:

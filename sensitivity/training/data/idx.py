@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from sensitivity.files import read_bytes, user_path
 
-from .files import DataError
-from .mnist_folder import ROLES, find_mnist
+from .files import ROLES, DataError, find_mnist
 from .sequences import Sequences
 
 __all__ = ["FILES", "PIXEL_ORDER", "fetch_mnist", "load_mnist", "read_idx"]

@@ -17,12 +17,19 @@ from numpy.typing import NDArray
 
 from sensitivity.files import read_text, user_path
 
-from .files import DataError
-from .labels import class_name, is_missing
+from .files import DataError, training_file
 from .sequences import Sequences
-from .series_folder import training_file
-from .series_lines import Row, Spacing, text_line, ts_line
-from .ts_header import COMMENTS, TsHeader, parse_header
+from .series_text import (
+    COMMENTS,
+    Row,
+    Spacing,
+    TsHeader,
+    class_name,
+    is_missing,
+    parse_header,
+    text_line,
+    ts_line,
+)  # fmt: skip
 
 __all__ = ["load_series", "read_series"]
 

@@ -7,9 +7,8 @@ import gzip
 import numpy as np
 import pytest
 
-from sensitivity.training.data.files import DataError
-from sensitivity.training.data.labels import class_name
-from sensitivity.training.data.series_folder import find_series
+from sensitivity.training.data.files import DataError, find_series
+from sensitivity.training.data.series_text import class_name
 from sensitivity.training.data.ucr import load_series, read_series
 
 HEADER = "@problemName X\n@timeStamps false\n@univariate true\n@classLabel true a b\n@data\n"

@@ -9,7 +9,7 @@ import pytest
 
 from sensitivity.cli import main
 from sensitivity.training.classifier import SequenceClassifier
-from sensitivity.training.data.splits import hold_out
+from sensitivity.training.data.sequences import hold_out
 from sensitivity.training.data.tasks import TASKS, get_task
 from sensitivity.training.models import MODELS, Shape, make_network, parse_step
 from sensitivity.training.recipes import DEFAULT, RECIPES, filled

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from sensitivity.cli import main
-from sensitivity.training.data.sequences import Sequences
-from sensitivity.training.data.splits import hold_out, share, some_of
+from sensitivity.training.data.sequences import Sequences, hold_out, share, some_of
 from sensitivity.training.data.tasks import get_task
 from sensitivity.training.models import Shape, make_network
 from sensitivity.training.recipes import RECIPES, TASK_RECIPES, filled, recipe_of

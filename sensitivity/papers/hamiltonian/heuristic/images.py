@@ -6,8 +6,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from sensitivity.training.data.idx import load_mnist
-from sensitivity.training.data.sequences import Sequences
-from sensitivity.training.data.splits import hold_out, some_of
+from sensitivity.training.data.sequences import Sequences, hold_out, some_of
 from sensitivity.training.trainer import Split
 
 __all__ = ["DIGITS", "PIXELS", "VALIDATION", "digits", "digits_in_steps"]
