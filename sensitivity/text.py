@@ -20,6 +20,7 @@ __all__ = [
     "evenly_spread",
     "from_log",
     "json_text",
+    "markdown_table",
     "number",
     "plain",
     "write_json",
@@ -76,6 +77,11 @@ def json_text(data: Any, indent: int = 1) -> str:
 def write_json(path: Path, data: Any) -> None:
     """`json_text` as a file."""
     path.write_text(json_text(data) + "\n", encoding="utf-8")
+
+
+def markdown_table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> list[str]:
+    """The lines of a table in Markdown."""
+    return [f"| {' | '.join(map(str, row))} |" for row in (header, ["---"] * len(header), *rows)]
 
 
 def csv_text(header: Iterable[Any], rows: Iterable[Sequence[Any]]) -> str:

@@ -7,8 +7,9 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sensitivity.files import replacing, replacing_folder
 from sensitivity.manifest import write_manifest
@@ -17,8 +18,9 @@ from sensitivity.studies.execution.grid import RunReport, run_jobs
 from sensitivity.studies.execution.progress import Progress
 from sensitivity.studies.storage.job import Arrays, Job, decode, listed
 from sensitivity.studies.storage.store import Store
+from sensitivity.text import write_json
 
-__all__ = ["UNFINISHED", "NotRunYet", "TrainingRuns", "written_experiment"]
+__all__ = ["UNFINISHED", "NotRunYet", "TrainingJob", "TrainingRuns", "write_files", "written_experiment"]
 
 UNFINISHED = "unfinished"
 """The folder of the runs that are done, as long as others are not."""
@@ -26,6 +28,30 @@ UNFINISHED = "unfinished"
 
 class NotRunYet(LookupError):
     """Runs that are asked for are not kept, and nothing is to be computed."""
+
+
+class TrainingJob(Job):
+    """A run of an experiment, a frozen dataclass whose compared fields are what its numbers depend on.
+
+    Attributes
+    ----------
+    experiment : str
+        A name, which is a part of the address.
+    result : (str, int)
+        The name of the array that is computed, and its length.
+    """
+
+    experiment: ClassVar[str]
+    result: ClassVar[tuple[str, int]]
+
+    def facts(self) -> dict[str, Any]:
+        given: Any = self
+        own = asdict(given)
+        return {"experiment": self.experiment} | {f.name: own[f.name] for f in fields(given) if f.compare}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        name, size = self.result
+        return {name: (size,)}
 
 
 class TrainingRuns:
@@ -158,3 +184,16 @@ def written_experiment(
         yield folder, runs
         write_manifest(folder, command, parameters, runs.seconds)
     runs.remove()
+
+
+def write_files(folder: Path, files: Mapping[str, Any]) -> None:
+    """Files by name: texts, figures as .png or .pdf, and data as .json."""
+    from sensitivity.figures.plots import save
+
+    for name, content in files.items():
+        if name.endswith(".json"):
+            write_json(folder / name, content)
+        elif isinstance(content, str):
+            (folder / name).write_text(content, encoding="utf-8", newline="")
+        else:
+            save(content, folder / name)

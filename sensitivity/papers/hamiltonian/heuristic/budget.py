@@ -16,11 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sensitivity.papers.runs import TrainingRuns, written_experiment
-from sensitivity.studies.storage.job import Job
-from sensitivity.text import write_json
-from sensitivity.training.data.sequences import Sequences
-from sensitivity.training.data.splits import some_of
+from sensitivity.papers.runs import TrainingJob, TrainingRuns, write_files, written_experiment
+from sensitivity.text import markdown_table
+from sensitivity.training.data.sequences import Sequences, some_of
 from sensitivity.training.models import Shape, make_network
 from sensitivity.training.networks.network import Network
 from sensitivity.training.start import Start
@@ -126,7 +124,7 @@ class BudgetPlan:
 
 
 @dataclass(frozen=True)
-class ImageRun(Job):
+class ImageRun(TrainingJob):
     """One run; a trial is one on fewer images.
 
     Attributes
@@ -137,6 +135,7 @@ class ImageRun(Job):
         Where the images are, and where a checkpoint may be; no number depends on them.
     """
 
+    experiment, result = "images", ("outcome", 3)
     task: str
     setup: Setup
     recipe: Recipe
@@ -145,10 +144,6 @@ class ImageRun(Job):
     microseconds: float = field(default=100.0, compare=False)
     data: str | None = field(default=None, compare=False)
     place: str | None = field(default=None, compare=False)
-
-    def facts(self) -> dict[str, Any]:
-        apart = ("microseconds", "data", "place")
-        return {"experiment": "images"} | {k: v for k, v in asdict(self).items() if k not in apart}
 
     def compute(self) -> dict[str, Float]:
         split = digits(self.data, self.task, self.validation)
@@ -170,9 +165,6 @@ class ImageRun(Job):
         if checkpoint is not None:
             checkpoint.unlink(missing_ok=True)
         return {"outcome": np.array([*found, network.recurrent_parameters])}
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {"outcome": (3,)}
 
     @property
     def seconds(self) -> float:
@@ -273,6 +265,13 @@ def run_budget(
 def page(bought: Sequence[Bought], plan: BudgetPlan, command: str) -> str:
     """README.md: set-up, and the table."""
     by_place = {(one.contender, one.task): one for one in bought}
+    rows = []
+    for one in plan.contenders:
+        mine = [by_place[one.name, task] for task in plan.tasks]
+        first, found = mine[0], [each.text() for each in mine]
+        setting = first.setup.text() if first.setup is not None else "not searched"
+        rows.append((one.name, setting, len(one.setups), first.hidden or "", first.epochs, *found))
+    header = ("network", "setting", "of so many", "hidden parameters", "epochs", *plan.tasks)
     lines = [
         "# What the same processor time buys on sequential MNIST",
         "",
@@ -284,21 +283,8 @@ def page(bought: Sequence[Bought], plan: BudgetPlan, command: str) -> str:
         f"- {plan.seeds} fresh seeds; the test images are looked at once, at the end of a run",
         "- pmnist: the same images with their pixels in another order, and the setting found for mnist",
         "",
-        f"| network | setting | of so many | hidden parameters | epochs | {' | '.join(plan.tasks)} |",
-        "|---" * (5 + len(plan.tasks)) + "|",
+        *markdown_table(header, rows),
     ]
-    for one in plan.contenders:
-        mine = [by_place[one.name, task] for task in plan.tasks]
-        setting = mine[0].setup.text() if mine[0].setup is not None else "not searched"
-        cells = (
-            one.name,
-            setting,
-            len(one.setups),
-            mine[0].hidden or "",
-            mine[0].epochs,
-            *(each.text() for each in mine),
-        )
-        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join([*lines, ""])
 
 
@@ -314,8 +300,8 @@ def write_budget(
     """
     with written_experiment(out, command, asdict(plan), **options) as (folder, runs):
         bought = run_budget(plan, runs, data=data)
-        write_json(folder / "budget.json", {"bought": [one.data() for one in bought]})
-        (folder / "README.md").write_text(page(bought, plan, command), encoding="utf-8")
+        found = {"bought": [one.data() for one in bought]}
+        write_files(folder, {"budget.json": found, "README.md": page(bought, plan, command)})
         seconds = runs.seconds
     return bought, seconds
 

@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from sensitivity.analysis.jacobians import log_jacobian_norm
-from sensitivity.papers.runs import NotRunYet, TrainingRuns
+from sensitivity.papers.runs import NotRunYet, TrainingJob, TrainingRuns
 from sensitivity.recurrences.cell import unroll
-from sensitivity.studies.storage.job import Job
 from sensitivity.training.data.tasks import get_task
 from sensitivity.training.networks.cell_network import CellNetwork
 from sensitivity.training.networks.network import Network
@@ -145,8 +144,10 @@ def _rank(outcomes: Sequence[RunOutcome]) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class ContestRun(Job):
+class ContestRun(TrainingJob):
     """One run, with all that its result depends on; a search looks at validation sequences."""
+
+    experiment, result = "contest", ("outcome", 5)
 
     task: str
     n_steps: int
@@ -157,16 +158,10 @@ class ContestRun(Job):
     recipe: Recipe
     validation: bool = False
 
-    def facts(self) -> dict[str, Any]:
-        return {"experiment": "contest", **asdict(self)}
-
     def compute(self) -> dict[str, Float]:
         reached, best, hidden, *gradient = _run(self)
         found = [np.nan if reached is None else reached, best, hidden, *(gradient or (np.nan, np.nan))]
         return {"outcome": np.array(found)}
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {"outcome": (5,)}
 
     @property
     def seconds(self) -> float:

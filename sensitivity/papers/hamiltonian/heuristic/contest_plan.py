@@ -15,7 +15,7 @@ from sensitivity.training.models import Shape, make_network
 from sensitivity.training.networks.network import Network
 from sensitivity.training.start import Start
 from sensitivity.training.trainer import Recipe
-from sensitivity.training.units import InUnits, first_parameters, step_units
+from sensitivity.training.units import InUnits, step_units
 
 __all__ = [
     "FIGURES", "FULL", "KEPT", "QUICK", "TABLES", "THRESHOLDS", "Candidate", "ContestPlan", "Entrant",
@@ -73,7 +73,7 @@ class Candidate:
             return Start(self.start).draw(network, seed)
         assert self.growth is not None and self.bias is not None
         start = replace(THRESHOLDS, growth=self.growth, bias_scale=self.bias)
-        return first_parameters(network, start, seed)
+        return start.draw(network, seed)
 
     def text(self) -> str:
         parts = [f"d = {self.d}", f"rate {self.rate:g}"]

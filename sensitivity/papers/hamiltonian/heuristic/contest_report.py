@@ -12,11 +12,11 @@ import numpy as np
 
 from sensitivity.papers.hamiltonian import MNIST
 from sensitivity.papers.kept import committed
-from sensitivity.papers.runs import written_experiment
-from sensitivity.text import csv_text, write_json
+from sensitivity.papers.runs import write_files, written_experiment
+from sensitivity.text import csv_text, markdown_table
 from sensitivity.training.data.tasks import get_task
 
-from .contest import RunOutcome, TableEntry, run_contest
+from .contest import TableEntry, run_contest
 from .contest_plan import FIGURES, QUICK, TABLES, THRESHOLDS, Candidate, ContestPlan
 
 __all__ = ["equal_pairs", "page", "reached", "table", "write_tables"]
@@ -46,15 +46,12 @@ def gradients(cell: TableEntry) -> str:
     return " → ".join(f"{median:.1f}" for median in np.median(found, axis=0)) if found else ""
 
 
-def table(cells: Sequence[TableEntry], text: Callable[[TableEntry], str] | None = None) -> list[str]:
+def table(cells: Sequence[TableEntry], text: Callable[[TableEntry], str] = shown) -> list[str]:
     """One task as Markdown: a row for each length, a column for each network, with the text of a cell."""
-    text = text or shown
     names = list(dict.fromkeys(cell.entrant for cell in cells))
     by_place = {(cell.n_steps, cell.entrant): cell for cell in cells}
-    lines = ["| N | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for n in sorted({cell.n_steps for cell in cells}):
-        lines.append(f"| {n} | " + " | ".join(text(by_place[n, name]) for name in names) + " |")
-    return lines
+    lengths = sorted({cell.n_steps for cell in cells})
+    return markdown_table(("N", *names), [(n, *(text(by_place[n, name]) for name in names)) for n in lengths])
 
 
 def page(cells: Sequence[TableEntry], plan: ContestPlan, command: str) -> str:
@@ -103,10 +100,7 @@ def page(cells: Sequence[TableEntry], plan: ContestPlan, command: str) -> str:
 
 def columns(cells: Sequence[TableEntry], plan: ContestPlan) -> list[str]:
     """A table of the networks: start, settings tried, lengths, rows that got there, settings chosen."""
-    lines = [
-        "| network | d | start | settings tried | longest N | budget | reached | chosen |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     most = max(plan.budget(task) for task in plan.tasks)
     longest = max(n for lengths in plan.tasks.values() for n in lengths)
     for entrant in plan.entrants:
@@ -116,10 +110,10 @@ def columns(cells: Sequence[TableEntry], plan: ContestPlan) -> list[str]:
         mine = [cell for cell in cells if cell.entrant == entrant.name and cell.setting is not None]
         chosen = dict.fromkeys(f"{c.task}: {c.setting.text()}" for c in mine if c.setting is not None)
         limits = min(entrant.longest, longest), min(entrant.most, most)
-        row = (entrant.name, first.d, start, len(entrant.grid), *limits,
-               reached(cells, entrant.name), "; ".join(chosen))  # fmt: skip
-        lines.append(f"| {' | '.join(map(str, row))} |")
-    return lines
+        rows.append((entrant.name, first.d, start, len(entrant.grid), *limits,
+                     reached(cells, entrant.name), "; ".join(chosen)))  # fmt: skip
+    header = ("network", "d", "start", "settings tried", "longest N", "budget", "reached", "chosen")
+    return markdown_table(header, rows)
 
 
 def reached(cells: Sequence[TableEntry], entrant: str) -> str:
@@ -152,46 +146,37 @@ def equal_pairs(cells: Sequence[TableEntry], plan: ContestPlan) -> tuple[int, in
 
 def mnist() -> list[str]:
     """The kept runs on sequential MNIST beside the paper's accuracies."""
-    lines = ["| network | the paper | here, at the end | command |", "|---|---|---|---|"]
+    rows = []
     for model, printed in MNIST.items():
         kept = committed(f"mnist-{model}", "run.json")
         found = "not run", ""
         if kept is not None:
             found = f"{100 * kept['accuracy'][-1]:.2f} %", f"`{kept['manifest']['command']}`"
-        lines.append(f"| {model} | {100 * printed:.0f} % | {found[0]} | {found[1]} |")
-    return lines
+        rows.append((model, f"{100 * printed:.0f} %", *found))
+    return markdown_table(("network", "the paper", "here, at the end", "command"), rows)
 
 
 def to_csv(cells: Sequence[TableEntry], plan: ContestPlan) -> str:
     """One row a run, of the search and of the fresh seeds."""
-    rows: list[tuple[Any, ...]] = []
-
-    def add(
-        cell: TableEntry, part: str, setting: Candidate, outcomes: Sequence[RunOutcome], first: int
-    ) -> None:
-        where = (cell.task, cell.n_steps, cell.entrant, part)
-        for seed, one in enumerate(outcomes, start=first):
-            rows.append(
-                (
-                    *where,
-                    seed,
-                    *asdict(setting).values(),
-                    one.hidden,
-                    one.reached,
-                    one.best,
-                    *(one.gradient or (None, None)),
-                )
-            )
-
-    for cell in cells:
-        for setting, outcomes in cell.searched:
-            add(cell, "search", setting, outcomes, plan.search.start)
-        if cell.setting is not None:
-            add(cell, "fresh", cell.setting, cell.outcomes, plan.seed)
-    header = ("task", "n_steps", "entrant", "part", "seed", *(one.name for one in fields(Candidate)))
-    return csv_text(
-        (*header, "hidden", "reached", "best_accuracy", "log_gradient_first", "log_gradient_last"), rows
-    )
+    parts = [
+        (cell, part, setting, outcomes, first)
+        for cell in cells
+        for part, first, pairs in (
+            ("search", plan.search.start, cell.searched),
+            ("fresh", plan.seed, [(cell.setting, cell.outcomes)]),
+        )
+        for setting, outcomes in pairs
+        if setting is not None
+    ]  # fmt: skip
+    rows = [
+        (cell.task, cell.n_steps, cell.entrant, part, seed, *asdict(setting).values(), one.hidden,
+         one.reached, one.best, *(one.gradient or (None, None)))
+        for cell, part, setting, outcomes, first in parts
+        for seed, one in enumerate(outcomes, start=first)
+    ]  # fmt: skip
+    header = ("task", "n_steps", "entrant", "part", "seed", *(one.name for one in fields(Candidate)),
+              "hidden", "reached", "best_accuracy", "log_gradient_first", "log_gradient_last")  # fmt: skip
+    return csv_text(header, rows)
 
 
 def write_tables(
@@ -204,19 +189,15 @@ def write_tables(
     tuple
         The cells and the seconds it took, in all processes together.
     """
-    from sensitivity.figures.plots import save
-
-    from .contest_figure import iterations_figure
+    from .figure import iterations_figure
 
     with written_experiment(out, command, asdict(plan), **options) as (folder, runs):
         cells = run_contest(plan, runs)
-        for task, number in FIGURES.items():
-            if task in plan.tasks:
-                drawn = iterations_figure(of_task(cells, task), plan, number)
-                for suffix in ("png", "pdf"):
-                    save(drawn, folder / f"figure_{number}.{suffix}")
-        (folder / "runs.csv").write_text(to_csv(cells, plan), encoding="utf-8", newline="")
-        write_json(folder / "tables.json", {"cells": [cell.data() for cell in cells]})
-        (folder / "README.md").write_text(page(cells, plan, command), encoding="utf-8")
+        drawn = {number: iterations_figure(of_task(cells, task), plan, number)
+                 for task, number in FIGURES.items() if task in plan.tasks}  # fmt: skip
+        figures = {f"figure_{n}.{end}": one for n, one in drawn.items() for end in ("png", "pdf")}
+        data = {"cells": [cell.data() for cell in cells]}
+        texts = {"runs.csv": to_csv(cells, plan), "README.md": page(cells, plan, command)}
+        write_files(folder, {**figures, **texts, "tables.json": data})
         seconds = runs.seconds
     return cells, seconds

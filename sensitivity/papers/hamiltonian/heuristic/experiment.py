@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,8 @@ from numpy.typing import NDArray
 
 from integrators.singular_values import spectral_norm
 from sensitivity.analysis.jacobians import jacobian_norm
-from sensitivity.papers.runs import TrainingRuns
-from sensitivity.studies.storage.job import Arrays, Job
-from sensitivity.training.networks.ode_network import OdeNetwork
+from sensitivity.papers.runs import TrainingJob, TrainingRuns
+from sensitivity.studies.storage.job import Arrays
 from sensitivity.training.start import Start
 from sensitivity.training.trainer import Diverged, accuracy, train
 
@@ -168,16 +168,20 @@ def _spread(axes: list[Float], accuracy: list[Float]) -> float:
 
 
 @dataclass(frozen=True)
-class AccuracyRun(Job):
-    """A network trained at one ε; data, first weights and order of the batches depend on the seed alone."""
+class _ScanJob(TrainingJob):
+    """Of a network at one ε; data, first weights and order of the batches depend on the seed alone."""
 
     setting: TaskSetting
     n_steps: int
     step: float
     seed: int
 
-    def facts(self) -> dict[str, Any]:
-        return {"experiment": "accuracy", **asdict(self)}
+
+@dataclass(frozen=True)
+class AccuracyRun(_ScanJob):
+    """Accuracies on validation and test sequences after training."""
+
+    experiment, result = "accuracy", ("accuracy", 2)
 
     def compute(self) -> dict[str, Float]:
         data = self.setting.split(self.n_steps, self.seed)
@@ -190,45 +194,36 @@ class AccuracyRun(Job):
         assert data.validation is not None
         return {"accuracy": np.array([accuracy(network, theta, one) for one in (data.validation, data.test)])}
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {"accuracy": (2,)}
-
     @property
     def seconds(self) -> float:
         return 1e-2 * (self.n_steps + 50.0)
 
 
 @dataclass(frozen=True)
-class TraceRun(Job):
+class TraceRun(_ScanJob):
     """The gradient along one run: norm, weight, bound and accuracy at each look; then NaN."""
 
-    setting: TaskSetting
-    n_steps: int
-    step: float
-    seed: int
-
-    def facts(self) -> dict[str, Any]:
-        return {"experiment": "trace", **asdict(self)}
+    experiment = "trace"
 
     def compute(self) -> dict[str, Float]:
         n, looks = self.n_steps, []
         data, network = self.setting.split(n, self.seed), self.setting.network(n, self.step)
+        place = network.scheme, self.step, n
 
         def watch(theta: Float) -> dict[str, Any]:
             field, weight = network.field(theta), float(spectral_norm(network.weights(theta)))
-            norms = [_norm(network, field, data.test.values[:, :, q]) for q in range(SEQUENCES)]
+            norms = [jacobian_norm(field, *place, inputs=data.test.values[:, :, q], threads=1, progress=False)
+                     for q in range(SEQUENCES)]  # fmt: skip
             exponent = n * self.step * math.sqrt(weight)
             bound = math.cosh(exponent) if exponent < 700.0 else math.inf
             looks.append((float(np.median(norms)), weight, bound))
             return {}
 
         found = np.full(self.shapes()["trace"], np.nan)
-        try:
+        with suppress(Diverged):
             recipe = replace(self.setting.recipe, seed=self.seed)
             run = train(network, data, recipe, self.setting.start.draw(network, self.seed), watch=watch)
             found[3, : len(looks)] = run.trace.accuracy
-        except Diverged:
-            pass
         found[:3, : len(looks)] = np.reshape(looks, (-1, 3)).T
         return {"trace": found}
 
@@ -243,11 +238,6 @@ class TraceRun(Job):
         """What was found, up to the last look."""
         found = arrays["trace"]
         return GradientTrace(self.step, *found[:, ~np.isnan(found[1])].tolist())
-
-
-def _norm(network: OdeNetwork, field: Any, inputs: Float) -> float:
-    scheme, n = network.scheme, network.n_steps
-    return float(jacobian_norm(field, scheme, network.step, n, inputs=inputs, threads=1, progress=False))
 
 
 def run_experiment(
@@ -265,21 +255,21 @@ def run_experiment(
     **options
         `threads` and `progress` of `TrainingRuns`.
     """
-    runs = runs or TrainingRuns(**options)
-    setting, same = plan.setting(task), [plan.control_grid()] * len(plan.control_lengths)
-    main = _over_lengths("", setting, plan.lengths, plan.grids(task), plan, runs)
-    control = _over_lengths("control", plan.control_setting(), plan.control_lengths, same, plan, runs)
+    runs, setting = runs or TrainingRuns(**options), plan.setting(task)
+
+    def over(own: TaskSetting, lengths: tuple[int, ...], grids: list[Float], name: str = "") -> Scan:
+        where = [(own, n, grid) for n, grid in zip(lengths, grids, strict=True)]
+        return _scan(name or own.task, lengths, where, plan.seeds_of(name), runs)
+
+    main, same = over(setting, plan.lengths, plan.grids(task)), [plan.control_grid()]
+    control = over(plan.control_setting(), plan.control_lengths, same * len(plan.control_lengths), "control")
     also = {
-        name: _over_lengths(
-            name, plan.further(name, task), plan.lengths_of(name), plan.grids(name), plan, runs
-        )
+        name: over(plan.further(name, task), plan.lengths_of(name), plan.grids(name), name)
         for name in plan.also
         if name != task
     }
-    collapse = {
-        "W scaled": _collapse(setting, plan, False, runs),
-        "W and readout scaled": _collapse(setting, plan, True, runs),
-    }
+    both = {"W scaled": False, "W and readout scaled": True}
+    collapse = {name: _collapse(setting, plan, readout, runs) for name, readout in both.items()}
     network = setting.network(plan.collapse_length, 1.0)
     norms = [spectral_norm(network.weights(setting.start.draw(network, seed))) for seed in plan.seeds_of()]
     steps = (1.0 / plan.trace_length, _best_step(main, plan.trace_length))
@@ -297,31 +287,14 @@ def _scan(
     runs: TrainingRuns,
 ) -> Scan:
     """Accuracies for each value of the variable: its setting and length, with its grid of ε."""
-    jobs = [
-        AccuracyRun(setting, n, step, seed)
-        for setting, n, grid in where
-        for step in grid.tolist()
-        for seed in seeds
-    ]
-    found = np.array([arrays["accuracy"] for arrays in runs(jobs, label)])
-    ends = np.cumsum([grid.size * len(seeds) for _, _, grid in where])[:-1]
-    validation, test = (
-        [part.reshape(-1, len(seeds)) for part in np.split(column, ends)] for column in found.T
-    )
-    guess = 1.0 / where[0][0].classes
-    return Scan.of(variable, [grid for _, _, grid in where], validation, test, guess)
-
-
-def _over_lengths(
-    name: str,
-    setting: TaskSetting,
-    lengths: tuple[int, ...],
-    grids: list[Float],
-    plan: ScanPlan,
-    runs: TrainingRuns,
-) -> Scan:
-    where = [(setting, n, grid) for n, grid in zip(lengths, grids, strict=True)]
-    return _scan(name or setting.task, lengths, where, plan.seeds_of(name), runs)
+    jobs = [AccuracyRun(setting, n, step, seed)
+            for setting, n, grid in where for step in grid.tolist() for seed in seeds]  # fmt: skip
+    found = iter([arrays["accuracy"] for arrays in runs(jobs, label)])
+    grids = [grid for _, _, grid in where]
+    parts = [np.array([next(found) for _ in range(grid.size * len(seeds))]).reshape(-1, len(seeds), 2)
+             for grid in grids]  # fmt: skip
+    validation, test = ([part[:, :, i] for part in parts] for i in (0, 1))
+    return Scan.of(variable, grids, validation, test, 1.0 / where[0][0].classes)
 
 
 def _best_step(scan: Scan, n: int) -> float:

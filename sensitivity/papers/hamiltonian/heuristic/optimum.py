@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LAWS", "Optimum", "PowerLaw", "fit_power_law", "optimum", "power_laws"]
+__all__ = ["LAWS", "Optimum", "PowerLaw", "optimum", "power_laws"]
 
 Float = NDArray[np.float64]
 
@@ -159,10 +159,3 @@ def _line(x: Float, y: Float) -> tuple[float, float]:
         return math.nan, math.nan
     slope = np.polyfit(x[there], y[there], 1)[0]
     return float(slope), float(np.exp((x + y)[there].mean()))
-
-
-def fit_power_law(
-    variable: Sequence[float], steps: Sequence[Float], accuracy: Sequence[Float], *, centre: bool = True
-) -> PowerLaw:
-    """The law of `power_laws` through the centres of the sets, or through the single best ε."""
-    return power_laws(variable, steps, accuracy)["centre" if centre else "best"]

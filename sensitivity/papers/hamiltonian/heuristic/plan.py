@@ -13,7 +13,7 @@ from sensitivity.training.networks.network import Network
 from sensitivity.training.networks.ode_network import OdeNetwork
 from sensitivity.training.start import Start
 from sensitivity.training.trainer import Recipe, Split
-from sensitivity.training.units import InUnits, first_parameters
+from sensitivity.training.units import InUnits
 
 from .images import DIGITS, PIXELS, digits_in_steps
 
@@ -108,7 +108,7 @@ class TaskSetting:
         size = float(np.sqrt((scores**2).mean()))
         # Only where the state has left float64 is there no such unit; such a run is lost in any units.
         measured = InUnits(own, {"R": 1.0 / size if 0.0 < size < math.inf else 1.0})
-        return measured, first_parameters(measured, self.start, seed)
+        return measured, self.start.draw(measured, seed)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sensitivity.papers.kept import committed
-from sensitivity.papers.runs import written_experiment
-from sensitivity.text import csv_text, write_json
+from sensitivity.papers.runs import write_files, written_experiment
+from sensitivity.text import csv_text, markdown_table
 
 from .ceiling import without_training
 from .experiment import Experiment, Scan, run_experiment
@@ -165,8 +165,6 @@ def write_experiment(
     tuple
         The experiment, its numbers and the seconds it took, in all processes together.
     """
-    from sensitivity.figures.plots import save
-
     from .figure import ceilings_figure, figure_4
 
     parameters = {"setting": asdict(plan.setting(task)), **asdict(plan)}
@@ -174,14 +172,12 @@ def write_experiment(
         found = run_experiment(task, plan, runs)
         data, said = numbers(found), [f"{label}: {value}" for label, value in findings(found).items()]
         drawn = figure_4(found, "; ".join(said[:SHOWN]))
+        files: dict[str, Any] = {"figure_4.png": drawn, "figure_4.pdf": drawn, "heuristic.json": data}
         if {FROZEN, NORMALISED} <= set(found.also):
             data["without_training"] = without_training(plan.lengths[::2], TIMES, 10, plan.seeds_of()[:3])
-            save(ceilings_figure(found, data["without_training"]), folder / "ceilings.png")
-        for suffix in ("png", "pdf"):
-            save(drawn, folder / f"figure_4.{suffix}")
-        (folder / "accuracy.csv").write_text(_to_csv(found), encoding="utf-8", newline="")
-        write_json(folder / "heuristic.json", data)
-        (folder / "README.md").write_text(_readme(found, said, command), encoding="utf-8")
+            files["ceilings.png"] = ceilings_figure(found, data["without_training"])
+        texts = {"accuracy.csv": _to_csv(found), "README.md": _readme(found, said, command)}
+        write_files(folder, files | texts)
         seconds = runs.seconds
     return found, data, seconds
 
@@ -189,34 +185,30 @@ def write_experiment(
 def _readme(found: Experiment, said: list[str], command: str) -> str:
     plan, setting = found.plan, found.plan.setting(found.task)
     recipe, hard = setting.recipe, plan.setting("xor")
-    table = [f"| {' | '.join(row)} |" for row in (HEADER, ("---",) * len(HEADER), *rows(found))]
-    return "\n".join(
-        [
-            f"# ε ∝ 1/N on {found.task}",
-            "",
-            f"- command: `{command}`",
-            f"- Hamiltonian network, d = {setting.d}",
-            f"- sequences: {setting.train} for training, {setting.test} for validation (the choice of ε),",
-            f"  {setting.test} for test (looked at once)",
-            f"- Adam {recipe.rate:g}, batch {recipe.batch}, {recipe.epochs} epochs; {plan.seeds} seeds, "
-            f"{plan.a_decade} values of ε in a decade",
-            "",
-            "![Figure 4](figure_4.png)",
-            "",
-            *(
-                ["![What a read-out can know, and what training makes of it](ceilings.png)", ""]
-                * bool(found.also)
-            ),
-            *table,
-            "",
-            *NOTES,
-            f"On shock and xor there are {hard.train} sequences, Adam has {hard.recipe.rate:g}, and",
-            f"gradients are clipped at {hard.recipe.clip}.",
-            "",
-            *[f"- {one}" for one in said],
-            "",
-            "`accuracy.csv`: every run; `heuristic.json`: every number; `manifest.json`: versions, settings, "
-            "digests.",
-            "",
-        ]
-    )
+    ceilings = ["![What a read-out can know, and what training makes of it](ceilings.png)", ""]
+    lines = [
+        f"# ε ∝ 1/N on {found.task}",
+        "",
+        f"- command: `{command}`",
+        f"- Hamiltonian network, d = {setting.d}",
+        f"- sequences: {setting.train} for training, {setting.test} for validation (the choice of ε),",
+        f"  {setting.test} for test (looked at once)",
+        f"- Adam {recipe.rate:g}, batch {recipe.batch}, {recipe.epochs} epochs; {plan.seeds} seeds, "
+        f"{plan.a_decade} values of ε in a decade",
+        "",
+        "![Figure 4](figure_4.png)",
+        "",
+        *(ceilings if found.also else ()),
+        *markdown_table(HEADER, rows(found)),
+        "",
+        *NOTES,
+        f"On shock and xor there are {hard.train} sequences, Adam has {hard.recipe.rate:g}, and",
+        f"gradients are clipped at {hard.recipe.clip}.",
+        "",
+        *[f"- {one}" for one in said],
+        "",
+        "`accuracy.csv`: every run; `heuristic.json`: every number; `manifest.json`: versions, settings, "
+        "digests.",
+        "",
+    ]
+    return "\n".join(lines)
