@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensitivity.files import replacing
+from sensitivity.weights.array_files import read_arrays
 
 from .adam import AdamState
 from .data.sequences import Sequences
 
-__all__ = ["digests", "load_checkpoint", "save_checkpoint"]
+__all__ = ["DIGESTS", "Trace", "TrainingState", "digests", "load_checkpoint", "save_checkpoint"]
 
 Float = NDArray[np.float64]
 
 FORMAT = 2
 """1 had no digests of data and start: such a file cannot be told from one of another run."""
-LARGEST_TEXT = 256 * 2**20
-"""Bytes of JSON that are still taken for the trace of a run."""
 MEMBERS = ("theta", "first", "second", "facts")
 DIGESTS = "digests"
 """The key under which an identity holds what no reader can compare by eye."""
+
+
+@dataclass
+class Trace:
+    """Values recorded along a run, one entry for each evaluation.
+
+    Attributes
+    ----------
+    iteration : list of int
+    loss : list of float
+        Mean over the batches of this epoch since the last look.
+    accuracy : list of float
+        On the validation sequences, or those for test where a split has none. Where a split is blind too: of
+        the training sequences of this epoch since the last look, before the steps that they caused.
+    gradient_norm : list of float
+        Of the last batch.
+    more : list of dict
+        What a watcher returned.
+    """
+
+    iteration: list[int] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    gradient_norm: list[float] = field(default_factory=list)
+    more: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class TrainingState:
+    """Everything that a run needs to go on."""
+
+    theta: Float
+    adam: AdamState
+    epoch: int = 0
+    trace: Trace = field(default_factory=Trace)
+    seconds: float = 0.0
 
 
 def digests(theta: Float, parts: Mapping[str, Sequences | None]) -> dict[str, Any]:
@@ -53,32 +87,17 @@ def _digest(array: NDArray[Any], scale: float = 1.0) -> str:
     return found.hexdigest()
 
 
-def save_checkpoint(
-    path: Path,
-    identity: Mapping[str, Any],
-    theta: Float,
-    adam: AdamState,
-    epoch: int,
-    trace: Any,
-    seconds: float,
-) -> None:
-    """Write everything that a run needs to go on; the old file stays until the new one is complete."""
-    facts = {
-        "format": FORMAT,
-        "identity": identity,
-        "epoch": epoch,
-        "steps": adam.steps,
-        "seconds": seconds,
-        "trace": asdict(trace),
-    }
+def save_checkpoint(path: Path, identity: Mapping[str, Any], state: TrainingState) -> None:
+    """Write the state of a run; the old file stays until the new one is complete."""
+    adam = state.adam
+    facts = {"format": FORMAT, "identity": identity, "epoch": state.epoch, "steps": adam.steps,
+             "seconds": state.seconds, "trace": asdict(state.trace)}  # fmt: skip
     text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
     with replacing(path) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, theta=theta, first=adam.first, second=adam.second, facts=text)
+        np.savez(stream, theta=state.theta, first=adam.first, second=adam.second, facts=text)
 
 
-def load_checkpoint(
-    path: Path, identity: Mapping[str, Any], size: int, epochs: int, trace: Callable[..., Any]
-) -> tuple[Float, AdamState, int, Any, float]:
+def load_checkpoint(path: Path, identity: Mapping[str, Any], size: int, epochs: int) -> TrainingState:
     """Read the checkpoint of the run of this identity with `size` parameters and `epochs` epochs.
 
     Raises
@@ -87,7 +106,7 @@ def load_checkpoint(
         If the file is no checkpoint, is damaged or holds numbers that are not finite, was written without
         the digests of its data and start, belongs to a run that differs, or has run more epochs than asked.
     """
-    theta, first, second, facts = _read(path, size)
+    arrays, facts = _read(path)
     if facts["format"] != FORMAT:
         raise ValueError(
             f"checkpoint {path} was written by another version of leapgrad (its format is "
@@ -98,80 +117,60 @@ def load_checkpoint(
         # Another seed changes every digest too: those are named only where nothing else tells the runs apart.
         told = [text for text, digest in found if not digest] or [text for text, _ in found]
         raise ValueError(f"checkpoint {path} is of another run: {'; '.join(told[:5])}; name another file.")
-    state = _checked(path, size, theta, first, second, facts)
-    if state[2] > epochs:
+    if reason := _flaw(arrays, facts, size):
+        raise _damaged(path, reason)
+    epoch, adam = facts["epoch"], AdamState(arrays["first"], arrays["second"], facts["steps"])
+    if epoch > epochs:
         raise ValueError(
-            f"checkpoint {path} has run {state[2]} epochs, more than the {epochs} asked for; ask for at "
-            f"least {state[2]} epochs, or name another file."
+            f"checkpoint {path} has run {epoch} epochs, more than the {epochs} asked for; ask for at least "
+            f"{epoch} epochs, or name another file."
         )
-    try:
-        found_trace = trace(**facts["trace"])
-        lengths = {len(column) for column in vars(found_trace).values()}
-    except TypeError:
-        raise _damaged(path, "its trace is not that of a run") from None
-    if lengths == {0} or len(lengths) != 1:
-        raise _damaged(path, "the columns of its trace have different lengths")
-    return *state[:3], found_trace, state[3]
+    return TrainingState(arrays["theta"], adam, epoch, Trace(**facts["trace"]), float(facts["seconds"]))
 
 
-def _read(path: Path, size: int) -> tuple[Float, Float, Float, dict[str, Any]]:
-    """The arrays and the facts, once the file is known to be a checkpoint of a bearable size."""
+def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The arrays and the facts, once the file is known to be a checkpoint."""
     if not path.is_file():
         raise ValueError(f"checkpoint {path} is not a regular file; name another file.")
     try:
-        with zipfile.ZipFile(path) as archive:
-            sizes = {item.filename.removesuffix(".npy"): item.file_size for item in archive.infolist()}
-        missing = [name for name in MEMBERS if name not in sizes]
-        if missing:
-            raise ValueError(f"checkpoint {path} is no checkpoint of `train`: it has no entry "
-                             f"{missing[0]!r}; name another file.")  # fmt: skip
-        for name, most in {**dict.fromkeys(MEMBERS[:3], 8 * size + 2**16), "facts": LARGEST_TEXT}.items():
-            if sizes[name] > most and name == "facts":
-                raise _damaged(path, f"{name} has {sizes[name]} bytes, more than a run writes")
-            if sizes[name] > most:
-                raise ValueError(f"checkpoint {path} is of another run: it has more parameters than the "
-                                 f"{size} of this network; name another file.")  # fmt: skip
-        with np.load(path, allow_pickle=False) as kept:
-            arrays = [np.array(kept[name]) for name in MEMBERS]
-        facts = json.loads(arrays[3].tobytes())
+        arrays = read_arrays(path)
+    except (OSError, ValueError, MemoryError) as error:
+        raise _damaged(path, str(error).removeprefix(f"{path} ").rstrip(".")) from None
+    if missing := [name for name in MEMBERS if name not in arrays]:
+        raise ValueError(f"checkpoint {path} is no checkpoint of `train`: it has no entry {missing[0]!r}; "
+                         "name another file.")  # fmt: skip
+    try:
+        facts = json.loads(arrays["facts"].tobytes())
     except RecursionError:
         raise _damaged(path, "its text is nested too deeply") from None
-    except (OSError, KeyError, EOFError, UnicodeDecodeError, json.JSONDecodeError, zipfile.BadZipFile,
-            zipfile.LargeZipFile, NotImplementedError, MemoryError) as error:  # fmt: skip
-        raise _damaged(path, str(error) or type(error).__name__) from None
     except ValueError as error:
-        if str(error).startswith("checkpoint "):
-            raise
-        raise _damaged(path, str(error)) from None
-    except Exception as error:  # zlib.error and what else a damaged stream raises
         raise _damaged(path, str(error)) from None
     if not isinstance(facts, dict) or not isinstance(facts.get("identity"), dict):
         raise _damaged(path, "it does not say which run it belongs to")
-    facts.setdefault("format", 1)
-    return arrays[0], arrays[1], arrays[2], facts
+    return arrays, {"format": 1, **facts}
 
 
-def _checked(
-    path: Path, size: int, theta: Float, first: Float, second: Float, facts: Mapping[str, Any]
-) -> tuple[Float, AdamState, int, float]:
-    """(θ, moments, epoch, seconds), once they are known to be what a run can have reached."""
-    for name, array in (("theta", theta), ("first", first), ("second", second)):
+def _flaw(arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], size: int) -> str | None:
+    """What no run with `size` parameters can have reached; None where there is no such thing."""
+    for name in MEMBERS[:3]:
+        array = arrays[name]
         if array.dtype != np.float64 or array.shape != (size,):
-            raise _damaged(path, f"{name} has type {array.dtype} and shape {array.shape}")
+            return f"{name} has type {array.dtype} and shape {array.shape}"
         if not np.isfinite(array).all():
-            raise _damaged(path, f"{name} holds {array[~np.isfinite(array)][0]}")
-    if (second < 0.0).any():
-        raise _damaged(path, "second holds negative numbers, where squares are kept")
-    for name in ("epoch", "steps"):
-        value = facts.get(name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise _damaged(path, f"{name} is {value!r}")
-    seconds = facts.get("seconds")
-    if not isinstance(seconds, (int, float)) or not 0.0 <= seconds < math.inf:
-        raise _damaged(path, f"seconds is {seconds!r}")
+            return f"{name} holds {array[~np.isfinite(array)][0]}"
+    if (arrays["second"] < 0.0).any():
+        return "second holds negative numbers, where squares are kept"
+    for name, kind in {"epoch": int, "steps": int, "seconds": (int, float)}.items():
+        value: Any = facts.get(name)
+        if not isinstance(value, kind) or isinstance(value, bool) or not 0 <= value < math.inf:
+            return f"{name} is {value!r}"
     if not isinstance(facts.get("trace"), dict):
-        raise _damaged(path, "it has no trace")
-    return theta, AdamState(first, second, facts["steps"]), facts["epoch"], float(seconds)
+        return "it has no trace"
+    try:
+        lengths = {len(column) for column in vars(Trace(**facts["trace"])).values()}
+    except TypeError:
+        return "its trace is not that of a run"
+    return "the columns of its trace have different lengths" if len(lengths) != 1 or 0 in lengths else None
 
 
 def _damaged(path: Path, why: str) -> ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import numbers
 from typing import Any
 
@@ -12,9 +13,7 @@ from integrators import NeuralField
 from integrators.cells.cell import Cell
 
 from .data.labelled import labelled
-from .data.sequences import Sequences
-from .data.splits import hold_out
-from .estimator import BaseEstimator, ClassifierMixin, NotFittedError
+from .data.sequences import Sequences, hold_out
 from .models import Shape, make_network, model_named, parse_step, trainable
 from .networks.cell_network import CellNetwork
 from .networks.network import Network
@@ -26,6 +25,59 @@ __all__ = ["SequenceClassifier"]
 Float = NDArray[np.float64]
 
 EPOCHS = 50
+
+# Of scikit-learn, or where it is not installed what is needed of it.
+
+
+class PlainNotFittedError(ValueError, AttributeError):
+    """An estimator is asked for what only a fitted one has."""
+
+
+class PlainClassifier:
+    """`score` of a classifier."""
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Fraction of right answers, each counted by its weight."""
+        right = np.asarray(self.predict(X)) == np.asarray(y)  # type: ignore[attr-defined]
+        weights = None if sample_weight is None else np.asarray(sample_weight, dtype=float)
+        return float(np.average(right, weights=weights))
+
+
+class PlainEstimator:
+    """Parameters by name, as they stand in the signature of the constructor."""
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        return sorted(name for name in inspect.signature(cls).parameters)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters of the constructor by name."""
+        return {name: getattr(self, name) for name in self._get_param_names()}
+
+    def set_params(self, **params: Any) -> Any:
+        """Set some of them."""
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        known = inspect.signature(type(self)).parameters
+        own = {name: value for name, value in self.get_params().items() if value is not known[name].default}
+        told = [f"{name}={value!r}" for name, value in own.items() if value != known[name].default]
+        return f"{type(self).__name__}({', '.join(told)})"
+
+
+BaseEstimator: Any = PlainEstimator
+ClassifierMixin: Any = PlainClassifier
+NotFittedError: Any = PlainNotFittedError
+try:
+    import sklearn.base
+    import sklearn.exceptions
+except ImportError:
+    pass
+else:
+    BaseEstimator, ClassifierMixin = sklearn.base.BaseEstimator, sklearn.base.ClassifierMixin
+    NotFittedError = sklearn.exceptions.NotFittedError
 
 
 class SequenceClassifier(ClassifierMixin, BaseEstimator):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
 from integrators.naming import nearest
+
+from .start import Start
 
 __all__ = ["DEFAULT", "NONE", "OFF", "RECIPES", "TASK_RECIPES", "filled", "recipe_of"]
 
@@ -17,28 +20,13 @@ NONE = "none"
 
 DEFAULT: Mapping[str, Any] = MappingProxyType(
     {
-        "model": "hamiltonian",
-        "d": 10,
-        "start": "published",
-        "input_scale": None,
-        "turns": "10:40",
-        "coupling": 0.1,
-        "rows": 1,
-        "harmonics": 1,
-        "growth": 0.3,
-        "bias_scale": None,
-        "weight_scale": 1.0,
-        "readout_scale": 1.0,
-        "step_units": False,
-        "rate": 0.01,
-        "factors": "",
-        "batch": 100,
+        **{one.name: one.default for one in fields(Start) if one.name != "kind"},
+        "start": "published", "turns": "10:40",
+        "model": "hamiltonian", "d": 10, "step_units": False, "rate": 0.01, "factors": "", "batch": 100,
         "epochs": None,  # see `enough_epochs`
-        "clip": 1.0,
-        "watch": "validation",
-        "seed": 0,
+        "clip": 1.0, "watch": "validation", "seed": 0,
     }
-)
+)  # fmt: skip
 
 _PEER = {
     "start": "uniform", "input_scale": 1.0, "rate": 0.01, "batch": 128, "epochs": 14, "clip": 1.0,
@@ -57,39 +45,16 @@ RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         # Units that see up and down (harmonic 0) and left and right (harmonics 1, 2 of a row of 28 pixels),
         # nearly linear at first: with wide V the run is chaotic from the start, and nothing is learned.
         "mnist": {
-            "d": 96,
-            "step": "176/N",
-            "start": "oscillators",
-            "input_scale": 0.05,
-            "turns": "8:35",
-            "coupling": 0.0,
-            "rows": 28,
-            "harmonics": 3,
-            "rate": 0.02,
-            "factors": "W=0.01,V=0.1,b=0.1",
-            "batch": 128,
-            "epochs": 14,
-            "clip": 1.0,
-            "cosine": True,
-            "validation": 0,
+            "d": 96, "step": "176/N", "start": "oscillators", "input_scale": 0.05, "turns": "8:35",
+            "coupling": 0.0, "rows": 28, "harmonics": 3, "rate": 0.02, "factors": "W=0.01,V=0.1,b=0.1",
+            "batch": 128, "epochs": 14, "clip": 1.0, "cosine": True, "validation": 0,
         },
         # As many hidden parameters, epochs and sequences in a batch as above; ε, rate and start by the loss
         # of trials of 100 to 250 iterations, on the first 55 000 training sequences.
-        "mnist-antisymmetric": {
-            **_PEER,
-            "model": "antisymmetric",
-            "d": 137,
-            "step": "16/N",
-            "gamma": 0.01,
-        },
-        "mnist-lstm": {
-            **_PEER,
-            "model": "lstm",
-            "d": 48,
-            "start": "chrono",
-        },
+        "mnist-antisymmetric": {**_PEER, "model": "antisymmetric", "d": 137, "step": "16/N", "gamma": 0.01},
+        "mnist-lstm": {**_PEER, "model": "lstm", "d": 48, "start": "chrono"},
     }
-)
+)  # fmt: skip
 """Sequential MNIST: name → options that differ from `DEFAULT`. They name every setting that the kept results
 depend on, so that a default that changes changes none of them."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from integrators.naming import nearest
 
 from .networks.network import Network
+from .units import InUnits
 
 __all__ = ["STARTS", "Start"]
 
@@ -75,16 +76,21 @@ class Start:
     def draw(self, network: Network, seed: int) -> Float:
         """θ for a network; the same seed gives the same bits.
 
+        Of a network `InUnits` it is measured in these; the scale of R multiplies its unit.
+
         Raises
         ------
         ValueError
             If the network has no W (d, d) of its own, which oscillators and thresholds need, or no W at all,
             which a weight_scale needs; or, for chrono, is no LSTM.
         """
+        if isinstance(network, InUnits):
+            own = replace(self, readout_scale=self.readout_scale * network.given.get("R", 1.0))
+            return own.draw(network.network, seed) / network.units
         step = network.step or 0.0
         span = network.n_steps * step
-        own = self.kind in ("oscillators", "thresholds")
-        if own and not (step and network.shapes.get("W") == (network.d, network.d)):
+        apart = self.kind in ("oscillators", "thresholds")
+        if apart and not (step and network.shapes.get("W") == (network.d, network.d)):
             raise ValueError(f'start "{self.kind}" needs a step ε and a full W; take "uniform".')
         if self.kind == "chrono" and not (network.describe().get("cell") == "lstm" and network.n_steps > 2):
             raise ValueError('start "chrono" is for model lstm on three steps or more; take "uniform".')
@@ -107,7 +113,7 @@ class Start:
             if published is None or name in given or name in network.readout:
                 view[...] = rng.uniform(0.0 if in_paper else -limit, limit, view.shape)
             if name == "W":
-                if own:
+                if apart:
                     view *= self.coupling
                 if self.kind == "oscillators":
                     view[np.diag_indices(d)] -= (self._turns(rng, d) / span) ** 2

@@ -7,6 +7,7 @@ import numbers
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from integrators.naming import nearest
 from integrators.validation import as_count
 
 from .adam import Adam, AdamState, clipped
-from .checkpoint import DIGESTS, digests, load_checkpoint, save_checkpoint
+from .checkpoint import DIGESTS, Trace, TrainingState, digests, load_checkpoint, save_checkpoint
 from .data.sequences import Sequences
 from .flossing import Flossing
 from .networks.network import BatchGradient, Network
@@ -177,31 +178,6 @@ def enough_epochs(n: int, batch: int, least: int = 20) -> int:
     return max(least, math.ceil(ITERATIONS / max(1, n // max(1, min(batch, n)))))
 
 
-@dataclass
-class Trace:
-    """Values recorded along a run, one entry for each evaluation.
-
-    Attributes
-    ----------
-    iteration : list of int
-    loss : list of float
-        Mean over the batches of this epoch since the last look.
-    accuracy : list of float
-        On the validation sequences, or those for test where a split has none. Where a split is blind too: of
-        the training sequences of this epoch since the last look, before the steps that they caused.
-    gradient_norm : list of float
-        Of the last batch.
-    more : list of dict
-        What a watcher returned.
-    """
-
-    iteration: list[int] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
-    gradient_norm: list[float] = field(default_factory=list)
-    more: list[dict[str, Any]] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class TrainingRun:
     """A finished run.
@@ -246,13 +222,8 @@ class Diverged(ArithmeticError):
             f"training diverged in epoch {epoch + 1}, iteration {iteration + 1}: loss {loss:.4g}, "
             f"gradient norm {norm:.4g}; try a smaller step ε or learning rate, or clip the gradient"
         )
-        self.epoch, self.iteration, self.loss, self.gradient_norm, self.theta = (
-            epoch,
-            iteration,
-            loss,
-            norm,
-            theta,
-        )
+        self.epoch, self.iteration, self.theta = epoch, iteration, theta
+        self.loss, self.gradient_norm = loss, norm
 
 
 def accuracy(network: Network, theta: Float, data: Sequences, chunk: int = 512) -> float:
@@ -308,20 +279,19 @@ def train(
     """
     recipe = recipe.checked(len(data.train))
     _check_fit(network, data)
-    state = _Progress(theta.copy(), AdamState.zero(theta.size))
+    state = TrainingState(theta.copy(), AdamState.zero(theta.size))
     if theta.shape != (network.n_parameters,) or not np.isfinite(theta).all():
         raise ValueError(f"theta must be {network.n_parameters} finite numbers, got shape {theta.shape}.")
     if recipe.flossing is not None:
         recipe.flossing.checked(network, theta)
     identity = _identity(network, data, recipe, theta, about) if checkpoint is not None else {}
     if checkpoint is not None and Path(checkpoint).exists():
-        found = load_checkpoint(Path(checkpoint), identity, theta.size, recipe.epochs, Trace)
-        state = _Progress(*found)
+        state = load_checkpoint(Path(checkpoint), identity, theta.size, recipe.epochs)
     loop = _Loop(network, data, recipe, watch)
     with _bar(recipe, progress) as bar:
         for _ in loop.epochs(state, bar):
             if checkpoint is not None:
-                save_checkpoint(Path(checkpoint), identity, *state.parts())
+                save_checkpoint(Path(checkpoint), identity, state)
     return TrainingRun(state.theta, state.trace, loop.reached(state.trace), state.seconds)
 
 
@@ -348,20 +318,6 @@ def _identity(
     }
 
 
-@dataclass
-class _Progress:
-    """The state that a checkpoint holds."""
-
-    theta: Float
-    adam: AdamState
-    epoch: int = 0
-    trace: Trace = field(default_factory=Trace)
-    seconds: float = 0.0
-
-    def parts(self) -> tuple[Float, AdamState, int, Trace, float]:
-        return self.theta, self.adam, self.epoch, self.trace, self.seconds
-
-
 @dataclass(frozen=True)
 class _Loop:
     network: Network
@@ -369,37 +325,32 @@ class _Loop:
     recipe: Recipe
     watch: Watch | None
 
-    def epochs(self, state: _Progress, bar: Any) -> Iterator[None]:
+    def epochs(self, state: TrainingState, bar: Any) -> Iterator[None]:
         """Run the epochs that are left; yields after each."""
         recipe, adam, scale = self.recipe, Adam(self.recipe.rate), self.recipe.scale(self.network)
         n = len(self.data.train)
-        batches = n // recipe.batch
+        batches, guess = n // recipe.batch, math.log(self.network.n_classes)
         every = recipe.check_every or batches
-        shares = self._shares()
         if not state.trace.iteration:
             self._floss(state.theta, scale)
-            self._look(state, [], [], math.nan, 0, bar)
+            self._look(state, [], math.nan, 0, bar)
         bar.update(state.epoch)
         while state.epoch < recipe.epochs and self.reached(state.trace) is None:
-            began, losses, right = time.perf_counter(), [], []
+            began, seen = time.perf_counter(), []
             order = np.random.default_rng((recipe.seed, state.epoch)).permutation(n)
             for b in range(batches):
                 iteration = state.epoch * batches + b
                 chosen = order[b * recipe.batch : (b + 1) * recipe.batch]
-                result = self._penalised(
-                    state.theta, chosen, self._gradient(state.theta, chosen, shares), iteration
-                )
+                result = self._gradient(state.theta, chosen, iteration)
                 norm = float(np.linalg.norm(result.gradient))
-                guess = math.log(self.network.n_classes)
                 if not (result.loss < TOO_LARGE * guess and math.isfinite(norm)):
                     raise Diverged(state.epoch, iteration, result.loss, norm, state.theta)
                 factor = recipe.factor(iteration, recipe.epochs * batches) * scale
                 adam.step(state.theta, clipped(result.gradient, norm, recipe.clip), state.adam, factor)
-                losses.append(result.loss)
-                right.append(result.right / recipe.batch)
+                seen.append((result.loss, result.right / recipe.batch))
                 if recipe.looks_at(iteration + 1, every):
-                    self._look(state, losses, right, norm, iteration + 1, bar)
-                    losses, right = [], []
+                    self._look(state, seen, norm, iteration + 1, bar)
+                    seen = []
                     if self.reached(state.trace) is not None:
                         break
             state.epoch += 1
@@ -407,17 +358,17 @@ class _Loop:
             bar.update(1)
             yield
 
-    def _gradient(self, theta: Float, chosen: NDArray[np.intp], shares: Float | None) -> BatchGradient:
-        batch = self.data.train.batch(chosen)
-        if shares is None:
-            return self.network.gradient(theta, *batch)
-        return self.network.gradient(theta, *batch, shares[chosen] / chosen.size)
+    @cached_property
+    def _shares(self) -> Float | None:
+        """The weights of the training sequences, of mean one."""
+        weights = self.data.train.weights
+        return None if weights is None else weights / weights.mean()
 
-    def _penalised(
-        self, theta: Float, chosen: NDArray[np.intp], found: BatchGradient, iteration: int
-    ) -> BatchGradient:
-        """The gradient of a batch with that of the penalty, where the iteration has one."""
-        flossing = self.recipe.flossing
+    def _gradient(self, theta: Float, chosen: NDArray[np.intp], iteration: int) -> BatchGradient:
+        """The gradient of a batch, with that of the penalty where the iteration has one."""
+        shares, flossing = self._shares, self.recipe.flossing
+        weights = () if shares is None else (shares[chosen] / chosen.size,)
+        found = self.network.gradient(theta, *self.data.train.batch(chosen), *weights)
         if flossing is None or not flossing.has(iteration):
             return found
         inputs, _ = self.data.train.batch(chosen[: flossing.sequences])
@@ -437,23 +388,16 @@ class _Loop:
             if math.isfinite(norm):
                 adam.step(theta, clipped(gradient, norm, recipe.clip), state, scale)
 
-    def _shares(self) -> Float | None:
-        """The weights of the training sequences, of mean one."""
-        weights = self.data.train.weights
-        return None if weights is None else weights / weights.mean()
-
     def _look(
-        self, state: _Progress, losses: list[float], right: list[float], norm: float, iteration: int, bar: Any
+        self, state: TrainingState, seen: list[tuple[float, float]], norm: float, iteration: int, bar: Any
     ) -> None:
+        """Record what there is to see; `seen` are losses and shares of right answers since the last look."""
         trace, watched = state.trace, self.data.watched
-        loss = float(np.mean(losses)) if losses else math.nan
-        own = float(np.mean(right)) if right else math.nan
+        loss, own = (float(np.mean(one)) for one in zip(*seen, strict=True)) if seen else (math.nan, math.nan)
         found = own if watched is None else accuracy(self.network, state.theta, watched)
-        trace.iteration.append(iteration)
-        trace.loss.append(loss)
-        trace.accuracy.append(found)
-        trace.gradient_norm.append(norm)
-        trace.more.append(self.watch(state.theta) if self.watch is not None else {})
+        more = self.watch(state.theta) if self.watch is not None else {}
+        for column, value in zip(vars(trace).values(), (iteration, loss, found, norm, more), strict=True):
+            column.append(value)
         bar.set_postfix_str(f"loss {loss:.4f}, {self.data.watched_name} accuracy {100 * found:.2f} %")
 
     def reached(self, trace: Trace) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,8 @@ from integrators.naming import nearest
 from integrators.run.recurrence import Recurrence
 
 from .networks.network import BatchGradient, Float, Network
-from .start import Start
 
-__all__ = ["InUnits", "first_parameters", "step_units"]
+__all__ = ["InUnits", "step_units"]
 
 WEIGHT, READOUT = 0.1, 3.0
 """Units of Wε² and of R(Nε)² where the scale of W is chosen: Adam's rate is for numbers of order one."""
@@ -84,11 +82,3 @@ class InUnits(Network):
 
     def describe(self) -> dict[str, Any]:
         return {**self.network.describe(), "units": self.given}
-
-
-def first_parameters(network: Network, start: Start, seed: int) -> Float:
-    """First parameters drawn by `start`, in the units of the network. The scale of R multiplies its unit."""
-    if not isinstance(network, InUnits):
-        return start.draw(network, seed)
-    own = replace(start, readout_scale=start.readout_scale * network.given.get("R", 1.0))
-    return own.draw(network.network, seed) / network.units

@@ -159,7 +159,6 @@ def run(args: argparse.Namespace) -> int:
     from sensitivity.recurrences.sources import checksum
     from sensitivity.training.recipes import filled, recipe_of
     from sensitivity.training.trainer import Diverged, train
-    from sensitivity.training.units import first_parameters
 
     from .train_data import load, task_name
 
@@ -177,7 +176,7 @@ def run(args: argparse.Namespace) -> int:
     data, best = load(args)
     network = _network(args, data)
     start, recipe = _start(args), _recipe(args, data)
-    theta = first_parameters(network, start, args.seed)
+    theta = start.draw(network, args.seed)
     about = {"task": task_name(args), "model": _model_name(args), "start": asdict(start)}
     if digest := checksum(str(args.model)):  # the code of a cell is no part of its parameters
         about["module"] = digest
@@ -193,9 +192,14 @@ def run(args: argparse.Namespace) -> int:
         return CHECK_FAILED
     found = _found(args, network, data, result, best)
     if args.out:
-        from sensitivity.training.report import write_run
+        from sensitivity.files import replacing_folder
+        from sensitivity.manifest import write_manifest
+        from sensitivity.text import write_json
 
-        write_run(args.out, found, {"start": asdict(start), "recipe": asdict(recipe)}, _command(args))
+        settings = {"network": found["network"], "start": asdict(start), "recipe": asdict(recipe)}
+        with replacing_folder(args.out) as folder:
+            write_json(folder / "run.json", found)
+            write_manifest(folder, _command(args), settings, found["seconds"])
     print_json(found) if args.json else _show(args, network, data, result, found)
     return 0
 

@@ -15,8 +15,7 @@ from integrators.engine.program import Program
 from integrators.naming import nearest
 from integrators.run.recurrence import Recurrence
 
-from .network import MOST_VECTORS, Float
-from .recurrent_network import RecurrentNetwork, Weights
+from .network import MOST_VECTORS, Float, RecurrentNetwork, Weights
 
 __all__ = ["CellNetwork"]
 

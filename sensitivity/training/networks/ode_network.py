@@ -14,8 +14,7 @@ from integrators.run.recurrence import Recurrence
 from integrators.schemes.table import get_scheme
 from integrators.validation import as_array, as_count, as_steps
 
-from .network import Float
-from .recurrent_network import RecurrentNetwork, Weights
+from .network import Float, RecurrentNetwork, Weights
 from .sequence_stage import entry_rows, sequences_backward, sequences_forward
 
 __all__ = ["OdeNetwork"]
