@@ -44,8 +44,10 @@ ALSO = (FROZEN, NORMALISED, ANTISYMMETRIC, SAME, PAPER, "shock", "xor", IMAGES)
 """Further scans, beside the task's own: networks on the same task, a control, other tasks."""
 WIDE = ("shock", "shock_std", "xor", SAME, IMAGES)
 """Scans over the same ε at every N. Their best ε is not known to follow 1/N."""
-SEEDS = {"shock": 4, "shock_std": 4, "xor": 2}
+SEEDS = {"shock": 8, "shock_std": 4, "xor": 2}
 """Further scan → factor on the number of seeds. XOR has no optimum that more of them would find."""
+FINER = {"shock": 2}
+"""Further scan → factor on the number of ε in a decade, where the distance of two ε is what limits α."""
 
 
 @dataclass(frozen=True)
@@ -171,16 +173,18 @@ class ScanPlan:
         """ε of the same common grid in the control's window."""
         return self._between(*self.control_window)
 
-    def _between(self, *edges: float) -> Float:
-        low, high = (math.log10(edge) * self.a_decade for edge in edges)
-        return 10.0 ** (np.arange(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1) / self.a_decade)
+    def _between(self, *edges: float, finer: int = 1) -> Float:
+        a_decade = self.a_decade * finer
+        low, high = (math.log10(edge) * a_decade for edge in edges)
+        return 10.0 ** (np.arange(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1) / a_decade)
 
     def grids(self, name: str) -> list[Float]:
         """The ε of a scan over N, by the name of its task or by its name in `ALSO`."""
         if name == PAPER:
             return [np.linspace(0.01, 1.0, 100)] * len(self.lengths)
         if name in WIDE:
-            return [self._between(*self.wide_window)] * len(self.lengths_of(name))
+            finer = FINER.get(name, 1)
+            return [self._between(*self.wide_window, finer=finer)] * len(self.lengths_of(name))
         return [self.grid(n) for n in self.lengths]
 
     def setting(self, task: str) -> TaskSetting:
