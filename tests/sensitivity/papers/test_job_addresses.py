@@ -49,10 +49,10 @@ def images(row, **options):
         (TraceRun(SCANS.setting("shock"), 80, 0.0125, 0), "8853e8868c9a0dcc"),
         *((AccuracyRun(SCANS.further(name, "gaussian_mean"), 28, 0.1, 1), address)
           for name, address in zip(ALSO, FURTHER, strict=True)),
-        (images(0), "60dd0fc93c46c273"),
-        (images(2, images=10000), "ee322e0871bd3ffa"),
-        (images(4), "b65c13c52d529429"),
-        (images(7), "702f0a2dde62a31a"),
+        (images(0), "9c50af13ab465df3"),
+        (images(2, images=10000), "cd3815dbba42f97d"),
+        (images(4), "6e98cb0f7a0f46a5"),
+        (images(7), "a1658aea6144a063"),
     ],
 )  # fmt: skip
 def test_addresses_are_those_of_the_runs_that_are_kept(job, address):
