@@ -31,9 +31,9 @@ __all__ = ["BUDGET", "Bought", "BudgetPlan", "Contender", "ImageRun", "Setup", "
 Float = NDArray[np.float64]
 
 BATCH = 32
-"""Sequences in a batch. A step of four times as many takes four times as long (3.5 times for LSTM, coRNN and LEM),
-and in the same processor time the Hamiltonian network learns less from them: 91.1 % of validation images after
-10 epochs on 10 000 images, where 32 give 92.5 % and 16 give 92.3 %."""
+"""Sequences in a batch. A step of four times as many takes four times as long (3.5 times for LSTM, coRNN and
+LEM), and in the same processor time the Hamiltonian network learns less from them: 91.1 % of validation
+images after 10 epochs on 10 000 images, where 32 give 92.5 % and 16 give 92.3 %."""
 
 
 @dataclass(frozen=True)
