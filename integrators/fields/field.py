@@ -268,7 +268,7 @@ class Field(ByValue):
         # A field's own loops, where it can do better than to be called kick by kick (see `NeuralField`). They
         # may keep something cheaper than y on the tape for a replay, and read θ in another order, too.
         self.driver_forward, self.driver_backward = kicks_forward, kicks_backward
-        self.condenses, self.transposed = False, np.zeros(0)
+        self.calls_kicks, self.condenses, self.transposed = True, False, np.zeros(0)
         if not ours:
             from .check import check_field
 
@@ -306,14 +306,22 @@ class Field(ByValue):
 
         The arithmetic is that of `theta`.
         """
-        driver, kick = (kernel.for_dtype(theta.dtype) for kernel in (self.driver_forward, self.kick))
+        driver, kick = self.driver_forward.for_dtype(theta.dtype), self.called(self.kick, theta.dtype)
         driver(kick, theta, self.transposed.astype(theta.dtype, copy=False), *rest)
 
     def backward(self, theta: NDArray, *rest: Any) -> None:
         """`sweep_backward` with this field's stage: run, tape, columns, exponent, gradient, taps, steps."""
-        kernels = self.driver_backward, self.kick_adjoint
-        driver, kick_adjoint = (kernel.for_dtype(theta.dtype) for kernel in kernels)
+        driver = self.driver_backward.for_dtype(theta.dtype)
+        kick_adjoint = self.called(self.kick_adjoint, theta.dtype)
         driver(kick_adjoint, theta, self.transposed.astype(theta.dtype, copy=False), *rest)
+
+    def called(self, callback: Kernel, dtype: Any) -> Kernel | int:
+        """A callback as this field's drivers take it.
+
+        To drivers that never call it no address is given, so that it need not be compiled: the two callbacks
+        of a `NeuralField` take six seconds.
+        """
+        return callback.for_dtype(dtype) if self.calls_kicks else 0
 
     def force(self, y: ArrayLike, x: ArrayLike | None = None) -> Float:
         """F(y, x) at one point: shapes (d,), (n_inputs,) → (d,)."""

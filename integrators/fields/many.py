@@ -92,6 +92,7 @@ def forward_many(
     blocks : ManyBlocks
     """
     driver: Any = field.driver_forward
+    kick = field.called(field.kick, np.float64)
     sweep_many(
-        driver.pointer, field.kick, thetas, transposed, run, check_every, inputs, field_of, steps, *blocks
+        driver.pointer, kick, thetas, transposed, run, check_every, inputs, field_of, steps, *blocks
     )

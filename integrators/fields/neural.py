@@ -475,7 +475,7 @@ class NeuralField(Field):
             lipschitz=_largest_slope(self.activation.lipschitz, matrix),
             name=self.activation.name,
         )
-        self.condenses, self.transposed = True, matrix.T.ravel()
+        self.calls_kicks, self.condenses, self.transposed = False, True, matrix.T.ravel()
         self.driver_forward, self.driver_backward = neural_forward, neural_backward
 
     @classmethod
