@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from integrators.display import Displayed, Table
 from integrators.values import ByValue
 
 from .axioms import AXIOMS
-from .kernel.formulas import stated
+from .kernel.formulas import All
 from .kernel.linking import premises_by_name, problems
 from .latex import document
 from .proposition import Decision, Mutant, Outcome, Proposition, Role, Step, Verdict
@@ -25,6 +26,8 @@ _STRONGEST = (
     (Role.NECESSITY, Verdict.HOLDS_ONLY_IF),
     (Role.ARGUMENT, Verdict.PROVED),
 )
+LINE = 110
+"""Columns of a line of text."""
 _MARK = {Outcome.PROVED: "✓", Outcome.REFUTED: "✗", Outcome.UNDECIDED: "?"}
 
 
@@ -179,13 +182,18 @@ class Report(ByValue, Displayed):
 
     def __str__(self) -> str:
         prop, uses = self.proposition, premises_by_name(self.proposition)
-        lines = [f"{prop.title}  [{prop.name}; {prop.source}]"]
-        lines += [f"  {shortened(line, 400)}" for line in stated(prop.statement)] + ["  Hypotheses:"]
-        lines += [f"    {name}: {text}" for name, text in prop.hypotheses.items()] or ["    none"]
+        lines = [f"{prop.title}  [{prop.name}; {prop.source}]", *_statement_lines(prop.statement)]
+        lines.append("  Hypotheses:")
+        hypotheses = [wrapped(f"{name}: {text}", 4) for name, text in prop.hypotheses.items()]
+        lines += [line for some in hypotheses for line in some] or ["    none"]
         for report in self.steps:
             step, decision = report.step, report.decision
             role = "" if step.role is Role.ARGUMENT else f" [{step.role}]"
-            lines.append(f"  {_MARK[decision.outcome]} {step.name}{role}: {shortened(step.claim, 400)}")
+            words, formula = in_words(step.claim)
+            words = "the statement" if step.claim == prop.statement else words
+            lines += wrapped(f"{_MARK[decision.outcome]} {step.name}{role}: {words}", 2)
+            if formula and words != "the statement":
+                lines.append(f"      formula: {shortened(formula, 130)}")
             lines.append(f"      {decision.note}")
             lines += [f"      {line}" for line in computed_lines(decision.computed)]
             if decision.counterexample is not None:
@@ -209,6 +217,29 @@ class Report(ByValue, Displayed):
     def __repr__(self) -> str:
         proved = sum(r.decision.proved for r in self.steps)
         return f"Report({self.name}: {self.headline}; {proved}/{len(self.steps)} steps; {self.seconds:.2f} s)"
+
+
+def in_words(claim: object) -> tuple[str, str]:
+    """A claim for the reader in one sentence, and the formula that was decided, "" where the two are one."""
+    words, text = getattr(claim, "words", ""), str(getattr(claim, "text", claim))
+    return (words, text) if words else (shortened(text, 400), "")
+
+
+def wrapped(text: str, indent: int) -> list[str]:
+    """A text in lines that a terminal shows as they are, the first of them further to the left."""
+    return textwrap.wrap(
+        text, LINE, initial_indent=" " * indent, subsequent_indent=" " * (indent + 4),
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _statement_lines(statement: object) -> list[str]:
+    """What is stated, in words where there are any; the formulas stand beside the steps."""
+    if not isinstance(statement, All):
+        return wrapped(f"Statement: {in_words(statement)[0]}", 2)
+    whole = f"Statement: {statement.words}" if statement.words else "Statement:"
+    parts = [wrapped(f"- {in_words(member)[0]}", 4) for _, member in statement.members]
+    return [*wrapped(whole, 2), *(line for part in parts for line in part)]
 
 
 def decide_step(step: Step) -> StepReport:

@@ -99,12 +99,13 @@ _own_symbols()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_own_symbols)
 
+
 class _Helper(CPUDispatcher):
     """A compiled function with one specialisation for 0, 1 and any other integer, False and True.
 
-    Numba compiles a function anew for every constant among the arguments of a call, although LLVM is told none
-    of them: the product of a matrix and columns was compiled six times for one gradient profile. The first
-    call in an environment took half as long again.
+    Numba compiles a function anew for every constant among the arguments of a call, although LLVM is told
+    none of them: the product of a matrix and columns was compiled six times for one gradient profile. The
+    first call in an environment took half as long again.
     """
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
@@ -116,7 +117,6 @@ class _Helper(CPUDispatcher):
 def helper(function: Callable[..., Any]) -> Any:
     """Decorator for functions that only compiled code calls."""
     return function if JIT_DISABLED else _Helper(function, targetoptions={"nopython": True, **OPTIONS})
-
 
 
 inlined: Callable[..., Any] = njit(inline="always", **OPTIONS)

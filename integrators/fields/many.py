@@ -93,6 +93,4 @@ def forward_many(
     """
     driver: Any = field.driver_forward
     kick = field.called(field.kick, np.float64)
-    sweep_many(
-        driver.pointer, kick, thetas, transposed, run, check_every, inputs, field_of, steps, *blocks
-    )
+    sweep_many(driver.pointer, kick, thetas, transposed, run, check_every, inputs, field_of, steps, *blocks)

@@ -101,6 +101,6 @@ def show(expression: Any) -> str:
     if is_typesetting():
         return f"${_Latex().doprint(expression)}$"
     text = _Text().doprint(expression)
-    text = re.sub(r"\*\*(-?\d+)(?![\d./])", lambda power: power.group(1).translate(_SUPERSCRIPT), text)
+    text = re.sub(r"\*\*(-?\d+)(?![\d.])", lambda power: power.group(1).translate(_SUPERSCRIPT), text)
     text = text.replace("**", "^").replace("*", "·")
     return _WORD.sub(lambda word: _GREEK[word.group()], text).replace(" - ", " − ")

@@ -91,7 +91,11 @@ def attained(steps: int = 7, activation: str = "identity", curvature: int = 1) -
 POLYNOMIALS = Step("polynomials", "C_i(1 + a/2) is the majorant, i ≤ 12, expanded", polynomials)
 ATTAINED = Step("attained", "σ = identity, d = 1, W > 0 attains C_N(1 + a/2) with the shipped leapfrog",
                 attained, role=Role.REMARK)  # fmt: skip
-STATEMENT = All.of(BOUND, EXPONENTIAL, POLYNOMIALS.claim, ATTAINED.claim)
+STATEMENT = All.of(BOUND, EXPONENTIAL, POLYNOMIALS.claim, ATTAINED.claim).called(
+    "for (11) and (13), T_N = ∂y_N/∂y_0: ‖T_N‖ ≤ C_N(1 + a/2) = cosh(Nθ) ≤ cosh(Nε√(L‖W‖)) with a = ε²L‖W‖ "
+    "and the Chebyshev polynomial C_N, for every ε > 0, N, d, W, V, b, input and initial value; the first "
+    "bound is attained"
+)
 LEAPFROG = {"scheme": "leapfrog", "index": i}
 C = sp.cosh((i + 1) * theta)
 

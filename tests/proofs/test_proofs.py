@@ -171,6 +171,17 @@ def test_refuted_statements_show_their_object(reports, name):
     assert all(r.decision.counterexample for r in telling)
 
 
+# Catches: a statement without words, and formulas that SymPy has simplified to 1 = 1 in the place of it.
+@pytest.mark.parametrize("name", NAMES)
+def test_a_report_begins_with_the_statement_in_words(reports, name):
+    title, *stated = str(reports[name]).split("\n  Hypotheses:")[0].splitlines()
+    assert title.startswith(CATALOGUE[name].title) and stated[0].startswith("  Statement: ")
+    assert all(len(line) <= 110 for line in stated), max(stated, key=len)
+    assert "both sides simplify" not in "".join(stated) and not stated[0].endswith("Statement:")
+    words = CATALOGUE[name].statement.words
+    assert " ".join(words.split()) in " ".join(" ".join(stated).split())
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_reports_serialise(reports, name):
     report = reports[name]
