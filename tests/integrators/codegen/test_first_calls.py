@@ -9,7 +9,7 @@ from numba import types
 
 from integrators import NeuralField
 from integrators.codegen.array_types import VECTOR
-from integrators.codegen.compiled import JIT_DISABLED, helper, kernel
+from integrators.codegen.compiled import JIT_DISABLED, Kernel, helper
 from integrators.fields.stage import kicks_forward
 
 SCRIPT = """
@@ -36,7 +36,6 @@ def added(array, start, all_of_it):
         array[i] += 1.0
 
 
-@kernel(types.void(VECTOR, types.int64))
 def calls(array, n):
     added(array, 0, True)
     added(array, 1, False)
@@ -48,7 +47,7 @@ def calls(array, n):
 @pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
 def test_a_helper_is_compiled_once_whatever_constants_it_is_called_with():
     array = np.zeros(6)
-    calls(array, 4)
+    Kernel(calls, types.void(VECTOR, types.int64), cached=False)(array, 4)
     assert array.tolist() == [1.0, 2.0, 2.0, 2.0, 3.0, 2.0]
     assert len(added.overloads) == 1
 
