@@ -12,6 +12,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
+from docs.made_pages import linked  # noqa: E402
+
 project = "leapgrad"
 author = "leapgrad developers"
 copyright = "leapgrad developers; BSD-3-Clause licence"
@@ -21,8 +23,8 @@ version = release
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_copybutton", "numpydoc"]
 html_math_renderer = "mathml"  # browsers show it without a script, and so without a network
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
-# performance.md is included by a page of _generated.
-exclude_patterns = ["_build", "performance.md", "_generated/gallery/*/README.md"]
+# performance.md is included by a page of _generated; made.md stands for these pages in the clone.
+exclude_patterns = ["_build", "performance.md", "made.md", "_generated/gallery/*/README.md"]
 smartquotes = False  # f'(y) is a derivative
 nitpicky = False
 default_role = "literal"
@@ -94,7 +96,13 @@ def _leave_out_the_text() -> None:
     raise SkipNode
 
 
+def to_made_pages(_app: Any, _page: str, source: list[str]) -> None:
+    """Links that lead to made.md in the clone."""
+    source[0] = linked(source[0])
+
+
 def setup(app: Any) -> None:
+    app.connect("source-read", to_made_pages)
     app.add_html_math_renderer("mathml", (_inline, None), (_displayed, None))
     app.connect("autodoc-skip-member", without_routing)
     app.connect("autodoc-process-docstring", plain, priority=100)

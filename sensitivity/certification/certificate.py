@@ -24,6 +24,7 @@ from integrators.values import ByValue, equal
 from sensitivity import bounds
 from sensitivity.analysis.singular import block_of, scaled_jacobian
 from sensitivity.bounds.cells import cell_bound
+from sensitivity.bounds.listing import ListedTheorem, listed
 from sensitivity.recurrences.arguments import as_recurrence
 from sensitivity.text import from_log
 
@@ -62,6 +63,8 @@ class Certificate(ByValue, Displayed):
         Relative width of the enclosure of the norm.
     bounds : tuple of CheckedBound
         Every bound of the recursion that applies.
+    theorems : tuple of ListedTheorem
+        Every theorem about this norm: whether it holds, whether it is among `bounds`, and if not, why.
     precision : int
         Bits that were needed.
     float64 : ndarray
@@ -96,6 +99,7 @@ class Certificate(ByValue, Displayed):
     float64: Float
     log_error: tuple[float, float]
     log_stated_error: float
+    theorems: tuple[ListedTheorem, ...] = ()
 
     def _dumped(self) -> dict[str, Any]:
         return {name: dumped(value) for name, value in vars(self).items()}
@@ -152,6 +156,7 @@ class Certificate(ByValue, Displayed):
             f"‖J‖₂ = {self.norm_ball.str(20)} ({self.precision} bits; relative width ≤ {self.width:.1e})",
             f"float64 Jacobian: {float64}",
             *(repr(bound) for bound in self.bounds),
+            "for exactly these weights, inputs and initial values",
         ]
         return "<Certificate " + "\n  ".join(lines) + ">"
 
@@ -339,6 +344,7 @@ def _certificate(
         width=upper((largest.upper() - low) / low) if low > 0 else 0.0,
         bounds=(), precision=bits, float64=float64, log_error=log_error,
         log_stated_error=_stated(recurrence, block) if log_error[1] < math.inf else math.inf,
+        theorems=listed(recurrence, block),
     )  # fmt: skip
     return replace(
         certificate, bounds=tuple(certificate.check(*row) for row in _applicable(recurrence, block))

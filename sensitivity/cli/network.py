@@ -51,13 +51,13 @@ SHORT_SETTINGS = ("activation", "gamma")
 # -------------------------------------------------------------------------------------------------- options
 
 
-def add_arguments(parser: argparse.ArgumentParser, steps: str) -> None:
-    """Add all of them; `steps` is the default of ``--step`` for a field."""
+def add_arguments(parser: argparse.ArgumentParser, steps: str, unlike: str = "") -> None:
+    """Add all of them; `steps` is the default of ``--step`` for a field, `unlike` as for `add_run`."""
     model = parser.add_argument_group("model")
     add_model(model)
     add_drawn(model, f"default {DEFAULT_D}")
     run = parser.add_argument_group("run")
-    add_run(run, f"default {steps}, or the step of the cell itself")
+    add_run(run, f"default {steps}, or the step of the cell itself", unlike=unlike)
     add_ensemble(run)
     parser.set_defaults(default_steps=steps)
 
@@ -124,8 +124,11 @@ def add_drawn(group: Any, d: str) -> None:
     group.add_argument("--seed", type=int, metavar="S", help="seed of random weights and inputs (default 0)")
 
 
-def add_run(group: Any, step: str, n_inputs: int = 0) -> None:
-    """The options of a run: scheme, step sizes, length, start and inputs."""
+def add_run(group: Any, step: str, n_inputs: int = 0, unlike: str = "") -> None:
+    """The options of a run: scheme, step sizes, length, start and inputs.
+
+    With `unlike` the help of the length says how the default differs from that of the function in Python.
+    """
     group.add_argument(
         "--scheme", metavar="NAME", help="scheme of a field; leapgrad schemes shows all (default leapfrog)"
     )
@@ -137,7 +140,7 @@ def add_run(group: Any, step: str, n_inputs: int = 0) -> None:
     )
     group.add_argument(
         "--n-steps", type=int, metavar="N",
-        help=f"number of steps N (default: as many as --inputs has, or {DEFAULT_N_STEPS})",
+        help=f"number of steps N (default: as many as --inputs has, or {DEFAULT_N_STEPS}{unlike})",
     )  # fmt: skip
     group.add_argument(
         "--y0",

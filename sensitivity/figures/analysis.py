@@ -66,11 +66,14 @@ class Drawing:
         Takes the result; width and height in inches.
     ratios : tuple of float
         Widths of the panels.
+    rows : int
+        Over how many rows the panels are spread.
     """
 
     draw: Callable[[Any, NDArray, str], None]
     size: Callable[[Any], tuple[float, float]]
     ratios: tuple[float, ...] = (1.0,)
+    rows: int = 1
 
 
 def draw(found: Drawn, ax: Any = None, title: str = "") -> Any:
@@ -99,7 +102,9 @@ def figure_of(found: Drawn, title: str = "") -> Figure:
 
 
 def _panels(figure: Figure, picture: Drawing) -> NDArray:
-    return figure.subplots(1, len(picture.ratios), width_ratios=picture.ratios, squeeze=False)[0]
+    columns = len(picture.ratios) // picture.rows
+    widths = picture.ratios[:columns]
+    return figure.subplots(picture.rows, columns, width_ratios=widths, squeeze=False).ravel()
 
 
 def _given(ax: Any, count: int) -> NDArray:
@@ -179,8 +184,9 @@ def _draw_profile(profile: GradientProfile, axes: NDArray, title: str) -> None:
             label = f"its bound {profile.bound.theorem}"
             panel.plot(some, bounds[member], color=f"C{number}", linestyle=":", linewidth=1.5, label=label)
     fit_values(panel, [logs[chosen]], logarithmic=True)
-    panel.set_xlabel("index $i$")
-    panel.set_ylabel(rf"$\ln$ {_formula(profile.quantity)}")
+    of = "input" if "x_i" in profile.quantity else "state"
+    panel.set_xlabel(f"index $i$ of the {of} (steps)")
+    panel.set_ylabel(rf"$\ln$ {_formula(profile.quantity)} (natural logarithm)")
     panel.set_title(title or profile.setting)
     if chosen.size > 1 or bounds is not None:
         panel.legend(loc="best")

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from sensitivity.analysis.memory.input_kernels import MemoryKernels, ReadoutCeiling
     from sensitivity.analysis.memory.singular_vectors import SingularDirections
 
-__all__ = ["PICTURES", "plot_windows"]
+__all__ = ["PICTURES", "in_formula", "plot_windows"]
 
 MOST_CURVES, MOST_NAMES = 8, 20
+
+
+def in_formula(symbol: str) -> str:
+    """The name of a block in mathematics: one letter is slanted, several stand upright."""
+    return symbol if len(symbol) == 1 else rf"\mathrm{{{symbol}}}"
 
 
 def _finite(values: NDArray) -> NDArray:
@@ -36,24 +41,28 @@ def _draw_gradient_in_time(found: GradientInTime, axes: NDArray, title: str) -> 
         steps.plot(np.arange(1, logs.shape[1] + 1), _finite(logs[member]), color=f"C{number}")
         share = lost[member, :-1]
         windows.plot(np.arange(share.size), np.where(share > 0.0, share, np.nan), color=f"C{number}")
-    steps.set(xlabel="step $i$", ylabel=r"$\ln$ of its part of $\partial C/\partial\theta$")
+    steps.set(xlabel="step $i$", ylabel=r"$\ln$ of its part of $\partial C/\partial\theta$ (natural log)")
     windows.axhline(0.01, color=GREY, linewidth=0.8)
-    windows.set(yscale="log", xlabel="window $w$", ylabel="share of the gradient that is lost")
+    windows.set(yscale="log", xlabel="last $w$ steps that are kept", ylabel="share of the gradient lost")
     steps.set_title(title)
 
 
 @styled
-def plot_windows(log_norms: NDArray, width: int, title: str = "") -> Figure:
+def plot_windows(log_norms: NDArray, width: int, title: str = "", symbol: str = "s") -> Figure:
     """ln of the norms over windows of `width` steps against the step where a window begins."""
     figure = Figure(figsize=(7.2, 4.0), layout="constrained")
     axes = figure.subplots()
     logs = log_norms.reshape(-1, log_norms.shape[-1])
-    for number, member in enumerate(evenly_spread(len(logs), MOST_CURVES)):
-        axes.plot(_finite(logs[member]), color=f"C{number}")
+    members = evenly_spread(len(logs), MOST_CURVES)
+    for number, member in enumerate(members):
+        axes.plot(_finite(logs[member]), color=f"C{number}", label=f"member {member}")
     axes.axhline(0.0, color=GREY, linewidth=0.8)
-    axes.set_xlabel("first step $i$")
-    axes.set_ylabel(rf"$\ln\ \|\partial s_{{i+{width}}}/\partial s_i\|_2$")
+    s = in_formula(symbol)
+    axes.set_xlabel("state $i$ at which the window begins (steps)")
+    axes.set_ylabel(rf"$\ln\ \|\partial {s}_{{i+{width}}}/\partial {s}_i\|_2$ (natural logarithm)")
     axes.set_title(title)
+    if members.size > 1:
+        axes.legend(loc="best", ncols=2)
     return figure
 
 
@@ -154,12 +163,12 @@ def _as_formula(quantity: str) -> str:
 
 
 TWO_PANELS, ONE_PANEL = (9.6, 3.9), (7.2, 4.0)
-PICTURES: dict[str, tuple[Any, Any, tuple[float, ...]]] = {
+PICTURES: dict[str, tuple[Any, ...]] = {
     "GradientInTime": (_draw_gradient_in_time, lambda found: TWO_PANELS, (1.0, 1.0)),
     "MemoryKernels": (_draw_kernels, lambda found: TWO_PANELS, (1.0, 1.0)),
     "ReadoutCeiling": (_draw_ceiling, lambda found: ONE_PANEL, (1.0,)),
     "CovariantVectors": (_draw_covariant, lambda found: TWO_PANELS, (1.0, 1.0)),
     "SingularDirections": (_draw_singular, lambda found: (12.0, 3.9), (1.0, 1.0, 1.2)),
-    "NetworkReport": (draw_report, lambda found: (17.0, 4.0), (1.0, 1.0, 1.0, 1.0)),
+    "NetworkReport": (draw_report, lambda found: (9.6, 7.2), (1.0, 1.0, 1.0, 1.0), 2),
 }
-"""Class of a result → how it is drawn, its size and the widths of its panels; see `analysis.Drawing`."""
+"""Class of a result → how it is drawn, its size, the widths of its panels, rows; see `analysis.Drawing`."""

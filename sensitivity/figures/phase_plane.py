@@ -24,8 +24,11 @@ ELLIPSES = 13
 @styled
 def plot_areas(found: Sequence[PhaseArea]) -> Figure:
     """The set at a few times, one panel a scheme, and its area over time in the last panel."""
-    figure = Figure(figsize=(3.1 * (len(found) + 1), 3.5), layout="constrained")
+    figure = Figure(figsize=(3.1 * (len(found) + 1), 2.9), layout="constrained")
     panels = figure.subplots(1, len(found) + 1)
+    seen = np.concatenate([one.outlines.reshape(-1, 2) for one in found])
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    room = 0.05 * float((high - low).max())
     for number, (axes, one) in enumerate(zip(panels, found, strict=False), start=1):
         chosen = np.linspace(0, len(one.areas) - 1, SHOWN).round().astype(int)
         for shade, index in enumerate(chosen):
@@ -34,11 +37,15 @@ def plot_areas(found: Sequence[PhaseArea]) -> Figure:
                       alpha=0.2 + 0.7 * shade / SHOWN)  # fmt: skip
         axes.set_title(f"{one.scheme}: area × {one.ratio:.3g}")
         axes.set_xlabel(POSITION)
-        axes.set_aspect("equal", adjustable="datalim")
+        # One range for all schemes: areas are compared by eye.
+        axes.set_aspect("equal", adjustable="box")
+        axes.set(xlim=(low[0] - room, high[0] + room), ylim=(low[1] - room, high[1] + room))
         panels[-1].plot(np.arange(len(one.areas)) * one.step, one.areas / one.areas[0], color=f"C{number}",
                         linestyle=LINES[number % 4], label=one.scheme)  # fmt: skip
     panels[0].set_ylabel(VELOCITY)
     panels[-1].set(xlabel=r"time $i\varepsilon$", yscale="log", title="area ÷ first area")
+    for set_formatter in (panels[-1].yaxis.set_major_formatter, panels[-1].yaxis.set_minor_formatter):
+        set_formatter("{x:g}")  # plain numbers, since the axis may span less than a decade
     panels[-1].legend(loc="best")
     return figure
 

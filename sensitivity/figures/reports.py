@@ -31,8 +31,11 @@ def draw_report(found: NetworkReport, axes: NDArray, title: str) -> None:
         norms.plot(found.steps, _cut(found.log_norms[member]), **look)
         profile.plot(found.index, _cut(found.log_profile[member]), **look)
     h = found.symbol if len(found.symbol) == 1 else rf"\mathrm{{{found.symbol}}}"
-    norms.set(xlabel="$n$", ylabel=rf"$\ln\ \|\partial {h}_n/\partial {h}_0\|_2$")
-    profile.set(xlabel="$i$", ylabel=rf"$\ln\ \|\partial {h}_N/\partial {h}_i\|_2$")
+    norms.set(xlabel="steps $n$", ylabel=rf"$\ln\ \|\partial {h}_n/\partial {h}_0\|_2$ (natural log)")
+    profile.set(
+        xlabel="index $i$ of the state (steps)",
+        ylabel=rf"$\ln\ \|\partial {h}_N/\partial {h}_i\|_2$ (natural log)",
+    )
     for panel, curves in ((norms, found.log_norms), (profile, found.log_profile)):
         panel.axhline(0.0, color=GREY, linewidth=0.8, linestyle="-")
         finite = curves[np.isfinite(curves)]
@@ -48,12 +51,15 @@ def draw_report(found: NetworkReport, axes: NDArray, title: str) -> None:
         )  # fmt: skip
     exponents.axhline(0.0, color=GREY, linewidth=0.8, linestyle="-")
     exponents.set_xticks(places)
-    exponents.set(xlabel="number", ylabel="growth exponent per step")
-    bars = [(name, value) for name, value in sorted(found.shares.items(), key=lambda item: -item[1])][:6]
+    exponents.set(xlabel="number $j$", ylabel=r"growth exponent $\lambda_j$ (per step)")
+    largest = sorted(found.shares.items(), key=lambda item: -item[1])[:6]
+    bars = [(found.torch_names.get(name, name).replace(" + ", " +\n"), value) for name, value in largest]
     if np.isfinite(found.saturated).all():
-        bars.append(("(saturated units)", float(found.saturated.mean())))
+        bars.append(("units saturated\n(share of time)", float(found.saturated.mean())))
     shares.barh([name for name, _ in bars][::-1], [100.0 * value for _, value in bars][::-1], color="C0")
-    shares.set(xlabel="share of the gradient (%)", xlim=(0.0, 100.0))
+    shares.set(
+        xlabel=rf"share of $\partial(u^\top {h}_N)/\partial\theta$ by parameter (%)", xlim=(0.0, 100.0)
+    )
     norms.set_title(title or f"{found.model}, N = {found.n_steps}: {found.verdict.word}")
 
 

@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from sensitivity.recurrences.cell import unroll
 from sensitivity.recurrences.registry import drawn_inputs
 from sensitivity.text import block_symbol, from_log, number
 from sensitivity.weights.entries import as_numpy
+from sensitivity.weights.torch_names import in_both, torch_names
 from sensitivity.weights.weight_files import load_weights
 from sensitivity.weights.weights import from_torch
 
@@ -79,6 +80,8 @@ class NetworkReport(ByValue, Drawn):
     shares : dict of str to float
         By parameter, the share of that gradient, as a part of the sum of the squares.
     verdict : GradientVerdict
+    torch_names : dict of str to str
+        What PyTorch calls the parameters, where it has the cell.
 
     Examples
     --------
@@ -103,6 +106,7 @@ class NetworkReport(ByValue, Drawn):
     window: int
     shares: dict[str, float]
     verdict: GradientVerdict
+    torch_names: dict[str, str] = field(default_factory=dict)
 
     @property
     def symbol(self) -> str:
@@ -122,7 +126,9 @@ class NetworkReport(ByValue, Drawn):
         first = max(self.shares, key=lambda name: self.shares[name])
         return (
             f"{said} 99 % of the gradient by the parameters comes from the last {self.window} of "
-            f"{self.n_steps} steps, {100.0 * self.shares[first]:.0f} % of it is that by {first}."
+            f"{self.n_steps} steps, {100.0 * self.shares[first]:.0f} % of it is that by "
+            f"{in_both(first, self.torch_names)}; it is that of uᵀ{self.symbol}_N, u the direction in which "
+            f"{self.symbol}_N moves most."
         )
 
     def _quantiles(self, values: Float) -> tuple[float, float, float]:
@@ -153,15 +159,16 @@ class NetworkReport(ByValue, Drawn):
             found.append(
                 ("saturated units", f"{mean:.1f} % of the time; {dead} of {self.saturated.size} always")
             )
-        found.append(("steps that make 99 % of the gradient", str(self.window)))
+        found.append((f"steps that make 99 % of ∂(uᵀ{h}_N)/∂θ", str(self.window)))
         for name, share in sorted(self.shares.items(), key=lambda item: -item[1])[:3]:
-            found.append((f"share of the gradient by {name}", f"{100.0 * share:.1f} %"))
+            found.append((f"share of it by {in_both(name, self.torch_names)}", f"{100.0 * share:.1f} %"))
         return found
 
     def as_dict(self) -> dict[str, Any]:
         """All numbers by name, for JSON."""
         names = ("model", "block", "n_steps", "members", "steps", "log_norms", "log_bounds", "index",
-                 "log_profile", "exponents", "errors", "saturated", "window", "shares")  # fmt: skip
+                 "log_profile", "exponents", "errors", "saturated", "window", "shares",
+                 "torch_names")  # fmt: skip
         verdict = {"word": self.verdict.word, "log_norm": self.verdict.log_norm, "rate": self.verdict.rate,
                    "length": self.verdict.length, "sentence": self.sentence}  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"verdict": verdict}
@@ -198,7 +205,8 @@ def report(
     inputs : array_like, shape (N, n_inputs) or (batch, N, n_inputs), optional
         Sequences of real data say most. By default `n_steps` inputs are drawn from N(0, 1).
     n_steps : int, optional
-        N, where there are no inputs; 200 by default.
+        N, where there are no inputs; 200 by default. The command ``leapgrad report`` takes 1000 by default,
+        as every command does.
     s0, step, scheme
         As for `unroll`.
     block : str, optional
@@ -250,6 +258,7 @@ def report(
     return NetworkReport(
         label, name, N, run.members, steps, log_norms, _bounds(run, steps, block), index, profile,
         growth.exponents, growth.standard_error, saturated, window, shares, verdict_of(steps, log_norms),
+        torch_names(run.system),
     )  # fmt: skip
 
 

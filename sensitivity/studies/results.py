@@ -7,7 +7,8 @@ import errno
 import importlib
 import itertools
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -167,7 +168,8 @@ class Results(ByValue):
         ['d', 'n_steps', 'step', 'norm']
         """
         pandas = require_package("pandas")
-        return pandas.concat([pandas.DataFrame(table) for table in self._tables()], ignore_index=True)
+        with closing(self._tables()) as tables:
+            return pandas.concat([pandas.DataFrame(table) for table in tables], ignore_index=True)
 
     def to_netcdf(self, path: str | Path) -> Path:
         """Write `to_xarray` as netCDF-4, chunk by chunk; needs xarray and h5netcdf (extra ``studies``)."""
@@ -199,12 +201,13 @@ class Results(ByValue):
         parquet = importlib.import_module("pyarrow.parquet")
         target = check_writable(path)
         with replacing(target) as temporary:
-            writer = None
+            writer, tables = None, self._tables()
             try:
-                for table in map(arrow.table, self._tables()):
+                for table in map(arrow.table, tables):
                     writer = writer or parquet.ParquetWriter(temporary, table.schema)
                     writer.write_table(table)
             finally:
+                tables.close()
                 if writer is not None:
                     writer.close()
         return target
@@ -224,7 +227,8 @@ class Results(ByValue):
         with replacing(target) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow([*self.study.axes, *self._columns()])
-            writer.writerows(self._rows())
+            with closing(self._rows()) as rows:
+                writer.writerows(rows)
         return target
 
     def __repr__(self) -> str:
@@ -240,8 +244,11 @@ class Results(ByValue):
     def _lacking(self, cell: GridCell) -> ValueError:
         return ValueError(f"{self.store.folder} lacks the cell {cell}; run the sweep again.")
 
-    def _stored(self, parts: Sequence[range] | None = None) -> Iterator[_Stored]:
-        """The cells of some points, or of all, with what is stored of them; a damaged row is named."""
+    def _stored(self, parts: Sequence[range] | None = None) -> Generator[_Stored, None, None]:
+        """The cells of some points, or of all, with what is stored of them; a damaged row is named.
+
+        Whoever takes some of them only has to close it, since the database is open in the meantime.
+        """
         where: deque[tuple[tuple[int, ...], slice]] = deque()
         steps = self.study.steps_of_cells()
 
@@ -251,13 +258,15 @@ class Results(ByValue):
                     where.append((place, part))
                     yield cell
 
-        for block in self.store.read_blocks(cells()):
-            for cell, row in block:
-                place, part = where.popleft()
-                try:
-                    yield _Stored(place, part, cell, None if row is None else decode(cell, row))
-                except UnusableRow as error:
-                    raise self._unusable(cell, error) from None
+        with closing(self.store.read_blocks(cells())) as blocks:
+            for block in blocks:
+                for cell, row in block:
+                    place, part = where.popleft()
+                    try:
+                        arrays = None if row is None else decode(cell, row)
+                    except UnusableRow as error:
+                        raise self._unusable(cell, error) from None
+                    yield _Stored(place, part, cell, arrays)
 
     # ------------------------------------------------------------------------------------------- arrays
 
@@ -326,15 +335,16 @@ class Results(ByValue):
             for name, n in lengths.items()
         }
         starts = [0] * len(shape) if parts is None else [part.start for part in parts]
-        for place, part, _, arrays in self._stored(parts):
-            if arrays is None:
-                continue
-            here = tuple([i - start for i, start in zip(place, starts)])  # noqa: B905
-            for name, values in arrays.items():
-                if values.ndim == 1:
-                    full[name][here][part] = values
-                else:
-                    full[name][here][part, : values.shape[1]] = values
+        with closing(self._stored(parts)) as stored:
+            for place, part, _, arrays in stored:
+                if arrays is None:
+                    continue
+                here = tuple([i - start for i, start in zip(place, starts)])  # noqa: B905
+                for name, values in arrays.items():
+                    if values.ndim == 1:
+                        full[name][here][part] = values
+                    else:
+                        full[name][here][part, : values.shape[1]] = values
         single = tuple(i for i, n in enumerate(self.study.shape) if n == 1)
         return {name: array.squeeze(single) for name, array in full.items()}
 
@@ -353,43 +363,52 @@ class Results(ByValue):
                 found |= {f"{v.name}_{number + 1}": (v.name, number) for number in range(width)}
         return found
 
-    def _tables(self) -> Iterator[dict[str, NDArray[Any]]]:
+    def _tables(self) -> Generator[dict[str, NDArray[Any]], None, None]:
         """Columns of some ten thousand rows at a time; one table without rows never comes."""
         study, columns = self.study, self._columns()
         labels = {axis: _labels(axis, study.values(axis))[0] for axis in study.axes}
-        stored, steps = self._stored(), study.steps_of_cells()
+        steps = study.steps_of_cells()
         size = max(1, TABLE_POINTS // max(part.stop - part.start for part in steps))
-        while some := list(itertools.islice(stored, size)):
-            counts = [one.part.stop - one.part.start for one in some]
-            table: dict[str, NDArray[Any]] = {}
-            for i, axis in enumerate(study.axes[:-1]):
-                table[axis] = np.repeat(labels[axis][[one.place[i] for one in some]], counts)
-            table[STEP] = np.concatenate([labels[STEP][one.part] for one in some])
-            for column, (name, number) in columns.items():
-                table[column] = np.concatenate(
-                    [
-                        _column(one.arrays, name, number, count)
-                        for one, count in zip(some, counts, strict=True)
-                    ]
-                )
-            yield table
+        with closing(self._stored()) as stored:
+            while some := list(itertools.islice(stored, size)):
+                yield self._table(some, labels, columns)
 
-    def _rows(self) -> Iterator[list[str]]:
-        study, columns = self.study, self._columns().values()
-        for place, _, cell, arrays in self._stored():
-            if arrays is None:
-                raise self._lacking(cell)
-            labels = [_word(study.values(a)[i]) for a, i in zip(study.axes, place, strict=False)]
-            lists = {name: array.tolist() for name, array in arrays.items()}
-            for member, step in enumerate(cell.steps):
-                row = [*labels, repr(step)]
-                for name, number in columns:
-                    value = lists[name][member]
-                    if number is None:
-                        row.append(repr(value))
-                    else:
-                        row.append(repr(value[number]) if number < len(value) else "")
-                yield row
+    def _table(
+        self, some: list[_Stored], labels: Mapping[str, NDArray[Any]], columns: Mapping[str, Any]
+    ) -> dict[str, NDArray[Any]]:
+        """Columns of the rows of some cells."""
+        counts = [one.part.stop - one.part.start for one in some]
+        table: dict[str, NDArray[Any]] = {}
+        for i, axis in enumerate(self.study.axes[:-1]):
+            table[axis] = np.repeat(labels[axis][[one.place[i] for one in some]], counts)
+        table[STEP] = np.concatenate([labels[STEP][one.part] for one in some])
+        for column, (name, number) in columns.items():
+            parts = zip(some, counts, strict=True)
+            table[column] = np.concatenate([_column(one.arrays, name, number, count) for one, count in parts])
+        return table
+
+    def _rows(self) -> Generator[list[str], None, None]:
+        columns = list(self._columns().values())
+        with closing(self._stored()) as stored:
+            for one in stored:
+                yield from self._rows_of(one, columns)
+
+    def _rows_of(self, one: _Stored, columns: Sequence[tuple[str, int | None]]) -> Iterator[list[str]]:
+        """The rows of one cell, as text."""
+        if one.arrays is None:
+            raise self._lacking(one.cell)
+        axes = zip(self.study.axes, one.place, strict=False)
+        labels = [_word(self.study.values(axis)[i]) for axis, i in axes]
+        lists = {name: array.tolist() for name, array in one.arrays.items()}
+        for member, step in enumerate(one.cell.steps):
+            row = [*labels, repr(step)]
+            for name, number in columns:
+                value = lists[name][member]
+                if number is None:
+                    row.append(repr(value))
+                else:
+                    row.append(repr(value[number]) if number < len(value) else "")
+            yield row
 
 
 def _column(arrays: Arrays | None, name: str, number: int | None, count: int) -> Float:

@@ -47,7 +47,10 @@ _ONNX = (
 )
 
 LINES: Mapping[str, tuple[str, str]] = {
-    **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin"), ("a file of torch.save", _TORCH)),
+    **dict.fromkeys(
+        (".pt", ".pth", ".ckpt", ".bin"),
+        ("a file of torch.save, whose state dict leapgrad.from_torch takes in Python", _TORCH),
+    ),
     **dict.fromkeys((".h5", ".hdf5"), ("an HDF5 file", _HDF5)),
     ".keras": ("an archive of Keras", _KERAS),
     **dict.fromkeys(
@@ -79,5 +82,9 @@ def refuse_format(path: Path) -> NoReturn:
             )
         raise ValueError(wanted)
     about, line = LINES[path.suffix.lower()]
-    command = line.format(old=str(path), new=str(path.with_suffix(".npz")))
-    raise ValueError(f'{wanted} It is {about}; this makes one: python -c "{command}"')
+    new = path.with_suffix(".npz")
+    command = line.format(old=str(path), new=str(new))
+    raise ValueError(
+        f"{wanted} It is {about}. Run the following line where the package that wrote it is installed, and "
+        f'name {new} instead; this makes one: python -c "{command}"'
+    )

@@ -87,6 +87,21 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+# Catches: a link to a page that only `make docs` makes, which leads nowhere in the clone.
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_made_pages_lead_to_the_page_that_says_where_to_look(page):
+    from docs.made_pages import PAGES as MADE
+    from docs.made_pages import linked
+
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    assert "_generated" not in text
+    headings = re.findall(r"^## (.+)$", (ROOT / "docs" / "made.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [heading.lower() for heading in headings] == list(MADE)
+    for section in re.findall(r"\(made\.md#([\w-]+)\)", text):
+        assert f"]({MADE[section]})" in linked(text)
+    assert "made.md" not in linked(text)
+
+
 def test_readme_examples_have_ten_lines_at_most():
     for language, code in blocks(ROOT / "README.md"):
         if language == "python":

@@ -88,8 +88,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(asked.describe())
         _show(asked, computed, found, reasons)
-        if not args.products and _loose(computed, found):
-            print("\nCloser bounds, along the trajectory of this run: --products (theorems H and K).")
+        if not args.products:
+            closer = "Closer bounds" if _loose(computed, found) else "Also proved"
+            print(f"\n{closer}, along the trajectory of this run: --products (theorems H and K).")
     return checked(violations, "computed values cross a proved bound")
 
 

@@ -23,6 +23,12 @@ EXAMPLES = """\
   leapgrad certify --weights net.npz --scheme euler --step 0.01 --width 1e-30"""
 
 
+EXACTLY = (
+    "Everything above holds for exactly these weights, inputs, initial values and step sizes, as float64 "
+    "numbers;\n--region encloses the norm for all initial values and inputs near those of a cell."
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_arguments(parser, steps="1e-3,1e-2,1e-1,1")
     group = parser.add_argument_group("certificate")
@@ -67,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(asked.describe())
         _show(*_labels(asked), found)
+        _show_theorems(found[0], member=bool(asked.ensemble))
+        print(f"\n{EXACTLY}")
     kept = all(bound.holds for one in found for bound in one.bounds)
     return 0 if kept and all(one.float64_within_stated_error for one in found) else CHECK_FAILED
 
@@ -136,6 +144,13 @@ def _show(heading: str, labels: list[str], found: list[Certificate]) -> None:
     )
 
 
+def _show_theorems(one: Certificate, member: bool) -> None:
+    """Every theorem there is about this norm, of the first certificate: the hypotheses are those of all."""
+    print("\nTheorems about this norm" + (", of member 0:" if member else ":"))
+    rows = [(row.theorem, row.bound, "yes" if row.holds else "no", row.said) for row in one.theorems]
+    print_table(("theorem", "bound", "holds", "what becomes of it"), rows, left=4)
+
+
 def _value(log_value: float) -> str:
     return "≤ 0" if log_value == float("-inf") else from_log(log_value)
 
@@ -162,6 +177,7 @@ def _plain(one: Certificate) -> dict[str, Any]:
             }
             for bound in one.bounds
         ],
+        "theorems": [row._asdict() for row in one.theorems],
     }
 
 

@@ -14,6 +14,11 @@ EXAMPLES = """\
   leapgrad parameters --model lstm --d 8 --n-inputs 2 --n-steps 100
   leapgrad parameters --model gru=trained.npz --inputs x.npy --n-steps 200 --share 0.05 --plot steps.png"""
 
+WHAT_THEY_ARE = "W multiplies the state, V the inputs; b is added"
+TOGETHER = """\
+∂s_N/∂θ, all components of s_N together
+in the Frobenius norm; leapgrad report has the steps for the one direction in which s_N moves most."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_arguments(parser, steps="1e-2")
@@ -34,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
     from sensitivity.analysis.memory.gradient_time import gradient_in_time
     from sensitivity.analysis.memory.parameters import parameter_sensitivity
+    from sensitivity.weights.torch_names import rows_of, torch_names
 
     asked = network.build(args)
     found = parameter_sensitivity(asked.run, block=args.block)
@@ -55,20 +61,24 @@ def run(args: argparse.Namespace) -> int:
             name: {"log_spectral": norms.log_spectral, "log_frobenius": norms.log_frobenius}
             for name, norms in found.items()
         }
+        about = {"parameters": asked.parameters, "torch_names": torch_names(asked.run.system)}
         steps = {"window": window, "share": args.share, "log_norms": in_time.log_norms, "lost": in_time.lost}
-        print_json({"parameters": asked.parameters, "results": results, "steps": steps})
+        print_json({**about, "results": results, "steps": steps})
     else:
         print(f"‖∂s_N/∂θ‖: {asked.describe()}")
         several = asked.run.members > 1
-        headers = ["θ", "spectral", "Frobenius", *(["5 %", "95 %"] if several else [])]
+        known = torch_names(asked.run.system)
+        headers = ["θ", *(["in PyTorch"] if known else []), "spectral", "Frobenius"]
+        headers += ["5 %", "95 %"] if several else []
         table = [
-            [name, from_log(spectral[1]), from_log(frobenius[1]),
+            [name, *([known.get(name, "")] if known else []), from_log(spectral[1]), from_log(frobenius[1]),
              *([from_log(frobenius[0]), from_log(frobenius[2])] if several else [])]
             for name, (spectral, frobenius) in rows.items()
         ]  # fmt: skip
-        print_table(headers, table, left=1)
-        steps = int(np.median(window))
-        print(f"The last {steps} steps make all but {100.0 * args.share:g} % of the gradient.")
+        print_table(headers, table, left=2 if known else 1)
+        print(f"{WHAT_THEY_ARE}.{rows_of(asked.run.system)}")
+        steps, share = int(np.median(window)), 100.0 * args.share
+        print(f"The last {steps} of {asked.run.n_steps} steps make all but {share:g} % of {TOGETHER}")
         files.tell(args)
     return 0
 

@@ -17,7 +17,7 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    network.add_arguments(parser, steps="1e-2")
+    network.add_arguments(parser, steps="1e-2", unlike="; leapgrad.report in Python takes 200")
     result = parser.add_argument_group("result")
     result.add_argument("--block", metavar="NAME", help="the block of the state that h stands for")
     files.add(result, "the norms ‖∂h_n/∂h_0‖ with their bounds, in full precision")

@@ -7,6 +7,7 @@ import argparse
 from sensitivity.cli import files, network
 from sensitivity.cli.command import Command
 from sensitivity.cli.output import from_log, number, print_json, print_table
+from sensitivity.text import block_symbol
 
 __all__ = ["COMMAND"]
 
@@ -30,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
     asked = network.build(args)
     run = asked.run
+    symbol = block_symbol(run.default_block if args.block is None else args.block)
     logs = log_window_norms(run, args.width, block=args.block).reshape(run.members, -1)
     windows = logs.shape[1]
     columns = {
@@ -42,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     def draw():
         from sensitivity.figures.memory import plot_windows
 
-        return plot_windows(logs, args.width, asked.describe())
+        return plot_windows(logs, args.width, asked.describe(), symbol)
 
     files.write(args, columns, draw)
     low, middle, high = network.quantiles(logs.ravel())
@@ -51,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         results = {"log_norms": logs, "exponents": logs / args.width, "quantiles": summary}
         print_json({"parameters": {**asked.parameters, "width": args.width}, "results": results})
     else:
-        print(f"‖∂s_(i+{args.width})/∂s_i‖ over {windows} windows: {asked.describe()}")
+        print(f"‖∂{symbol}_(i+{args.width})/∂{symbol}_i‖ over {windows} windows: {asked.describe()}")
         rows = [[name, from_log(value), number(value / args.width)] for name, value in summary.items()]
         print_table(["", "norm", "exponent per step"], rows, left=1)
         files.tell(args)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sensitivity.cli import files
 from sensitivity.cli.command import Command
-from sensitivity.cli.output import CHECK_FAILED, notice, number, print_json, print_table
+from sensitivity.cli.output import CHECK_FAILED, notice, number, print_json, print_table, write_csv
+from sensitivity.files import check_writable
 
 if TYPE_CHECKING:
     from sensitivity.papers.hamiltonian.curves import Curve
@@ -26,15 +28,17 @@ HEADING = f"d = {D}, tanh, N = {N_STEPS}, W_ij and b_i uniform on (0, 1/d), seed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", metavar="FILE.csv", help="also write the table, in full precision")
     parser.add_argument(
-        "--out", default=PICTURE, metavar="FILE.png", help=f"the picture (default {PICTURE} in this folder)"
-    )
+        "--plot", metavar="FILE.png",
+        help=f"the picture (.png, .pdf or .svg; default {PICTURE}); --out FILE.png names it, too",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
     from sensitivity.figures import plots as figures
 
-    path = files.picture_path("--out", args.out)
+    path, table = _places(args)
     replaced = ", in place of the file that is there" if path.exists() else ""
     said = f"The picture goes to {path.resolve()}{replaced}; --out FILE names another place."
     notice(said) if args.json else print(f"{said}\n", flush=True)
@@ -57,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
         "bound_d": euler.bounds[0, ::ROWS],
     }
     violations = leapfrog.violations + euler.violations
+    if table is not None:
+        write_csv(table, {name: values.tolist() for name, values in columns.items()})
     if args.json:
         figures.save(figure, path)
         print_json({"results": columns, "summary": text, "violations": violations, "picture": str(path)})
@@ -67,8 +73,24 @@ def run(args: argparse.Namespace) -> int:
         print_table(headers, [[number(value, 4) for value in row] for row in rows])
         print(f"\n{text}\n", flush=True)
         figures.save(figure, path)  # last, so that a folder that cannot be written to costs no numbers
-        print(f"Picture: {path}")
+        print(f"Picture: {path}" + (f"\nTable: {table}" if table is not None else ""))
     return CHECK_FAILED if violations else 0
+
+
+def _places(args: argparse.Namespace) -> tuple[Path, Path | None]:
+    """Where the picture goes, and the table if it is asked for.
+
+    Raises
+    ------
+    ValueError, OSError
+        For another kind of file, two names of the picture, or a folder that is not there.
+    """
+    if args.out is None or args.out.lower().endswith(".csv"):
+        table = None if args.out is None else check_writable(args.out)
+        return files.picture_path("--plot", args.plot or PICTURE), table
+    if args.plot is not None:
+        raise ValueError(f"--out {args.out!r} must end in .csv, since --plot names the picture.")
+    return files.picture_path("--out", args.out), None
 
 
 def _curve(scheme: str, theorem: str) -> Curve:

@@ -214,14 +214,16 @@ def with_schema(connection: sqlite3.Connection) -> None:
 
 def _connected(path: Path, options: str) -> sqlite3.Connection:
     address = path.absolute().as_uri() + options
-    connection = sqlite3.connect(address, WAIT_SECONDS, isolation_level=None, uri=True)
+    # Python 3.13 warns of options that are not named.
+    options: dict[str, Any] = {"timeout": WAIT_SECONDS, "isolation_level": None, "uri": True}
+    connection = sqlite3.connect(address, **options)
     # A file system without locks. One run at a time is seen to by the study's own lock.
     try:
         connection.execute("PRAGMA schema_version").fetchone()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode in NO_LOCKS:
             connection.close()
-            return sqlite3.connect(f"{address}&nolock=1", WAIT_SECONDS, isolation_level=None, uri=True)
+            return sqlite3.connect(f"{address}&nolock=1", **options)
     except sqlite3.DatabaseError:
         pass  # told when it is used
     return connection

@@ -14,7 +14,7 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -97,8 +97,11 @@ class Store(ByValue):
 
     def read_blocks(
         self, jobs: Iterable[SomeJob]
-    ) -> Iterator[list[tuple[SomeJob, tuple[Any, Any, Any] | None]]]:
-        """Some hundred jobs at a time with their rows, None where there is none; a job may come twice."""
+    ) -> Generator[list[tuple[SomeJob, tuple[Any, Any, Any] | None]], None, None]:
+        """Some hundred jobs at a time with their rows, None where there is none; a job may come twice.
+
+        The database is open until the last of them, or until the generator is closed.
+        """
         with self.reading() as connection:
             for block in blocks(jobs):
                 found = rows_of(connection, self.path, block)

@@ -1,6 +1,8 @@
 """What becomes of the results of a study: lazy arrays, tables and files, also of an unfinished one."""
 
 import csv
+import sqlite3
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -111,6 +113,48 @@ def test_tables_hold_the_numbers_of_the_csv(results, tiny_chunks, tmp_path):
     results.to_parquet(tmp_path / "table.parquet")
     assert parquet.ParquetFile(tmp_path / "table.parquet").num_row_groups > 1
     pandas.testing.assert_frame_equal(pandas.read_parquet(tmp_path / "table.parquet"), table)
+
+
+class Watched(sqlite3.Connection):
+    """A connection that is known until it is closed."""
+
+    open_ones: ClassVar[set[int]] = set()
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.open_ones.add(id(self))
+
+    def close(self):
+        self.open_ones.discard(id(self))
+        super().close()
+
+
+# Catches: a database that is closed only when Python collects what has read it, of which Python 3.13 warns.
+@pytest.mark.parametrize("broken", [False, True])
+def test_every_connection_is_closed_at_the_end_of_an_export(results, tmp_path, monkeypatch, broken):
+    for package in ("xarray", "h5netcdf", "zarr", "pandas", "pyarrow"):
+        pytest.importorskip(package)
+    if broken:
+        change(results.store.folder, list(results.study.cells())[1], numbers=b"")
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda path, **more: connect(path, factory=Watched, **more))
+    monkeypatch.setattr(module, "_dask_array", lambda: None)
+    Watched.open_ones.clear()
+    kept = []
+    for export in (
+        lambda: results.to_xarray(),
+        lambda: results.to_netcdf(tmp_path / "a.nc"),
+        lambda: results.to_zarr(tmp_path / "a.zarr"),
+        results.to_pandas,
+        lambda: results.to_parquet(tmp_path / "a.parquet"),
+        lambda: results.to_csv(tmp_path / "a.csv"),
+    ):
+        try:
+            export()
+        except ValueError as error:
+            kept.append(error)  # with the frames in which the reading stopped
+        assert not Watched.open_ones
+    assert len(kept) == (6 if broken else 0)
 
 
 def test_zarr_and_netcdf_read_back(results, tiny_chunks, tmp_path):
