@@ -10,7 +10,7 @@ from numba import types
 from integrators import NeuralField
 from integrators.codegen.array_types import VECTOR
 from integrators.codegen.compiled import JIT_DISABLED, Kernel, helper
-from integrators.fields.stage import kicks_forward
+from integrators.fields.field import kicks_forward
 
 SCRIPT = """
 import gc
