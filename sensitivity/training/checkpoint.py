@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sensitivity.files import replacing
+from sensitivity.files import MOST_BYTES, replacing
 from sensitivity.weights.array_files import read_arrays
 
 from .adam import AdamState
@@ -25,6 +25,8 @@ Float = NDArray[np.float64]
 
 FORMAT = 2
 """1 had no digests of data and start: such a file cannot be told from one of another run."""
+LARGEST_TEXT = 2**28
+"""Bytes of JSON that are still taken for the trace of a run, beside the numbers of a large network."""
 MEMBERS = ("theta", "first", "second", "facts")
 DIGESTS = "digests"
 """The key under which an identity holds what no reader can compare by eye."""
@@ -106,7 +108,7 @@ def load_checkpoint(path: Path, identity: Mapping[str, Any], size: int, epochs: 
         If the file is no checkpoint, is damaged or holds numbers that are not finite, was written without
         the digests of its data and start, belongs to a run that differs, or has run more epochs than asked.
     """
-    arrays, facts = _read(path)
+    arrays, facts = _read(path, size)
     if facts["format"] != FORMAT:
         raise ValueError(
             f"checkpoint {path} was written by another version of leapgrad (its format is "
@@ -128,12 +130,12 @@ def load_checkpoint(path: Path, identity: Mapping[str, Any], size: int, epochs: 
     return TrainingState(arrays["theta"], adam, epoch, Trace(**facts["trace"]), float(facts["seconds"]))
 
 
-def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def _read(path: Path, size: int) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """The arrays and the facts, once the file is known to be a checkpoint."""
     if not path.is_file():
         raise ValueError(f"checkpoint {path} is not a regular file; name another file.")
     try:
-        arrays = read_arrays(path)
+        arrays = read_arrays(path, max(MOST_BYTES, 24 * size + LARGEST_TEXT))
     except (OSError, ValueError, MemoryError) as error:
         raise _damaged(path, str(error).removeprefix(f"{path} ").rstrip(".")) from None
     if missing := [name for name in MEMBERS if name not in arrays]:

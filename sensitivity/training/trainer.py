@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.bars import progress_bar_on_stderr
-from integrators.naming import nearest
 from integrators.validation import as_count
 
 from .adam import Adam, AdamState, clipped
@@ -146,24 +145,6 @@ class Recipe:
         if self.flossing is not None and not isinstance(self.flossing, Flossing):
             raise TypeError(f"flossing must be a Flossing, such as Flossing(k=4), got {self.flossing!r}.")
         return replace(self, batch=min(self.batch, n))
-
-    def scale(self, network: Network) -> Float | float:
-        """The factors, entry by entry of θ.
-
-        Raises
-        ------
-        ValueError
-            If the network has no parameter of that name.
-        """
-        if not self.factors:
-            return 1.0
-        scale = np.ones(network.n_parameters)
-        parts = network.named(scale)
-        for name, value in self.factors.items():
-            if name not in parts:
-                raise nearest("parameter", name, parts)
-            parts[name][...] = value
-        return scale
 
     def factor(self, iteration: int, total: int) -> float:
         """The factor on the learning rate at an iteration."""
@@ -327,7 +308,8 @@ class _Loop:
 
     def epochs(self, state: TrainingState, bar: Any) -> Iterator[None]:
         """Run the epochs that are left; yields after each."""
-        recipe, adam, scale = self.recipe, Adam(self.recipe.rate), self.recipe.scale(self.network)
+        recipe, adam = self.recipe, Adam(self.recipe.rate)
+        scale = self.network.spread(recipe.factors) if recipe.factors else 1.0
         n = len(self.data.train)
         batches, guess = n // recipe.batch, math.log(self.network.n_classes)
         every = recipe.check_every or batches

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.naming import nearest
 from integrators.run.recurrence import Recurrence
 
 from .networks.network import BatchGradient, Float, Network
@@ -53,14 +52,10 @@ class InUnits(Network):
         self.d, self.step, self.shapes = network.d, network.step, network.shapes
         self.readout = network.readout
         self.given = dict(units)
-        self.units: Float = np.ones(network.n_parameters)
-        parts = self.named(self.units)
+        self.units: Float = self.spread(units)
         for name, unit in units.items():
-            if name not in parts:
-                raise nearest("parameter", name, parts)
             if not 0.0 < unit < np.inf:
                 raise ValueError(f"the unit of {name} must be positive and finite, got {unit}.")
-            parts[name][...] = unit
 
     def gradient(
         self, theta: Float, inputs: Float, labels: NDArray[np.int64], weights: Float | None = None

@@ -21,6 +21,7 @@ from integrators.codegen.simd import WIDTH
 from integrators.codegen.threads import on_threads, thread_count
 from integrators.engine.drivers import KEEP, NOTHING, Block, Run, Taps
 from integrators.engine.program import Program
+from integrators.naming import nearest
 from integrators.run.recurrence import Recurrence
 from integrators.validation import as_count
 
@@ -131,6 +132,22 @@ class Network(ABC):
             parts[name] = theta[start:stop].reshape(shape)
             start = stop
         return parts
+
+    def spread(self, numbers: Mapping[str, float]) -> Float:
+        """A number for each entry of θ, by the name of its parameter; 1 for those that are not named.
+
+        Raises
+        ------
+        ValueError
+            If the network has no parameter of that name.
+        """
+        found = np.ones(self.n_parameters)
+        parts = self.named(found)
+        for name, value in numbers.items():
+            if name not in parts:
+                raise nearest("parameter", name, parts)
+            parts[name][...] = value
+        return found
 
     def start(self, rng: np.random.Generator) -> Float | None:
         """The part of θ before the readout at a start of the network's own, or None where it has none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,11 +42,17 @@ def figure_4(found: Experiment, caption: str) -> Figure:
     (surface, control, curves), (over_step, collapsed, along) = grid
     _surface(surface, found.main, f"{found.task}: validation accuracy", figure)
     _surface(control, found.control, f"control: {CONTROL}, damped network", figure)
-    _curves(curves, found.main)
-    name = "W and readout scaled"
-    weight, n = found.collapse_weight, found.plan.collapse_length
-    _collapse(over_step, found.collapse[name], lambda steps, s: steps, STEP)
-    _collapse(collapsed, found.collapse[name], lambda steps, s: n * steps * math.sqrt(s * weight), ROOT)
+    _curves(curves, found.main, lambda steps, n: n * steps, r"$N\varepsilon$", True)
+    curves.axvline(1.0, color="C1", linestyle=":", linewidth=1.2)
+    curves.set_title("the same on one variable")
+    _legend_below(curves, title="N", ncols=3)
+    scaled, weight, n = (
+        found.collapse["W and readout scaled"],
+        found.collapse_weight,
+        found.plan.collapse_length,
+    )
+    _curves(over_step, scaled, lambda steps, s: steps, STEP, False)
+    _curves(collapsed, scaled, lambda steps, s: n * steps * math.sqrt(s * weight), ROOT, False)
     over_step.set_title(f"W and R scaled by s, N = {n}")
     collapsed.set_title("the same on the variable of theorem G")
     _legend_below(over_step, title="s", ncols=3)
@@ -112,21 +118,19 @@ def ceilings_figure(found: Experiment, untrained: Mapping[str, Any]) -> Figure:
     first.plot(
         times * root, untrained["identity"], color="C2", linestyle=":", label="the same, fitted read-out"
     )
-    shades = [
-        str(0.75 - 0.7 * i / max(1, len(found.main.variable) - 1)) for i in range(len(found.main.variable))
-    ]
+    count = len(found.main.variable)
+    shades = [str(0.75 - 0.7 * i / max(1, count - 1)) for i in range(count)]
     for shade, (n, values) in zip(shades[::2] or shades, untrained["tanh"].items(), strict=False):
         first.plot(times * root, values, color=shade, label=f"tanh, fitted read-out, N = {n}")
-    for panel, scan, line in ((trained, found.main, "-"), (others, found.also[NORMALISED], "-"),
-                              (others, found.also[FROZEN], "--")):  # fmt: skip
-        name = {id(found.main): "N", id(found.also[NORMALISED]): "normalised, N"}.get(id(scan), "W = 0, N")
+    curves = ((trained, found.main, "N", "-"), (others, found.also[NORMALISED], "normalised, N", "-"),
+              (others, found.also[FROZEN], "W = 0, N", "--"))  # fmt: skip
+    for panel, scan, name, line in curves:
         ends = (scan.variable[0], scan.variable[-1])
         for shade, n, steps, test in zip(shades, scan.variable, scan.steps, scan.test, strict=True):
             label = f"{name} = {n:g}" if panel is trained or n in ends else None
             panel.plot(n * steps * root, test.mean(axis=1), color=shade, linestyle=line, label=label)
-    for panel, title in zip(
-        panels, ("no training", "trained", "trained: normalised read-out; W = 0"), strict=True
-    ):
+    titles = ("no training", "trained", "trained: normalised read-out; W = 0")
+    for panel, title in zip(panels, titles, strict=True):
         panel.axhline(float(sign_accuracy(plateau(1))), color="C3", linewidth=1.0, linestyle="-.")
         panel.set(xscale="log", xlabel=ROOT, title=title, xlim=(0.5, 45.0), ylim=(0.45, 1.0))
         panel.legend(fontsize=8, loc="lower left")
@@ -135,22 +139,13 @@ def ceilings_figure(found: Experiment, untrained: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _curves(axes: Axes, scan: Scan) -> None:
-    for number, (n, steps, accuracy) in enumerate(zip(scan.variable, scan.steps, scan.accuracy, strict=True)):
-        shade = str(0.75 - 0.7 * number / max(1, len(scan.variable) - 1))
-        axes.plot(n * steps, accuracy.mean(axis=1), color=shade, linewidth=1.4, label=f"{n:g}")
-    axes.axvline(1.0, color="C1", linestyle=":", linewidth=1.2)
-    axes.set(
-        xscale="log", xlabel=r"$N\varepsilon$", ylabel="validation accuracy", title="the same on one variable"
-    )
-    _legend_below(axes, title="N", ncols=3)
-
-
-def _collapse(axes: Axes, scan: Scan, variable, label: str) -> None:
-    for number, (s, steps, accuracy) in enumerate(zip(scan.variable, scan.steps, scan.accuracy, strict=True)):
-        x = variable(steps, s)
-        axes.plot(x, accuracy.mean(axis=1), color=f"C{number}", linestyle=LINES[number % 4],
-                  linewidth=1.4, label=f"{s:g}")  # fmt: skip
+def _curves(axes: Axes, scan: Scan, variable: Callable[..., Any], label: str, shaded: bool) -> None:
+    """Mean accuracies over a variable of ε and of N, in shades of grey, or of ε and s, in colours."""
+    for i, (value, steps, accuracy) in enumerate(zip(scan.variable, scan.steps, scan.accuracy, strict=True)):
+        shade = str(0.75 - 0.7 * i / max(1, len(scan.variable) - 1))
+        color, line = (shade, None) if shaded else (f"C{i}", LINES[i % 4])
+        axes.plot(variable(steps, value), accuracy.mean(axis=1), color=color, linestyle=line,
+                  linewidth=1.4, label=f"{value:g}")  # fmt: skip
     axes.set(xscale="log", xlabel=label, ylabel="validation accuracy")
 
 
