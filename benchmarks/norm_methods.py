@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from integrators import NeuralField
 from integrators.run.recurrence import OdeRecurrence, Recurrence
 from sensitivity.analysis.jacobians import norm_and_exponent
-from sensitivity.analysis.singular import leading
+from sensitivity.analysis.singular import block_of, leading
 from sensitivity.recurrences.cell import unroll
 from sensitivity.recurrences.registry import MODELS, make
 
@@ -60,7 +60,7 @@ def compared(name: str, recurrence: Recurrence, d: int, rounds: int) -> Row:
             norm_and_exponent(recurrence, None, method)
             spent = time.process_time() - began
             seconds[method] = min(seconds[method], spent if counted else float("inf"))
-    found = leading(recurrence, None, 1, "lanczos", 1e-10)
+    found = leading(recurrence, *block_of(recurrence, None), 1, "lanczos", 1e-10)
     return Row(name, d, seconds, found.iterations if found is not None else 0)
 
 

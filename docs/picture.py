@@ -20,7 +20,7 @@ HOPS = (
     ("sensitivity/analysis/jacobians.py", "jacobian_norm: the question", "field, scheme, ε (m values), N"),
     (
         "integrators/run/recurrence.py",
-        "Recurrence: everything is checked once",
+        "as_recurrence: everything is checked once",
         "θ, s₀, step sizes, inputs, named blocks",
     ),
     (

@@ -293,7 +293,7 @@ class Cell(ByValue):
 
     def _with(self, packed: Float, free: Float | None, kind: Kind | None = None) -> Cell:
         other = object.__new__(type(self))
-        cached = ("trainable", "free_trainable", "factor_bits")
+        cached = ("trainable", "free_trainable", "factor_bits", "constant_jacobian")
         other.__dict__.update({k: v for k, v in self.__dict__.items() if k not in cached})
         other.kind = self.kind if kind is None else kind
         other.packed, other._free = packed, free
@@ -504,7 +504,7 @@ class Cell(ByValue):
 
     # ---------------------------------------------------------------------------------------- drivers
 
-    @property
+    @cached_property
     def constant_jacobian(self) -> bool:
         """Whether ∂Φ/∂s is the same everywhere, so that tangents outlive an overflow of the state."""
         linear = self.kind.linear
@@ -541,11 +541,13 @@ class Cell(ByValue):
 
     def forward(self, theta: Float, *rest: Any) -> None:
         """`sweep_forward` with this cell's stage: run, block, tape, nodes, and steps [start, stop)."""
-        cells_forward(self.kind.point, self.kind.middle, self.layout, theta, *rest)
+        kind = self.kind
+        cells_forward.entry(kind.point.pointer, kind.middle.pointer, self.layout, theta, *rest)
 
     def backward(self, theta: Float, *rest: Any) -> None:
         """`sweep_backward` with this cell's stage: run, tape, columns, exponent, gradient, taps, steps."""
-        cells_backward(self.kind.point, self.kind.middle, self.layout, theta, *rest)
+        kind = self.kind
+        cells_backward.entry(kind.point.pointer, kind.middle.pointer, self.layout, theta, *rest)
 
     # ---------------------------------------------------------------------------------------- one step
 

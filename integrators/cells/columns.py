@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.codegen.compiled import helper, inlined
+from integrators.codegen.compiled import helper
 from integrators.codegen.primitives import aligned_empty, flat, put
 from integrators.codegen.product import strip_product, tile_rows
 from integrators.codegen.simd import TILE, combine_rows, copy_strip, register_width
@@ -83,13 +83,6 @@ def strips_for(layout, d, n_in):
     return Strips(room, np.empty(4 * pairs, np.int64), np.empty(2 * sums, np.int64), np.ones(TILE.rows))
 
 
-@inlined
-def has_tangent(layout, local, still):
-    """Whether a local has a derivative by the state: vectors have none, nor rows that only inputs fill."""
-    rows = layout.first + layout.second
-    return local < rows + layout.states and not (still and layout.recurrent <= local and local < layout.first)
-
-
 @helper
 def list_terms(
     pairs, count, by_local, layout, still, slopes, start, first_row, size, terms, ends, at, number
@@ -97,12 +90,16 @@ def list_terms(
     """Append the terms of `count` sums: of each block, or by_local of each local, from the pairs.
 
     Row r of what is multiplied lies at ``first_row + r · size``, r a local or, by_local, a block; `at` terms
-    of `number` sums are listed already. Returns how many terms there are then.
+    of `number` sums are listed already. Vectors have no derivative by the state, nor have rows that only
+    inputs fill where these are `still`. Returns how many terms there are then.
     """
+    varying = layout.first + layout.second + layout.states
     for target in range(count):
         for p in range(pairs.shape[0]):
             block, local = pairs[p, 0], pairs[p, 1]
-            if (local if by_local else block) != target or not has_tangent(layout, local, still):
+            if (local if by_local else block) != target or local >= varying:
+                continue
+            if still and layout.recurrent <= local and local < layout.first:
                 continue
             terms[2 * at] = start + slopes.block * block + slopes.local * local + slopes.pair * p
             terms[2 * at + 1] = first_row + (block if by_local else local) * size

@@ -31,7 +31,6 @@ from integrators.engine.drivers import (
     sweep_backward,
     sweep_forward,
 )
-from integrators.fields.field import no_workspace
 
 from .columns import Slopes, Strips, pull, push, strips_for
 from .gradient import add_gradient, add_vectors, move_sums, sums_for
@@ -285,8 +284,10 @@ def pull_layers(layout, theta, s, x, out, kept, lam_out, lam_in, lam_x, grad, su
 
 
 @inlined
-def all_rows(form, D):
-    return D
+def cell_workspace(layout, form, D, k, m, dtype):
+    """A cell writes all rows elsewhere; its memory comes with the layout."""
+    none = np.empty(0, dtype)
+    return D, none, none
 
 
 @inlined
@@ -341,7 +342,7 @@ def cells_forward(point, middle, layout, theta, run, block, tape, nodes, start, 
     work, own = work_for(layout, d, 0, 0, m), np.empty((d + layout.clock, m))
     given = layout, borrowed(own), lent(work)
     sweep_forward(
-        push_cell, one_by_one, whole, no_workspace, all_rows, point, middle, given, borrowed(theta), run,
+        push_cell, one_by_one, whole, cell_workspace, point, middle, given, borrowed(theta), run,
         block, tape, nodes, start, stop,
     )  # fmt: skip
     hold(own)
@@ -359,7 +360,7 @@ def cells_backward(point, middle, layout, theta, run, tape, columns, exponent, g
         move_sums(layout, gradient, sums, D, n_in, False)
     given = layout, borrowed(own), borrowed(out), sums, lent(work)
     sweep_backward(
-        pull_cell, no_workspace, all_rows, point, middle, given, borrowed(theta), run, tape, columns,
+        pull_cell, cell_workspace, point, middle, given, borrowed(theta), run, tape, columns,
         exponent, gradient, taps, start, stop,
     )  # fmt: skip
     if gradient.size > 0:

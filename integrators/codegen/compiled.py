@@ -237,8 +237,6 @@ class Kernel:
         self.__name__ = function.__name__
         self.__doc__ = function.__doc__
         self._dispatcher: Any = None
-        self._pointer: Any = None
-        self._called: Any = None
         self._narrow: Kernel | None = None
 
     @property
@@ -282,36 +280,30 @@ class Kernel:
             self._narrow = Kernel(self.function, signature, self.cached, np.float32, self.recipe)
         return self._narrow
 
-    @property
+    @cached_property
     def pointer(self) -> Any:
         """The form in which a driver takes a callback: the address of its code."""
-        if self._pointer is None:
-            dispatcher = self.dispatcher
-            if JIT_DISABLED:
-                self._pointer = dispatcher
-            else:
-                compiled = dispatcher.get_compile_result(self.signature)
-                name = compiled.fndesc.llvm_cfunc_wrapper_name
-                self._pointer = compiled.library.get_pointer_to_function(name)
-        return self._pointer
+        dispatcher = self.dispatcher
+        if JIT_DISABLED:
+            return dispatcher
+        compiled = dispatcher.get_compile_result(self.signature)
+        return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
 
-    @property
-    def _entry(self) -> Any:
+    @cached_property
+    def entry(self) -> Any:
         """What a call goes to: a driver's own code, or the dispatcher, which looks at all types first.
 
-        The drivers' arguments are made here, and what Numba would find out about them is known.
+        The drivers' arguments are made here, and what Numba would find out about them is known. Callbacks are
+        handed over as `pointer`.
         """
-        if self._called is None:
-            dispatcher = self.dispatcher
-            drives = any(isinstance(kind, Callback | types.NamedTuple) for kind in self.signature.args)
-            if drives and not JIT_DISABLED:
-                self._called = dispatcher.get_compile_result(self.signature).entry_point
-            else:
-                self._called = dispatcher
-        return self._called
+        dispatcher = self.dispatcher
+        drives = any(isinstance(kind, Callback | types.NamedTuple) for kind in self.signature.args)
+        if drives and not JIT_DISABLED:
+            return dispatcher.get_compile_result(self.signature).entry_point
+        return dispatcher
 
     def __call__(self, *arguments: Any) -> None:
-        self._entry(*[a.pointer if isinstance(a, Kernel) else a for a in arguments])
+        self.entry(*[a.pointer if isinstance(a, Kernel) else a for a in arguments])
 
     def __repr__(self) -> str:
         return f"Kernel({self.function.__module__}.{self.__name__})"

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import struct
 
 import numpy as np
@@ -45,10 +46,7 @@ __all__ = [
 ]
 
 if JIT_DISABLED:
-
-    def flat(array):
-        """A contiguous array as one row."""
-        return array.reshape(-1)
+    flat, get, put = np.ravel, operator.getitem, operator.setitem
 
     def borrowed(array):
         """The array itself."""
@@ -56,14 +54,6 @@ if JIT_DISABLED:
 
     def hold(array):
         """Nothing."""
-
-    def get(array, index):
-        """array[index]."""
-        return array[index]
-
-    def put(array, index, value):
-        """array[index] = value."""
-        array[index] = value
 
 else:
 
@@ -216,11 +206,10 @@ if JIT_DISABLED:
         """a·b + c; twice rounded here, because plain Python has no fused form before 3.13."""
         return a * b + c
 
-    def _bits(a):
-        return struct.unpack("<q", struct.pack("<d", a))[0]
-
-    def _from_bits(n):
-        return struct.unpack("<d", struct.pack("<Q", n & 0xFFFFFFFFFFFFFFFF))[0]
+    def _power_of_two(number):
+        (bits,) = struct.unpack("<q", struct.pack("<d", number))
+        (power,) = struct.unpack("<d", struct.pack("<Q", ((bits + 1023) << 52) & 0xFFFFFFFFFFFFFFFF))
+        return power
 
 else:
 
@@ -235,18 +224,15 @@ else:
         return kind(kind, kind, kind), codegen
 
     @intrinsic
-    def _bits(typingctx, a):
+    def _power_of_two(typingctx, number):
+        """2^k for a float64 whose low bits hold the whole number k, such as k + ROUNDER."""
+
         def codegen(context, builder, signature, arguments):
-            return builder.bitcast(arguments[0], ir.IntType(64))
+            whole = ir.IntType(64)
+            biased = builder.add(builder.bitcast(arguments[0], whole), ir.Constant(whole, 1023))
+            return builder.bitcast(builder.shl(biased, ir.Constant(whole, 52)), ir.DoubleType())
 
-        return types.int64(types.float64), codegen
-
-    @intrinsic
-    def _from_bits(typingctx, n):
-        def codegen(context, builder, signature, arguments):
-            return builder.bitcast(arguments[0], ir.DoubleType())
-
-        return types.float64(types.int64), codegen
+        return types.float64(types.float64), codegen
 
 
 LOG2_E = 1.4426950408889634
@@ -262,7 +248,7 @@ LOWEST = -708.0
 def exp_reduced(u):
     """(r, low, 2^k) with u = k ln 2 + r + low, k whole and |r| ≤ ln 2 / 2, for −708 ≤ u ≤ 0."""
     rounded = fma(u, LOG2_E, ROUNDER)
-    power = _from_bits((_bits(rounded) + 1023) << 52)
+    power = _power_of_two(rounded)
     k = rounded - ROUNDER
     high = fma(-k, LN2_HIGH, u)
     r = fma(-k, LN2_LOW, high)

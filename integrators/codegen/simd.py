@@ -20,7 +20,6 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
-from numpy.typing import DTypeLike
 
 from .compiled import JIT_DISABLED, compiling_ours, kernel, shared
 from .processor import registers
@@ -41,6 +40,7 @@ from .register_tile import (
 __all__ = [
     "PUSHED_ROWS",
     "PUSHED_VECTORS",
+    "REGISTER_NUMBERS",
     "ROW_VECTORS",
     "TILE",
     "WIDTH",
@@ -50,7 +50,6 @@ __all__ = [
     "outer_tile",
     "product_tile",
     "push_tile",
-    "register_numbers",
     "register_width",
     "row_tile",
     "sum_tile",
@@ -64,9 +63,10 @@ PUSHED_ROWS = pushed_rows(TILE)
 """The most rows that `push_tile` takes."""
 
 
-def register_numbers(dtype: DTypeLike) -> int:
-    """Numbers of a type in a register, for Python."""
-    return min(WIDTH, TILE.width * 8 // np.dtype(dtype).itemsize)
+REGISTER_NUMBERS = {
+    np.dtype(kind): min(WIDTH, TILE.width * 8 // np.dtype(kind).itemsize) for kind in (np.float32, np.float64)
+}
+"""Numbers of a type in a register, for Python."""
 
 
 if JIT_DISABLED:

@@ -18,14 +18,13 @@ from integrators.values import ByValue
 __all__ = [
     "FURTHEST",
     "ZERO",
-    "Gathering",
     "Scaled",
     "aligned",
     "bits_from_one",
     "bits_of_shift",
     "column_counts",
     "common_exponent",
-    "per_column",
+    "members_first",
 ]
 
 Float = NDArray[np.float64]
@@ -53,9 +52,16 @@ def column_counts(k: int, n: int) -> Counts:
     return np.zeros(max(1, k) * n, np.int64)
 
 
-def per_column(exponent: Counts, n: int, k: int, members: int) -> Counts:
-    """Of what a driver counted for n members, the first k columns of the first `members`: (members, k)."""
-    return exponent.reshape(-1, n).T[:members, :k].copy()
+def members_first(columns: NDArray, exponent: Counts, members: int, k: int) -> tuple[NDArray, Counts]:
+    """Of a block's columns, (D, ·, n), and what a driver counted for them, the first k of some members.
+
+    Returns
+    -------
+    values : ndarray, shape (members, D, k)
+    exponents : ndarray of int, shape (members, k)
+        Both are views.
+    """
+    return columns.transpose(2, 0, 1)[:members, :, :k], exponent.reshape(-1, columns.shape[2]).T[:members, :k]
 
 
 def common_exponent(parts: Sequence[NDArray], exponent: Counts) -> tuple[Counts, Counts | None]:
@@ -181,20 +187,3 @@ class Scaled(ByValue):
         values = self.values[:, rows]
         apart = None if self.apart is None else self.apart.reshape(*batch, values.shape[-1])
         return Scaled(values.reshape(*batch, *values.shape[1:]), self.exponent.reshape(batch), apart)
-
-
-class Gathering:
-    """Columns of a batch, (members, D, k), written block by block."""
-
-    def __init__(self, members: int, dim: int, k: int) -> None:
-        self.values, self._exponents = np.empty((members, dim, k)), np.zeros((members, k), np.int64)
-
-    def put(self, first: int, stop: int, values: NDArray, exponent: Counts) -> None:
-        """Write members first … stop − 1 from a block's columns (D, k, m) and what the drivers counted."""
-        members, k = stop - first, self.values.shape[2]
-        self.values[first:stop] = values.transpose(2, 0, 1)[:members, :, :k]
-        self._exponents[first:stop] = per_column(exponent, values.shape[2], k, members)
-
-    def scaled(self) -> Scaled:
-        """All columns, once every member is written; they are changed in place."""
-        return Scaled(self.values, *common_exponent((self.values,), self._exponents))

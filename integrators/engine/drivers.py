@@ -127,15 +127,6 @@ TAPS = types.NamedTuple((COLUMNS, STACK, STACK, TABLE), Taps)
 
 
 @helper
-def times(weight, h, c):
-    """c ← weight h, over and over."""
-    m = h.size
-    for start in range(0, c.size, m):
-        for q in range(m):
-            put(c, start + q, weight * h[q])
-
-
-@helper
 def weights_and_factors(run):
     """Weight and drift of every row of the body, then of the first and of the closing operation; times h.
 
@@ -146,12 +137,14 @@ def weights_and_factors(run):
     copy_into(flat(run.body), flat(weights))
     weights[operations, 0], weights[operations, 1] = run.first, run.body[0, 1]
     weights[operations + 1, 0] = run.closing
-    n = h.size * max(1, 128 // h.size)
-    factors = aligned_empty((operations + 2) * 2 * n, h.dtype).reshape((operations + 2, 2, n))
-    for row in range(operations + 2):
-        for part in range(2):
-            times(weights[row, part], h, factors[row, part])
-    return weights, factors
+    m, repeats = h.size, max(1, 128 // h.size)
+    factors = aligned_empty((operations + 2) * 2 * repeats * m, h.dtype)
+    for row in range((operations + 2) * 2):
+        weight = weights[row // 2, row % 2]
+        for start in range(row * repeats * m, (row + 1) * repeats * m, m):
+            for q in range(m):
+                put(factors, start + q, weight * h[q])
+    return weights, factors.reshape((operations + 2, 2, repeats * m))
 
 
 @inlined
@@ -172,24 +165,6 @@ def input_of(inputs, rows, number, own):
         for q in range(own.shape[1]):
             own[i, q] = row[i, 0]
     return own
-
-
-@helper
-def largest_by_member(columns, m, biggest):
-    """biggest[q % m] ← max(biggest[q % m], |columns|) for flat columns; biggest is a multiple of m long.
-
-    A running maximum in one variable would not vectorise; one per position does.
-    """
-    width = biggest.size
-    whole = columns.size - columns.size % width
-    for start in range(0, whole, width):
-        for q in range(width):
-            value = abs(get(columns, start + q))
-            biggest[q] = value if value > biggest[q] else biggest[q]
-    for f in range(whole, columns.size):
-        value = abs(columns[f])
-        q = f % m
-        biggest[q] = value if value > biggest[q] else biggest[q]
 
 
 @helper
@@ -219,16 +194,6 @@ def graded_shift(columns, m, position, shift, bits):
 
 
 @helper
-def outside(biggest, large):
-    """How many of some non-negative numbers lie beyond `large` or below 1/large; zeros do not."""
-    found = 0
-    for q in range(biggest.size):
-        value = biggest[q]
-        found += int(value > large) | (int(value < 1.0 / large) & int(value != 0.0))
-    return found
-
-
-@helper
 def rescale(columns, exponent, bits):
     """Bring flat columns back between 2^-bits and 2^bits by powers of two, counted in `exponent`.
 
@@ -238,9 +203,23 @@ def rescale(columns, exponent, bits):
     m = exponent.size
     repeats = max(1, 64 // m)
     large = math.ldexp(1.0, bits)
+    # A running maximum in one variable would not vectorise; one per position does.
     biggest = np.zeros(repeats * m, columns.dtype)
-    largest_by_member(columns, m, biggest)
-    if outside(biggest, large) == 0:
+    width = biggest.size
+    whole = columns.size - columns.size % width
+    for start in range(0, whole, width):
+        for q in range(width):
+            value = abs(get(columns, start + q))
+            biggest[q] = value if value > biggest[q] else biggest[q]
+    for f in range(whole, columns.size):
+        value = abs(columns[f])
+        q = f % m
+        biggest[q] = value if value > biggest[q] else biggest[q]
+    outside = 0
+    for q in range(width):
+        value = biggest[q]
+        outside += int(value > large) | (int(value < 1.0 / large) & int(value != 0.0))
+    if outside == 0:
         return
     for q in range(m):
         top = biggest[q]
@@ -273,17 +252,17 @@ def mark_overflow(state, step, overflowed):
 
 @inlined
 def sweep_forward(
-    push, push_steps, view, workspace, spare_rows, callback, second, layout, theta, run, block, tape, nodes,
+    push, push_steps, view, workspace, callback, second, layout, theta, run, block, tape, nodes,
     start, stop,
 ):  # fmt: skip
     """Steps [start, stop) of the run, in place; the closing operation too, if `stop` is the end.
 
     Parameters
     ----------
-    push, push_steps, view, workspace, spare_rows : compiled functions
+    push, push_steps, view, workspace : compiled functions
         Of the stage: `push_steps` does several whole steps if it can, `view` makes of state and columns the
-        parts that these two work on, `spare_rows` says how many rows of the state `push` writes elsewhere,
-        `workspace` gives an owner of memory and what they see of it.
+        parts that these two work on, and `workspace` says how many rows of the state `push` writes elsewhere,
+        with an owner of memory and what they see of it.
     tape : float64[:, :, ::1]
         Entries from step ``run.base`` on; of size 0 with ``run.tape == NOTHING``.
     nodes : float64[:, :, ::1]
@@ -293,7 +272,7 @@ def sweep_forward(
     h, inputs, input_rows = borrowed(run.step), borrowed(run.inputs), borrowed(run.rows)
     tape, nodes = borrowed(tape), borrowed(nodes)
     D, m, k = state.shape[0], state.shape[1], columns.shape[1]
-    rows = spare_rows(run.form, D)
+    rows, own_work, work = workspace(layout, run.form, D, k, m, h.dtype)
     own_spare, own_columns = np.empty((rows, m), h.dtype), np.empty((rows, k, m), h.dtype)
     spare, spare_columns = borrowed(own_spare), borrowed(own_columns)
     x_memory = np.empty((inputs.shape[1], m), h.dtype)
@@ -301,7 +280,6 @@ def sweep_forward(
     x = own_x
     own_weights, own_factors = weights_and_factors(run)
     weights, factors = borrowed(own_weights), borrowed(own_factors)
-    own_work, work = workspace(layout, run.form, D, k, m, h.dtype)
     parts = view(run.form, state, columns)
     operations, swapped = weights.shape[0] - 2, False
     kept, keep_nodes = run.tape != NOTHING, nodes.size > 0
@@ -371,7 +349,7 @@ def hand_out(inputs, nodes, exponents, at, node, by_input, exponent):
 
 @inlined
 def sweep_backward(
-    pull, workspace, spare_rows, callback, second, layout, theta, run, tape, columns, exponent, gradient,
+    pull, workspace, callback, second, layout, theta, run, tape, columns, exponent, gradient,
     taps, start, stop,
 ):  # fmt: skip
     """Steps [start, stop) of the run backwards, in place: the transposed factors in reversed order.
@@ -383,7 +361,8 @@ def sweep_backward(
     given, tape = borrowed(columns), borrowed(tape)
     h, inputs, input_rows = borrowed(run.step), borrowed(run.inputs), borrowed(run.rows)
     columns, (D, k, m) = given, given.shape
-    own_spare = np.empty((spare_rows(run.form, D), k, m), h.dtype)
+    rows, own_work, work = workspace(layout, run.form, D, k, m, h.dtype)
+    own_spare = np.empty((rows, k, m), h.dtype)
     x_memory = np.empty((inputs.shape[1], m), h.dtype)
     spare, own_x = borrowed(own_spare), borrowed(x_memory)
     own_weights, own_factors = weights_and_factors(run)
@@ -392,7 +371,6 @@ def sweep_backward(
     to_exponents, forcing = borrowed(taps.exponents), borrowed(taps.forcing)
     tapped, forced = to_inputs.size + to_nodes.size + to_exponents.size > 0, forcing.size > 0
     by_input = np.zeros((to_inputs.shape[1] if to_inputs.size > 0 else 0, k, m), h.dtype)
-    own_work, work = workspace(layout, run.form, D, k, m, h.dtype)
     operations, swapped, x = weights.shape[0] - 2, False, own_x
     # The cotangent of a node belongs to a run that begins there: with the first weight, not the merged one.
     apart = to_nodes.size > 0 and run.first != weights[0, 0]

@@ -71,7 +71,7 @@ BACKWARD = types.void(
 
 @helper
 def drift(c, p, y):
-    """y += c p for flat columns, members last; c as filled by `drivers.times`."""
+    """y += c p for flat columns, members last; c as filled by `drivers.weights_and_factors`."""
     width = c.size
     whole = y.size - y.size % width
     for start in range(0, whole, width):
@@ -82,15 +82,16 @@ def drift(c, p, y):
 
 
 @inlined
-def no_workspace(layout, form, D, k, m, dtype):
-    none = np.empty(0, dtype)
-    return none, none
-
-
-@inlined
 def spare_rows(form, D):
     """A splitting acts in place; the other forms need the old state, or its half p."""
     return 0 if form == SPLITTING else D if form == FIRST_ORDER else D // 2
+
+
+@inlined
+def kick_workspace(layout, form, D, k, m, dtype):
+    """The spare rows; kicks by a callback need no memory besides."""
+    none = np.empty(0, dtype)
+    return spare_rows(form, D), none, none
 
 
 @inlined
@@ -154,7 +155,7 @@ def pull_kick(
 def kicks_forward(kick, theta, transposed, run, block, tape, nodes, start, stop):
     """`sweep_forward` of any field."""
     sweep_forward(
-        push_kick, one_by_one, halves, no_workspace, spare_rows, kick, 0, 0, theta, run, block, tape, nodes,
+        push_kick, one_by_one, halves, kick_workspace, kick, 0, 0, theta, run, block, tape, nodes,
         start, stop,
     )  # fmt: skip
 
@@ -165,7 +166,7 @@ def kicks_backward(
 ):
     """`sweep_backward` of any field."""
     sweep_backward(
-        pull_kick, no_workspace, spare_rows, kick_adjoint, 0, 0, theta, run, tape, columns, exponent,
+        pull_kick, kick_workspace, kick_adjoint, 0, 0, theta, run, tape, columns, exponent,
         gradient, taps, start, stop,
     )  # fmt: skip
 
@@ -268,6 +269,8 @@ class Field(ByValue):
         # A field's own loops, where it can do better than to be called kick by kick (see `NeuralField`). They
         # may keep something cheaper than y on the tape for a replay, and read θ in another order, too.
         self.driver_forward, self.driver_backward = kicks_forward, kicks_backward
+        # Loops that never call the callbacks get no address, so that these need not be compiled: those of a
+        # `NeuralField` take six seconds.
         self.calls_kicks, self.condenses, self.transposed = True, False, np.zeros(0)
         if not ours:
             from .check import check_field
@@ -306,22 +309,22 @@ class Field(ByValue):
 
         The arithmetic is that of `theta`.
         """
-        driver, kick = self.driver_forward.for_dtype(theta.dtype), self.called(self.kick, theta.dtype)
-        driver(kick, theta, self.transposed.astype(theta.dtype, copy=False), *rest)
+        driver, kick, transposed = self.driver_forward, self.kick, self.transposed
+        if theta.dtype != transposed.dtype:
+            driver, kick, transposed = self._narrowed(driver, kick)
+        driver.entry(kick.pointer if self.calls_kicks else 0, theta, transposed, *rest)
 
     def backward(self, theta: NDArray, *rest: Any) -> None:
         """`sweep_backward` with this field's stage: run, tape, columns, exponent, gradient, taps, steps."""
-        driver = self.driver_backward.for_dtype(theta.dtype)
-        kick_adjoint = self.called(self.kick_adjoint, theta.dtype)
-        driver(kick_adjoint, theta, self.transposed.astype(theta.dtype, copy=False), *rest)
+        driver, kick_adjoint, transposed = self.driver_backward, self.kick_adjoint, self.transposed
+        if theta.dtype != transposed.dtype:
+            driver, kick_adjoint, transposed = self._narrowed(driver, kick_adjoint)
+        driver.entry(kick_adjoint.pointer if self.calls_kicks else 0, theta, transposed, *rest)
 
-    def called(self, callback: Kernel, dtype: Any) -> Kernel | int:
-        """A callback as this field's drivers take it.
-
-        To drivers that never call it no address is given, so that it need not be compiled: the two callbacks
-        of a `NeuralField` take six seconds.
-        """
-        return callback.for_dtype(dtype) if self.calls_kicks else 0
+    def _narrowed(self, driver: Kernel, kick: Kernel) -> tuple[Kernel, Kernel, NDArray]:
+        """The same in float32, with Wᵀ."""
+        narrow = np.float32
+        return driver.for_dtype(narrow), kick.for_dtype(narrow), self.transposed.astype(narrow)
 
     def force(self, y: ArrayLike, x: ArrayLike | None = None) -> Float:
         """F(y, x) at one point: shapes (d,), (n_inputs,) → (d,)."""

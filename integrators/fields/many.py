@@ -92,5 +92,5 @@ def forward_many(
     blocks : ManyBlocks
     """
     driver: Any = field.driver_forward
-    kick = field.called(field.kick, np.float64)
+    kick = field.kick if field.calls_kicks else 0
     sweep_many(driver.pointer, kick, thetas, transposed, run, check_every, inputs, field_of, steps, *blocks)

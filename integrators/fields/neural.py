@@ -33,15 +33,8 @@ EPS = float(np.finfo(np.float64).eps)
 
 
 @inlined
-def workspace(d, m, dtype):
-    """Room for `linearise` and its callers: three rows of d·m numbers."""
-    room = aligned_empty(3 * d * m, dtype)
-    return room.reshape((3, d * m))
-
-
-@inlined
 def linearise(theta, transposed, y, x, work):
-    """Fill work with (s, ds, z): s = σ(z) and ds = σ'(z) at z = b + W y + V x, each flat of length d·m.
+    """Fill work (3, d·m) with the rows (s, ds, z): s = σ(z) and ds = σ'(z) at z = b + W y + V x, flat.
 
     `transposed` has Wᵀ row by row, for a single batch member; it may be empty.
     """
@@ -73,29 +66,13 @@ def ones(array, n):
 
 
 @inlined
-def add_force(c, s, ds, p):
-    """p += c s and ds ← c ds for flat arrays, members last; c as filled by `drivers.times`."""
-    width = c.size
-    whole = p.size - p.size % width
-    for start in range(0, whole, width):
-        for q in range(width):
-            f = start + q
-            put(p, f, fma(c[q], get(s, f), get(p, f)))
-            put(ds, f, c[q] * get(ds, f))
-    for q in range(p.size - whole):
-        f = whole + q
-        put(p, f, fma(c[q], get(s, f), get(p, f)))
-        put(ds, f, c[q] * get(ds, f))
-
-
-@inlined
 def push_through(theta, transposed, x, c, e, y, p, dy, dp, work, in_place, slopes):
     """p += c σ(z) and dp += c σ'(z) W dy, then, with factors e of a drift, y += e p and dy += e dp.
 
     Parameters
     ----------
     c, e : float64[::1]
-        As filled by `drivers.times`, m numbers over and over; e may be empty.
+        As filled by `drivers.weights_and_factors`, m numbers over and over; e may be empty.
     in_place : bool
         Whether p is y and dp is dy; e is empty then.
     slopes : float64[::1]
@@ -104,9 +81,19 @@ def push_through(theta, transposed, x, c, e, y, p, dy, dp, work, in_place, slope
     d, m = y.shape
     k = dy.shape[1]
     linearise(theta, transposed, y, x, work)
-    ds = work[1]
+    s, ds, kicked = work[0], work[1], flat(p)
     copy_into(ds[: slopes.size], slopes)
-    add_force(c, work[0], ds, flat(p))
+    width = c.size
+    whole = kicked.size - kicked.size % width
+    for start in range(0, whole, width):
+        for q in range(width):
+            f = start + q
+            put(kicked, f, fma(c[q], get(s, f), get(kicked, f)))
+            put(ds, f, c[q] * get(ds, f))
+    for q in range(kicked.size - whole):
+        f = whole + q
+        put(kicked, f, fma(c[q], get(s, f), get(kicked, f)))
+        put(ds, f, c[q] * get(ds, f))
     if k > 0:
         shift = e[: min(m, e.size)]
         push_columns(theta, 0, d, 1, d, d, flat(dy), flat(dp), k * m, m, ds, m > 1, shift, in_place)
@@ -116,7 +103,7 @@ def push_through(theta, transposed, x, c, e, y, p, dy, dp, work, in_place, slope
 
 @inlined
 def scaled_slopes(c, slopes, scale):
-    """scale ← c σ' for flat arrays, members last; c as filled by `drivers.times`."""
+    """scale ← c σ' for flat arrays, members last; c as filled by `drivers.weights_and_factors`."""
     width = c.size
     whole = slopes.size - slopes.size % width
     for start in range(0, whole, width):
@@ -249,22 +236,18 @@ def push_steps(transposed, theta, form, weights, factors, parts, work, steps):
 
 
 @inlined
-def neural_spare_rows(form, D):
-    """Only the explicit form needs the old p: W y + V x + b is complete before y changes."""
-    return D // 2 if form == EXPLICIT else 0
-
-
-@inlined
 def neural_workspace(layout, form, D, k, m, dtype):
-    own = workspace(D if form == FIRST_ORDER else D // 2, m, dtype)
-    return own, borrowed(own)
+    """Room for `linearise`. Only the explicit form needs the old p: z is complete before y changes."""
+    d = D if form == FIRST_ORDER else D // 2
+    own = aligned_empty(3 * d * m, dtype).reshape((3, d * m))
+    return D // 2 if form == EXPLICIT else 0, own, borrowed(own)
 
 
 @kernel(FORWARD)
 def neural_forward(kick, theta, transposed, run, block, tape, nodes, start, stop):
     """`sweep_forward` of the neural field, which does not call its callback."""
     sweep_forward(
-        push_neural, push_steps, halves, neural_workspace, neural_spare_rows, kick, borrowed(transposed), 0,
+        push_neural, push_steps, halves, neural_workspace, kick, borrowed(transposed), 0,
         borrowed(theta), run, block, tape, nodes, start, stop,
     )  # fmt: skip
 
@@ -272,7 +255,7 @@ def neural_forward(kick, theta, transposed, run, block, tape, nodes, start, stop
 @kernel(KICK)
 def neural_kick(theta, y, x, c, p, dy, dp):
     """p += c σ(z); dp += c σ'(z) W dy, with z = W y + V x + b."""
-    work = workspace(y.shape[0], y.shape[1], theta.dtype)
+    work = aligned_empty(3 * y.size, theta.dtype).reshape((3, y.size))
     push_through(theta, theta[:0], x, c, c[:0], y, p, dy, dp, work, False, c[:0])
 
 
@@ -312,7 +295,7 @@ def neural_kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
     """With g = c σ'(z) lam_p: lam_y += Wᵀ g; ∂W += g yᵀ, ∂V += g xᵀ, ∂b += g."""
     d, m = y.shape
     k = lam_p.shape[1]
-    work = workspace(d, m, theta.dtype)
+    work = aligned_empty(3 * d * m, theta.dtype).reshape((3, d * m))
     linearise(theta, theta[:0], y, x, work)
     ds = work[1]
     g = np.empty(d * k * m, theta.dtype)
@@ -329,7 +312,7 @@ def pull_workspace(layout, form, D, k, m, dtype):
     """Three rows for `linearise`, then room for g."""
     d = D if form == FIRST_ORDER else D // 2
     own = aligned_empty((3 + k) * d * m, dtype)
-    return own, borrowed(own)
+    return spare_rows(form, D), own, borrowed(own)
 
 
 @inlined
@@ -378,7 +361,7 @@ def neural_backward(
 ):
     """`sweep_backward` of the neural field, which does not call its callback."""
     sweep_backward(
-        pull_neural, pull_workspace, spare_rows, kick_adjoint, borrowed(transposed), 0, borrowed(theta), run,
+        pull_neural, pull_workspace, kick_adjoint, borrowed(transposed), 0, borrowed(theta), run,
         tape, columns, exponent, gradient, taps, start, stop,
     )  # fmt: skip
 

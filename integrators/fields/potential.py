@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from integrators.codegen.compiled import kernel
-from integrators.codegen.primitives import flat, get, put
+from integrators.codegen.primitives import aligned_empty, flat, get, put
 from integrators.codegen.product import add_outer, add_product
 from integrators.singular_values import spectral_norm
 
 from .field import KICK, KICK_ADJOINT, Field
 from .named import named
-from .neural import NeuralField, linearise, workspace
+from .neural import NeuralField, linearise
 
 __all__ = ["PotentialField", "hamiltonian_potential"]
 
@@ -22,7 +22,7 @@ def potential_kick(theta, y, x, c, p, dy, dp):
     """p −= c Wᵀ σ(z); dp −= c Wᵀ σ'(z) W dy, with z = W y + V x + b."""
     d, m = y.shape
     k = dy.shape[1]
-    work = workspace(d, m, theta.dtype)
+    work = aligned_empty(3 * d * m, theta.dtype).reshape((3, d * m))
     linearise(theta, theta[:0], y, x, work)
     s, ds, minus = work[0], work[1], work[2]
     for i in range(d):
@@ -40,7 +40,7 @@ def potential_kick_adjoint(theta, y, x, c, lam_p, lam_y, grad_theta):
     """With μ = −c lam_p and g = σ' W μ: lam_y += Wᵀ g; ∂W += g yᵀ + σ μᵀ, ∂V += g xᵀ, ∂b += g."""
     d, m = y.shape
     k, n_inputs = lam_p.shape[1], x.shape[0]
-    work = workspace(d, m, theta.dtype)
+    work = aligned_empty(3 * d * m, theta.dtype).reshape((3, d * m))
     linearise(theta, theta[:0], y, x, work)
     s, ds = work[0], work[1]
     mu, g = np.empty((d, k, m), theta.dtype), np.zeros((d, k, m), theta.dtype)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.codegen.primitives import aligned_array
-from integrators.codegen.simd import register_numbers
+from integrators.codegen.simd import REGISTER_NUMBERS
 from integrators.codegen.threads import thread_count
 from integrators.engine.blocks import POOL_SECONDS, Ticker, run_blocks
 from integrators.engine.column_scale import column_counts
@@ -163,11 +163,11 @@ def replay(
     ticker: Ticker,
 ) -> None:
     """Steps [start, stop) of the state, with or without a tape."""
-    n = run.step.size
+    n, sweep = run.step.size, recurrence.system.forward
     none = np.empty((0, recurrence.system.dim, n), recurrence.dtype)
     entries = none if tape is None else tape
     ticker.in_chunks(
-        lambda a, b: recurrence.forward_sweep(run, block, entries, none, start + a, start + b),
+        lambda a, b: sweep(recurrence.theta, run, block, entries, none, start + a, start + b),
         stop - start,
         n,
         recurrence.system.seconds(0) * max(1, np.count_nonzero(run.body[:, 0])) * n,
@@ -176,7 +176,7 @@ def replay(
 
 def block_members(recurrence: Recurrence, block: slice, width: int) -> NDArray[np.intp]:
     """The members of a block, the last of them repeated to fill registers."""
-    register = register_numbers(recurrence.dtype)
+    register = REGISTER_NUMBERS[recurrence.dtype]
     whole = recurrence.system.vectorised and width % register == 0
     return padded_members(block, register if whole else 1, recurrence.members)
 

@@ -7,7 +7,9 @@ columns.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +18,10 @@ from numpy.typing import NDArray
 
 from integrators.codegen.primitives import aligned_array
 from integrators.codegen.processor import cache_bytes
-from integrators.codegen.simd import WIDTH, register_numbers
+from integrators.codegen.simd import REGISTER_NUMBERS, WIDTH
 from integrators.codegen.threads import thread_count
 from integrators.engine.blocks import IDLE, POOL_SECONDS, Ticker, run_blocks
-from integrators.engine.column_scale import Gathering, Scaled
+from integrators.engine.column_scale import Scaled, common_exponent, members_first
 from integrators.engine.drivers import CONDENSE, NOTHING, Block, Run
 from integrators.engine.program import EXPLICIT, SPLITTING, Program
 
@@ -94,19 +96,23 @@ def forward(
     follow : callable, optional
         Moves every block itself, see `Follow`; must end at the last step.
     """
-    sweep = _ForwardSweep(recurrence, columns, close, keep, tape, nodes, follow)
-    system, m = recurrence.system, recurrence.members
-    seconds = sweep.seconds * m * recurrence.n_steps
-    threads = thread_count(recurrence.threads)
+    system, m, D = recurrence.system, recurrence.members, recurrence.state_size
+    given, program = np.zeros((D, 0)) if columns is None else columns, recurrence.program(close)
+    k, total = given.shape[1], m * recurrence.n_steps
+    step_seconds = system.seconds(k) * max(1, program.evaluations_per_step)
+    seconds = step_seconds * total
     # Over before a bar or another thread could be of use, and before Ctrl-C is felt.
-    short = seconds < POOL_SECONDS and follow is None and not recurrence.progress
-    threads = 1 if short else threads
-    width, sweep.pad_members, pad_columns = block_shape(
-        system, m, sweep.columns.shape[1], threads, recurrence.dtype
-    )
-    if missing := -sweep.columns.shape[-1] % pad_columns:
-        zeros = np.zeros((*sweep.columns.shape[:-1], missing))
-        sweep.columns = np.concatenate([sweep.columns, zeros], axis=-1)
+    short, threads = seconds < POOL_SECONDS and follow is None and not recurrence.progress, 1
+    if not short or "LEAPGRAD_THREADS" in os.environ:  # a wrong number there is an error of every run
+        threads = thread_count(recurrence.threads)
+    width, pad_members, pad = block_shape(system, m, k, 1 if short else threads, recurrence.dtype)
+    if missing := -k % pad:
+        given = np.concatenate([given, np.zeros((D, missing))], axis=-1)
+    values, exponents = np.empty((m, D, k)), np.zeros((m, k), np.int64)
+    sweep = _ForwardSweep(
+        recurrence, program, given, pad_members, step_seconds, keep, tape, nodes, follow,
+        np.empty((m, D)), values, exponents, np.empty(m, np.int64),
+    )  # fmt: skip
     if short:
         for first in range(0, m, width):
             sweep(slice(first, min(first + width, m)), None)
@@ -115,40 +121,37 @@ def forward(
             m,
             width,
             sweep,
-            total=m * recurrence.n_steps,
+            total=total,
             seconds=seconds,
             label=recurrence.label,
             threads=threads,
             progress=recurrence.progress,
         )
-    return sweep.state, sweep.gathered.scaled(), sweep.overflowed
+    return sweep.state, Scaled(values, *common_exponent((values,), exponents)), sweep.overflowed
 
 
+@dataclass
 class _ForwardSweep:
     """The work of `forward` on one block of members, and what it leaves of all."""
 
-    def __init__(
-        self,
-        recurrence: Recurrence,
-        columns: Float | None,
-        close: bool,
-        keep: Keep | None,
-        tape: int,
-        nodes: bool,
-        follow: Follow | None,
-    ) -> None:
-        m, D = recurrence.members, recurrence.state_size
-        self.recurrence, self.program, self.pad_members = recurrence, recurrence.program(close), 1
-        self.columns = np.zeros((D, 0)) if columns is None else columns
-        self.keep, self.tape, self.nodes, self.follow = keep, tape, nodes, follow
-        k = self.columns.shape[1]
-        self.seconds = recurrence.system.seconds(k) * max(1, self.program.evaluations_per_step)
-        self.state, self.overflowed = np.empty((m, D)), np.empty(m, np.int64)
-        self.gathered = Gathering(m, D, k)
+    recurrence: Recurrence
+    program: Program
+    columns: Float  # of every member, padded with columns of zeros
+    pad_members: int
+    step_seconds: float  # an estimate, for one member
+    keep: Keep | None
+    tape: int
+    nodes: bool
+    follow: Follow | None
+    state: Float  # (members, D), and what follows likewise of all members
+    values: Float  # (members, D, k)
+    exponents: NDArray[np.int64]  # (members, k)
+    overflowed: NDArray[np.int64]
 
     def __call__(self, members: slice, ticker: Ticker | None) -> None:
         """Run a block; without a ticker in one call."""
         recurrence, program, n_steps = self.recurrence, self.program, self.recurrence.n_steps
+        sweep, theta = recurrence.system.forward, recurrence.theta
         tick, real = ticker or IDLE, members.stop - members.start
         which = padded_members(members, self.pad_members, recurrence.members)
         run = recurrence.driver_run(which, program, tick=tick, tape=self.tape)
@@ -161,20 +164,21 @@ class _ForwardSweep:
 
         def go(block: Block, start: int, stop: int) -> None:
             tick.in_chunks(
-                lambda a, b: recurrence.forward_sweep(run, block, entries, states, start + a, start + b),
+                lambda a, b: sweep(theta, run, block, entries, states, start + a, start + b),
                 stop - start,
                 real,
-                self.seconds * n,
+                self.step_seconds * n,
             )
 
         if self.follow is not None:
             self.follow(members, block, go)
         elif ticker is None:
-            recurrence.forward_sweep(run, block, entries, states, 0, n_steps)
+            sweep(theta, run, block, entries, states, 0, n_steps)
         else:
             go(block, 0, n_steps)
         self.state[members] = block.state.T[:real]
-        self.gathered.put(members.start, members.stop, block.columns, block.exponent)
+        found = members_first(block.columns, block.exponent, real, self.values.shape[2])
+        self.values[members], self.exponents[members] = found
         self.overflowed[members] = block.overflowed[:real]
         if self.keep is not None:
             self.keep(members, run, entries, states, block, tick)
@@ -285,7 +289,7 @@ def column_padding(system: Any, k: int, members: int, dtype: Any) -> int:
     """
     if not system.vectorised or members > 1 or not (k > 1 or system.pads_one_column):
         return 1
-    register = register_numbers(dtype)
+    register = REGISTER_NUMBERS[dtype]
     columns = max(register, k + -k % register)
     return columns + WIDTH if columns * np.dtype(dtype).itemsize % PAGE_BYTES == 0 else columns
 
@@ -306,5 +310,5 @@ def block_shape(system: Any, members: int, k: int, threads: int, dtype: Any) -> 
     width = max(2 * WIDTH, CACHE_BYTES // (8 * system.cached_rows * (k + 1)) // (2 * WIDTH) * (2 * WIDTH))
     # Rows of columns a page apart fall on one place of the cache: 21 GF/s at d = 8, 28 with 8 members less.
     width -= WIDTH if 8 * max(1, k) * width % PAGE_BYTES == 0 else 0
-    register = register_numbers(dtype)
+    register = REGISTER_NUMBERS[dtype]
     return min(width, math.ceil(share / register) * register), register, 1

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from integrators.codegen.primitives import aligned_array
 from integrators.engine.blocks import Ticker, one_blas_thread, run_blocks
-from integrators.engine.column_scale import Gathering, Scaled, column_counts
+from integrators.engine.column_scale import Scaled, column_counts, common_exponent, members_first
 from integrators.engine.drivers import CONDENSE, KEEP, REPLAY, Block, Run
 from integrators.fields.neural import NeuralField
 
@@ -82,7 +82,7 @@ class Linearisation:
     def _sweep(self, given: Float, sweep_part: Callable[..., Callable[[int, int], None]]) -> Scaled:
         m, D, k = given.shape
         n_steps = self.recurrence.n_steps
-        result = Gathering(m, D, k)
+        values, exponents = np.empty((m, D, k)), np.zeros((m, k), np.int64)
         seconds = self.recurrence.system.seconds(k)
 
         def work(index: slice, ticker: Ticker) -> None:
@@ -95,7 +95,9 @@ class Linearisation:
                 columns[:, k:] = 0.0
                 exponent = column_counts(padded, n)
                 ticker.in_chunks(sweep_part(part, columns, exponent), n_steps, n, seconds * n)
-                result.put(part.members.start, part.members.stop, columns, exponent)
+                real = part.members.stop - part.members.start
+                found = members_first(columns, exponent, real, k)
+                values[part.members], exponents[part.members] = found
 
         run_blocks(
             len(self._parts),
@@ -107,7 +109,7 @@ class Linearisation:
             threads=self.recurrence.threads,
             progress=self.recurrence.progress,
         )
-        return result.scaled()
+        return Scaled(values, *common_exponent((values,), exponents))
 
     def _push_part(
         self, part: _Part, columns: NDArray, exponent: NDArray[np.int64]
@@ -115,8 +117,8 @@ class Linearisation:
         recurrence, (D, _, n) = self.recurrence, columns.shape
         run = part.run._replace(tape=REPLAY)
         block = Block(np.zeros((D, n), recurrence.dtype), columns, exponent, np.zeros(n, np.int64))
-        none = part.tape[:0]
-        return lambda start, stop: recurrence.forward_sweep(run, block, part.tape, none, start, stop)
+        none, sweep, theta = part.tape[:0], recurrence.system.forward, recurrence.theta
+        return lambda start, stop: sweep(theta, run, block, part.tape, none, start, stop)
 
     def _pull_part(
         self, part: _Part, columns: NDArray, exponent: NDArray[np.int64]

@@ -72,7 +72,7 @@ def first_overflow(recurrence: Recurrence, member: int) -> TrajectoryOverflow:
     def overflows(run: Run, state: NDArray, start: int, stop: int) -> int:
         """Steps [start, stop) in place; the one at which the state overflowed, or −1."""
         block = recurrence.block(which)._replace(state=state)
-        recurrence.forward_sweep(run, block, none, none[:, :0], start, stop)
+        recurrence.system.forward(recurrence.theta, run, block, none, none[:, :0], start, stop)
         return int(block.overflowed[0])
 
     state, n_steps = recurrence.initial(which), recurrence.n_steps

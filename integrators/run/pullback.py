@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.blocks import IDLE, Ticker
-from integrators.engine.column_scale import ZERO, Gathering, Scaled, bits_of_shift
+from integrators.engine.column_scale import ZERO, Scaled, bits_of_shift, common_exponent, members_first
 from integrators.engine.drivers import Block, Run
 
 from .checkpoint import (
@@ -128,7 +128,8 @@ class MemberSweep:
     def __init__(self, recurrence: Recurrence, lam: Float, gradient: bool) -> None:
         m, k = recurrence.members, lam.shape[1]
         self._recurrence, self._lam, self._wanted = recurrence, lam, gradient
-        self._columns = Gathering(m, recurrence.state_size, k)
+        self._columns = np.empty((m, recurrence.state_size, k))
+        self._exponents = np.zeros((m, k), np.int64)
         self._gradients = np.zeros((m, recurrence.theta.size if gradient else 0), recurrence.dtype)
         self._overflowed = np.full(m, -1, np.int64)
 
@@ -148,12 +149,14 @@ class MemberSweep:
                 total = self._gradients[members.start + q] if self._wanted else none
                 pull_segment(recurrence, own, segment, tape, cotangent, total, ticker)
         for part, cotangent in zip(parts, cotangents, strict=True):
-            stop = min(members.start + part.stop, members.stop)
-            self._columns.put(members.start + part.start, stop, *cotangent)
+            own = slice(members.start + part.start, min(members.start + part.stop, members.stop))
+            found = members_first(*cotangent, own.stop - own.start, self._lam.shape[1])
+            self._columns[own], self._exponents[own] = found
         self._overflowed[members] = block.overflowed[:real]
 
     def result(self) -> Pulled:
-        return Pulled(self._columns.scaled(), self._gradients, self._overflowed)
+        columns = Scaled(self._columns, *common_exponent((self._columns,), self._exponents))
+        return Pulled(columns, self._gradients, self._overflowed)
 
 
 class SweepRow:

@@ -32,7 +32,7 @@ from .pullback import checkpointed_pullback, scaled_gradient
 from .reversed import ReversedSweep, reversed_pullback
 from .walk import BlockWalk
 
-__all__ = ["OdeRecurrence", "Recurrence", "Visit"]
+__all__ = ["OdeRecurrence", "Recurrence", "Visit", "as_recurrence"]
 
 # A sweep along slopes on the tape takes half the time of one that evaluates every step anew; slopes are some
 # five times as many numbers as the state.
@@ -461,12 +461,6 @@ class Recurrence(ByValue):
         overflowed.fill(-1)
         return Block(state, copies, column_counts(k, n), overflowed)
 
-    def forward_sweep(
-        self, run: Run, block: Block, tape: NDArray, nodes: NDArray, start: int, stop: int
-    ) -> None:
-        """The compiled forward sweep over steps [start, stop) of a block, in place."""
-        self.system.forward(self.theta, run, block, tape, nodes, start, stop)
-
     def backward_sweep(
         self,
         run: Run,
@@ -510,6 +504,47 @@ class Recurrence(ByValue):
         return self.cell
 
 
+def as_recurrence(
+    system: Field | Recurrence,
+    scheme: Any,
+    step: Any,
+    n_steps: Any,
+    y0: Any = None,
+    p0: Any = None,
+    inputs: Inputs = None,
+    **options: Any,
+) -> Recurrence:
+    """What the public verbs are asked about: `system` itself if it is a recurrence, else a field's.
+
+    The initial value of a field is given in two halves; see `OdeRecurrence`.
+
+    Raises
+    ------
+    TypeError
+        If `system` is neither, or what a recurrence was made with is given once more.
+    """
+    if isinstance(system, Field):
+        if options.get("dtype", "") is None:
+            del options["dtype"]
+        if inputs is not None and not callable(inputs) and system.n_inputs:
+            inputs = as_array(inputs, "inputs", (1, 2))
+        start = None
+        if y0 is not None or p0 is not None:
+            halves = [as_vector(y0, "y0", system.dim), as_vector(p0, "p0", system.dim)]
+            start = halves[0] if get_scheme(scheme).form == "first_order" else np.concatenate(halves)
+        return Recurrence(system, n_steps, scheme=scheme, step=step, s0=start, inputs=inputs, **options)
+    if not hasattr(system, "pushforward"):
+        raise TypeError(
+            f"field must be a Field such as NeuralField, got {type(system).__name__}; a recurrence such as "
+            "unroll(cell, n_steps) will do as well."
+        )
+    given = {"scheme": scheme, "step": step, "n_steps": n_steps, "y0": y0, "p0": p0, "inputs": inputs}
+    for name, value in (given | options).items():
+        if value is not None:
+            raise TypeError(f"{name} belongs to the recurrence: give it where that is made, not here.")
+    return system
+
+
 def OdeRecurrence(
     field: Field,
     scheme: str | Scheme,
@@ -547,23 +582,9 @@ def OdeRecurrence(
     >>> bool(np.allclose(gradient[:, 0], run.pushforward(np.eye(6)).unscaled()[0]))
     True
     """
-    dim = as_field(field).dim
-    if inputs is not None and not callable(inputs) and field.n_inputs:
-        inputs = as_array(inputs, "inputs", (1, 2))
-    start = None
-    if y0 is not None or p0 is not None:
-        halves = [as_vector(y0, "y0", dim), as_vector(p0, "p0", dim)]
-        start = halves[0] if get_scheme(scheme).form == "first_order" else np.concatenate(halves)
-    return Recurrence(
-        field,
-        n_steps,
-        scheme=scheme,
-        step=step,
-        s0=start,
-        inputs=inputs,
-        dtype=dtype,
-        threads=threads,
-        progress=progress,
+    as_field(field)
+    return as_recurrence(
+        field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
 
 

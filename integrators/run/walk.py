@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.engine.column_scale import column_counts, per_column
+from integrators.engine.column_scale import column_counts, members_first
 from integrators.engine.drivers import Block
 
 from .forward import column_padding
@@ -83,5 +83,5 @@ class BlockWalk:
         return self._read(columns, exponent, D)
 
     def _read(self, columns: Float, exponent: NDArray[np.int64], k: int) -> tuple[Float, NDArray[np.int64]]:
-        values = columns.transpose(2, 0, 1)[: self.count, :, :k].copy()
-        return values, per_column(exponent, columns.shape[2], k, self.count)
+        values, exponents = members_first(columns, exponent, self.count, k)
+        return values.copy(), exponents.copy()

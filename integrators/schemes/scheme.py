@@ -1,13 +1,14 @@
-"""The record of a time-stepping scheme: weights, order, source; it checks itself and has no loop of its own.
+"""The record of a time-stepping scheme, weights, order and source, and the look-up of schemes by name.
 
 A second-order system ẏ = p, ṗ = F(y) is advanced by drifts y += a_s ε p and kicks p += b_s ε F(y); a scheme
 is the list of its weights. Weights are expressions (see `integrators.schemes.composition`), so that the
-float64 arrays a kernel runs and the exact numbers a proof uses are two evaluations of one definition.
+float64 arrays a kernel runs and the exact numbers a proof uses are two evaluations of one definition. A
+record checks itself and has no loop of its own. `table` fills in the rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Context, Decimal, localcontext
 from functools import cached_property
@@ -17,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.program import Program
+from integrators.naming import UnknownNameError, nearest, shown
 from integrators.values import portable
 
 from .composition import Coefficient, Constructor, Definition, convert
 
-__all__ = ["Scheme"]
+__all__ = ["SCHEMES", "Scheme", "SchemeTable", "UnknownSchemeError", "get_scheme"]
 
 # Carried before the single rounding to float64, and in the checks of the sums.
 WORKING_DIGITS = 60
@@ -316,6 +318,89 @@ def _read_only(weights: Sequence[Decimal]) -> NDArray[np.float64]:
     array = np.array([float(weight) for weight in weights], dtype=np.float64)
     array.flags.writeable = False
     return array
+
+
+class UnknownSchemeError(UnknownNameError):
+    """A name that no scheme has: a KeyError for mappings, a ValueError for whoever checks arguments."""
+
+
+class SchemeTable(Mapping[str, Scheme]):
+    """All known schemes by name. Iteration gives each scheme once; look-up also accepts aliases."""
+
+    def __reduce__(self) -> str:
+        return "SCHEMES"
+
+    def __init__(self, rows: Sequence[Scheme] = ()) -> None:
+        self._rows: dict[str, Scheme] = {}
+        self._owners: dict[str, str] = {}
+        for row in rows:
+            self._add(row)
+
+    def __getitem__(self, name: str) -> Scheme:
+        try:
+            return self._rows[self._owners[name]]
+        except (KeyError, TypeError):
+            raise UnknownSchemeError(str(nearest("scheme", name, self._owners))) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __repr__(self) -> str:
+        return f"<SchemeTable: {', '.join(self._rows)}>"
+
+    def _add(self, scheme: Scheme) -> None:
+        # A row that is replaced takes its old aliases with it.
+        self._owners = {label: owner for label, owner in self._owners.items() if owner != scheme.name}
+        self._owners.update(dict.fromkeys((scheme.name, *scheme.aliases), scheme.name))
+        self._rows[scheme.name] = scheme
+
+
+SCHEMES = SchemeTable()
+"""Every scheme by name or alias; `register` adds to it.
+
+Examples
+--------
+>>> from integrators import SCHEMES
+>>> SCHEMES["verlet"].name, SCHEMES["kahan_li8"].order
+('leapfrog', 8)
+"""
+
+
+def get_scheme(scheme: str | Scheme) -> Scheme:
+    """Return the scheme of a name or an alias, or the record itself.
+
+    Parameters
+    ----------
+    scheme : str or Scheme
+        A name or alias of `SCHEMES`, or a record, which is returned as it is.
+
+    Returns
+    -------
+    Scheme
+
+    Raises
+    ------
+    UnknownSchemeError
+        If there is no scheme of that name. It is a KeyError and a ValueError, and suggests the nearest name.
+    TypeError
+        If `scheme` is neither a str nor a Scheme.
+
+    Examples
+    --------
+    >>> from integrators import get_scheme
+    >>> get_scheme("verlet")
+    <Scheme leapfrog: order 2, 1 kick per step, symmetric, exact coefficients>
+    """
+    if isinstance(scheme, Scheme):
+        return scheme
+    if not isinstance(scheme, str):
+        raise TypeError(
+            f"scheme must be a name or a Scheme, got {shown(scheme)} of type {type(scheme).__name__}."
+        )
+    return SCHEMES[scheme]
 
 
 def built_in(name: str) -> Scheme:

@@ -6,87 +6,14 @@ which the float64 arrays of the kernels and the exact numbers of the proofs are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from integrators.naming import UnknownNameError, nearest, shown
+from integrators.naming import shown
 
 from .composition import Constructor, Definition, composition, palindrome, symmetric
-from .scheme import BUILT_IN, Scheme
+from .scheme import BUILT_IN, SCHEMES, Scheme, UnknownSchemeError, get_scheme
 
 __all__ = ["SCHEMES", "Scheme", "UnknownSchemeError", "get_scheme", "is_built_in", "register"]
-
-
-class UnknownSchemeError(UnknownNameError):
-    """A name that no scheme has: a KeyError for mappings, a ValueError for whoever checks arguments."""
-
-
-class SchemeTable(Mapping[str, Scheme]):
-    """All known schemes by name. Iteration gives each scheme once; look-up also accepts aliases."""
-
-    def __reduce__(self) -> str:
-        return "SCHEMES"
-
-    def __init__(self, rows: Sequence[Scheme] = ()) -> None:
-        self._rows: dict[str, Scheme] = {}
-        self._owners: dict[str, str] = {}
-        for row in rows:
-            self._add(row)
-
-    def __getitem__(self, name: str) -> Scheme:
-        try:
-            return self._rows[self._owners[name]]
-        except (KeyError, TypeError):
-            raise UnknownSchemeError(str(nearest("scheme", name, self._owners))) from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __repr__(self) -> str:
-        return f"<SchemeTable: {', '.join(self._rows)}>"
-
-    def _add(self, scheme: Scheme) -> None:
-        # A row that is replaced takes its old aliases with it.
-        self._owners = {label: owner for label, owner in self._owners.items() if owner != scheme.name}
-        self._owners.update(dict.fromkeys((scheme.name, *scheme.aliases), scheme.name))
-        self._rows[scheme.name] = scheme
-
-
-def get_scheme(scheme: str | Scheme) -> Scheme:
-    """Return the scheme of a name or an alias, or the record itself.
-
-    Parameters
-    ----------
-    scheme : str or Scheme
-        A name or alias of `SCHEMES`, or a record, which is returned as it is.
-
-    Returns
-    -------
-    Scheme
-
-    Raises
-    ------
-    UnknownSchemeError
-        If there is no scheme of that name. It is a KeyError and a ValueError, and suggests the nearest name.
-    TypeError
-        If `scheme` is neither a str nor a Scheme.
-
-    Examples
-    --------
-    >>> from integrators import get_scheme
-    >>> get_scheme("verlet")
-    <Scheme leapfrog: order 2, 1 kick per step, symmetric, exact coefficients>
-    """
-    if isinstance(scheme, Scheme):
-        return scheme
-    if not isinstance(scheme, str):
-        raise TypeError(
-            f"scheme must be a name or a Scheme, got {shown(scheme)} of type {type(scheme).__name__}."
-        )
-    return SCHEMES[scheme]
 
 
 def register(scheme: Scheme) -> Scheme:
@@ -318,16 +245,8 @@ _ROWS = (
     ),
 )
 
-SCHEMES = SchemeTable(_ROWS)
-"""Every scheme by name or alias; `register` adds to it.
-
-Examples
---------
->>> from integrators import SCHEMES
->>> SCHEMES["verlet"].name, SCHEMES["kahan_li8"].order
-('leapfrog', 8)
-"""
-
+for _row in _ROWS:
+    SCHEMES._add(_row)
 BUILT_IN.update(SCHEMES)
 
 

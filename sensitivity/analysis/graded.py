@@ -16,11 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from integrators.engine.blocks import Ticker, one_blas_thread, run_blocks
 from integrators.fields.field import Field
 from integrators.run.inputs import Inputs
-from integrators.run.recurrence import Recurrence
+from integrators.run.recurrence import Recurrence, as_recurrence
 from integrators.schemes.table import Scheme
 from integrators.singular_values import singular_values
 from integrators.validation import as_count
-from sensitivity.recurrences.arguments import as_recurrence
 
 from .factoring import factor_product, panel_length
 from .growth import Stops

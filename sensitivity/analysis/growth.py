@@ -13,12 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from integrators.display import Table
 from integrators.fields.field import Field
 from integrators.run.inputs import Inputs
-from integrators.run.recurrence import Recurrence
+from integrators.run.recurrence import Recurrence, as_recurrence
 from integrators.schemes.table import Scheme
 from integrators.validation import as_count
 from integrators.values import ByValue
 from sensitivity.figures.drawn import Drawn
-from sensitivity.recurrences.arguments import as_recurrence
 from sensitivity.text import number
 
 from .factoring import DEPENDENT, factor_product, panel_length

@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from integrators.engine.column_scale import Scaled
 from integrators.fields.field import Field
 from integrators.run.inputs import Inputs
-from integrators.run.recurrence import OdeRecurrence, Recurrence
+from integrators.run.recurrence import OdeRecurrence, Recurrence, as_recurrence
 from integrators.schemes.table import Scheme
 from integrators.singular_values import scaled_norm, svd
 from integrators.validation import as_count
-from sensitivity.recurrences.arguments import as_recurrence, needs_field
+from sensitivity.recurrences.arguments import needs_field
 
 from .singular import (
     Block,
@@ -23,7 +23,7 @@ from .singular import (
     SingularValues,
     block_of,
     blocks_of_neurons,
-    check_method,
+    full_at_once,
     leading,
     scaled_jacobian,
 )
@@ -45,10 +45,12 @@ def norm_and_exponent(
     recurrence: Recurrence, block: str | None, method: Method = "auto", tol: float = 1e-10
 ) -> tuple[Float, NDArray[np.int64]]:
     """Spectral norm of a block of ∂s_N/∂s_0 as mantissa · 2^exponent, for every batch member."""
+    part, rows = block_of(recurrence, block)
     if recurrence.system.decoupled and method == "auto":
-        norm, exponent = blocks_of_neurons(recurrence, block_of(recurrence, block)[0]).norms()
+        norm, exponent = blocks_of_neurons(recurrence, part).norms()
         return norm.reshape(recurrence.shape), exponent.reshape(recurrence.shape)
-    triplets = leading(recurrence, block, 1, method, tol)
+    full = full_at_once(recurrence, part.stop - part.start, method, tol)
+    triplets = None if full else leading(recurrence, part, rows, 1, method, tol)
     if triplets is None:
         return _norm_of(scaled_jacobian(recurrence, block))
     norm, exponent, rest = triplets.values[:, 0], triplets.exponent, ~triplets.converged
@@ -371,9 +373,9 @@ def singular_values(
     recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
-    check_method(method, tol)
-    part, _ = block_of(recurrence, block)
+    part, rows = block_of(recurrence, block)
     width = part.stop - part.start
+    full = full_at_once(recurrence, width, method, tol)
     count = width if k is None else as_count(k, "k", least=1)
     if count > width:
         raise ValueError(f"k must be at most {width}, the size of the block, got {count}.")
@@ -381,7 +383,8 @@ def singular_values(
         raise ValueError(
             "method='lanczos' finds the largest singular values; use method='auto' for smallest."
         )
-    triplets = leading(recurrence, block, count, "full" if smallest or 2 * count > width else method, tol)
+    full = full or smallest or 2 * count > width
+    triplets = None if full else leading(recurrence, part, rows, count, method, tol)
     if triplets is None:
         found = _from_full(recurrence, block, count, smallest)
     else:

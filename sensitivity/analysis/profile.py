@@ -14,14 +14,13 @@ from integrators.engine.column_scale import Scaled
 from integrators.fields.field import Field
 from integrators.run.checkpoint import MEMORY_BYTES
 from integrators.run.inputs import Inputs
-from integrators.run.recurrence import Recurrence
+from integrators.run.recurrence import Recurrence, as_recurrence
 from integrators.run.sweeps import Handed, input_cotangents, node_cotangents
 from integrators.schemes.table import Scheme
 from integrators.validation import as_vector
 from integrators.values import ByValue
 from sensitivity.bounds import Bound, applicable, log_upper_bound
 from sensitivity.figures.drawn import Drawn
-from sensitivity.recurrences.arguments import as_recurrence
 from sensitivity.recurrences.powers import power_cotangents, powers_pay
 from sensitivity.text import from_log
 

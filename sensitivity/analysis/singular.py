@@ -1,8 +1,7 @@
-"""Singular values of a block of ∂s_N/∂s_0: from the full matrix, or by Lanczos sweeps."""
+"""Blocks of ∂s_N/∂s_0, whole, and their largest singular values by Lanczos sweeps where these cost less."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,7 +25,7 @@ __all__ = [
     "SingularValues",
     "block_of",
     "blocks_of_neurons",
-    "check_method",
+    "full_at_once",
     "leading",
     "scaled_jacobian",
 ]
@@ -168,8 +167,16 @@ def blocks_of_neurons(recurrence: Recurrence, part: slice) -> NeuronBlocks:
     return neuron_blocks(recurrence).part(slice(part.start // d, part.stop // d))
 
 
-def check_method(method: Any, tol: Any) -> None:
-    """The way to the singular values and its accuracy, as a user gives them.
+def full_at_once(recurrence: Recurrence, width: int, method: Any, tol: Any) -> bool:
+    """Whether the full matrix is the way to singular values, whatever the recurrence is.
+
+    Parameters
+    ----------
+    recurrence : Recurrence
+    width : int
+        Columns of the block.
+    method, tol
+        The way and its accuracy, as a user gives them.
 
     Raises
     ------
@@ -179,24 +186,31 @@ def check_method(method: Any, tol: Any) -> None:
     if not isinstance(method, str) or method not in ("auto", "full", "lanczos"):
         raise ValueError(f"method {method!r} is not known; use 'auto', 'full' or 'lanczos'.")
     as_number(tol, "tol", 0.0, 1.0)
+    return method == "full" or recurrence.members == 0 or (method == "auto" and width < FULL_COLUMNS)
 
 
 def leading(
-    recurrence: Recurrence, block: str | None, k: int, method: Method, tol: float
+    recurrence: Recurrence, part: slice, rows: str | None, k: int, method: Method, tol: float
 ) -> SingularTriplets | None:
-    """The k largest singular triplets by Lanczos, or None where the full matrix is the better way.
+    """The k largest singular triplets of a block by Lanczos, or None where the full matrix is the better way.
 
+    Parameters
+    ----------
+    recurrence : Recurrence
+    part, rows
+        The block, as `block_of` has it.
+    k, method, tol
+        As for `singular_values`, checked; the method is "auto" or "lanczos".
+
+    Notes
+    -----
     Members that have not converged are for the full matrix too.
 
     "auto" takes Lanczos where the iterations that this kind of recurrence usually needs cost less than the
     full product, by the model of `cost`, and gives up after as many as cost the same. A stored trajectory
     takes `linearised_bytes` for every batch member.
     """
-    check_method(method, tol)
-    part, rows = block_of(recurrence, block)
-    width, members = part.stop - part.start, math.prod(recurrence.shape)
-    if method == "full" or members == 0 or (method == "auto" and width < FULL_COLUMNS):
-        return None
+    width, members = part.stop - part.start, recurrence.members
     if method == "auto" and powers_pay(recurrence, width):
         return None
     member_bytes = recurrence.linearised_bytes

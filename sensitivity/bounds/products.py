@@ -23,12 +23,11 @@ from integrators.fields.field import Field
 from integrators.fields.neural import NeuralField
 from integrators.run.forward import forward
 from integrators.run.inputs import Inputs
-from integrators.run.recurrence import Recurrence
+from integrators.run.recurrence import Recurrence, as_recurrence
 from integrators.run.walk import BlockWalk
 from integrators.schemes.table import Scheme
 from integrators.singular_values import scaled_norm, spectral_norm
 from sensitivity.analysis.singular import block_of
-from sensitivity.recurrences.arguments import as_recurrence
 
 from .aposteriori import log_aposteriori, met_slopes
 from .matrix import step_matrix

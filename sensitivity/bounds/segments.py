@@ -18,12 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from integrators.fields.field import Field
 from integrators.run.inputs import Inputs
-from integrators.run.recurrence import Recurrence
+from integrators.run.recurrence import Recurrence, as_recurrence
 from integrators.schemes.table import Scheme
 from integrators.singular_values import scaled_norm, spectral_norm
 from integrators.validation import as_count
 from sensitivity.analysis.singular import block_of
-from sensitivity.recurrences.arguments import as_recurrence
 
 from .products import StepErrors, Total, Visited, shaped, suited_weights, visit_steps
 from .rounding import EPS, upward

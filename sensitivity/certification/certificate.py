@@ -17,7 +17,7 @@ from integrators.fields.neural import NeuralField
 from integrators.naming import shown
 from integrators.run.inputs import Inputs
 from integrators.run.overflow import TrajectoryOverflow
-from integrators.run.recurrence import OdeRecurrence, Recurrence
+from integrators.run.recurrence import OdeRecurrence, Recurrence, as_recurrence
 from integrators.schemes.table import Scheme
 from integrators.validation import as_count, as_number, as_steps
 from integrators.values import ByValue, equal
@@ -25,7 +25,6 @@ from sensitivity import bounds
 from sensitivity.analysis.singular import block_of, scaled_jacobian
 from sensitivity.bounds.cells import cell_bound
 from sensitivity.bounds.listing import ListedTheorem, listed
-from sensitivity.recurrences.arguments import as_recurrence
 from sensitivity.text import from_log
 
 from .checked import CheckedBound, Side, checked

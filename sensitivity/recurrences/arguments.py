@@ -1,4 +1,4 @@
-"""What the public verbs are asked about: a field with a scheme and a step, or any recurrence as it is."""
+"""Whether a public function was asked about a field: its other arguments make no sense for anything else."""
 
 from __future__ import annotations
 
@@ -7,44 +7,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from integrators.fields.field import Field
-from integrators.run.recurrence import OdeRecurrence, Recurrence
 
-__all__ = ["as_recurrence", "needs_field"]
+__all__ = ["needs_field"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def as_recurrence(
-    system: Field | Recurrence,
-    scheme: Any,
-    step: Any,
-    n_steps: Any,
-    y0: Any = None,
-    p0: Any = None,
-    inputs: Any = None,
-    **options: Any,
-) -> Recurrence:
-    """`system` itself if it is a recurrence, else the recurrence of the field, scheme and step.
-
-    Raises
-    ------
-    TypeError
-        If `system` is neither, or what a recurrence was made with is given once more.
-    """
-    if isinstance(system, Field):
-        if options.get("dtype", "") is None:
-            del options["dtype"]
-        return OdeRecurrence(system, scheme, step, n_steps, y0, p0, inputs, **options)
-    if not hasattr(system, "pushforward"):
-        raise TypeError(
-            f"field must be a Field such as NeuralField, got {type(system).__name__}; a recurrence such as "
-            "unroll(cell, n_steps) will do as well."
-        )
-    given = {"scheme": scheme, "step": step, "n_steps": n_steps, "y0": y0, "p0": p0, "inputs": inputs}
-    for name, value in (given | options).items():
-        if value is not None:
-            raise TypeError(f"{name} belongs to the recurrence: give it where that is made, not here.")
-    return system
 
 
 def needs_field(function: F) -> F:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from integrators.cells.cell import Cell
 from integrators.fields.field import Field
 from integrators.fields.neural import NeuralField
-from integrators.run.recurrence import Recurrence
+from integrators.run.recurrence import Recurrence, as_recurrence
 from integrators.schemes.scheme import Scheme
 from integrators.schemes.table import get_scheme
 from integrators.validation import as_count
@@ -31,7 +31,6 @@ from sensitivity.bounds import log_upper_bound, lower_bound
 from sensitivity.weights.field_file import read_field_weights
 from sensitivity.weights.weight_files import read_weights
 
-from .arguments import as_recurrence
 from .cell import unroll
 from .registry import FIELDS, builder, canonical, drawn_inputs, hyperparameters, make
 

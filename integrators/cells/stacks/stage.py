@@ -13,7 +13,7 @@ from integrators.cells.gradient import Sums, move_sums, sums_for
 from integrators.cells.layout import POINT, layer_of
 from integrators.cells.stage import (
     Work,
-    all_rows,
+    cell_workspace,
     evaluate_layers,
     lent,
     pull_layers,
@@ -34,7 +34,6 @@ from integrators.engine.drivers import (
     sweep_backward,
     sweep_forward,
 )
-from integrators.fields.field import no_workspace
 
 from .operations import operate, pull_operation, push_operation
 from .wiring import CELL, OUTPUT, STACKED, Stacked
@@ -272,7 +271,7 @@ def stacks_forward(point, middle, stacked, theta, run, block, tape, nodes, start
         with_ones(lent(work), ones),
     )  # fmt: skip
     sweep_forward(
-        push_stack, one_by_one, whole, no_workspace, all_rows, point, middle, given, borrowed(theta), run,
+        push_stack, one_by_one, whole, cell_workspace, point, middle, given, borrowed(theta), run,
         block, tape, nodes, start, stop,
     )  # fmt: skip
     hold(own)
@@ -305,7 +304,7 @@ def stacks_backward(point, middle, stacked, theta, run, tape, columns, exponent,
         with_ones(lent(work), ones),
     )  # fmt: skip
     sweep_backward(
-        pull_stack, no_workspace, all_rows, point, middle, given, borrowed(theta), run, tape, columns,
+        pull_stack, cell_workspace, point, middle, given, borrowed(theta), run, tape, columns,
         exponent, gradient, taps, start, stop,
     )  # fmt: skip
     if gradient.size > 0:

@@ -29,7 +29,7 @@ from integrators.codegen.simd import WIDTH
 from integrators.engine.drivers import BLOCK, KEEP, RUN, TAPS, one_by_one, sweep_backward, sweep_forward
 from integrators.engine.program import EXPLICIT, FIRST_ORDER
 from integrators.fields.activations import activate
-from integrators.fields.field import drift, halves, no_workspace
+from integrators.fields.field import drift, halves
 
 from .tile import add_multiplied, add_outer, multiply
 
@@ -88,16 +88,17 @@ def drift_and_scale_slopes(e, lam_y, lam_p, c, slopes):
 
 
 @inlined
-def no_rows(form, D):
-    """The stage acts in place."""
-    return 0
+def push_workspace(activation, form, D, k, m, dtype):
+    """z and σ(z), for which D rows are enough in either form; the stage acts in place."""
+    own = aligned_empty(2 * D * m, dtype)
+    return 0, own, borrowed(own)
 
 
 @inlined
-def push_workspace(activation, form, D, k, m, dtype):
-    """z and σ(z); D rows are enough for either form."""
-    own = aligned_empty(2 * D * m, dtype)
-    return own, borrowed(own)
+def pull_workspace(activation, form, D, k, m, dtype):
+    """Nothing: the backward sweep needs no memory but the tape."""
+    none = np.empty(0, dtype)
+    return 0, none, none
 
 
 class Outer(NamedTuple):
@@ -192,7 +193,7 @@ def sequences_forward(activation, theta, run, block, tape, nodes, start, stop):
     d = D if run.form == FIRST_ORDER else D // 2
     untaped = aligned_empty((2 * d + run.inputs.shape[1] + 1) * w, theta.dtype)
     sweep_forward(
-        push_sequences, one_by_one, halves, push_workspace, no_rows, borrowed(untaped), 0, activation,
+        push_sequences, one_by_one, halves, push_workspace, borrowed(untaped), 0, activation,
         borrowed(theta), run, block, tape, nodes, start, stop,
     )  # fmt: skip
     hold(untaped)
@@ -221,7 +222,7 @@ def sequences_backward(activation, theta, run, tape, columns, exponent, gradient
     own_group = np.array([(stop - run.base) * run.body.shape[0], 0, 0, 0])
     outer = Outer(borrowed(flat(tape)), borrowed(own_sums), borrowed(own_group))
     sweep_backward(
-        pull_sequences, no_workspace, no_rows, 0, outer, activation, borrowed(theta), run, tape, columns,
+        pull_sequences, pull_workspace, 0, outer, activation, borrowed(theta), run, tape, columns,
         exponent, gradient, taps, start, stop,
     )  # fmt: skip
     if own_group[1] > 0:
