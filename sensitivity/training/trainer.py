@@ -7,7 +7,6 @@ import numbers
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -312,7 +311,9 @@ class _Loop:
         scale = self.network.spread(recipe.factors) if recipe.factors else 1.0
         n = len(self.data.train)
         batches, guess = n // recipe.batch, math.log(self.network.n_classes)
-        every = recipe.check_every or batches
+        every, shares = recipe.check_every or batches, self.data.train.weights
+        if shares is not None:
+            shares = shares / shares.mean()
         if not state.trace.iteration:
             self._floss(state.theta, scale)
             self._look(state, [], math.nan, 0, bar)
@@ -323,7 +324,8 @@ class _Loop:
             for b in range(batches):
                 iteration = state.epoch * batches + b
                 chosen = order[b * recipe.batch : (b + 1) * recipe.batch]
-                result = self._gradient(state.theta, chosen, iteration)
+                plain = self._gradient(state.theta, chosen, shares)
+                result = self._penalised(state.theta, chosen, plain, iteration)
                 norm = float(np.linalg.norm(result.gradient))
                 if not (result.loss < TOO_LARGE * guess and math.isfinite(norm)):
                     raise Diverged(state.epoch, iteration, result.loss, norm, state.theta)
@@ -340,17 +342,15 @@ class _Loop:
             bar.update(1)
             yield
 
-    @cached_property
-    def _shares(self) -> Float | None:
-        """The weights of the training sequences, of mean one."""
-        weights = self.data.train.weights
-        return None if weights is None else weights / weights.mean()
-
-    def _gradient(self, theta: Float, chosen: NDArray[np.intp], iteration: int) -> BatchGradient:
-        """The gradient of a batch, with that of the penalty where the iteration has one."""
-        shares, flossing = self._shares, self.recipe.flossing
+    def _gradient(self, theta: Float, chosen: NDArray[np.intp], shares: Float | None) -> BatchGradient:
         weights = () if shares is None else (shares[chosen] / chosen.size,)
-        found = self.network.gradient(theta, *self.data.train.batch(chosen), *weights)
+        return self.network.gradient(theta, *self.data.train.batch(chosen), *weights)
+
+    def _penalised(
+        self, theta: Float, chosen: NDArray[np.intp], found: BatchGradient, iteration: int
+    ) -> BatchGradient:
+        """The gradient of a batch with that of the penalty, where the iteration has one."""
+        flossing = self.recipe.flossing
         if flossing is None or not flossing.has(iteration):
             return found
         inputs, _ = self.data.train.batch(chosen[: flossing.sequences])
