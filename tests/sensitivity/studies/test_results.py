@@ -129,7 +129,8 @@ class Watched(sqlite3.Connection):
         super().close()
 
 
-# Catches: a database that is closed only when Python collects what has read it, of which Python 3.13 warns.
+# Catches: a reading that leaves the database open, of which Python 3.13 warns, as it does of options of
+# sqlite3.connect that are not named.
 @pytest.mark.parametrize("broken", [False, True])
 def test_every_connection_is_closed_at_the_end_of_an_export(results, tmp_path, monkeypatch, broken):
     for package in ("xarray", "h5netcdf", "zarr", "pandas", "pyarrow"):
