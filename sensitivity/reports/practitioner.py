@@ -125,10 +125,9 @@ class NetworkReport(ByValue, Drawn):
             return said
         first = max(self.shares, key=lambda name: self.shares[name])
         return (
-            f"{said} 99 % of the gradient by the parameters comes from the last {self.window} of "
-            f"{self.n_steps} steps, {100.0 * self.shares[first]:.0f} % of it is that by "
-            f"{in_both(first, self.torch_names)}; it is that of uᵀ{self.symbol}_N, u the direction in which "
-            f"{self.symbol}_N moves most."
+            f"{said} 99 % of the gradient of uᵀ{self.symbol}_N by the parameters, u the direction in which "
+            f"{self.symbol}_N moves most, comes from the last {self.window} of {self.n_steps} steps; "
+            f"{100.0 * self.shares[first]:.0f} % of it is that by {in_both(first, self.torch_names)}."
         )
 
     def _quantiles(self, values: Float) -> tuple[float, float, float]:

@@ -103,7 +103,9 @@ def parameter_sensitivity(run: Recurrence, *, block: str | None = None) -> dict[
     -------
     dict of str to ParameterNorms
         By name: the free parameters of a cell as `Cell.unpack_free` names them, with the number of the layer
-        where there are several ("W0", "W1"); W, V and b of a `NeuralField`; "theta" of other fields.
+        where there are several ("W0", "W1"); W, V and b of a `NeuralField`; "theta" of other fields. Of a
+        network from PyTorch W is ``weight_hh_l0``, V is ``weight_ih_l0``, and b the biases, of an LSTM and a
+        vanilla RNN their sum.
         Constants and fixed parameters have the norm zero.
 
     Raises
