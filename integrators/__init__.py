@@ -20,7 +20,8 @@ from .fields.textbook import ConservativeField, harmonic, henon_heiles, kepler, 
 from .run.overflow import TrajectoryOverflow
 from .run.solve import Trajectory, integrate
 from .schemes.composition import composition, palindrome, symmetric
-from .schemes.table import SCHEMES, Scheme, get_scheme, register
+from .schemes.scheme import SCHEMES, Scheme, get_scheme
+from .schemes.table import register
 
 __all__ = [
     "ACTIVATIONS",

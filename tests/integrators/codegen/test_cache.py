@@ -630,7 +630,7 @@ def test_a_second_process_compiles_nothing_for_a_jacobian(tmp_path):
     script = """
     import numpy as np
     from integrators import NeuralField, pendulum
-    from integrators.fields import neural, stage as kicks
+    from integrators.fields import field as kicks, neural
     from sensitivity import jacobian
     jacobian(NeuralField.random(3), "leapfrog", 0.1, 5)
     jacobian(pendulum(), "leapfrog", 0.1, 5)
