@@ -10,6 +10,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+# Sphinx runs this file by its path, so that its own package is not found without this; hence the late import.
 sys.path.insert(0, str(ROOT))
 
 from docs.made_pages import linked  # noqa: E402

@@ -7,7 +7,6 @@ beside one that grows. Most columns never leave float64, and then one exponent s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,12 +18,11 @@ __all__ = [
     "FURTHEST",
     "ZERO",
     "Scaled",
-    "aligned",
     "bits_from_one",
     "bits_of_shift",
     "column_counts",
-    "common_exponent",
     "members_first",
+    "scaled_in_place",
 ]
 
 Float = NDArray[np.float64]
@@ -64,68 +62,6 @@ def members_first(columns: NDArray, exponent: Counts, members: int, k: int) -> t
     return columns.transpose(2, 0, 1)[:members, :, :k], exponent.reshape(-1, columns.shape[2]).T[:members, :k]
 
 
-def common_exponent(parts: Sequence[NDArray], exponent: Counts) -> tuple[Counts, Counts | None]:
-    """One exponent for each member, and what single columns have beyond it, or None.
-
-    Parameters
-    ----------
-    parts : sequence of ndarray, shape (..., rows, k)
-        Rows of the same columns, changed in place: the columns are ``ldexp(part, exponent[..., None, :])``.
-    exponent : ndarray of int, shape (..., k)
-
-    Returns
-    -------
-    common : ndarray of int, shape (...)
-    apart : ndarray of int, shape (..., k), or None
-        None if ``ldexp(part, common[..., None, None])`` holds every column without rounding; else the columns
-        are ``ldexp(part, common[..., None, None] + apart[..., None, :])``.
-    """
-    if not np.count_nonzero(exponent):  # nothing was rescaled, or there is no column
-        return np.zeros(exponent.shape[:-1], np.int64), None
-    nonzero = np.zeros(exponent.shape, bool)
-    for part in parts:
-        nonzero |= (part != 0.0).any(axis=-2)
-    least = np.iinfo(np.int64).min // 4
-    common = np.where(nonzero, exponent, least).max(axis=-1)
-    common = np.where(common == least, 0, common)
-    # A column of zeros needs no exponent; the other shifts are zero or negative.
-    shift = np.where(nonzero, exponent - common[..., None], 0)
-    if not shift.any():
-        return common, None
-    apart = np.zeros_like(shift)
-    moved = np.clip(shift, -FURTHEST, 0)[..., None, :]
-    with np.errstate(under="ignore", invalid="ignore"):
-        down = [np.ldexp(part, moved.astype(np.int32)) for part in parts]
-        kept = np.ones(shift.shape, bool)
-        for part, small in zip(parts, down, strict=True):
-            same = (np.ldexp(small, -moved.astype(np.int32)) == part) | ~np.isfinite(part)
-            kept &= same.all(axis=-2)
-    apart = np.where(kept, 0, shift)
-    for part, small in zip(parts, down, strict=True):
-        np.copyto(part, small, where=kept[..., None, :])
-    return common, apart if apart.any() else None
-
-
-def aligned(
-    parts: Sequence[NDArray], exponent: Counts, apart: Counts | None
-) -> tuple[Sequence[NDArray], Counts]:
-    """The columns of `common_exponent` with one exponent for each member, even where small columns underflow.
-
-    The largest column has the size one, and what is smaller by more than float64 holds becomes zero, which
-    changes no norm and no sum.
-    """
-    if apart is None:
-        return parts, exponent
-    size = np.max([np.abs(part).max(axis=-2, initial=0.0) for part in parts], axis=0)
-    _, top = np.frexp(np.where(np.isfinite(size), size, 1.0))
-    least = np.iinfo(np.int64).min // 4
-    reference = np.where(size != 0.0, apart + top, least).max(axis=-1)
-    reference = np.where(reference == least, 0, reference)
-    shift = bits_of_shift(apart - reference[..., None])
-    with np.errstate(under="ignore"):
-        return [np.ldexp(part, shift[..., None, :]) for part in parts], exponent + reference
-
-
 @dataclass(frozen=True, eq=False)
 class Scaled(ByValue):
     """Columns with a power of two taken out of each batch member: the columns are ``values · 2^exponent``.
@@ -155,11 +91,10 @@ class Scaled(ByValue):
     exponent: Counts
     apart: Counts | None = None
 
-    @classmethod
-    def of(cls, values: Float, exponents: Counts) -> Scaled:
+    @staticmethod
+    def of(values: Float, exponents: Counts) -> Scaled:
         """Make it from columns with an exponent each, shape (*batch, columns)."""
-        values = values.copy()
-        return cls(values, *common_exponent([values], exponents))
+        return scaled_in_place(values.copy(), exponents)
 
     @property
     def exponents(self) -> Counts:
@@ -168,11 +103,21 @@ class Scaled(ByValue):
         return common if self.apart is None else common + self.apart
 
     def aligned(self) -> Scaled:
-        """The same with one exponent for each batch member; columns that are too small for it become zero."""
+        """The same with one exponent for each batch member; columns that are too small for it become zero.
+
+        The largest column has the size one, and what is smaller by more than float64 holds becomes zero,
+        which changes no norm and no sum.
+        """
         if self.apart is None:
             return self
-        (values,), exponent = aligned([self.values], self.exponent, self.apart)
-        return Scaled(values, exponent)
+        size = np.abs(self.values).max(axis=-2, initial=0.0)
+        _, top = np.frexp(np.where(np.isfinite(size), size, 1.0))
+        least = np.iinfo(np.int64).min // 4
+        reference = np.where(size != 0.0, self.apart + top, least).max(axis=-1)
+        reference = np.where(reference == least, 0, reference)
+        shift = bits_of_shift(self.apart - reference[..., None])
+        with np.errstate(under="ignore"):
+            return Scaled(np.ldexp(self.values, shift[..., None, :]), self.exponent + reference)
 
     def unscaled(self) -> Float:
         """The columns in float64: exact where they fit, ±inf or 0 where they do not."""
@@ -187,3 +132,31 @@ class Scaled(ByValue):
         values = self.values[:, rows]
         apart = None if self.apart is None else self.apart.reshape(*batch, values.shape[-1])
         return Scaled(values.reshape(*batch, *values.shape[1:]), self.exponent.reshape(batch), apart)
+
+
+def scaled_in_place(values: NDArray, exponents: Counts) -> Scaled:
+    """Columns ``ldexp(values, exponents[..., None, :])`` with one exponent a member, where one will do.
+
+    Parameters
+    ----------
+    values : ndarray, shape (..., rows, k)
+        Changed in place: a column that fits beside the largest one without rounding is shifted to it.
+    exponents : ndarray of int, shape (..., k)
+    """
+    if not np.count_nonzero(exponents):  # nothing was rescaled, or there is no column
+        return Scaled(values, np.zeros(exponents.shape[:-1], np.int64))
+    nonzero = (values != 0.0).any(axis=-2)
+    least = np.iinfo(np.int64).min // 4
+    common = np.where(nonzero, exponents, least).max(axis=-1)
+    common = np.where(common == least, 0, common)
+    # A column of zeros needs no exponent; the other shifts are zero or negative.
+    shift = np.where(nonzero, exponents - common[..., None], 0)
+    if not shift.any():
+        return Scaled(values, common)
+    moved = bits_of_shift(shift)[..., None, :]
+    with np.errstate(under="ignore", invalid="ignore"):
+        down = np.ldexp(values, moved)
+        kept = ((np.ldexp(down, -moved) == values) | ~np.isfinite(values)).all(axis=-2)
+    apart = np.where(kept, 0, shift)
+    np.copyto(values, down, where=kept[..., None, :])
+    return Scaled(values, common, apart if apart.any() else None)

@@ -21,7 +21,7 @@ from integrators.codegen.processor import cache_bytes
 from integrators.codegen.simd import REGISTER_NUMBERS, WIDTH
 from integrators.codegen.threads import thread_count
 from integrators.engine.blocks import IDLE, POOL_SECONDS, Ticker, run_blocks
-from integrators.engine.column_scale import Scaled, common_exponent, members_first
+from integrators.engine.column_scale import Scaled, members_first, scaled_in_place
 from integrators.engine.drivers import CONDENSE, NOTHING, Block, Run
 from integrators.engine.program import EXPLICIT, SPLITTING, Program
 
@@ -127,7 +127,7 @@ def forward(
             threads=threads,
             progress=recurrence.progress,
         )
-    return sweep.state, Scaled(values, *common_exponent((values,), exponents)), sweep.overflowed
+    return sweep.state, scaled_in_place(values, exponents), sweep.overflowed
 
 
 @dataclass

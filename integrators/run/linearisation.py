@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from integrators.codegen.primitives import aligned_array
 from integrators.engine.blocks import Ticker, one_blas_thread, run_blocks
-from integrators.engine.column_scale import Scaled, column_counts, common_exponent, members_first
+from integrators.engine.column_scale import Scaled, column_counts, members_first, scaled_in_place
 from integrators.engine.drivers import CONDENSE, KEEP, REPLAY, Block, Run
 from integrators.fields.neural import NeuralField
 
@@ -109,7 +109,7 @@ class Linearisation:
             threads=self.recurrence.threads,
             progress=self.recurrence.progress,
         )
-        return Scaled(values, *common_exponent((values,), exponents))
+        return scaled_in_place(values, exponents)
 
     def _push_part(
         self, part: _Part, columns: NDArray, exponent: NDArray[np.int64]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.blocks import IDLE, Ticker
-from integrators.engine.column_scale import ZERO, Scaled, bits_of_shift, common_exponent, members_first
+from integrators.engine.column_scale import ZERO, Scaled, bits_of_shift, members_first, scaled_in_place
 from integrators.engine.drivers import Block, Run
 
 from .checkpoint import (
@@ -155,7 +155,7 @@ class MemberSweep:
         self._overflowed[members] = block.overflowed[:real]
 
     def result(self) -> Pulled:
-        columns = Scaled(self._columns, *common_exponent((self._columns,), self._exponents))
+        columns = scaled_in_place(self._columns, self._exponents)
         return Pulled(columns, self._gradients, self._overflowed)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.blocks import Ticker
-from integrators.engine.column_scale import Scaled, aligned
+from integrators.engine.column_scale import Scaled
 from integrators.engine.drivers import KEEP, Block, Run
 
 from .checkpoint import MEMORY_BYTES, Segment, Segmentation, block_members, block_run, replay
@@ -175,11 +175,9 @@ def _reconstructed(recurrence: Recurrence, run: Run, block: Block, ticker: Ticke
 
 def _deviation(found: Scaled, true: Scaled) -> Float:
     """Relative distance of cotangents, batch member by batch member, in the Frobenius norm."""
-    ((found_values,), found_exponent), ((true_values,), true_exponent) = (
-        aligned((c.values,), c.exponent, c.apart) for c in (found, true)
-    )
-    shift = (found_exponent - true_exponent)[:, None, None]
+    found, true = found.aligned(), true.aligned()
+    shift = (found.exponent - true.exponent)[:, None, None]
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-        off = np.ldexp(found_values, shift) - true_values
-        error, size = (np.linalg.norm(part, axis=(1, 2)) for part in (off, true_values))
+        off = np.ldexp(found.values, shift) - true.values
+        error, size = (np.linalg.norm(part, axis=(1, 2)) for part in (off, true.values))
         return np.where(error == 0.0, 0.0, error / size)

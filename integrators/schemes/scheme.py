@@ -330,11 +330,9 @@ class SchemeTable(Mapping[str, Scheme]):
     def __reduce__(self) -> str:
         return "SCHEMES"
 
-    def __init__(self, rows: Sequence[Scheme] = ()) -> None:
+    def __init__(self) -> None:
         self._rows: dict[str, Scheme] = {}
         self._owners: dict[str, str] = {}
-        for row in rows:
-            self._add(row)
 
     def __getitem__(self, name: str) -> Scheme:
         try:

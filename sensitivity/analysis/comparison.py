@@ -16,7 +16,7 @@ from integrators.run.recurrence import Recurrence
 from integrators.validation import as_count
 from integrators.values import ByValue
 from sensitivity.figures.drawn import Drawn
-from sensitivity.text import from_log, number
+from sensitivity.text import evenly_spread, from_log, number
 
 from .growth import growth_exponents
 from .memory.along import log_norms_along
@@ -182,7 +182,7 @@ def compare(
                 + (", at least." if ensemble else ", or say ensemble=True for quantiles over them.")
             )
     steps = np.unique(np.geomspace(1, n_steps, POINTS).round().astype(np.int64))
-    index = np.unique(np.linspace(0, n_steps, POINTS).round().astype(np.int64))
+    index = evenly_spread(n_steps + 1, POINTS)
     found = []
     # Held throughout: setting the number of BLAS threads anew for every small matrix costs more than its
     # norm; all models together took three times the processor time.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from integrators.codegen.threads import thread_count
 from integrators.engine.blocks import POOL_SECONDS, Ticker, run_blocks
-from integrators.engine.column_scale import Scaled, common_exponent
+from integrators.engine.column_scale import Scaled, scaled_in_place
 from integrators.run.recurrence import Recurrence
 from integrators.validation import as_number
 from sensitivity.recurrences.powers import power_jacobian, powers_pay
@@ -158,7 +158,7 @@ def scaled_jacobian(recurrence: Recurrence, block: str | None) -> Scaled:
     values, exponents = (
         np.concatenate([getattr(p, name) for p in pieces], axis=-1) for name in ("values", "exponents")
     )
-    return Scaled(values, *common_exponent([values], exponents))
+    return scaled_in_place(values, exponents)
 
 
 def blocks_of_neurons(recurrence: Recurrence, part: slice) -> NeuronBlocks:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sensitivity.text import evenly_spread
 
 from .plots import GREY, STEP, Figure, NullLocator, styled
-from .reports import draw_report
+from .reports import draw_report, in_formula
 
 if TYPE_CHECKING:
     from sensitivity.analysis.memory.covariant import CovariantVectors
@@ -18,14 +18,9 @@ if TYPE_CHECKING:
     from sensitivity.analysis.memory.input_kernels import MemoryKernels, ReadoutCeiling
     from sensitivity.analysis.memory.singular_vectors import SingularDirections
 
-__all__ = ["PICTURES", "in_formula", "plot_windows"]
+__all__ = ["PICTURES", "plot_windows"]
 
 MOST_CURVES, MOST_NAMES = 8, 20
-
-
-def in_formula(symbol: str) -> str:
-    """The name of a block in mathematics: one letter is slanted, several stand upright."""
-    return symbol if len(symbol) == 1 else rf"\mathrm{{{symbol}}}"
 
 
 def _finite(values: NDArray) -> NDArray:

@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 
     from sensitivity.reports.practitioner import NetworkReport
 
-__all__ = ["draw_report"]
+__all__ = ["draw_report", "in_formula"]
 
 MOST_CURVES = 8
 LOWEST, HIGHEST = -80.0, 80.0
+
+
+def in_formula(symbol: str) -> str:
+    """The name of a block in mathematics: one letter is slanted, several stand upright."""
+    return symbol if len(symbol) == 1 else rf"\mathrm{{{symbol}}}"
 
 
 def draw_report(found: NetworkReport, axes: NDArray, title: str) -> None:
@@ -30,7 +35,7 @@ def draw_report(found: NetworkReport, axes: NDArray, title: str) -> None:
         look = {"color": f"C{number % 8}", "linestyle": "-", "linewidth": 1.1}
         norms.plot(found.steps, _cut(found.log_norms[member]), **look)
         profile.plot(found.index, _cut(found.log_profile[member]), **look)
-    h = found.symbol if len(found.symbol) == 1 else rf"\mathrm{{{found.symbol}}}"
+    h = in_formula(found.symbol)
     norms.set(xlabel="steps $n$", ylabel=rf"$\ln\ \|\partial {h}_n/\partial {h}_0\|_2$ (natural log)")
     profile.set(
         xlabel="index $i$ of the state (steps)",

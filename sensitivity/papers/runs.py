@@ -188,12 +188,12 @@ def written_experiment(
 
 def write_files(folder: Path, files: Mapping[str, Any]) -> None:
     """Files by name: texts, figures as .png or .pdf, and data as .json."""
-    from sensitivity.figures.plots import save
-
     for name, content in files.items():
         if name.endswith(".json"):
             write_json(folder / name, content)
         elif isinstance(content, str):
             (folder / name).write_text(content, encoding="utf-8", newline="")
         else:
+            from sensitivity.figures.plots import save  # of whoever has figures; Matplotlib takes its time
+
             save(content, folder / name)

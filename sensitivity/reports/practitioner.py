@@ -31,7 +31,7 @@ from sensitivity.bounds import log_upper_bound
 from sensitivity.figures.drawn import Drawn
 from sensitivity.recurrences.cell import unroll
 from sensitivity.recurrences.registry import drawn_inputs
-from sensitivity.text import block_symbol, from_log, number
+from sensitivity.text import block_symbol, evenly_spread, from_log, number
 from sensitivity.weights.entries import as_numpy
 from sensitivity.weights.torch_names import in_both, torch_names
 from sensitivity.weights.weight_files import load_weights
@@ -243,7 +243,7 @@ def report(
     part, _ = block_of(run, block)
     run = run.select(slice(0, run.members))
     steps = np.unique(np.geomspace(1, N, POINTS).round().astype(np.int64))
-    index = np.unique(np.linspace(0, N, POINTS).round().astype(np.int64))
+    index = evenly_spread(N + 1, POINTS)
     name = run.default_block if block is None else block
     label = f"{run.system.name}, d = {_dimension(run)}, {run.system.n_inputs} inputs"
     with warnings.catch_warnings():  # the verdict tells of members that overflow

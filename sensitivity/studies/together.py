@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.blocks import one_blas_thread
-from integrators.engine.column_scale import Scaled, common_exponent
+from integrators.engine.column_scale import Scaled, scaled_in_place
 from integrators.fields.activations import ACTIVATIONS
 from integrators.fields.many import ManyBlocks, forward_many
 from integrators.fields.neural import NeuralField, largest_slopes
@@ -218,7 +218,7 @@ class Networks:
         exponents = (
             blocks.exponent.reshape(runs, k, n).transpose(0, 2, 1)[:, :width, :d].reshape(-1, d).copy()
         )
-        scaled = Scaled(values, *common_exponent((values,), exponents))
+        scaled = scaled_in_place(values, exponents)
         scaled.values[(blocks.overflowed[:, :width] >= 0).ravel()] = np.nan
         return scaled.shaped((len(values),), slice(0, d)).aligned()
 

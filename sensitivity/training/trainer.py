@@ -377,9 +377,11 @@ class _Loop:
         trace, watched = state.trace, self.data.watched
         loss, own = (float(np.mean(one)) for one in zip(*seen, strict=True)) if seen else (math.nan, math.nan)
         found = own if watched is None else accuracy(self.network, state.theta, watched)
-        more = self.watch(state.theta) if self.watch is not None else {}
-        for column, value in zip(vars(trace).values(), (iteration, loss, found, norm, more), strict=True):
-            column.append(value)
+        trace.iteration.append(iteration)
+        trace.loss.append(loss)
+        trace.accuracy.append(found)
+        trace.gradient_norm.append(norm)
+        trace.more.append(self.watch(state.theta) if self.watch is not None else {})
         bar.set_postfix_str(f"loss {loss:.4f}, {self.data.watched_name} accuracy {100 * found:.2f} %")
 
     def reached(self, trace: Trace) -> int | None:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.engine.column_scale import FURTHEST, bits_of_shift
+from integrators.engine.column_scale import bits_of_shift
 from integrators.run.recurrence import Recurrence
 from sensitivity.analysis.memory.gradient_rows import GradientRows
 from sensitivity.analysis.memory.step_jacobians import StepJacobians
@@ -213,7 +213,7 @@ def _through_states(
         mu[:, w], exponent[:, w] = at, place
         top = places.max(axis=1)
         with np.errstate(under="ignore"):
-            near = np.ldexp(after, np.clip(places - top[:, None], -FURTHEST, 0)[..., None].astype(np.int32))
+            near = np.ldexp(after, bits_of_shift(places - top[:, None])[..., None])
         _, _, by_theta = steps.pull(near, np.zeros_like(own))
         _add(gradient, w, by_theta, top)
     return mu, exponent

@@ -212,8 +212,8 @@ def with_schema(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
-def _connected(path: Path, options: str) -> sqlite3.Connection:
-    address = path.absolute().as_uri() + options
+def _connected(path: Path, query: str) -> sqlite3.Connection:
+    address = path.absolute().as_uri() + query
     # Python 3.13 warns of options that are not named.
     options: dict[str, Any] = {"timeout": WAIT_SECONDS, "isolation_level": None, "uri": True}
     connection = sqlite3.connect(address, **options)

@@ -118,8 +118,7 @@ def ceilings_figure(found: Experiment, untrained: Mapping[str, Any]) -> Figure:
     first.plot(
         times * root, untrained["identity"], color="C2", linestyle=":", label="the same, fitted read-out"
     )
-    count = len(found.main.variable)
-    shades = [str(0.75 - 0.7 * i / max(1, count - 1)) for i in range(count)]
+    shades = _shades(len(found.main.variable))
     for shade, (n, values) in zip(shades[::2] or shades, untrained["tanh"].items(), strict=False):
         first.plot(times * root, values, color=shade, label=f"tanh, fitted read-out, N = {n}")
     curves = ((trained, found.main, "N", "-"), (others, found.also[NORMALISED], "normalised, N", "-"),
@@ -139,11 +138,16 @@ def ceilings_figure(found: Experiment, untrained: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def _shades(count: int) -> list[str]:
+    """Greys from light to dark."""
+    return [str(0.75 - 0.7 * i / max(1, count - 1)) for i in range(count)]
+
+
 def _curves(axes: Axes, scan: Scan, variable: Callable[..., Any], label: str, shaded: bool) -> None:
     """Mean accuracies over a variable of ε and of N, in shades of grey, or of ε and s, in colours."""
+    shades = _shades(len(scan.variable))
     for i, (value, steps, accuracy) in enumerate(zip(scan.variable, scan.steps, scan.accuracy, strict=True)):
-        shade = str(0.75 - 0.7 * i / max(1, len(scan.variable) - 1))
-        color, line = (shade, None) if shaded else (f"C{i}", LINES[i % 4])
+        color, line = (shades[i], None) if shaded else (f"C{i}", LINES[i % 4])
         axes.plot(variable(steps, value), accuracy.mean(axis=1), color=color, linestyle=line,
                   linewidth=1.4, label=f"{value:g}")  # fmt: skip
     axes.set(xscale="log", xlabel=label, ylabel="validation accuracy")
