@@ -41,6 +41,7 @@ from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.environment import Environment
 from numba.core.errors import NumbaError
 from numba.core.registry import CPUDispatcher
 from numba.core.runtime.nrt import rtsys
@@ -82,7 +83,7 @@ JIT_DISABLED: bool = bool(_CONFIG.DISABLE_JIT)
 # nogil: blocks of members run in threads. fastmath stays off: it would break NaN checks and the tanh.
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
 # Part of the key of every kernel that is kept; kernels from before `_own_symbols` are not loaded.
-SYMBOLS = "counted by each process for itself; object code alone"
+SYMBOLS = "counted by each process for itself; object code alone; no modules of Numba"
 
 
 def _own_symbols() -> None:
@@ -580,11 +581,27 @@ def _kept(data: CompileResult) -> bytes:
     took half of the time to the first Jacobian of a process. Where the symbols cannot be read from the object
     code, they are read from there.
     """
-    (name, kind, (code, whole)), *rest = data._reduce()
+    (name, kind, (code, whole)), *rest, called = data._reduce()
+    rest.append(tuple(map(_Lean, called)))
     if symbols_of(code) is None:
         return dumps(((name, kind, (code, whole)), *rest))
     empty = llvm.parse_assembly(str(data.target_context.codegen()._create_empty_module(name)))
     return dumps(((name, kind, (code, empty.as_bitcode())), *rest))
+
+
+class _Lean:
+    """The names and constants that a called function sees, pickled without its module where that is Numba's.
+
+    Names are looked up by code that calls Python back, which no kernel does; importing the modules of Numba
+    that implement arrays takes 16 ms.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        make, (module, *rest) = self._environment.__reduce__()
+        return make, ("numba" if module.startswith("numba.") else module, *rest)
 
 
 def _loaded(content: bytes, target_context: Any) -> CompileResult:

@@ -21,7 +21,6 @@ from numba import types
 from numba.core import cgutils
 from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 
 from .compiled import JIT_DISABLED, helper
 
@@ -57,6 +56,12 @@ if JIT_DISABLED:
 
 else:
 
+    def _fill(view, **parts):
+        """Numba's `populate_array`; importing its module takes 16 ms, and a kept kernel is loaded without."""
+        from numba.np.arrayobj import populate_array
+
+        populate_array(view, **parts)
+
     @intrinsic
     def flat(typingctx, array):
         """A contiguous array as one row, borrowed: ``reshape`` costs a call of some 30 ns, this nothing."""
@@ -65,7 +70,7 @@ else:
         def codegen(context, builder, signature, arguments):
             source = context.make_array(array)(context, builder, arguments[0])
             view = context.make_array(row)(context, builder)
-            populate_array(
+            _fill(
                 view,
                 data=source.data,
                 shape=[source.nitems],
@@ -157,7 +162,7 @@ else:
             room.align = LINE_BYTES
             index, size = ir.IntType(64), ir.Constant(ir.IntType(64), 8)
             view = context.make_array(row)(context, builder)
-            populate_array(
+            _fill(
                 view,
                 data=builder.bitcast(room, ir.DoubleType().as_pointer()),
                 shape=[ir.Constant(index, STACK_NUMBERS)],
