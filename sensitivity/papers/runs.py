@@ -16,7 +16,7 @@ from sensitivity.manifest import write_manifest
 from sensitivity.studies.execution.executors import open_executor
 from sensitivity.studies.execution.grid import RunReport, run_jobs
 from sensitivity.studies.execution.progress import Progress
-from sensitivity.studies.storage.job import Arrays, Job, decode, listed
+from sensitivity.studies.storage.job import Arrays, Job, UnusableRow, decode, listed
 from sensitivity.studies.storage.store import Store
 from sensitivity.text import write_json
 
@@ -155,9 +155,17 @@ def _there(job: Job, arrays: Arrays | None) -> Arrays:
 
 
 def _stored(store: Store, jobs: Sequence[Job]) -> dict[str, Arrays]:
-    """The arrays of those jobs that have a row, by address."""
-    rows = ((job, row) for block in store.read_blocks(jobs) for job, row in block)
-    return {job.address: decode(job, row) for job, row in rows if row is not None}
+    """The arrays of those jobs that have a row, by address.
+
+    A row of another version or a damaged one is none: the next run moves it aside and computes it anew.
+    """
+    found: dict[str, Arrays] = {}
+    for block in store.read_blocks(jobs):
+        for job, row in block:
+            with suppress(UnusableRow):
+                if row is not None:
+                    found[job.address] = decode(job, row)
+    return found
 
 
 @contextmanager

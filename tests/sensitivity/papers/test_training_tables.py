@@ -363,6 +363,10 @@ def test_what_is_done_so_far_is_written_and_stays_to_go_on_from(tmp_path, monkey
     there = [cell for cell in partly if cell.setting is not None]
     assert 0 < len(there) < 3 and all(cell in whole for cell in there)
     assert "not run" in (tmp_path / "README.md").read_text(encoding="utf-8")
+    with monkeypatch.context() as later:  # which computes the rows of an earlier version anew
+        later.setattr("sensitivity.studies.storage.job.version", lambda: "1/later")
+        earlier = run_contest(TINY, TrainingRuns(tmp_path / UNFINISHED, so_far=True))
+        assert all(cell.setting is None for cell in earlier)
     monkeypatch.setattr(contest, "_run", run)
     assert write_tables(tmp_path, TINY, threads=1, progress=False)[0] == whole
     nothing = run_contest(TINY, TrainingRuns(tmp_path / "empty", so_far=True))
