@@ -32,6 +32,8 @@ def as_array(value: Any, argument: str, ndim: int | tuple[int, ...]) -> Float:
         array = np.asarray(value)
     except ValueError as error:  # ragged nested lists
         raise ValueError(f"{argument} is not a rectangular array of numbers: {error}.") from None
+    except (RuntimeError, TypeError):  # a tensor that is a part of a graph, on a device, or of bfloat16
+        array = _detached(value, argument)
     if array.dtype.kind == "c":
         raise TypeError(f"{argument} is complex; pass real numbers (the recurrences are real maps).")
     if array.dtype.kind not in "fiu":
@@ -46,6 +48,23 @@ def as_array(value: Any, argument: str, ndim: int | tuple[int, ...]) -> Float:
         place = f" at index {where}" if where else ""
         raise ValueError(f"{argument} holds {array[where]}{place}; every entry must be finite.")
     return array
+
+
+def _detached(value: Any, argument: str) -> NDArray[Any]:
+    """The numbers of a tensor of PyTorch, without its graph, from any device.
+
+    Raises
+    ------
+    TypeError
+        For what is no such tensor, or has no numbers to give.
+    """
+    try:
+        tensor = value.detach().cpu()
+        return np.asarray(tensor.double() if tensor.is_floating_point() else tensor)
+    except (AttributeError, RuntimeError, TypeError, NotImplementedError):
+        raise TypeError(
+            f"{argument} cannot be had as a NumPy array, got {shown(value)}; pass an array of numbers."
+        ) from None
 
 
 def as_vector(value: Any, argument: str, size: int) -> Float:

@@ -182,7 +182,7 @@ for model, by_length in accuracy.items():
 # A control whose exponent is near that of the network shows that the exponent does not need the structure
 # which the control lacks. This run is small, so the intervals matter more than the exponents themselves.
 # `leapgrad heuristic --full` is the experiment at full size, which also has other networks and other tasks.
-# There the exponent of the best ε is −0.95 on the Gaussian mean, but −0.5 on shock preservation; on both
+# There the exponent of the best ε is −0.95 on the Gaussian mean, but −0.57 on shock preservation; on both
 # shock preservation and XOR the smallest ε that learns does not move with N.
 #
 # ## What theory says

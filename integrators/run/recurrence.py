@@ -534,10 +534,12 @@ def as_recurrence(
             start = halves[0] if get_scheme(scheme).form == "first_order" else np.concatenate(halves)
         return Recurrence(system, n_steps, scheme=scheme, step=step, s0=start, inputs=inputs, **options)
     if not hasattr(system, "pushforward"):
-        raise TypeError(
-            f"field must be a Field such as NeuralField, got {type(system).__name__}; a recurrence such as "
-            "unroll(cell, n_steps) will do as well."
-        )
+        mend = "a recurrence such as unroll(cell, n_steps) will do as well"
+        if isinstance(system, Cell):
+            mend = "unroll it first: unroll(cell, n_steps), or unroll(cell, inputs=x)"
+        elif hasattr(system, "state_dict"):
+            mend = "read and unroll a module first: unroll(from_torch(module), inputs=x)"
+        raise TypeError(f"field must be a Field such as NeuralField, got {type(system).__name__}; {mend}.")
     given = {"scheme": scheme, "step": step, "n_steps": n_steps, "y0": y0, "p0": p0, "inputs": inputs}
     for name, value in (given | options).items():
         if value is not None:

@@ -112,21 +112,33 @@ class GrowthExponents(ByValue, Drawn):
                 *([str(place // k)] if several else []),
                 str(place % k + 1),
                 number(value),
-                "not converged" if drifts else f"{error:.2g}",
+                "not converged" if drifts else "–" if np.isnan(error) else f"{error:.2g}",
             )
             for place, (value, error, drifts) in enumerate(rows)
         )
         return (*(["member"] if several else []), "i", "λ_i per step", "± standard error"), shown
 
     def __repr__(self) -> str:
-        flat, error = np.ravel(self.exponents), np.ravel(self.standard_error)
-        flags = zip(error, np.ravel(self.drifts), strict=True)
-        errors = ["(not converged)" if drifts else f"± {e:.1g}" for e, drifts in flags]
-        shown = ", ".join(f"{v:.6g} {e}" for v, e in zip(flat[:4], errors[:4], strict=True))
-        more = ", …" if flat.size > 4 else ""
+        *batch, k = self.exponents.shape
+        if batch:
+            first = self.exponents.reshape(-1, k)[:, 0]
+            ends = f"from {np.min(first):.6g} to {np.max(first):.6g}" if first.size else "none"
+            shown = f"batch of shape {tuple(batch)}, the first of {k} {ends}"
+        else:
+            parts = zip(self.exponents[:4], self.standard_error[:4], self.drifts[:4], strict=True)
+            shown = ", ".join(map(_with_error, *zip(*parts, strict=True))) + (", …" if k > 4 else "")
         lost = np.count_nonzero(~self.resolved)
         below = f"; {lost} below round-off" if lost else ""
-        return f"GrowthExponents({shown}{more} per step; {self.n_steps} steps, burn-in {self.burn_in}{below})"
+        few = np.isnan(self.standard_error[np.isfinite(self.exponents)]).any()
+        below += "; too few steps for a standard error" if few else ""
+        return f"GrowthExponents({shown} per step; {self.n_steps} steps, burn-in {self.burn_in}{below})"
+
+
+def _with_error(value: float, error: float, drifts: bool) -> str:
+    """An exponent with its standard error, if there is one."""
+    if drifts:
+        return f"{value:.6g} (not converged)"
+    return f"{value:.6g}" if np.isnan(error) else f"{value:.6g} ± {error:.1g}"
 
 
 class Stops(Sequence[int]):

@@ -129,7 +129,8 @@ def block_of(recurrence: Recurrence, block: str | None) -> tuple[slice, str | No
                 f"block='phase' asks for a second-order system, but the state here is {only!r} alone; "
                 f"use block={only!r}."
             )
-    known = ", ".join(repr(name) for name in (*blocks, "phase"))
+    whole = "phase" if getattr(recurrence, "cell", None) is None else "state"
+    known = ", ".join(repr(name) for name in (*blocks, whole))
     raise ValueError(f"block {block!r} is not known; this recurrence has {known}.")
 
 

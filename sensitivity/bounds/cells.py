@@ -37,7 +37,10 @@ def cell_bound(recurrence: Recurrence, block: str | None = None) -> Bound | None
     log_value = cell.log_bound_of(name, recurrence.step, recurrence.n_steps, recurrence.start)
     if np.isnan(log_value).all():
         return None
-    return _bound(cell.name, "cell", log_value, f"{_norm(recurrence, block)} ≤ the bound of {cell.name}")
+    depends = getattr(cell.kind, "bound_needs_start", True)  # a stack may hold such a cell
+    starts = "initial values as large as this one" if depends else "every initial value"
+    statement = f"{_norm(recurrence, block)} ≤ a product of bounds of a step, from the weights of {cell.name}"
+    return _bound(cell.name, "cell", log_value, statement, (f"for every input, and {starts}",))
 
 
 def of_recurrence(recurrence: Recurrence, block: str | None = None) -> list[Bound]:
@@ -53,8 +56,9 @@ def of_recurrence(recurrence: Recurrence, block: str | None = None) -> list[Boun
     Returns
     -------
     list of Bound
-        A bound from the weights alone holds for every initial value and input; one of the kind "product"
-        holds for the computed trajectory.
+        A bound from the weights alone holds for every input and initial value, of LSTM, GRU and LEM for
+        initial values as large as that of the run; one of the kind "product" holds for the computed
+        trajectory.
 
     Raises
     ------
@@ -82,9 +86,9 @@ def of_recurrence(recurrence: Recurrence, block: str | None = None) -> list[Boun
         ("weighted_product", "H", log_weighted_product, f"{norm} ≤ ‖E P⁻¹‖ Π ‖P J_n P⁻¹‖ ‖P E‖"),
         ("segment_product", "K", log_segment_product, f"{norm} ≤ Π ‖K_j‖ in a weighted norm"),
     ]
-    own = cell_bound(recurrence, block)
+    own, along_this = cell_bound(recurrence, block), ("for the computed trajectory",)
     along = [
-        _bound(name, theorem, log(recurrence, block=block), text, "product")
+        _bound(name, theorem, log(recurrence, block=block), text, along_this, "product")
         for name, theorem, log, text in rows
     ]
     return along if own is None else [own, *along]
@@ -96,7 +100,9 @@ def _norm(recurrence: Recurrence, block: str | None) -> str:
     return f"‖∂{name}_N/∂{name}_0‖"
 
 
-def _bound(name: str, theorem: str, log_value: Float, statement: str, of: Of = "recursion") -> Bound:
+def _bound(
+    name: str, theorem: str, log_value: Float, statement: str, checked: tuple[str, ...], of: Of = "recursion"
+) -> Bound:
     with np.errstate(over="ignore"):
         value = upward(np.exp(log_value))
-    return Bound(name, theorem, value, log_value, statement, "upper", of, ())
+    return Bound(name, theorem, value, log_value, statement, "upper", of, checked)

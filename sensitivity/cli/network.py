@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sensitivity.cli import files
+from sensitivity.cli.output import number as number_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "QUANTILE_NAMES",
+    "START_OF_ALL",
     "AskedCase",
     "add_arguments",
     "add_drawn",
@@ -46,20 +48,31 @@ QUANTILE_NAMES = ("5 %", "median", "95 %")
 """What tables and JSON call the three numbers of `quantiles`."""
 SHORT_SETTINGS = ("activation", "gamma")
 """Settings that have an option of their own beside --set."""
+STARTS = (
+    "initial value of a field, or initial state of a cell: one number for all components, numbers separated "
+    "by commas (--y0=-1,2), or FILE.npy (default 0)"
+)
+START_OF_ALL = "initial value of a field, one number for all components (default 0)"
 
 
 # -------------------------------------------------------------------------------------------------- options
 
 
-def add_arguments(parser: argparse.ArgumentParser, steps: str, unlike: str = "") -> None:
-    """Add all of them; `steps` is the default of ``--step`` for a field, `unlike` as for `add_run`."""
+def add_arguments(
+    parser: argparse.ArgumentParser, steps: str | None, unlike: str = "", n_inputs: int = 0
+) -> None:
+    """Add all of them; `steps` is the default of ``--step`` for a field, the others are as for `add_run`.
+
+    None for `steps` is for a command that finds the step size by itself.
+    """
     model = parser.add_argument_group("model")
     add_model(model)
     add_drawn(model, f"default {DEFAULT_D}")
     run = parser.add_argument_group("run")
-    add_run(run, f"default {steps}, or the step of the cell itself", unlike=unlike)
+    of_cells = "or the step of the cell itself"
+    add_run(run, None if steps is None else f"default {steps}, {of_cells}", n_inputs, unlike)
     add_ensemble(run)
-    parser.set_defaults(default_steps=steps)
+    parser.set_defaults(default_steps=steps or "1")
 
 
 def add_ensemble(
@@ -124,10 +137,21 @@ def add_drawn(group: Any, d: str) -> None:
     group.add_argument("--seed", type=int, metavar="S", help="seed of random weights and inputs (default 0)")
 
 
-def add_run(group: Any, step: str, n_inputs: int = 0, unlike: str = "") -> None:
+def add_run(group: Any, step: str | None, n_inputs: int = 0, unlike: str = "", start: str = STARTS) -> None:
     """The options of a run: scheme, step sizes, length, start and inputs.
 
-    With `unlike` the help of the length says how the default differs from that of the function in Python.
+    Parameters
+    ----------
+    group
+        Where the options go.
+    step : str or None
+        What the help of ``--step`` says of its default; None leaves the option out of the help.
+    n_inputs : int
+        The number of inputs where neither ``--n-inputs`` nor ``--inputs`` is given; the command sees to it.
+    unlike : str
+        How the default of the length differs from that of the function in Python.
+    start : str
+        What the help of ``--y0`` says.
     """
     group.add_argument(
         "--scheme", metavar="NAME", help="scheme of a field; leapgrad schemes shows all (default leapfrog)"
@@ -135,20 +159,22 @@ def add_run(group: Any, step: str, n_inputs: int = 0, unlike: str = "") -> None:
     group.add_argument(
         "--step",
         metavar="E",
-        help="step sizes ε: a number, numbers separated by commas, or low:high:count on a logarithmic scale "
+        help=argparse.SUPPRESS
+        if step is None
+        else "step sizes ε: a number, numbers separated by commas, or low:high:count on a logarithmic scale "
         f"({step})",
     )
     group.add_argument(
         "--n-steps", type=int, metavar="N",
         help=f"number of steps N (default: as many as --inputs has, or {DEFAULT_N_STEPS}{unlike})",
     )  # fmt: skip
-    group.add_argument(
-        "--y0",
-        metavar="Y",
-        help="initial value of a field, or initial state of a cell: one number for all components, numbers "
-        "separated by commas (--y0=-1,2), or FILE.npy (default 0)",
-    )
+    group.add_argument("--y0", metavar="Y", help=start)
     group.add_argument("--p0", metavar="P", help="initial velocity ẏ(0) of a field, as for --y0")
+    _add_inputs(group, n_inputs)
+
+
+def _add_inputs(group: Any, n_inputs: int) -> None:
+    """The inputs of a run: those of a file, or random ones."""
     group.add_argument(
         "--inputs",
         metavar="FILE.npy",
@@ -157,7 +183,6 @@ def add_run(group: Any, step: str, n_inputs: int = 0, unlike: str = "") -> None:
     group.add_argument(
         "--n-inputs",
         type=int,
-        default=n_inputs,
         metavar="M",
         help="length of each input, where --inputs is not given: they are drawn from the normal distribution "
         f"N(0, 1) (default {n_inputs})",
@@ -198,6 +223,13 @@ class AskedCase:
     def steps(self) -> Float:
         """Step sizes, shape (members,)."""
         return self.case.steps
+
+    @property
+    def step_column(self) -> tuple[str, list[str]]:
+        """Header and cells of the step sizes in a table; empty, and so not shown, for cells without one."""
+        if not self.case.has_step:
+            return "", [""] * self.steps.size
+        return "step ε", [number_text(step) for step in self.steps.tolist()]
 
     def describe(self) -> str:
         """One line that heads a table."""
@@ -249,13 +281,18 @@ def as_ensemble(args: argparse.Namespace, asked: AskedCase, inputs: Float | None
     Raises
     ------
     ValueError
-        Where both are given, or several step sizes.
+        Where both are given, or several step sizes, or a start where states are drawn.
     """
     import numpy as np
 
     from integrators.validation import as_count
 
     case, count = asked.case, args.ensemble
+    if inputs is None and not case.model.n_inputs and (args.y0 is not None or args.p0 is not None):
+        option = "--y0" if args.y0 is not None else "--p0"
+        raise ValueError(
+            f"--ensemble draws the initial states of {case.name}, which has no inputs; leave {option} out."
+        )
     if inputs is not None and count is not None:
         raise ValueError("--ensemble draws sequences, and --inputs has several already; leave one out.")
     if asked.steps.size != 1:
@@ -369,11 +406,16 @@ def asked_case(
     name, seed, shared = canonical(name), args.seed or 0, options is not None
     free = draws_weights(name)
     d = args.d if not free and not shared else (default_d if args.d is None else args.d) if free else None
-    n_inputs = args.n_inputs if inputs is None else inputs.shape[-1]
+    n_inputs = (args.n_inputs or 0) if inputs is None else inputs.shape[-1]
     n_inputs = n_inputs if free or (not shared and inputs is None) else 0
     model = model_of(
         name, d, n_inputs, seed, settings, file, option=option, step_is_given=args.step is not None
     )
+    if not shared and args.n_inputs not in (None, model.n_inputs):
+        own = name if file is None else Path(file).name
+        raise ValueError(
+            f"--n-inputs {args.n_inputs} contradicts {own}, which has {model.n_inputs} inputs; leave it out."
+        )
     is_cell, steps = isinstance(model, Cell), args.step or args.default_steps
     if is_cell and not shared:
         for belongs in ("scheme", "p0"):
@@ -506,6 +548,11 @@ def inputs_of(args: argparse.Namespace) -> Float | None:
     inputs = None if args.inputs is None else read_array(args.inputs, "--inputs")
     if inputs is not None and inputs.ndim == 1:
         inputs = inputs[:, None]
+    if inputs is not None and inputs.ndim and args.n_inputs not in (None, inputs.shape[-1]):
+        raise ValueError(
+            f"--n-inputs {args.n_inputs} contradicts --inputs {args.inputs}, which has {inputs.shape[-1]}; "
+            "leave one out."
+        )
     if args.n_steps is None:
         args.n_steps = DEFAULT_N_STEPS if inputs is None or inputs.ndim < 2 else inputs.shape[-2]
     return inputs

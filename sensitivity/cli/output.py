@@ -47,9 +47,12 @@ def notice(text: str) -> None:
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], left: int = 0) -> None:
-    """Columns of text, right-aligned but for the first `left` ones, under a rule."""
+    """Columns of text, right-aligned but for the first `left`, under a rule; empty ones are left out."""
     cells = [list(headers), *(list(row) for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
+    shown = [column for column in range(len(headers)) if any(row[column] for row in cells)]
+    cells = [[row[column] for column in shown] for row in cells]
+    left = sum(column < left for column in shown)
+    widths = [max(len(row[column]) for row in cells) for column in range(len(shown))]
     for index, row in enumerate(cells):
         padded = (
             text.ljust(width) if column < left else text.rjust(width)

@@ -43,6 +43,16 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, f"needs a value, got {arg_string!r}")
         return super()._get_value(action, arg_string)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore
+        """As that of argparse; but what is left over is the mistake of this command, and not of the first."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            options = [option for action in self._actions for option in action.option_strings]
+            near = difflib.get_close_matches(unknown[0].partition("=")[0], options, n=1, cutoff=0.6)
+            hint = f"; did you mean {near[0]!r}?" if near and unknown[0].startswith("-") else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return found, unknown
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{_reworded(message)} (see {self.prog} --help)")
 

@@ -42,7 +42,8 @@ def unroll(
         a first-order one. For a cell, PyTorch's form is accepted, too: (h_0, c_0) for an LSTM, h_0 for
         others, each of shape (layers, *batch, d).
     inputs : array_like, shape (N, n_inputs) or, for cells, (*batch, N, n_inputs), optional
-        Row i is x_{i+1}; zero by default. For a field also a function t → x(t).
+        Row i is x_{i+1}; zero by default. For a field also a function t → x(t). The order of the axes is that
+        of PyTorch with ``batch_first=True``; without it, give ``x.transpose(0, 1)``.
     step : array_like, optional
         Step sizes ε > 0, of any shape, which leads the shape of every result. A field needs it. A cell that
         has a step size has a default.
@@ -82,6 +83,11 @@ def unroll(
         n = _length(n_steps, inputs)
         return Recurrence(model, n, step=step, s0=as_state(model, s0), inputs=inputs, **options)
     if not isinstance(model, Field):
+        if hasattr(model, "state_dict"):
+            raise TypeError(
+                f"model must be a cell or a field, got the module {type(model).__name__}; from_torch(module) "
+                "makes a cell of it."
+            )
         raise TypeError(
             f"model must be a cell or a field, got {type(model).__name__}; cell(name, d, n_inputs) makes the "
             "first, NeuralField(W, b) the second."

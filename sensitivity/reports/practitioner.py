@@ -202,7 +202,8 @@ def report(
         (see `load_weights`); a cell, such as ``cell("lstm", 64, 3)``; a field, which needs `scheme` and
         `step`; or a recurrence that is unrolled already.
     inputs : array_like, shape (N, n_inputs) or (batch, N, n_inputs), optional
-        Sequences of real data say most. By default `n_steps` inputs are drawn from N(0, 1).
+        Sequences of real data say most. By default `n_steps` inputs are drawn from N(0, 1). The order of the
+        axes is that of PyTorch with ``batch_first=True``; without it, give ``x.transpose(0, 1)``.
     n_steps : int, optional
         N, where there are no inputs; 200 by default. The command ``leapgrad report`` takes 1000 by default,
         as every command does.

@@ -45,7 +45,8 @@ class Study(ByValue):
     grid : mapping
         Axis → a value, a list of values, an array, or a range (see `studies.axes.expanded`). The axes are
         "model", those of `studies.axes.AXES`, and the settings of the models, such as "tau"; one that is left
-        out has its default, and one that a model does not take does not multiply its cells. Where a field of
+        out has its default, and one that a model does not take does not multiply its cells. The default of
+        "step" is 0.01 also for cells that have a step size of their own. Where a field of
         the study takes "gamma" or "activation", these are axes of the fields alone. A model is a name,
         "NAME=FILE" with the weights of a file, or "module:function" for a function of your own, which every
         worker imports. A value of "inputs" is a number of components that are drawn, or a ``.npy`` file with

@@ -93,11 +93,14 @@ def _torch_layers(group: Group, computed: Mapping[str, Any]) -> list[Layer]:
     for (name, _, form), entry in group.parts.items():
         if name.endswith("_reverse"):
             raise ValueError(
-                f"{entry.name} belongs to a bidirectional network, which is not one recurrence forwards."
+                f"{entry.name} belongs to a bidirectional network, whose two directions are two recurrences; "
+                "read one of them from the state dict w, for the first layer as in from_torch({name: v for "
+                "name, v in w.items() if name.endswith('_l0')})."
             )
         if name == "weight_hr":
             raise ValueError(
-                f"{entry.name} belongs to an LSTM with a projection (proj_size), which is not supported."
+                f"{entry.name} belongs to an LSTM with a projection (proj_size), which is not supported; "
+                "from_function takes any step that PyTorch can differentiate."
             )
         if form == "raw":
             raise ValueError(

@@ -263,7 +263,8 @@ def save_weights(path: str | Path, cell: Cell) -> None:
         raise ValueError(f"{path.name} must end in {' or '.join(SUFFIXES)}.")
     check_writable(path)
     if not isinstance(cell, Cell):
-        raise TypeError(f"cell must be a Cell, got {type(cell).__name__}.")
+        mend = "; from_torch(module) makes one of it" if hasattr(cell, "state_dict") else ""
+        raise TypeError(f"cell must be a Cell, got {type(cell).__name__}{mend}.")
     if not cell.compiled and not isinstance(cell, CellStack):
         raise TypeError(f"cell is {cell!r}, a function; a file of weights cannot hold what it does.")
     arrays, header = packed_stack(cell) if isinstance(cell, CellStack) else packed(cell)

@@ -49,8 +49,9 @@ def from_torch(
     ----------
     weights : mapping or module
         A state dict, of tensors or arrays, or the ``nn.Module`` itself, which may hold more than the
-        recurrent layer: other layers are left out. Names may have the prefixes of wrappers such as
-        DataParallel and ``torch.compile``. Weights under ``weight_norm`` and pruning are computed.
+        recurrent layer: other layers are left out, and so is dropout, as in ``eval()`` mode. Names may have
+        the prefixes of wrappers such as DataParallel and ``torch.compile``. Weights under ``weight_norm`` and
+        pruning are computed.
     model : {"vanilla", "lstm", "gru"}, optional
         "rnn" is another name for "vanilla". Told by the shapes where it is left out.
     activation : str, optional
@@ -412,6 +413,11 @@ def to_torch(cell: Cell) -> dict[str, Float]:
         If `cell` is not a cell.
     ValueError
         If PyTorch does not have such a cell: another model, another activation, or no inputs.
+
+    Notes
+    -----
+    ``module.load_state_dict({name: torch.from_numpy(w) for name, w in to_torch(cell).items()})`` hands them
+    to a module, in the type of the module.
 
     Examples
     --------

@@ -79,6 +79,59 @@ def test_code_blocks_run_in_order(page, tmp_path, monkeypatch, capsys):
             assert printed == code, f"{where}: it prints {printed!r}"
 
 
+STANDS_FOR = {"COMMAND": "norm", "SHELL": "bash", "spam": "norm", "activations": "norm"}
+"""Words of commands in sentences that stand for others: placeholders, and commands that a page adds."""
+SOURCES = [
+    *PAGES,
+    *sorted((ROOT / "docs" / "results").rglob("*.md")),
+    *sorted((ROOT / "notebooks").glob("*.py")),
+    *(
+        path
+        for room in ("integrators", "leapgrad", "proofs", "sensitivity")
+        for path in (ROOT / room).rglob("*.py")
+    ),
+]
+
+
+def commands_in_sentences(text):
+    """The words of every `leapgrad …` that stands between backquotes in a sentence, or in a docstring."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    for found in re.findall(r"`leapgrad ([^`]*)`", text):
+        found = re.sub(r"\n\s*#?\s*", " ", found)
+        yield shlex.split(re.split(r"\\?\||>", found)[0].replace("…", ""))
+
+
+# Catches: a sentence that names a command, an option, a claim or a proposition that does not exist.
+def test_commands_in_sentences_are_commands():
+    from proofs import CATALOGUE
+    from sensitivity.cli.command import leaves
+    from sensitivity.cli.parser import UsageError, build_parser
+    from sensitivity.cli.registry import COMMANDS
+    from sensitivity.papers.catalogue import PAPERS, paper
+    from sensitivity.papers.hamiltonian.pictures import PICTURES
+
+    paths = [*leaves(COMMANDS), *((command.name,) for command in COMMANDS)]
+    claims = {claim for name in PAPERS for claim in paper(name).claims}
+    names = {"prove": set(CATALOGUE), "claims": claims, "pictures": set(PICTURES)}
+    parser, seen = build_parser(COMMANDS), 0
+    for source in SOURCES:
+        for words in commands_in_sentences(source.read_text(encoding="utf-8")):
+            words, seen = [STANDS_FOR.get(word, word) for word in words], seen + 1
+            where = f"{source.relative_to(ROOT)}: leapgrad {' '.join(words)}"
+            if tuple(words) in paths or "--help" in words:  # named, and not called
+                continue
+            try:
+                args = parser.parse_args(words)
+            except UsageError as error:  # an option may be named without its value, too
+                named = "expected one argument" in str(error) or "are required" in str(error)
+                assert named, f"{where}: {error}"
+                continue
+            command = next((word for word in reversed(words) if word in names), None)
+            if command is not None:
+                assert set(args.names) - {"NAME"} <= names[command], where
+    assert seen > 100
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     targets = re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8"))

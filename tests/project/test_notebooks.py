@@ -125,6 +125,32 @@ def test_student_copy_has_an_empty_cell_for_each_solution(tmp_path, capsys):
     capsys.readouterr()
 
 
+# Catches: a cell after an exercise that needs what only its solution defines, so that students meet an error.
+@pytest.mark.parametrize("name", NAMES)
+def test_no_cell_needs_what_a_solution_defines(name):
+    script, _ = pair(name)
+    defined: set[str] = set()
+    solved: set[str] = set()
+    for cell in (cell for cell in script.cells if cell.cell_type == "code"):
+        own = {node.id for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Name)}
+        if "solution" in cell.metadata.get("tags", ()):
+            solved |= _bound(cell.source) - defined
+        else:
+            needed = own - _bound(cell.source)
+            assert not needed & (solved - defined), f"{name}: {needed & (solved - defined)}"
+            defined |= _bound(cell.source)
+
+
+def _bound(code):
+    """The names that some code assigns, imports or takes as arguments."""
+    nodes = list(ast.walk(ast.parse(code)))
+    found = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    found |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    return found | {
+        alias.asname or alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names
+    }
+
+
 def test_lab_copies_once_and_opens_the_folder_each_time(tmp_path, capsys, monkeypatch):
     started = []
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)

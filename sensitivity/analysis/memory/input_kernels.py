@@ -131,7 +131,8 @@ class ReadoutCeiling(ByValue, Drawn):
         if np.ndim(self.correlation) == 0:
             return f"<ReadoutCeiling: correlation {self.correlation:.4g}, accuracy {self.accuracy:.4g}>"
         best = float(np.nanmax(self.correlation)) if np.isfinite(self.correlation).any() else math.nan
-        return f"<ReadoutCeiling: correlation at most {best:.4g}, at ε = {self.best_step:.4g}>"
+        place = f", at ε = {self.best_step:.4g}" if np.unique(self.step).size > 1 else ""
+        return f"<ReadoutCeiling: correlation at most {best:.4g}{place}>"
 
 
 def memory_kernels(run: Recurrence, *, block: str | None = None) -> MemoryKernels:

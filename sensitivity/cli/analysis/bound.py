@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sensitivity.cli import network
 from sensitivity.cli.command import Command
-from sensitivity.cli.output import checked, from_log, number, print_json, print_table
+from sensitivity.cli.output import checked, from_log, print_json, print_table
 from sensitivity.text import block_symbol
 
 if TYPE_CHECKING:
@@ -168,14 +168,15 @@ def _computed(case: ModelCase) -> _Computed:
 def _show(asked: network.AskedCase, computed: _Computed, found: list[Bound], reasons: dict[str, str]) -> None:
     steps, block = asked.steps, asked.case.recurrence.default_block
     h = "y" if asked.case.is_field else block_symbol(block)
-    rows = [(number(step), *map(from_log, row)) for step, *row in
-            zip(steps, computed.norm.tolist(), computed.smallest.tolist(), strict=True)]  # fmt: skip
+    first, labels = asked.step_column
+    rows = [(step, *map(from_log, row)) for step, *row in
+            zip(labels, computed.norm.tolist(), computed.smallest.tolist(), strict=True)]  # fmt: skip
     if asked.ensemble:
         quantiles = zip(network.quantiles(computed.norm), network.quantiles(computed.smallest), strict=True)
         rows = [
             (name, *map(from_log, row)) for name, row in zip(network.QUANTILE_NAMES, quantiles, strict=True)
         ]
-    first = f"of {steps.size} members" if asked.ensemble else "step ε"
+        first = f"of {steps.size} members"
     print_table((first, f"‖∂{h}_N/∂{h}_0‖", "smallest singular value"), rows)
     if found:
         _show_bounds(asked, computed, found)
@@ -186,7 +187,6 @@ def _show(asked: network.AskedCase, computed: _Computed, found: list[Bound], rea
 
 
 def _show_bounds(asked: network.AskedCase, computed: _Computed, found: list[Bound]) -> None:
-    steps = asked.steps
     slope = ", with λ ≥ sup‖DF‖" if asked.case.is_field else ""
     print(f"\nBounds{slope}; tightness is bound ÷ norm, or smallest singular value ÷ bound:")
     tight = [bound.log_tightness(computed.of(bound)) for bound in found]
@@ -204,11 +204,11 @@ def _show_bounds(asked: network.AskedCase, computed: _Computed, found: list[Boun
         _show_statements(found)
         return
     print_table(
-        ("theorem", "bound", "of the", "step ε", "value", "tightness"),
+        ("theorem", "bound", "of the", asked.step_column[0], "value", "tightness"),
         [
-            (bound.theorem, bound.name, bound.of, number(step), _value(bound, index), _ratio(ratio[index]))
+            (bound.theorem, bound.name, bound.of, step, _value(bound, index), _ratio(ratio[index]))
             for bound, ratio in zip(found, tight, strict=True)
-            for index, step in enumerate(steps)
+            for index, step in enumerate(asked.step_column[1])
         ],
         left=3,
     )

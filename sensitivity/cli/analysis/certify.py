@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sensitivity.cli import network
 from sensitivity.cli.command import Command
-from sensitivity.cli.output import CHECK_FAILED, from_log, number, print_json, print_table
+from sensitivity.cli.output import CHECK_FAILED, from_log, print_json, print_table
 
 if TYPE_CHECKING:
     from sensitivity.certification import Certificate
@@ -23,6 +23,7 @@ EXAMPLES = """\
   leapgrad certify --weights net.npz --scheme euler --step 0.01 --width 1e-30"""
 
 
+DEFAULT_WIDTH = 1e-14
 EXACTLY = (
     "Everything above holds for exactly these weights, inputs, initial values and step sizes, as float64 "
     "numbers;\n--region encloses the norm for all initial values and inputs near those of a cell."
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--block", metavar="B", help="position (default) or phase, or a block of the state of a cell"
     )
     group.add_argument(
-        "--width", type=float, default=1e-14, metavar="W", help="relative width to reach (default 1e-14)"
+        "--width", type=float, metavar="W", help="relative width to reach (default 1e-14); not for a region"
     )
     region = parser.add_argument_group(
         "region", "one enclosure for all initial states in a ball and all inputs in a box, of a cell"
@@ -47,8 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --region: how much each component of each input may differ (default 0)",
     )  # fmt: skip
     region.add_argument(
-        "--ratio", type=float, default=2.0, metavar="Q",
-        help="refuse where the upper end is more than Q times the lower (default 2); inf accepts any",
+        "--ratio", type=float, metavar="Q",
+        help="with --region: refuse where the upper end is more than Q times the lower (default 2); inf "
+        "accepts any",
     )  # fmt: skip
 
 
@@ -56,15 +58,14 @@ def run(args: argparse.Namespace) -> int:
     from integrators import NeuralField
     from sensitivity.certification import certify
 
-    asked = network.build(args)
-    if args.input_region is not None and args.region is None:
-        raise ValueError("--input-region needs --region; --region 0 leaves the initial state as it is.")
+    asked, width = network.build(args), DEFAULT_WIDTH if args.width is None else args.width
+    _check_options(args)
     if args.region is not None:
         return _regions(args, asked)
     if asked.case.is_field:
         network.check_field(asked, "certify", NeuralField)
     try:
-        found = [certify(*one.arguments, block=args.block, width=args.width) for one in asked.case.alone()]
+        found = [certify(*one.arguments, block=args.block, width=width) for one in asked.case.alone()]
     except ArithmeticError as error:  # the bits do not suffice
         raise ValueError(str(error)) from error
     if args.json:
@@ -79,6 +80,20 @@ def run(args: argparse.Namespace) -> int:
     return 0 if kept and all(one.float64_within_stated_error for one in found) else CHECK_FAILED
 
 
+def _check_options(args: argparse.Namespace) -> None:
+    """Raise for options that would have no effect: those of a region without one, and the other way round."""
+    if args.region is not None:
+        if args.width is not None:
+            raise ValueError("--width is for certificates of one run; with --region give --ratio.")
+        return
+    if args.input_region is not None:
+        raise ValueError("--input-region needs --region; --region 0 leaves the initial state as it is.")
+    if args.ratio is not None:
+        raise ValueError(
+            "--ratio is for --region; without a region --width says how narrow the enclosure is."
+        )
+
+
 def _regions(args: argparse.Namespace, asked: network.AskedCase) -> int:
     from sensitivity.certification import certify_region
 
@@ -86,7 +101,7 @@ def _regions(args: argparse.Namespace, asked: network.AskedCase) -> int:
         raise ValueError("--region is for cells: choose one by --model, such as --model lstm.")
     if args.input_region and not asked.case.model.n_inputs:
         raise ValueError("--input-region is for models with inputs; add --n-inputs or --inputs.")
-    args.input_region = args.input_region or 0.0
+    args.input_region, args.ratio = args.input_region or 0.0, 2.0 if args.ratio is None else args.ratio
     try:
         found = [
             certify_region(one.recurrence, args.region, args.input_region, args.block, ratio=args.ratio)
@@ -115,7 +130,7 @@ def _labels(asked: network.AskedCase) -> tuple[str, list[str]]:
     """What tells the certificates apart: step sizes, or the numbers of the members of an ensemble."""
     if asked.ensemble:
         return "member", [str(member) for member in range(asked.steps.size)]
-    return "step ε", [number(step) for step in asked.steps]
+    return asked.step_column
 
 
 def _show(heading: str, labels: list[str], found: list[Certificate]) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMAND"]
 
-DEFAULT_D = 64
+DEFAULT_D, DEFAULT_INPUTS = 64, 1
 
 EXAMPLES = """\
   leapgrad compare --list
@@ -34,10 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="NAME, or NAME=FILE with weights (.npz, .safetensors); by default all that draw weights",
     )
-    parser.add_argument("--list", action="store_true", help="list the models instead")
+    parser.add_argument("--list", action="store_true", help="list the models, or those named, instead")
     network.add_model(parser, repeated=True, prefixed=True)
     network.add_drawn(parser, f"of models without a file; default {DEFAULT_D}")
-    network.add_run(parser, "of models that have a step size; default 1/N for fields", n_inputs=1)
+    network.add_run(parser, "of models that have a step size; default 1/N for fields", DEFAULT_INPUTS)
     network.add_ensemble(parser)
     parser.set_defaults(default_steps=None)
     files.add(parser, "every number")
@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     as_count(args.seed, "--seed", most=None)
     inputs = network.inputs_of(args)
     as_count(args.n_steps, "--n-steps", least=1)
+    args.n_inputs = DEFAULT_INPUTS if args.n_inputs is None else args.n_inputs
     if inputs is None and as_count(args.n_inputs, "--n-inputs") and args.ensemble is None:
         inputs = drawn_inputs(args.n_steps, args.n_inputs, args.seed)
     words = network.words_of(args, args.models) or [name for name in names() if draws_weights(name)]
@@ -194,7 +195,10 @@ def _json(
 
 
 def _list(args: argparse.Namespace) -> int:
-    rows = _table()
+    from sensitivity.recurrences.registry import canonical
+
+    wanted = {canonical(word.partition("=")[0], own=False) for word in network.words_of(args, args.models)}
+    rows = [row for row in _table() if not wanted or row[0] in wanted]
     if args.json:
         header = ("name", "state", "settings", "reference")
         print_json({"models": [dict(zip(header, row, strict=True)) for row in rows]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from sensitivity.cli.command import Command
 from sensitivity.cli.output import CHECK_FAILED, print_json, print_table
 
 if TYPE_CHECKING:
-    from sensitivity.falsification import FalsifierReport
+    from sensitivity.falsification import FalsifierReport, Worst
 
 __all__ = ["COMMAND"]
 
@@ -46,20 +47,28 @@ def run(args: argparse.Namespace) -> int:
         [
             (
                 name,
-                f"{worst.ratio:.6f}",
-                f"{-worst.log_ratio:.1e}",
-                f"{worst.tightness:.6f}",
-                worst.found_by,
+                *_shown(worst),
                 str(worst.random_cases + worst.searched_cases),
-                str(worst.case),
+                "" if worst.case is None else str(worst.case),
             )
             for name, worst in report.worst.items()
         ],
         left=1,
     )
     verdict = f"BROKEN: {', '.join(report.broken)}" if report.broken else "no bound was broken"
+    untested = [name for name, worst in report.worst.items() if worst.case is None]
+    if untested:
+        verdict += f"; no case was about {', '.join(untested)}: give more --cases"
     print(f"\n{report.cases} comparisons of a norm with a bound, seed {report.seed}: {verdict}")
     return CHECK_FAILED if report.broken else 0
+
+
+def _shown(worst: Worst) -> tuple[str, str, str, str]:
+    """The ratio, its distance from 1, the tightness and who found it; dashes where no case was about it."""
+    if worst.case is None:
+        return "–", "–", "–", "not tested"
+    below = 0.0 - math.expm1(worst.log_ratio)  # and not −0 for equality
+    return f"{worst.ratio:.6f}", f"{below:.1e}", f"{worst.tightness:.6f}", worst.found_by
 
 
 def _write(args: argparse.Namespace, report: FalsifierReport, seconds: float) -> None:

@@ -23,6 +23,7 @@ EXAMPLES = """\
   leapgrad growth --model lstm --d 32 --n-steps 10000 --k 5
   leapgrad growth --weights mine.npz --step 0.1 --n-steps 100000 --burn-in 20000 --json"""
 
+TOO_FEW = "too few steps for a standard error; take more, or a smaller --qr-every."
 NOT_CONVERGED = """\
 not converged: the growth per step still changes along the run, so that no standard error of its mean holds;
 take more steps, or a longer --burn-in. Where the gradient grows like a power of N, the exponent is 0."""
@@ -75,11 +76,7 @@ def run(args: argparse.Namespace) -> int:
         print_json({"parameters": parameters, "results": results, "violations": violations})
     else:
         print(f"{asked.describe()}, burn-in {found.burn_in}")
-        header = ["step ε", "i", "λ_i per step", "± standard error", "λ_i/ε"]
-        rows = [
-            [number(h), str(int(i)), number(value, 8), number(error, 2), number(rate), number(limit)]
-            for h, i, value, error, rate, limit in zip(*columns.values(), strict=True)
-        ]
+        header, rows = _rows(asked, columns)
         if asked.ensemble:
             header, rows = ["i", *network.QUANTILE_NAMES], _quantiles(found)
         elif np.isnan(bound).all():  # nothing is proved of this model
@@ -93,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         print_table(header, rows)
         if found.exponents.shape[-1] > 1 and not asked.ensemble:
             totals = ", ".join(number(float(v), 3) for v in found.exponents.sum(axis=-1))
-            print(f"sum of the exponents shown, for every ε: {totals}")
+            print(f"sum of the exponents shown{', for every ε' if asked.case.has_step else ''}: {totals}")
         if below := int(np.count_nonzero(found.exponents == -np.inf)):
             many = "exponents are" if below > 1 else "exponent is"
             whose = "their directions" if below > 1 else "its direction"
@@ -101,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
             print(f"{below} {many} −inf: {whose} vanished in some step, or fell below {rest} round-off.")
         if found.drifts.any():
             print(NOT_CONVERGED)
+        if not asked.ensemble and np.isnan(found.standard_error[np.isfinite(found.exponents)]).any():
+            print(TOO_FEW)
         files.tell(args)
     return checked(violations, "exponents lie above a proved bound")
 
@@ -109,6 +108,30 @@ def _bound(asked: network.AskedCase, found: GrowthExponents) -> NDArray[np.float
     """The bound of the steps that were counted: every λ_i is at most ln ‖J‖ of these, over their number."""
     counted = asked.case.n_steps - found.burn_in
     return asked.case.log_bound(counted, "state") / counted
+
+
+def _rows(asked: network.AskedCase, columns: dict[str, list[float]]) -> tuple[list[str], list[list[str]]]:
+    """A row for every step size and exponent; what has no value, such as the error of −inf, is a dash."""
+    has_step = asked.case.has_step
+    header = [
+        "step ε" if has_step else "",
+        "i",
+        "λ_i per step",
+        "± standard error",
+        "λ_i/ε" if has_step else "",
+    ]
+    rows = [
+        [
+            number(h) if has_step else "",
+            str(int(i)),
+            number(value, 8),
+            "–" if error != error else number(error, 2),
+            number(rate) if has_step else "",
+            number(limit),
+        ]
+        for h, i, value, error, rate, limit in zip(*columns.values(), strict=True)
+    ]
+    return header, rows
 
 
 def _quantiles(found: GrowthExponents) -> list[list[str]]:

@@ -17,7 +17,7 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    network.add_arguments(parser, steps="1e-3:1e-1:13")
+    network.add_arguments(parser, steps="1e-3:1e-1:13", n_inputs=1)
     result = parser.add_argument_group("result")
     result.add_argument("--block", metavar="NAME", help="the block of the state that is read")
     result.add_argument(
@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
     from sensitivity.analysis.memory.input_kernels import memory_kernels, readout_ceiling
     from sensitivity.weights.field_file import read_array
 
-    if args.n_inputs == 0 and args.inputs is None and args.weights is None and "=" not in (args.model or ""):
+    drawn = args.inputs is None and args.weights is None and "=" not in (args.model or "")
+    if args.n_inputs is None and drawn:
         args.n_inputs = 1  # a memory needs something to remember
     asked = network.build(args)
     run = asked.run
@@ -62,8 +63,10 @@ def run(args: argparse.Namespace) -> int:
         print_json({"parameters": {**asked.parameters, "target": args.target}, "results": results})
     else:
         print(f"the best linear read-out, target {args.target}: {asked.describe()}")
-        rows = [[number(value) for value in row] for row in zip(*columns.values(), strict=True)]
-        print_table(["step ε", "correlation", "accuracy on signs", "memory capacity"], rows)
+        values = zip(*list(columns.values())[1:], strict=True)
+        step, labels = asked.step_column
+        rows = [[label, *map(number, row)] for label, row in zip(labels, values, strict=True)]
+        print_table([step, "correlation", "accuracy on signs", "memory capacity"], rows)
         if run.members > 1 and len(set(columns["step"])) > 1:
             print(f"best step ε: {number(found.best_step)}")
         files.tell(args)

@@ -45,6 +45,7 @@ class Found(NamedTuple):
     theorem: str
     parameters: dict[str, Any]
     slack: Any = 0.0  # of the logarithms, for norms that are not those of the exact map
+    has_step: bool = True  # whether the model has step sizes to be shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,7 +117,8 @@ def _found(args: argparse.Namespace) -> Found:
     parameters = {**asked.parameters, "block": block, "dtype": args.dtype}
     if not case.is_field:
         name = block_symbol(block)
-        return Found(columns, asked.describe(), f"∂{name}_N/∂{name}_0", "proved bound", parameters)
+        heading, gradient = asked.describe(), f"∂{name}_N/∂{name}_0"
+        return Found(columns, heading, gradient, "proved bound", parameters, has_step=case.has_step)
     theorem = THEOREMS.get(asked.parameters["scheme"], "E") if block == "position" else "E"
     gradient = "∂y_N/∂y_0" if block == "position" else "∂(y_N, p_N)/∂(y_0, p_0)"
     parameters["theorem"] = theorem
@@ -165,7 +167,7 @@ def _show(found: Found, args: argparse.Namespace) -> None:
     print(found.heading)
     columns, gradient = found.columns, found.gradient
     shown = number if args.log else from_log
-    headers = ["step ε", f"ln ‖{gradient}‖" if args.log else f"‖{gradient}‖"]
+    headers = ["step ε" if found.has_step else "", f"ln ‖{gradient}‖" if args.log else f"‖{gradient}‖"]
     logs = [columns["log_norm"]]
     if not np.isnan(columns["log_bound"]).all():
         headers.append(f"ln {found.theorem}" if args.log else found.theorem)
@@ -176,7 +178,7 @@ def _show(found: Found, args: argparse.Namespace) -> None:
             headers.append(("ln σ_" if args.log else "σ_") + name.removeprefix("log_sigma_"))
             logs.append(columns[name])
     rows = [
-        [number(float(step)), *(shown(float(value)) for value in rest)]
+        [number(float(step)) if found.has_step else "", *(shown(float(value)) for value in rest)]
         for step, *rest in zip(columns["step"], *logs, strict=True)
     ]
     if "ensemble" in found.parameters:

@@ -21,8 +21,8 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    network.add_arguments(parser, steps="1")
-    band = parser.add_argument_group("band of the singular values of ∂y_N/∂y_0 (--step is not used)")
+    network.add_arguments(parser, steps=None)
+    band = parser.add_argument_group("band of the singular values of ∂y_N/∂y_0")
     band.add_argument("--lo", type=float, default=0.5, metavar="S", help="smallest allowed (default 0.5)")
     band.add_argument("--hi", type=float, default=2.0, metavar="S", help="largest allowed (default 2)")
 
@@ -30,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from sensitivity.analysis.recommend import recommend_step
 
+    if args.step is not None:
+        raise ValueError(f"--step {args.step} cannot go with recommend, which finds the step; leave it out.")
     asked = network.build(args)
     network.check_field(asked, "recommend")
     every = []

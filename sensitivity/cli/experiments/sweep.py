@@ -38,7 +38,9 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", nargs="?", metavar="STUDY.toml", help="grid and quantities")
+    parser.add_argument("study", nargs="?", metavar="STUDY.toml",
+                        help="grid and quantities; without it the quantities are norm, log_norm and "
+                        "bounds")  # fmt: skip
     parser.add_argument(
         "--out",
         required=True,
@@ -74,11 +76,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     network.add_model(axes, repeated=True)
     network.add_drawn(axes, "default 10")
-    network.add_run(axes, "default 0.01")
+    network.add_run(
+        axes, "default 0.01, also of cells that have a step of their own", start=network.START_OF_ALL
+    )
     network.add_ensemble(
         axes, "E networks, each with weights and inputs of its own: the seeds S, …, S + E − 1 of --seed S"
     )
-    parser.set_defaults(n_steps=None, n_inputs=None)
     parser.add_argument("--csv", metavar="FILE.csv", help="also write one row for every network and step")
     parser.add_argument("--netcdf", metavar="FILE.nc", help="also write labelled arrays (xarray, h5netcdf)")
     parser.add_argument("--parquet", metavar="FILE.parquet", help="also write the rows of --csv as Parquet")
@@ -149,6 +152,8 @@ def _study(args: argparse.Namespace) -> Study:
     args.model = network.words_of(args) or None
     if args.study is None and args.model is None:
         raise ValueError("give a file STUDY.toml, or a model by --model.")
+    if args.study is None and args.inputs is not None:
+        network.inputs_of(args)  # where --n-steps is not given, the run is as long as the file
     given = {"model": args.model, "d": args.d, "seed": _seeds(args), "n_steps": args.n_steps}
     given |= {"scheme": args.scheme, "y0": args.y0, "p0": args.p0, "inputs": _inputs(args)}
     for axis in ("y0", "p0"):
@@ -157,10 +162,30 @@ def _study(args: argparse.Namespace) -> Study:
     given = {axis: value for axis, value in given.items() if value is not None}
     given |= network.given_settings(args)
     if args.study is None:
-        return Study(given)
+        study = Study(given)
+        _check_steps(study, args)
+        return study
     study = Study.from_toml(args.study)
     details = {"name": study.name, "steps_per_cell": study.steps_per_cell}
     return Study({**study.grid, **given}, study.quantities, **details)
+
+
+def _check_steps(study: Study, args: argparse.Namespace) -> None:
+    """Raise for a setting that does nothing but choose the step size, such as tau of leaky."""
+    import numpy as np
+
+    from sensitivity.recurrences.registry import MODELS, hyperparameters, make
+
+    d = study.values("d")[0]
+    for model in (model for model in study.values("model") if model in MODELS):
+        for key in set(study.grid) & set(hyperparameters(model)) - {"step"}:
+            value = study.values(key)[0]
+            usual, other = make(model, d), make(model, d, **{key: value})
+            if other.step_size != usual.step_size and np.array_equal(other.theta, usual.theta):
+                raise ValueError(
+                    f"--set {key}={value} chooses the step size of {model}, which in a study is the axis "
+                    f"step; give --step {other.step_size:g} in its place."
+                )
 
 
 def _seeds(args: argparse.Namespace) -> Any:

@@ -32,6 +32,9 @@ def run(args: argparse.Namespace) -> int:
         standalone,
     )
 
+    if args.latex and (args.json or args.list):
+        other = "--json" if args.json else "--list"
+        raise ValueError(f"--latex and {other} ask for two forms of output; leave one out.")
     names = args.names or list(CATALOGUE)
     propositions = [CATALOGUE[name] for name in names]  # a wrong name fails before anything is checked
     if args.list:

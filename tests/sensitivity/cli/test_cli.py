@@ -9,6 +9,7 @@ import sys
 import warnings
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -400,6 +401,24 @@ def test_tables_are_aligned(capsys):
 
 
 # --------------------------------------------------------------------------------------- the other commands
+
+
+# Catches: −ln of the ratio in the column of 1 − ratio, and a bound without a case among those that held.
+def test_falsify_shows_the_distance_from_one_and_what_was_not_tested(leapgrad, monkeypatch):
+    from sensitivity.falsification import FalsifierReport, Worst
+
+    case: Any = SimpleNamespace()
+    found = {
+        "half": Worst(math.log(0.5), 0.5, case, "random", 3, 0),
+        "equal": Worst(0.0, 1.0, case, "search", 3, 4),
+        "never": Worst(-math.inf, -math.inf, None, "", 0, 0),
+    }
+    monkeypatch.setattr("sensitivity.falsification.falsify", lambda *_, **__: FalsifierReport(found, 0))
+    rows = leapgrad("falsify", "--cases", 3).out.splitlines()
+    assert rows[2].split()[:4] == ["half", "0.500000", "5.0e-01", "0.500000"]
+    assert rows[3].split()[:4] == ["equal", "1.000000", "0.0e+00", "1.000000"]
+    assert rows[4].split() == ["never", "–", "–", "–", "not", "tested", "0"]
+    assert rows[-1].endswith("no bound was broken; no case was about never: give more --cases")
 
 
 def test_bound_lists_values_and_reasons(leapgrad):

@@ -6,8 +6,10 @@ import argparse
 import sys
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
+import leapgrad as lg
 from sensitivity.cli import main
 from sensitivity.cli.parser import build_parser
 from sensitivity.cli.registry import COMMANDS
@@ -112,6 +114,39 @@ SMALL = ("--d", "2", "--n-steps", "5")
     ],
 )
 def test_mistakes_are_named(refused, line, message):
+    assert message in refused(*line.split())
+
+
+# Catches: an option that is taken and has no effect.
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("recommend --d 2 --step 0.1", "--step 0.1 cannot go with recommend"),
+        ("prove lemma_3_1 --json --latex", "--latex and --json ask for two forms"),
+        ("prove --list --latex", "--latex and --list ask for two forms"),
+        ("certify --d 2 --ratio 3", "--ratio is for --region"),
+        ("certify --model lstm --d 2 --region 0 --width 1e-3", "--width is for certificates of one run"),
+        ("certify --model lstm --d 2 --input-region 0.1", "--input-region needs --region"),
+        (
+            "norm --d 2 --inputs two.npy --n-inputs 3",
+            "--n-inputs 3 contradicts --inputs two.npy, which has 2",
+        ),
+        ("compare gru --inputs two.npy --n-inputs 3", "--n-inputs 3 contradicts --inputs two.npy"),
+        ("norm --weights leaky.npz --n-inputs 3", "--n-inputs 3 contradicts leaky.npz, which has 1 inputs"),
+        ("norm --model gru --d 2 --ensemble 3 --y0 1", "draws the initial states of gru"),
+        ("norm --d 2 --step 0.1 --ensemble 3 --p0 1", "leave --p0 out"),
+        ("compare --list lstmm", "Did you mean 'lstm'"),
+        ("sweep --model leaky --set tau=2 --out o", "--set tau=2 chooses the step size of leaky"),
+        (
+            "norm --stepp 1",
+            "unrecognized arguments: --stepp 1; did you mean '--step'? (see leapgrad norm --help)",
+        ),
+        ("reproduce figures extra", "unrecognized arguments: extra (see leapgrad reproduce figures --help)"),
+    ],
+)
+def test_an_option_without_effect_is_refused(refused, line, message):
+    np.save("two.npy", np.ones((7, 2)))
+    lg.save_weights("leaky.npz", lg.cell("leaky", 2, 1))
     assert message in refused(*line.split())
 
 

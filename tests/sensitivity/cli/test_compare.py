@@ -141,6 +141,12 @@ def test_the_command(tmp_path, capsys):
     last = [row for row in rows if row["model"] == "gru" and row["quantity"] == "log_norm"][-1]
     assert float(last["value"]) == shown["results"]["gru"]["log_norms"][-1] and last["index"] == "30.0"
     assert files[1].read_bytes().startswith(b"\x89PNG")
+    assert main(["compare", "--list", "LSTM", "gru=w.npz"]) == 0
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert [row.split()[0] for row in rows] == [
+        "lstm",
+        "gru",
+    ]  # those that are named, in the order of the list
     assert main(["compare", "--list"]) == 0
     listed = capsys.readouterr().out
     assert all(name in listed for name in MODELS)

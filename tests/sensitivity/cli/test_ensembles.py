@@ -128,6 +128,25 @@ def test_sweep_over_the_sequences_of_a_file_and_over_an_ensemble(capsys, tmp_pat
     assert np.allclose(norms, expected, rtol=1e-12)
     assert [row[rows[0].index("inputs")] for row in rows[1:]] == [f"x.npy[{i}]" for i in range(4)]
     capsys.readouterr()
+    # Without --n-steps a run is as long as its file, as for the other commands.
+    np.save("longer.npy", DRAWN[0])
+    without = [
+        "sweep",
+        "--model",
+        "gru",
+        "--d",
+        "3",
+        "--inputs",
+        "longer.npy",
+        "--out",
+        "long",
+        "--csv",
+        "c.csv",
+    ]
+    assert main(without) == 0
+    found = (tmp_path / "c.csv").read_text().splitlines()
+    assert float(found[1].split(",")[found[0].split(",").index("log_norm")]) == norms[0]
+    capsys.readouterr()
     assert main([*words[:-4], "--out", "seeds", "--n-inputs", "2", "--ensemble", "3", "--csv", "b.csv"]) == 0
     assert (tmp_path / "b.csv").read_text().count("\n") == 4
     for wrong, message in (

@@ -123,3 +123,29 @@ def test_float32_is_not_mistaken_for_a_broken_bound(capsys, tmp_path):
     arguments = ["--weights", str(tmp_path / "one.npz"), "--activation", "identity", "--scheme", "euler"]
     assert main(["norm", *arguments, "--n-steps", "300", "--step", "0.1,0.3,0.7", "--dtype", "float32"]) == 0
     assert "above a proved bound" not in capsys.readouterr().out
+
+
+# Catches: the step size 1 of a cell that has none, as if it could be chosen.
+@pytest.mark.parametrize("command", ("norm", "bound", "growth", "memory", "certify"))
+def test_only_models_with_a_step_size_have_a_column_of_step_sizes(command, capsys):
+    if command == "certify":
+        pytest.importorskip("flint")
+    for model, shown in (("gru", False), ("cornn", True)):
+        assert main([command, "--model", model, "--d", "2", "--n-inputs", "1", "--n-steps", "5"]) == 0
+        out = capsys.readouterr().out
+        assert ("step ε" in out, "/ε" in out) == (shown, shown and command == "growth")
+        rule = next(line for line in out.splitlines() if line.startswith("─"))
+        assert len(rule) == len(rule.strip())
+
+
+# Catches: an error of nan, and the exponents of several members in a row as if they were those of one.
+def test_what_is_shown_of_few_steps_and_of_a_batch():
+    import leapgrad as lg
+
+    cell = lg.cell("gru", 2, rng=0)
+    one = repr(lg.growth_exponents(lg.unroll(cell, 50)))
+    assert "nan" not in one and one.endswith("too few steps for a standard error)")
+    start = np.random.default_rng(0).normal(size=(3, 2))
+    found = lg.growth_exponents(lg.unroll(cell, 500, start))
+    low, high = found.exponents[:, 0].min(), found.exponents[:, 0].max()
+    assert f"batch of shape (3,), the first of 2 from {low:.6g} to {high:.6g} per step" in repr(found)
