@@ -20,6 +20,7 @@ from integrators.schemes.table import Scheme
 from integrators.validation import as_vector
 from integrators.values import ByValue
 from sensitivity.bounds import Bound, applicable, log_upper_bound
+from sensitivity.bounds.rounding import EPS, log_upward
 from sensitivity.figures.drawn import Drawn
 from sensitivity.recurrences.powers import power_cotangents, powers_pay
 from sensitivity.text import from_log
@@ -89,14 +90,17 @@ class GradientProfile(ByValue, Drawn):
         Raises
         ------
         ValueError
-            If no theorem bounds this profile.
+            If no theorem bounds this profile, or `index` holds anything but whole numbers from 0 to N.
         """
         if self.bound is None or self.scheme is None or isinstance(self.field, Cell):
             raise ValueError(f"no theorem bounds {self.quantity} here.")
-        chosen = self.index if index is None else np.atleast_1d(np.asarray(index, dtype=np.int64))
+        chosen = self.index if index is None else _whole_numbers(index, "index", 0, self.n_steps)
         rows = [log_upper_bound(self.field, self.scheme, self.step, self.n_steps - int(i)) for i in chosen]
         with np.errstate(divide="ignore"):
-            return np.stack(rows, axis=-1) + np.log(self.factor)
+            factor = np.log(self.factor)
+        shape = (*self.step.shape, 0)
+        found = np.stack(rows, axis=-1) if rows else np.zeros(shape)
+        return found + (0.0 if self.factor == 1.0 else log_upward(factor, 4.0 * EPS))
 
     def __array__(self, dtype=None, copy=None) -> NDArray:
         return np.array(self.norms, dtype=dtype, copy=copy)
@@ -226,7 +230,7 @@ def gradient_profile(
         recurrence.system,
         recurrence.scheme,
         _bound(recurrence) if own and of == "state" else None,
-        1.0 if cotangent is None else float(np.linalg.norm(columns)),
+        1.0 if cotangent is None else math.hypot(*columns.ravel().tolist()),
     )
 
 
@@ -275,15 +279,25 @@ def _index(at: ArrayLike | None, first: int, last: int) -> NDArray[np.int64]:
     """The i that are asked for."""
     if at is None:
         return np.arange(first, last + 1)
-    try:
-        index = np.atleast_1d(np.asarray(at))
-    except ValueError:  # ragged
-        raise ValueError(f"at must hold whole numbers, ascending; got {at!r}.") from None
-    if index.dtype.kind not in "iu" or index.ndim != 1 or (np.diff(index) <= 0).any():
+    index = _whole_numbers(at, "at", first, last)
+    if (np.diff(index) <= 0).any():
         raise ValueError(f"at must hold whole numbers, ascending; got {at!r}.")
-    if index.size and not first <= index[0] <= index[-1] <= last:
-        raise ValueError(f"at must lie between {first} and {last}; got {index[0]} to {index[-1]}.")
-    return index.astype(np.int64)
+    return index
+
+
+def _whole_numbers(given: ArrayLike, argument: str, first: int, last: int) -> NDArray[np.int64]:
+    """Whole numbers from `first` to `last`, one or several."""
+    try:
+        index = np.atleast_1d(np.asarray(given))
+    except ValueError:  # ragged
+        raise ValueError(f"{argument} must hold whole numbers, ascending; got {given!r}.") from None
+    if index.dtype.kind not in "iu" or index.ndim != 1:
+        raise ValueError(f"{argument} must hold whole numbers, ascending; got {given!r}.")
+    if index.size and not first <= index.min() <= index.max() <= last:
+        raise ValueError(
+            f"{argument} must lie between {first} and {last}; got {index.min()} to {index.max()}."
+        )
+    return index.astype(np.int64)  # of unsigned numbers no difference is negative
 
 
 def _rows(recurrence: Recurrence, block: str | None) -> slice:

@@ -7,14 +7,15 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from integrators.engine.column_scale import ZERO, bits_of_shift
 from integrators.fields.field import Field
-from integrators.scaled_matrix import matrix_power
+from integrators.scaled_matrix import ScaledMatrix
 from integrators.schemes.table import SCHEMES, Scheme, get_scheme
 from integrators.validation import as_count, as_steps
 from sensitivity.recurrences.arguments import needs_field
 
 from .bound import Block
-from .matrix import relative_slack, step_matrix
+from .matrix import majorant_power, relative_slack
 from .rounding import log_upward, upward
 from .table import (
     any_scheme,
@@ -349,11 +350,24 @@ def _of_slope(
 ) -> tuple[Float, NDArray[np.int64], float]:
     """`_majorant` by λ > 0 instead of a field."""
     with np.errstate(over="ignore", invalid="ignore"):
-        power = matrix_power(step_matrix(record, steps, lipschitz), n_steps)
-        values = power.values[..., 0, 0] if block == "position" else _norm(power.values)
+        power, unit = majorant_power(record, steps, lipschitz, n_steps)
+        values, exponent = power.values[..., 0, 0], power.exponent
+        if block == "phase":
+            values, exponent = _norm_with_unit(power, unit) if unit.any() else (_norm(power.values), exponent)
     # Only a step of about 1e150 leaves float64 within one step; inf is a bound all the same.
     values = np.where(np.isnan(values), np.inf, values)
-    return values, power.exponent, relative_slack(record, n_steps, dim)
+    return values, exponent, relative_slack(record, n_steps, dim)
+
+
+def _norm_with_unit(power: ScaledMatrix, unit: NDArray[np.int64]) -> tuple[Float, NDArray[np.int64]]:
+    """‖M^N‖₂ of what `majorant_power` gives, as mantissa and exponent."""
+    none = np.zeros_like(unit)
+    given = np.stack([np.stack([none, -unit], axis=-1), np.stack([unit, none], axis=-1)], axis=-2)
+    place = np.where(power.values > 0.0, given + np.frexp(power.values)[1], ZERO)
+    top = place.max(axis=(-2, -1))
+    with np.errstate(under="ignore"):
+        moved = np.ldexp(power.values, bits_of_shift(given - top[..., None, None]))
+    return _norm(moved), power.exponent + top
 
 
 def _norm(matrices: Float) -> Float:

@@ -17,12 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 from integrators.engine.program import Program
 from integrators.fields.field import Field
 from integrators.fields.neural import NeuralField
-from integrators.scaled_matrix import ScaledMatrix, matrix_power
 from integrators.schemes.table import Scheme, get_scheme
 from integrators.validation import as_count, as_steps, as_vector
 from sensitivity.recurrences.arguments import needs_field
 
-from .matrix import relative_slack
+from .matrix import positive_power, relative_slack, row_sum
 from .rounding import log_upward, upward
 from .table import finite_lipschitz
 
@@ -45,8 +44,8 @@ def log_bias_gradient(field: Field, scheme: str | Scheme, step: ArrayLike, n_ste
     np.float64(738.66)
     """
     network = _neural(field)
-    power, slack = _power(network, scheme, step, n_steps, of_bias=True)
-    return _log(power, power.values[..., BY_Y, ONE], slack)
+    values, exponents, slack = _power(network, scheme, step, n_steps, of_bias=True)
+    return _log(values[..., BY_Y, ONE], exponents[..., ONE], slack)
 
 
 @needs_field
@@ -111,12 +110,13 @@ def log_weight_gradient(
             f"theorem J by W needs a bounded σ; {network.activation.name} is not. bounds.bias_gradient holds "
             "for every σ."
         )
-    sizes = [float(np.linalg.norm(as_vector(v, name, network.dim))) for v, name in ((y0, "y0"), (p0, "p0"))]
-    power, slack = _power(network, scheme, step, n_steps, of_bias=False)
+    # Unlike a sum of squares, hypot does not fall to zero for small vectors.
+    sizes = [math.hypot(*as_vector(v, name, network.dim).tolist()) for v, name in ((y0, "y0"), (p0, "p0"))]
+    values, exponents, slack = _power(network, scheme, step, n_steps, of_bias=False)
     first_order = get_scheme(scheme).form == "first_order"
     start = np.array([0.0, 0.0, sizes[0], 0.0 if first_order else sizes[1], 1.0])
     with np.errstate(over="ignore", invalid="ignore"):
-        return _log(power, power.values[..., BY_Y, :] @ start, slack)
+        return _log(*row_sum(values[..., BY_Y, :], exponents, start), slack)
 
 
 @needs_field
@@ -180,8 +180,8 @@ def _neural(field: Field) -> NeuralField:
 
 def _power(
     field: NeuralField, scheme: str | Scheme, step: ArrayLike, n_steps: int, of_bias: bool
-) -> tuple[ScaledMatrix, float]:
-    """The majorant of N steps, 5 × 5, and by how much to enlarge it."""
+) -> tuple[Float, NDArray[np.int64], float]:
+    """The majorant of N steps, 5 × 5, as `positive_power` has it, and by how much to enlarge it."""
     record, h, n = get_scheme(scheme), as_steps(step), as_count(n_steps, "n_steps")
     slope, least = finite_lipschitz(field), field.activation.lipschitz
     force = 0.0 if of_bias else field.activation.bound * math.sqrt(field.dim)
@@ -200,14 +200,14 @@ def _power(
                 rows[BY_Y], rows[Y] = rows[BY_Y] + kicks[0], rows[Y] + kicks[1]
             elif stage != "drift":
                 rows[BY_P], rows[P] = rows[BY_P] + kicks[0], rows[P] + kicks[1]
-        power = matrix_power(ScaledMatrix.of(np.stack(rows, axis=-2)), n)
+        values, exponents = positive_power(np.stack(rows, axis=-2), n)
     # Twice: the sizes of y and their products with the gradient each round as often as the majorant itself.
-    return power, 2.0 * relative_slack(record, n, field.dim) + 64.0 * np.finfo(np.float64).eps
+    return values, exponents, 2.0 * relative_slack(record, n, field.dim) + 64.0 * np.finfo(np.float64).eps
 
 
-def _log(power: ScaledMatrix, values: Float, slack: float) -> Float:
+def _log(values: Float, exponent: NDArray[np.int64], slack: float) -> Float:
     """Its logarithm, rounded up; −inf for zero, inf where it left float64."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.log(values) + np.log(2.0) * power.exponent
+        found = np.log(values) + np.log(2.0) * exponent
         rounded = log_upward(np.asarray(found), slack)
     return np.where(np.isnan(values), np.inf, np.where(np.isneginf(found), found, rounded))[()]

@@ -37,6 +37,13 @@ def _contracts(cell: Cell, h: Float, n_steps: int) -> Float:
     return np.zeros(h.shape)
 
 
+def _decays(cell: Cell, h: Float, n_steps: int) -> Float:
+    """1 where all rates are ≤ 0; none is proved where one is not, as parameters of one's own may have it."""
+    p = cell.parameters
+    rates = [p["c"] * p["log_a"]] if "log_a" in p else [p[name] for name in cell.kind.vectors]
+    return np.full(h.shape, 0.0 if max(float(rate.max()) for rate in rates) <= 0.0 else math.nan)
+
+
 @helper
 def both_ways(z, gate, slope, rest):
     """gate = σ̂(z) with its slope, and rest = σ̂(−z) = 1 − gate, each with full relative accuracy."""
@@ -155,7 +162,7 @@ RG_LRU = Kind(
     vectors=("log_a",),
     constants={"c": 8.0},
     reference="S. De et al., arXiv:2402.19427 (2024)",
-    bound=_contracts,
+    bound=_decays,
     structure=LogSigmoid(),
 )
 
@@ -196,7 +203,7 @@ S6 = Kind(
     biases=(1, 2),
     vectors=tuple(f"A{k}" for k in range(STATES)),
     reference="A. Gu, T. Dao, COLM 2024",
-    bound=_contracts,
+    bound=_decays,
     structure=Decays(STATES),
 )
 

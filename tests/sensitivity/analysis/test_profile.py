@@ -432,3 +432,26 @@ def test_a_profile_of_a_cell_is_shown():
     assert found.plot().get_title(loc="left").startswith("lstm, d = ")
     with pytest.raises(ValueError, match="no theorem"):
         found.log_bounds()
+
+
+# Catches: the size of the cotangent as a root of a sum of squares, 0 at 1e-200 and inf at 1e200.
+@pytest.mark.parametrize("size", [1e-200, 1e-120, 1e200])
+def test_bounds_of_a_profile_hold_for_cotangents_of_every_size(size):
+    run = unroll(NeuralField([[0.5]], [0.0], activation="identity"), scheme="leapfrog", step=0.1, n_steps=4)
+    found = gradient_profile(run, cotangent=[size])
+    one = gradient_profile(run, cotangent=[1.0])
+    logs = found.log_bounds()
+    assert (found.log_norms <= logs).all()
+    np.testing.assert_allclose(logs - math.log(size), one.log_bounds(), rtol=0.0, atol=1e-12)
+
+
+# Catches: an index cut to a whole number; one below zero taken as more steps; unsigned numbers that descend.
+def test_only_whole_numbers_within_the_run_have_a_bound_or_a_norm():
+    run = unroll(NeuralField([[0.5]], [0.0], activation="identity"), scheme="leapfrog", step=0.1, n_steps=4)
+    found = gradient_profile(run)
+    for wrong in ([1.7], [-1], [5], True, [[1]]):
+        with pytest.raises(ValueError, match="index must"):
+            found.log_bounds(wrong)
+    np.testing.assert_array_equal(found.log_bounds([3, 0]), found.log_bounds()[[3, 0]])
+    with pytest.raises(ValueError, match="at must hold whole numbers, ascending"):
+        gradient_profile(run, at=np.array([3, 1], dtype=np.uint64))

@@ -366,3 +366,25 @@ def test_what_is_no_field_is_named(other):
             call()
     with pytest.raises(ValueError, match="local 'mean' is not known; it is 'norm' or 'slope'"):
         bounds.aposteriori(scalar(1.0), "leapfrog", 0.1, 5, local="mean")
+
+
+# Catches: ελ of 1e-150 beside ε of 1e150, whose product falls to zero, which makes the bound too small.
+@pytest.mark.parametrize(("slope", "step"), [(1e-300, 1e150), (1e-240, 1e120), (1e-250, 1e125)])
+@pytest.mark.parametrize("n", [1, 5, 40])
+def test_a_bound_of_huge_steps_and_tiny_slopes_is_not_below_the_norm(slope, step, n):
+    field = scalar(slope)
+    for block in ("position", "phase"):
+        norm = log_jacobian_norm(field, "leapfrog", step, n, block=block)
+        bound = bounds.log_majorant(field, "leapfrog", step, n, block=block)
+        assert norm <= bound <= norm + 1e-9
+    exact = mpmath.log(mpmath.cosh(n * mpmath.acosh(1 + mpmath.mpf(step) ** 2 * mpmath.mpf(slope) / 2)))
+    assert exact <= bounds.log_chebyshev(field, step, n) <= exact + 1e-9
+
+
+# Catches: a unit of p that is left in the norm of the phase block where nothing kicks.
+def test_a_bound_of_the_phase_block_without_a_force_is_the_drift():
+    for step in (1e-200, 1.0, 1e200):
+        found = bounds.log_majorant(scalar(0.0), "leapfrog", step, 7, block="phase")
+        drift = 7 * mpmath.mpf(step)
+        exact = mpmath.asinh(drift / 2)
+        assert exact <= found <= exact + 1e-9

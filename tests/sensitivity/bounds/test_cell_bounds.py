@@ -84,3 +84,15 @@ def test_bounds_of_staggered_and_cornn_are_the_majorant():
     y, z = 0.1 * 2.5, 0.6 + 0.3
     M = np.array([[1.0 + 0.1 * y, 0.1 * z], [y, z]])
     assert math.exp(made.log_bound(0.1, 7)) == pytest.approx(np.linalg.matrix_power(M, 7)[0, 0])
+
+
+# Catches: e^{Δ a} taken as ≤ 1 where parameters of one's own have a rate a > 0.
+@pytest.mark.parametrize(("model", "name"), [("s6", "A3"), ("rg_lru", "log_a")])
+def test_no_bound_is_proved_where_a_rate_of_ones_own_is_positive(model, name):
+    made = cell(model, 2, 1).unstructured()
+    assert math.isfinite(made.log_bound(1.0, 3))
+    grown = made.with_parameters(**{name: np.array([-0.5, 0.3])})
+    assert np.isnan(grown.log_bound(1.0, 3))
+    if model == "s6":  # RG-LRU has no state at all there: √(1 − a²) is not a number
+        assert log_jacobian_norm(unroll(grown, 5)) > 0.0
+    assert math.isfinite(made.with_parameters(**{name: np.array([-0.5, 0.0])}).log_bound(1.0, 3))

@@ -99,3 +99,21 @@ def test_the_position_block_can_vanish_where_the_phase_space_does_not():
         bounds.phase_no_vanishing(field, step, n, block="position")
     with pytest.raises(ValueError, match="drifts and kicks"):
         bounds.phase_no_vanishing(field, step, n, "euler")
+
+
+# Catches: a product of the majorant that falls to zero beside entries of 1e150, which makes the bound −inf.
+@pytest.mark.parametrize(("slope", "step"), [(1e-300, 1e150), (1e-200, 1e100), (1e-250, 1e125)])
+def test_bounds_of_huge_steps_and_tiny_weights_are_not_below_the_gradients(slope, step):
+    for n in (1, 2, 5):
+        field = NeuralField([[slope]], [0.0], activation="identity")
+        run = unroll(field, scheme="leapfrog", step=step, n_steps=n, s0=np.array([0.0, 0.0]))
+        by_bias = run.parameter_gradient([1.0, 0.0])[1]
+        found = bounds.log_bias_gradient(field, "leapfrog", step, n)
+        assert math.log(by_bias) <= found <= math.log(by_bias) + 1e-9
+
+
+# Catches: the size of a small y_0 taken as a sum of squares, which is zero.
+def test_a_small_state_counts_in_the_bound_by_the_weights():
+    field = NeuralField([[0.0]], [0.0], activation="tanh")
+    found = bounds.log_weight_gradient(field, "euler", 1.0, 1, [1e-200], [0.0])
+    assert found >= math.log(1e-200)
