@@ -167,7 +167,7 @@ def _draw_growth(found: GrowthExponents, axes: NDArray, title: str) -> None:
 
 
 def _draw_profile(profile: GradientProfile, axes: NDArray, title: str) -> None:
-    """ln of the norms and of the bound against i, one colour for each of at most eight batch members.
+    """ln of the norms and of the bound against i, one look for each of at most eight batch members.
 
     Natural logarithms, so that gradients outside float64 can be seen as well; zero norms leave a gap.
     """
@@ -179,10 +179,12 @@ def _draw_profile(profile: GradientProfile, axes: NDArray, title: str) -> None:
     bounds = None if profile.bound is None else profile.log_bounds(some).reshape(profile.step.size, -1)
     for number, member in enumerate(chosen, start=1):
         values = np.where(np.isfinite(logs[member]), logs[member], np.nan)
-        panel.plot(profile.index, values, color=f"C{number}", label=labels[member])
+        # The house has four colours; more curves than that take the longer list of the comparisons.
+        look = {"color": f"C{number}"} if chosen.size <= len(LINES) else _look(number)
+        panel.plot(profile.index, values, **look, label=labels[member])
         if bounds is not None and profile.bound is not None:
-            label = f"its bound {profile.bound.theorem}"
-            panel.plot(some, bounds[member], color=f"C{number}", linestyle=":", linewidth=1.5, label=label)
+            look = {"color": look["color"], "linestyle": ":", "linewidth": 1.5}
+            panel.plot(some, bounds[member], **look, label=f"its bound {profile.bound.theorem}")
     fit_values(panel, [logs[chosen]], logarithmic=True)
     of = "input" if "x_i" in profile.quantity else "state"
     panel.set_xlabel(f"index $i$ of the {of} (steps)")
@@ -241,8 +243,13 @@ def _draw_comparison(found: Comparison, axes: NDArray, title: str) -> None:
         # The sample of the line stands beside the name, so that the list is the key of all three panels.
         beside = exponents.get_yaxis_transform()
         exponents.plot([-0.075, -0.015], [number] * 2, transform=beside, clip_on=False, linewidth=1.6, **look)
-    norms.set(xscale="log", xlabel="$n$", ylabel=r"$\ln\ \|\partial h_n/\partial h_0\|_2$")
-    profiles.set(xlabel="$i$", ylabel=r"$\ln\ \|\partial h_N/\partial h_i\|_2$")
+    norms.set(
+        xscale="log", xlabel="steps $n$", ylabel=r"$\ln\ \|\partial h_n/\partial h_0\|_2$ (natural log)"
+    )
+    profiles.set(
+        xlabel="index $i$ of the state (steps)",
+        ylabel=r"$\ln\ \|\partial h_N/\partial h_i\|_2$ (natural log)",
+    )
     for panel in (norms, profiles):
         panel.axhline(0.0, color="#999999", linewidth=0.8, linestyle="-", zorder=0)
         _limits(panel, [m.log_norms if panel is norms else m.log_profile for m in models])

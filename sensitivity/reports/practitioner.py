@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators.cells.cell import Cell
+from integrators.display import Table
 from integrators.fields.field import Field
 from integrators.naming import shown
 from integrators.run.recurrence import Recurrence
@@ -52,7 +53,8 @@ USUAL_STEPS = 200
 class NetworkReport(ByValue, Drawn):
     """What the gradient of a network does: the result of `report`.
 
-    ``print(report)`` shows a table and the verdict; `plot` draws it; `as_dict` is for JSON.
+    ``print(report)`` shows a table and the verdict, and so does a notebook; `plot` draws it; `as_dict` is for
+    JSON.
 
     Attributes
     ----------
@@ -162,6 +164,9 @@ class NetworkReport(ByValue, Drawn):
         for name, share in sorted(self.shares.items(), key=lambda item: -item[1])[:3]:
             found.append((f"share of it by {in_both(name, self.torch_names)}", f"{100.0 * share:.1f} %"))
         return found
+
+    def _table(self) -> Table:
+        return ("quantity", "value"), [*self.rows(), ("verdict", self.sentence)]
 
     def as_dict(self) -> dict[str, Any]:
         """All numbers by name, for JSON."""

@@ -6,10 +6,12 @@ import os
 import re
 import subprocess
 import sys
+from html import escape
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 import leapgrad as lg
@@ -78,6 +80,23 @@ def test_members_of_one_step_size_are_numbered():
     ]
 
 
+# Catches: a legend of eight sequences in which four looks stand twice.
+def test_no_two_curves_of_a_profile_look_alike():
+    drive = np.random.default_rng(0).normal(size=(20, 12, 2))
+    axes = lg.gradient_profile(lg.unroll(lg.cell("lstm", 3, 2), inputs=drive)).plot()
+    named = {line.get_label(): line for line in axes.lines if line.get_label().startswith("member")}
+    assert len(named) == 8
+    looks = {(to_hex(line.get_color()), str(line.get_linestyle())) for line in named.values()}
+    assert len(looks) == 8
+
+
+# Catches: a report whose verdict and numbers a notebook shows only after print.
+def test_a_notebook_shows_what_a_report_says():
+    found = lg.report(lg.cell("gru", 3, 1), n_steps=20)
+    html = found._repr_html_()
+    assert escape(found.sentence) in html and "<td>growth exponent 1 per step</td>" in html
+
+
 def test_notebooks_get_a_summary_a_table_and_the_picture(results):
     for found in [one for group in results.values() for one in group]:
         html = found._repr_html_()
@@ -103,6 +122,7 @@ def test_results_without_a_picture_show_their_table():
 def test_pyplot_knows_a_plot_where_a_script_uses_pyplot(first, known):
     code = f"""
 import sys
+from html import escape
 {first}
 import leapgrad as lg
 from sensitivity.figures import analysis
