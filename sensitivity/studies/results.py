@@ -22,7 +22,7 @@ from sensitivity.files import check_writable, replacing, user_path
 from sensitivity.manifest import versions
 
 from .axes import NONE, STEP, axis_of
-from .execution.memory import gibibytes, machine_bytes
+from .execution.memory import as_bytes, gibibytes, machine_bytes
 from .quantities import Variable, checked
 from .storage.job import Arrays, UnusableRow, decode
 from .storage.store import Store, place_of
@@ -280,7 +280,7 @@ class Results(ByValue):
         needed = 8.0 * self.study.n_points * sum(n or 1 for n in lengths.values())
         if limit is None and lazy:
             return
-        allowed = machine_bytes() / 2 if limit is None else limit
+        allowed = machine_bytes() / 2 if limit is None else as_bytes(limit, "memory_limit")
         if needed > allowed:
             raise ValueError(
                 f"the arrays would take {gibibytes(needed)}, and memory_limit is {gibibytes(allowed)}; "

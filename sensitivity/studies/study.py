@@ -116,6 +116,8 @@ class Study(ByValue):
 
     def _check_whole(self, fresh: Collection[str]) -> None:
         """Refuse what can never be computed, before any of it is; `fresh` files have just been read."""
+        if not self.grid:
+            raise ValueError("grid has no axis; name one at least, such as {'d': [2, 10]}, got {}.")
         if self.n_cells > MOST_CELLS:
             sizes = " · ".join(
                 f"{len(values)} {axis}" for axis, values in self.grid.items() if len(values) > 1
@@ -439,7 +441,9 @@ def _names(argument: str, kind: str, given: Any, known: Collection[str] | None) 
     if isinstance(given, str):
         given = (given,)
     elif isinstance(given, Mapping) or not isinstance(given, Iterable):
-        raise TypeError(f"{argument} must be a name or a list of names, got {reprlib.repr(given)}.")
+        own = "; a model of your own is named as NAME=FILE, by save_weights, or as MODULE:FUNCTION"
+        mend = own if known is None else ""
+        raise TypeError(f"{argument} must be a name or a list of names, got {reprlib.repr(given)}{mend}.")
     names = tuple(itertools.islice(given, (MOST_MODELS if known is None else len(known)) + 1))
     for name in names:
         if not isinstance(name, str) or (known is not None and name not in known):

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from numbers import Real
 from pathlib import Path
+from typing import Any
 
-__all__ = ["control_group_bytes", "gibibytes", "machine_bytes"]
+from integrators.naming import shown
+
+__all__ = ["as_bytes", "control_group_bytes", "gibibytes", "machine_bytes"]
 
 UNKNOWN = float(8 << 30)
 # Files with a limit, in either version of Linux's control groups; "max" or a huge number is none.
@@ -81,6 +85,21 @@ def _memory_groups(root: Path) -> Iterator[tuple[Path, str]]:
         below = path[len(shown) :] if (path + "/").startswith(shown + "/") else ""
         if ".." not in below.split("/"):
             yield root / fields[4].replace("\\040", " ").lstrip("/"), below.strip("/")
+
+
+def as_bytes(value: Any, argument: str) -> float:
+    """A number of bytes that a user gives as a limit; inf is none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no number, or not positive.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{argument} must be a number of bytes, such as 2e9, got {shown(value)}.")
+    if not value > 0:
+        raise ValueError(f"{argument} must be a positive number of bytes, got {shown(value)}.")
+    return float(value)
 
 
 def gibibytes(size: float) -> str:

@@ -14,7 +14,7 @@ from .compute import OVERFLOWED
 from .cost import Estimate, plan_of
 from .executors import Pool, open_executor
 from .grid import RunReport, run_jobs
-from .memory import gibibytes, machine_bytes
+from .memory import as_bytes, gibibytes, machine_bytes
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -60,10 +60,11 @@ def _check_memory(study: Study, plan: Estimate, pool: Pool, limit: float | None)
         needed, of = plan.memory_with(1, False), "one worker"
     else:
         needed, of = plan.memory_with(pool.workers, pool.separate), f"{pool.workers} workers"
-    allowed = machine_bytes() / 2 if limit is None else limit
+    allowed = machine_bytes() / 2 if limit is None else as_bytes(limit, "memory_limit")
     if needed > allowed:
         raise ValueError(
             f"{of} may need {gibibytes(needed)} for this study, and the limit is {gibibytes(allowed)}; "
             f"take fewer workers or a smaller steps_per_cell (now {study.steps_per_cell}), or raise the "
-            f"limit with --memory-limit {needed / (1 << 30) * 1.01:.3g} (GiB)."
+            f"limit with --memory-limit {needed / (1 << 30) * 1.01:.3g} (GiB), or in Python with "
+            f"memory_limit={needed * 1.01:.3g} (bytes)."
         )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import pickle
 import shutil
 import subprocess
@@ -571,6 +572,9 @@ def test_too_large_a_study_is_refused_before_it_starts(tmp_path):
         large.run(tmp_path / "run", workers=4, progress=False)
     with pytest.raises(ValueError, match="the limit is 1 MiB"):
         small().run(tmp_path / "run", memory_limit=1 << 20, progress=False)
+    for wrong, error in (("1GB", TypeError), (True, TypeError), (-1, ValueError), (math.nan, ValueError)):
+        with pytest.raises(error, match=r"memory_limit must be a (positive )?number of bytes"):
+            small().run(tmp_path / "run", memory_limit=wrong, progress=False)
     assert not (tmp_path / "run").exists()
 
 

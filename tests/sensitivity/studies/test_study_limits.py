@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from sensitivity import cell
 from sensitivity.cli import main
 from sensitivity.studies import Study
 from sensitivity.studies.axes import MOST_VALUES
@@ -62,6 +63,8 @@ GRIDS = {
     "an axis with another case": ({"Seed": 1}, "Did you mean 'seed'?"),
     "an axis that is no word": ({3: 1}, "axis 3 is not known"),
     "no grid": (5, "grid must be a table"),
+    "an empty grid": ({}, "grid has no axis; name one at least"),
+    "a cell for a model": ({"model": cell("lstm", 2)}, "named as NAME=FILE, by save_weights, or as MODULE"),
     "a list for a grid": ([("d", 3)], "grid must be a table"),
 }  # fmt: skip
 
