@@ -97,9 +97,10 @@ def as_bytes(value: Any, argument: str) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{argument} must be a number of bytes, such as 2e9, got {shown(value)}.")
-    if not value > 0:
+    size = float(value)
+    if not size > 0.0:
         raise ValueError(f"{argument} must be a positive number of bytes, got {shown(value)}.")
-    return float(value)
+    return size
 
 
 def gibibytes(size: float) -> str:
