@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,17 @@ def test_commands_in_sentences_are_commands():
             if command is not None:
                 assert set(args.names) - {"NAME"} <= names[command], where
     assert seen > 100
+
+
+# Catches: a page that shows the cells of another study than the one it gives.
+def test_pages_of_executors_show_the_cells_of_the_study_they_name():
+    folder = ROOT / "docs" / "executors"
+    (code,) = [code for language, code in blocks(folder / "local.md") if language == "toml"]
+    cells = Study.from_dict(tomllib.loads(code)).n_cells
+    for name in ("dask", "mpi", "ray"):
+        text = (folder / f"{name}.md").read_text(encoding="utf-8")
+        assert "`study.toml` is\nthat of [" in text or "`study.toml` is that of [" in text
+        assert f"widths: {cells} cells: 0 kept, {cells} computed" in text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
