@@ -15,6 +15,11 @@ from .output import RUNNING
 __all__ = ["UsageError", "build_parser"]
 
 FOOT = """\
+first steps:
+  leapgrad demo               a table and a picture; the first run compiles for a while
+  leapgrad report --model lstm --d 32 --n-inputs 3 --n-steps 200
+  leapgrad COMMAND --help     options and examples of a command
+
 exit status:
   0 done   1 a check failed   2 wrong arguments   130 interrupted   141 output closed
 
@@ -29,12 +34,21 @@ class UsageError(ValueError):
     """An argument that the parser does not take."""
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Puts the sentence on a command beside its name, also where the name is long."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        if isinstance(action, argparse._SubParsersAction):  # argparse forgets how far its names are indented
+            self._action_max_length += self._indent_increment
+
+
 class Parser(argparse.ArgumentParser):
     """Raises instead of leaving the process, and never guesses at shortened options."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("allow_abbrev", False)
-        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        kwargs.setdefault("formatter_class", _Formatter)
         super().__init__(*args, **kwargs)
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:

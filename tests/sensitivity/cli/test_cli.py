@@ -67,6 +67,15 @@ def test_every_command_has_help_and_json(path, leapgrad):
     assert f"    {path[-1]}" in listed
 
 
+# Catches: a command whose name stands alone on a line, as if nothing were said of it.
+def test_each_line_of_help_has_a_command_and_what_it_does(leapgrad, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = leapgrad("--help").out.splitlines()
+    for command in COMMANDS:
+        (line,) = [line for line in lines if line.startswith(f"    {command.name} ")]
+        assert command.help.startswith(line.split(maxsplit=1)[1])
+
+
 def test_help_loads_nothing_heavy():
     """The time of `leapgrad --help` is that of its imports; one at the top of a command is seen here."""
     heavy = "{'numpy', 'scipy', 'numba', 'matplotlib', 'sympy', 'tqdm', 'integrators'}"
