@@ -47,8 +47,11 @@ def notice(text: str) -> None:
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], left: int = 0) -> None:
-    """Columns of text, right-aligned but for the first `left`, under a rule; empty ones are left out."""
-    cells = [list(headers), *(list(row) for row in rows)]
+    """Columns of text, right-aligned but for the first `left`, under a rule; empty ones are left out.
+
+    A number that is not known has a dash in place of "nan".
+    """
+    cells = [list(headers), *(["–" if text == "nan" else text for text in row] for row in rows)]
     shown = [column for column in range(len(headers)) if any(row[column] for row in cells)]
     cells = [[row[column] for column in shown] for row in cells]
     left = sum(column < left for column in shown)

@@ -133,7 +133,7 @@ def _show(found: Comparison) -> None:
     rows = []
     for model in found.models:
         exponents = " ".join(
-            f"{number(value, 3)}±{number(error, 1)}"
+            f"{number(value, 3)}±{number(error, 1)}" if error == error else number(value, 3)
             for value, error in zip(model.exponents, model.errors, strict=True)
         )
         half = len(model.log_profile) // 2

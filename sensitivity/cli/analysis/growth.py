@@ -111,7 +111,7 @@ def _bound(asked: network.AskedCase, found: GrowthExponents) -> NDArray[np.float
 
 
 def _rows(asked: network.AskedCase, columns: dict[str, list[float]]) -> tuple[list[str], list[list[str]]]:
-    """A row for every step size and exponent; what has no value, such as the error of −inf, is a dash."""
+    """A row for every step size and exponent."""
     has_step = asked.case.has_step
     header = [
         "step ε" if has_step else "",
@@ -125,7 +125,7 @@ def _rows(asked: network.AskedCase, columns: dict[str, list[float]]) -> tuple[li
             number(h) if has_step else "",
             str(int(i)),
             number(value, 8),
-            "–" if error != error else number(error, 2),
+            number(error, 2),
             number(rate) if has_step else "",
             number(limit),
         ]

@@ -409,6 +409,20 @@ def test_tables_are_aligned(capsys):
     ]
 
 
+# Catches: nan for what is not known, and a column without a single entry.
+def test_tables_have_dashes_and_no_empty_columns(capsys):
+    print_table(("name", "", "error"), [("a", "", "nan"), ("b", "", "2")], left=2)
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["name", "error"], ["────", "─────"], ["a", "–"], ["b", "2"],
+    ]  # fmt: skip
+
+
+def test_the_first_row_of_a_training_and_short_comparisons_have_no_nan(leapgrad):
+    words = ("--n-steps", 10, "--train", 100, "--test", 100, "--d", 2, "--epochs", 1)
+    assert "nan" not in leapgrad("train", "xor", *words).out
+    assert "nan" not in leapgrad("compare", "lstm", "--d", 2, "--n-steps", 20).out
+
+
 # --------------------------------------------------------------------------------------- the other commands
 
 
