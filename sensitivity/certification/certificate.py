@@ -134,7 +134,23 @@ class Certificate(ByValue, Displayed):
         name : str
         side : {"upper", "lower"}
             Of the norm, or of the smallest singular value.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the logarithm is no number, or the side none of the two.
         """
+        if side not in ("upper", "lower"):
+            raise ValueError(f"side must be 'upper' or 'lower', got {shown(side)}.")
+        if np.ndim(log_bound) != 0 or np.asarray(log_bound).dtype.kind not in "fiu":
+            raise TypeError(f"log_bound must be a number, got {shown(log_bound)}.")
+        if math.isnan(log_bound):
+            raise ValueError(
+                "log_bound must be the logarithm of a bound, or −inf for one that is 0; got nan."
+            )
+        return self._decided(log_bound, name, side)
+
+    def _decided(self, log_bound: float, name: str, side: Side) -> CheckedBound:
         return checked(log_bound, name, side, self.log_norm if side == "upper" else self.log_smallest)
 
     def _table(self) -> Table:
@@ -346,7 +362,7 @@ def _certificate(
         theorems=listed(recurrence, block),
     )  # fmt: skip
     return replace(
-        certificate, bounds=tuple(certificate.check(*row) for row in _applicable(recurrence, block))
+        certificate, bounds=tuple(certificate._decided(*row) for row in _applicable(recurrence, block))
     )
 
 

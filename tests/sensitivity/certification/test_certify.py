@@ -176,6 +176,15 @@ def test_a_wrong_bound_is_refused_and_a_close_one_is_not_guessed():
     assert found.check(log_norm, "equal").verdict != "PROVED"
     assert found.check(found.log_smallest[1] + 1e-9, side="lower").verdict == "REFUSED"
     assert found.check(-math.inf, side="lower").holds and not found.check(-math.inf).holds
+    # Catches: a verdict on the smallest singular value for a side that is misspelt.
+    for wrong, error, message in (
+        ({"log_bound": 0.0, "side": "uper"}, ValueError, "side must be 'upper' or 'lower', got 'uper'"),
+        ({"log_bound": "1"}, TypeError, "log_bound must be a number, got '1'"),
+        ({"log_bound": [0.0]}, TypeError, r"log_bound must be a number, got \[0.0\]"),
+        ({"log_bound": math.nan}, ValueError, "got nan"),
+    ):
+        with pytest.raises(error, match=message):
+            found.check(**wrong)
     assert "REFUSED" in repr(found.check(0.0, "one")) and "crossed by" in repr(found.check(0.0, "one"))
 
 
