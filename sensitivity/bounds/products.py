@@ -253,7 +253,7 @@ def suited_weights(recurrence: Recurrence, block: str | None) -> list[Weight]:
     """Weights that suit the mean of some steps of each member."""
     members, D, n = recurrence.members, recurrence.state_size, recurrence.n_steps
     count = min(n, SAMPLES, max(2, SAMPLE_BYTES // max(1, 8 * members * D * D)))
-    if count == 0 or D == 1:
+    if count == 0 or D == 1 or members == 0:
         return []
     at = {int(place): index for index, place in enumerate(np.linspace(0, n - 1, count).round())}
     kept = np.empty((members, len(at), D, D))

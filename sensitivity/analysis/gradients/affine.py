@@ -9,6 +9,7 @@ derivatives are symmetric.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +45,7 @@ class MapCotangents(NamedTuple):
 
 def matrix_sum(left: Float, right: Float) -> Float:
     """Σ over all steps (and columns) of left ⊗ right, member by member: (m, …, a), (m, …, b) → (m, a, b)."""
-    a, b = (part.reshape(len(part), -1, part.shape[-1]) for part in (left, right))
+    a, b = (part.reshape(len(part), math.prod(part.shape[1:-1]), part.shape[-1]) for part in (left, right))
     return np.swapaxes(a, 1, 2) @ b
 
 

@@ -48,8 +48,8 @@ def can_differentiate(run: Any) -> Recurrence:
     run = as_run(run)
     if isinstance(run.system, Cell) and not run.system.compiled:
         raise ValueError(
-            f"{run.system.name} is a function of another library, which gives first derivatives only; "
-            "gradients of norms and exponents need second ones. Take a cell or a field of leapgrad."
+            f"{run.system.name} is a stack or a function of another library, which gives first derivatives "
+            "only; gradients of norms and exponents need second ones. Take a cell or a field of leapgrad."
         )
     if run.dtype != np.float64:
         raise ValueError("gradients of norms and exponents are computed in float64; leave out dtype.")

@@ -101,7 +101,7 @@ def log_gradient(
     gradients, logs = _by_parameter(system, found.gradient, shape, factor)
     s0 = factor * _unscaled(found.s0, found.exponent)
     logs["s0"] = _logs(found.s0, found.exponent, factor).reshape(shape)
-    return LogGradient(value, gradients, s0.reshape(*shape, -1), logs, gap)
+    return LogGradient(value, gradients, s0.reshape(*shape, s0.shape[-1]), logs, gap)
 
 
 def _by_parameter(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.cells.cell import Cell
+from integrators.cells.stacks.stack import CellStack
 from integrators.engine.column_scale import ZERO, bits_of_shift
 from integrators.fields.neural import NeuralField
 from integrators.fields.potential import PotentialField
@@ -91,32 +92,55 @@ class GradientRows:
         self.values[(*at, self.blocks[name])], self.exponents[(*at, number)] = total, top
 
     def by_free(self) -> dict[str, NamedRows]:
-        """The gradients by the free parameters, as `Cell.gradient_by_free` has them, by name."""
+        """The gradients by the free parameters, as `Cell.gradient_by_free` has them, by name.
+
+        They are zero for what is not trained, such as constants.
+        """
         own = {
             name: NamedRows(self.values[..., where], self.exponents[..., number])
             for number, (name, where) in enumerate(self.blocks.items())
         }
         cell = self._system
-        structure = cell.kind.structure if isinstance(cell, Cell) else None
-        if structure is None:
+        if not isinstance(cell, Cell):
             return own
+        structured, trained = _structured(cell), cell.free_trainable
+        if not structured:
+            return {
+                name: NamedRows(np.where(trained[where], self.values[..., where], 0.0), own[name].exponents)
+                for name, where in self.blocks.items()
+            }
         # What a structure makes is brought to one power of two in each row, since its gradients are mixed.
-        flat, common = self.values.copy(), np.zeros(self.exponents.shape[:2], np.int64)
-        made = [_numbered(cell, name, n) for n in range(cell.layout.layers) for name in structure.makes]
-        top = np.max([_place(own[name].values, own[name].exponents) for name in made], axis=0)
-        common = np.where(top == ZERO, 0, top)
-        with np.errstate(under="ignore"):
-            for name in made:
-                flat[..., self.blocks[name]] = _moved(own[name].values, own[name].exponents - common)
-        free = cell.gradient_by_free(flat)
+        flat, mixed = self.values.copy(), {}
+        for made, free_names in structured:
+            top = np.max([_place(own[name].values, own[name].exponents) for name in made], axis=0)
+            common = np.where(top == ZERO, 0, top)
+            mixed |= dict.fromkeys(free_names, common)
+            with np.errstate(under="ignore"):
+                for name in made:
+                    flat[..., self.blocks[name]] = _moved(own[name].values, own[name].exponents - common)
+        free = np.where(trained, cell.gradient_by_free(flat), 0.0)
         places = _slices(cell, cell.unpack_free(np.arange(cell.free.size, dtype=np.float64)))
-        mixed = {
-            _numbered(cell, name, n) for n in range(cell.layout.layers) for name in structure.shapes(cell.d)
-        }
         return {
-            name: NamedRows(free[..., where], common if name in mixed else own[name].exponents)
+            name: NamedRows(free[..., where], mixed[name] if name in mixed else own[name].exponents)
             for name, where in places.items()
         }
+
+
+def _structured(cell: Cell) -> list[tuple[list[str], list[str]]]:
+    """What each structure of the cell, or of the cells of a stack, makes, and from which free parameters."""
+    if isinstance(cell, CellStack):
+        parts = [(f"layer{number}.{{}}", one) for number, one in enumerate(cell.cells)]
+        found = [(form, one.kind.structure, one.d) for form, one in parts]
+        return [
+            ([form.format(name) for name in made.makes], [form.format(name) for name in made.shapes(d)])
+            for form, made, d in found
+            if made is not None
+        ]
+    structure, layers = cell.kind.structure, range(cell.layout.layers)
+    if structure is None:
+        return []
+    makes, free = structure.makes, structure.shapes(cell.d)
+    return [tuple([_numbered(cell, name, n) for n in layers for name in names] for names in (makes, free))]
 
 
 def _place(values: Float, exponents: Counts) -> Counts:

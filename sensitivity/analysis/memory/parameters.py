@@ -143,11 +143,12 @@ def parameter_sensitivity(run: Recurrence, *, block: str | None = None) -> dict[
         entries += run.n_steps * (run.state_size + 2 * layout.first * run.cell.d + run.cell.n_inputs)
     group = max(1, BYTES_AT_ONCE // (8 * entries))
     found: dict[str, list[tuple[Float, ...]]] = {}
-    for first in range(0, run.members, group):
+    for first in range(0, max(1, run.members), group):  # an empty batch has names all the same
         members = slice(first, min(first + group, run.members))
         some = run if members == slice(0, run.members) else run.select(members)
         gradient = GradientRows(run.system, some.members, count)
-        (_from_preactivations if fast else _from_sweeps)(some, part, rows, gradient)
+        if some.members:
+            (_from_preactivations if fast else _from_sweeps)(some, part, rows, gradient)
         for name, rows_of in gradient.by_free().items():
             found.setdefault(name, []).append(_norms(rows_of))
     return {

@@ -297,3 +297,13 @@ def test_a_member_that_overflows_is_nan():
         found = lg.exponent_gradient(lg.unroll(cell, inputs=inputs, s0=[5.0]), burn_in=2)
     assert np.isnan(found.value[1]).all() and np.isnan(found.parameters["W"][1]).all()
     assert found.value[0, 0] == -np.inf and np.isnan(found.parameters["W"][0]).all()
+
+
+def test_gradients_of_an_empty_batch_are_empty():
+    cell = lg.cell("vanilla", 2, 1)
+    run = lg.unroll(cell, 3, np.zeros((0, 2)))
+    by_norm, by_exponent = lg.log_norm_gradient(run), lg.exponent_gradient(run, 2)
+    assert by_norm.value.shape == (0,) and by_norm.s0.shape == (0, 2)
+    assert by_norm.parameters["W"].shape == (0, 2, 2)
+    assert by_exponent.value.shape == (0, 2) and by_exponent.parameters["W"].shape == (0, 2, 2, 2)
+    assert {bound.log_value.shape for bound in lg.bounds.of_recurrence(run)} == {(0,)}

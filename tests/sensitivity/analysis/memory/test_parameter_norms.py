@@ -200,3 +200,30 @@ def test_the_curse_of_memory_of_random_inputs(decay, steps, samples):
     assert squares.size == samples
     error = squares.std() / np.sqrt(samples)
     assert abs(squares.mean() - (1.0 + decay**2) / (1.0 - decay**2) ** 3) <= error
+
+
+# Catches: what structures of the cells of a stack make (a, b) in the place of their free parameters; norms of
+# what is not trained.
+@pytest.mark.parametrize("model", ["lru_block", "linoss_block"])
+def test_parameters_of_a_stack_are_the_free_ones_of_its_cells(model):
+    rng = np.random.default_rng(2)
+    cell = lg.cell(model, 2, 1, rng=1)
+    s0, x = rng.normal(size=cell.dim), rng.normal(size=(4, 1))
+    found = lg.parameter_sensitivity(lg.unroll(cell, inputs=x, s0=s0), block="state")
+    run = lg.unroll(cell, inputs=x, s0=s0)
+    rows = np.array([run.parameter_gradient(row) for row in np.eye(cell.dim)])
+    rows = np.where(cell.free_trainable, rows, 0.0)
+    named = cell.unpack_free(np.arange(cell.free.size, dtype=np.float64))[0]
+    assert list(found) == list(named)
+    for name, places in named.items():
+        part = rows[:, places.astype(int).ravel()]
+        np.testing.assert_allclose(found[name].spectral, np.linalg.norm(part, 2), rtol=1e-12, atol=1e-300)
+        np.testing.assert_allclose(found[name].frobenius, np.linalg.norm(part), rtol=1e-12, atol=1e-300)
+
+
+# Catches: no names at all for a batch without members.
+def test_an_empty_batch_has_the_names_of_all_parameters():
+    cell = lg.cell("gru", 2, 1)
+    found = lg.parameter_sensitivity(lg.unroll(cell, 3, np.zeros((0, 2))))
+    assert list(found) == list(lg.parameter_sensitivity(lg.unroll(cell, 3)))
+    assert all(norms.spectral.shape == (0,) for norms in found.values())
