@@ -34,6 +34,11 @@ def as_array(value: Any, argument: str, ndim: int | tuple[int, ...]) -> Float:
         raise ValueError(f"{argument} is not a rectangular array of numbers: {error}.") from None
     except (RuntimeError, TypeError):  # a tensor that is a part of a graph, on a device, or of bfloat16
         array = _detached(value, argument)
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(
+            f"{argument} has {np.ma.count_masked(value)} masked entries; fill them, say by "
+            f"{argument}.filled(0.0)."
+        )
     if array.dtype.kind == "c":
         raise TypeError(f"{argument} is complex; pass real numbers (the recurrences are real maps).")
     if array.dtype.kind not in "fiu":

@@ -122,10 +122,27 @@ class ConservativeField(Field):
         self._potential = potential
 
     def energy(self, y: ArrayLike, p: ArrayLike) -> Float:
-        """H(y, p) = |p|²/2 + U(y) for arrays of shape (…, d); shape (…)."""
-        momentum = np.asarray(p, dtype=np.float64)
+        """H(y, p) = |p|²/2 + U(y) for arrays of shape (…, d); shape (…).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the last axis of y or p is not of length d, naming it, or an entry is complex.
+        """
+        position, momentum = self._of_points(y, "y"), self._of_points(p, "p")
         kinetic = 0.5 * (momentum * momentum).sum(axis=-1)
-        return kinetic + self._potential(np.moveaxis(np.asarray(y, dtype=np.float64), -1, 0))
+        return kinetic + self._potential(np.moveaxis(position, -1, 0))
+
+    def _of_points(self, value: ArrayLike, argument: str) -> Float:
+        """An array of shape (…, d). States that overflowed stay inf or NaN."""
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiu":
+            raise TypeError(f"{argument} has dtype {array.dtype}; pass real numbers (float64).")
+        if array.ndim == 0 or array.shape[-1] != self.dim:
+            raise ValueError(
+                f"{argument} has shape {array.shape}; its last axis must have length d = {self.dim}."
+            )
+        return array.astype(np.float64, copy=False)
 
 
 @helper

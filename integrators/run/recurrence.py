@@ -132,6 +132,8 @@ class Recurrence(ByValue):
         self._name_parts(scheme)
         steps = None if step is None and isinstance(system, Cell) else as_steps(step)
         self.n_steps = as_count(n_steps, "n_steps")
+        if s0 is None and self.cell is not None:
+            s0 = self.cell.start
         start = np.zeros(self.state_size) if s0 is None else as_array(s0, "s0", ANY_RANK)
         if start.shape[-1] != self.state_size:
             of = "" if self.cell is not None else " y" if self.first_order else " (y, p)"
@@ -191,8 +193,8 @@ class Recurrence(ByValue):
 
     @property
     def step(self) -> Float:
-        """The step size ε, in the shape of the batch; 1 for a cell without a step size."""
-        return self.steps.reshape(self.shape)
+        """The step size ε, in the shape of the batch, read-only; 1 for a cell without a step size."""
+        return _read_only(self.steps.reshape(self.shape))
 
     def __repr__(self) -> str:
         scheme = "" if self.scheme is None else f", {self.scheme.name}"
@@ -341,7 +343,7 @@ class Recurrence(ByValue):
         beyond float64 on their way: an entry is inf only where it does not fit itself. What falls below
         float64 on its way counts as zero.
         """
-        lam = self._checked(np.asarray(cotangent, dtype=np.float64).reshape(-1, 1), "cotangent")
+        lam = self._checked(as_array(cotangent, "cotangent", (0, 1)).reshape(-1, 1), "cotangent")
         pulled = checkpointed_pullback(self, lam, gradient=True)
         beyond = ~np.isfinite(pulled.gradient).all(axis=1) & (pulled.overflowed < 0)
         for member in np.flatnonzero(beyond).tolist():
@@ -365,9 +367,9 @@ class Recurrence(ByValue):
         return replace(found, gradient=self.cell.gradient_by_free(found.gradient))
 
     def drive(self) -> Float:
-        """The inputs of a cell, shape (members or 1, N, n_inputs)."""
+        """The inputs of a cell, shape (members or 1, N, n_inputs), read-only."""
         assert isinstance(self.inputs, np.ndarray)
-        return self.inputs.transpose(2, 0, 1)[:, :, : self.system.n_inputs]
+        return _read_only(self.inputs.transpose(2, 0, 1)[:, :, : self.system.n_inputs])
 
     def piece(self, s0: ArrayLike, start: int, stop: int) -> Recurrence:
         """Steps [start, stop) of a cell from other initial states, (*batch, D)."""
@@ -588,6 +590,13 @@ def OdeRecurrence(
     return as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
+
+
+def _read_only(array: Float) -> Float:
+    """A view of it that cannot be written: a run stays what it was made from."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _as_dtype(dtype: DTypeLike, cell: bool) -> np.dtype:

@@ -75,17 +75,22 @@ def agreement(approximate: ArrayLike, exact: ArrayLike) -> Agreement:
     <Agreement: 45° off, 0.7071 of the length>
     """
     g, G = (
-        as_array(v, name, tuple(range(33))).ravel()
-        for v, name in ((approximate, "approximate"), (exact, "exact"))
+        as_array(v, name, tuple(range(33))) for v, name in ((approximate, "approximate"), (exact, "exact"))
     )
     if g.shape != G.shape:
-        raise ValueError(f"approximate has {g.size} entries and exact {G.size}; they must be of one shape.")
+        raise ValueError(
+            f"approximate has shape {g.shape} and exact {G.shape}; they must be of one shape, entry by entry."
+        )
+    # Near 1, by powers of two, so that no square leaves float64.
+    bits = [int(np.frexp(np.abs(v).max(initial=0.0))[1]) for v in (g, G)]
+    g, G = (np.ldexp(v.ravel(), -shift) for v, shift in zip((g, G), bits, strict=True))
     sizes = [float(np.linalg.norm(v)) for v in (g, G)]
     if 0.0 in sizes:
-        return Agreement(math.nan, sizes[0] / sizes[1] if sizes[1] else math.nan)
+        return Agreement(math.nan, 0.0 if sizes[1] else math.nan)
     u, v = g / sizes[0], G / sizes[1]
     angle = 2.0 * math.atan2(float(np.linalg.norm(u - v)), float(np.linalg.norm(u + v)))
-    return Agreement(angle, sizes[0] / sizes[1])
+    with np.errstate(over="ignore", under="ignore"):
+        return Agreement(angle, float(np.ldexp(sizes[0] / sizes[1], bits[0] - bits[1])))
 
 
 def _of_every_state(run: Recurrence, cotangents: ArrayLike) -> Float:

@@ -87,7 +87,9 @@ def norm_and_log(
     norm = np.atleast_1d(_unscaled(mantissa, exponent))
     with np.errstate(divide="ignore"):
         log_norm = np.log(norm)
-    return norm, np.where(np.isinf(log_norm), _log(mantissa, exponent), log_norm)
+    # Norms below the least normal number have fewer digits.
+    beyond = np.isinf(log_norm) | (norm < np.finfo(np.float64).tiny)
+    return norm, np.where(beyond, _log(mantissa, exponent), log_norm)
 
 
 def _unscaled(norm: Float, exponent: NDArray[np.int64]) -> Float:
@@ -294,6 +296,11 @@ def jacobian_norm(
         field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
     if certified:
+        if method != "auto" or (dtype is not None and np.dtype(dtype) != np.float64):
+            raise ValueError(
+                f"certified=True is about the exact map, in ball arithmetic; method={method!r} and "
+                f"dtype={dtype!r} have no effect on it. Leave both out."
+            )
         return _certified_norm(field, scheme, recurrence, n_steps, y0, p0, inputs, block)
     return _unscaled(*norm_and_exponent(recurrence, block, method, tol))
 

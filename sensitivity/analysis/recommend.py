@@ -181,7 +181,10 @@ def _band(lo: float, hi: float) -> tuple[float, float]:
 
 
 def _number(value: float, name: str) -> float:
+    """A real number, inf among them, but no text and no truth value."""
     try:
+        if np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "fiu":
+            raise TypeError
         return float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, got {value!r}.") from None

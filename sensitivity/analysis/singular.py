@@ -13,6 +13,7 @@ from integrators.engine.blocks import POOL_SECONDS, Ticker, run_blocks
 from integrators.engine.column_scale import Scaled, scaled_in_place
 from integrators.run.recurrence import Recurrence
 from integrators.validation import as_number
+from integrators.values import ByValue
 from sensitivity.recurrences.powers import power_jacobian, powers_pay
 
 from .cost import expected_iterations, iterations_that_pay, structure_of
@@ -48,8 +49,8 @@ GROUP_MEMBERS, GROUP_BYTES = 8, 1 << 22
 SECONDS_PER_BYTE_AND_COLUMN = 2e-10
 
 
-@dataclass(frozen=True)
-class SingularValues:
+@dataclass(frozen=True, eq=False)
+class SingularValues(ByValue):
     """Singular values σ = values · 2^exponent of each batch member, with their vectors.
 
     Attributes

@@ -8,6 +8,7 @@ import pytest
 import sympy
 from numba import njit
 
+import leapgrad as lg
 import naive
 from integrators import (
     SCHEMES,
@@ -427,3 +428,22 @@ def test_arguments_of_textbook_fields(make):
     for value, error in ((np.nan, ValueError), ([1.0, 2.0], ValueError), (1j, TypeError), ("one", TypeError)):
         with pytest.raises(error, match=r"omega|coupling|mu"):
             make(value)
+
+
+# Catches: components beyond d that count in |p|² or are left out of U.
+def test_the_energy_asks_for_points_of_the_dimension_of_the_field():
+    for y, p, name in (([1.0, 2.0], [0.0], "y"), ([1.0], [0.0, 1.0], "p"), (1.0, [0.0], "y")):
+        with pytest.raises(ValueError, match=f"^{name} has shape"):
+            lg.harmonic().energy(y, p)
+    with pytest.raises(TypeError, match=r"^y has dtype complex128"):
+        lg.harmonic().energy([1j], [0.0])
+    assert lg.harmonic().energy(np.ones((3, 2, 1)), np.ones((3, 2, 1))).shape == (3, 2)
+
+
+# Catches: the numbers below a mask, taken as if they had been given.
+def test_masked_entries_are_refused():
+    W = np.ma.array([[1.0, 2.0], [3.0, 4.0]], mask=[[0, 1], [0, 0]])
+    with pytest.raises(ValueError, match="W has 1 masked entries"):
+        NeuralField(W, [0.0, 0.0])
+    np.testing.assert_array_equal(NeuralField(W.filled(0.0), [0.0, 0.0]).W, [[1.0, 0.0], [3.0, 4.0]])
+    assert NeuralField(np.ma.array([[1.0]]), [0.0]).W == 1.0

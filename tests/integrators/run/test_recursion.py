@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
+import leapgrad as lg
 import naive
 from integrators import SCHEMES, NeuralField, integrate
 from sensitivity import jacobian
@@ -138,3 +139,21 @@ def test_scaling_step_and_weights_changes_no_bit(scheme):
         moved = integrate(field, scheme, start, speed, 0.25 / kappa, 12, inputs)
         np.testing.assert_array_equal(moved.y * kappa**power, path.y)
         np.testing.assert_array_equal(jacobian(field, scheme, 0.25 / kappa, 12, start, speed, inputs), plain)
+
+
+# Catches: an imaginary part or a shape that is thrown away on the way to the cotangent.
+def test_a_cotangent_is_one_real_vector():
+    run = lg.unroll(lg.cell("vanilla", 2, 1), 3)
+    for wrong, error in (
+        (np.array([1j, 1.0]), TypeError),
+        ([[1.0, 0.0]], ValueError),
+        ([[1.0], [0.0]], ValueError),
+    ):
+        with pytest.raises(error, match="cotangent"):
+            run.parameter_gradient(wrong)
+
+
+# Catches: views by which a run is changed behind the back of what was computed from it.
+def test_what_a_run_was_made_from_is_read_only():
+    run = lg.unroll(lg.cell("cornn", 2, 1), inputs=np.ones((3, 1)), step=[0.1, 0.2])
+    assert run.step.flags.writeable is False and run.drive().flags.writeable is False

@@ -121,3 +121,19 @@ def test_agreement():
     assert np.isnan(agreement(0.0 * g, g).angle)
     with pytest.raises(ValueError, match="one shape"):
         agreement([1.0], g)
+
+
+# Catches: norms by sums of squares that overflow, or fall to zero.
+@pytest.mark.parametrize("size", [1e-320, 1e-200, 1e200])
+def test_agreement_of_tiny_and_huge_gradients(size):
+    found = agreement([size, size], [size, 0.0])
+    assert abs(np.degrees(found.angle) - 45.0) < 1e-9
+    assert abs(found.norm_ratio - np.sqrt(2.0)) < 1e-9
+    assert agreement([0.0, 0.0], [size, size]).norm_ratio == 0.0
+    mixed = agreement([3.0 * size], [1.0])
+    assert mixed.angle == 0.0 and mixed.norm_ratio == 3.0 * size
+
+
+def test_agreement_asks_for_one_shape():
+    with pytest.raises(ValueError, match="one shape"):
+        agreement(np.ones((2, 3)), np.ones((3, 2)))

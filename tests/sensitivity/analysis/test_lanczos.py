@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from integrators import NeuralField
 from integrators.engine.column_scale import Scaled
 from integrators.run.linearisation import Linearisation
-from sensitivity import OdeRecurrence, jacobian, jacobian_norm, log_jacobian_norm, singular_values
+from sensitivity import (
+    OdeRecurrence,
+    cell,
+    jacobian,
+    jacobian_norm,
+    log_jacobian_norm,
+    singular_values,
+    unroll,
+)
 from sensitivity.analysis import singular
+from sensitivity.analysis.jacobians import norm_and_log
 from sensitivity.analysis.lanczos import JacobianBlock, golub_kahan_lanczos
 from sensitivity.analysis.singular import Method
 
@@ -252,3 +263,25 @@ def test_bits_do_not_depend_on_neighbours() -> None:
     together = jacobian_norm(field, "leapfrog", STEPS, 40, method="lanczos")
     alone = [jacobian_norm(field, "leapfrog", h, 40, method="lanczos") for h in STEPS]
     assert np.array_equal(together, alone)
+
+
+# Catches: an equality of arrays that has no one truth value.
+def test_singular_values_are_compared_by_their_values():
+    field = NeuralField.random(3, rng=0)
+    one, other = (singular_values(field, "leapfrog", 0.1, 5) for _ in range(2))
+    assert one == other and hash(one) == hash(other)
+    assert one != singular_values(field, "leapfrog", 0.1, 6)
+
+
+# Catches: the logarithm of a norm below the least normal number, which has lost its digits.
+def test_logarithms_of_subnormal_norms_are_as_exact_as_others():
+    made = cell("vanilla", 1, activation="identity").with_parameters(W=[[1e-160]])
+    _, log_norm = norm_and_log(unroll(made, 2))
+    assert abs(log_norm[0] - 2.0 * math.log(1e-160)) < 1e-12
+
+
+def test_a_certified_norm_has_no_method_and_no_dtype():
+    field = NeuralField.random(2, rng=0)
+    for option in ({"method": "lanczos"}, {"dtype": np.float32}):
+        with pytest.raises(ValueError, match="have no effect"):
+            jacobian_norm(field, "leapfrog", 0.1, 2, certified=True, **option)

@@ -106,3 +106,11 @@ def test_other_arguments_are_checked():
         recommend_step(NeuralField.random(2), 0)
     with pytest.raises(ValueError, match="leapfrog"):
         recommend_step(NeuralField.random(2), 10, scheme="leapfrgo")
+
+
+def test_the_band_is_of_numbers():
+    field = NeuralField([[0.5]], [0.0])
+    for wrong in ("0.5", False, np.array([0.5]), 0.5j):
+        with pytest.raises(TypeError, match="lo must be a number"):
+            recommend_step(field, n_steps=5, lo=wrong)
+    assert recommend_step(field, n_steps=5, lo=np.float32(0.5), hi=math.inf).guaranteed > 0.0
