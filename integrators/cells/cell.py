@@ -42,6 +42,7 @@ from numpy.typing import ArrayLike, NDArray
 from integrators.engine.column_scale import bits_from_one, column_counts
 from integrators.engine.drivers import NOTHING, Block, Run, Taps
 from integrators.engine.program import Program
+from integrators.fields.activations import ACTIVATIONS
 from integrators.naming import shown
 from integrators.validation import as_array, as_count, as_steps, as_vector
 from integrators.values import ByValue
@@ -64,6 +65,14 @@ def _flat(layers: Iterable[Mapping[str, Float]]) -> Float:
 def _of(structure: Structure, free: Mapping[str, Float], d: int) -> dict[str, Float]:
     """Those free parameters of a layer that are the structure's."""
     return {name: free[name] for name in structure.shapes(d)}
+
+
+def _check_activation(code: float) -> None:
+    """Whether a number is the code of an activation; compiled code would cut it, or compute nothing."""
+    codes = {one.code: name for name, one in ACTIVATIONS.items()}
+    if code not in codes:
+        known = ", ".join(f"{number} ({name})" for number, name in codes.items())
+        raise ValueError(f"activation must be the code of an activation, got {code:g}; they are {known}.")
 
 
 class Cell(ByValue):
@@ -203,6 +212,8 @@ class Cell(ByValue):
                 value = as_array(given[name], name, len(shape)) if name in given else np.full(shape, default)
             if value.shape != shape:
                 raise ValueError(f"{name} has shape {value.shape}; {self.name} asks for {shape}.")
+            if name == "activation" and shape == () and name in (self.kind.constants or {}):
+                _check_activation(float(value))
             parts[name] = value
         return parts, free | {name: value for name, value in parts.items() if name not in made}
 

@@ -180,12 +180,14 @@ def expanded(axis: Axis, given: Any) -> tuple[Any, ...]:
     ValueError, TypeError
         With a message that names the axis.
     """
+    if isinstance(given, np.ndarray) and given.ndim == 0:
+        given = given.item()
     if isinstance(given, Mapping):
         values: Iterable[Any] = _range(axis, given)
     elif isinstance(given, str) or not isinstance(given, Iterable):
         values = (given,)
     else:
-        values = given.tolist() if isinstance(given, np.ndarray) and given.ndim else given
+        values = given.tolist() if isinstance(given, np.ndarray) else given
     found: dict[Any, None] = {}
     for value in islice(values, MOST_VALUES + 1):
         checked = _checked(axis, value)

@@ -32,6 +32,8 @@ __all__ = ["from_arrays", "load_arrays", "load_weights", "save_weights", "saved_
 
 SUFFIXES = (".npz", ".safetensors")
 _HEADER = "leapgrad"
+# Of an archive; a longer comment is cut without an error.
+MOST_COMMENT = 2**16 - 1
 _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2",
     "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?", "C64": "<c8",
@@ -268,7 +270,12 @@ def save_weights(path: str | Path, cell: Cell) -> None:
     if not cell.compiled and not isinstance(cell, CellStack):
         raise TypeError(f"cell is {cell!r}, a function; a file of weights cannot hold what it does.")
     arrays, header = packed_stack(cell) if isinstance(cell, CellStack) else packed(cell)
-    content = None
+    content, comment = None, f"{_HEADER} {header}".encode()
+    if _suffix(path) != ".safetensors" and len(comment) > MOST_COMMENT:
+        raise ValueError(
+            f"{path} cannot hold what {cell.name} is made of: {len(comment)} bytes of description, where an "
+            f".npz file has room for {MOST_COMMENT}; end its name in .safetensors."
+        )
     if _suffix(path) == ".safetensors":
         content = _safetensors(path).numpy.save(arrays, metadata={_HEADER: header})
     with replacing(path) as temporary:
@@ -278,7 +285,7 @@ def save_weights(path: str | Path, cell: Cell) -> None:
         with open(temporary, "wb") as file:
             np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
         with zipfile.ZipFile(temporary, "a") as archive:
-            archive.comment = f"{_HEADER} {header}".encode()
+            archive.comment = comment
 
 
 # ------------------------------------------------------------------------------------------------ the formats

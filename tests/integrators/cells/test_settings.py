@@ -134,3 +134,13 @@ def test_wrong_settings_on_the_command_line(capsys):
     ):
         assert main(["norm", *words]) == 2
         assert message in capsys.readouterr().err
+
+
+# Catches: 2.5 cut to the code of relu, and codes of no activation, by which nothing is computed.
+@pytest.mark.parametrize("code", [2.5, 99, -1])
+def test_only_codes_of_activations_are_taken(code):
+    with pytest.raises(ValueError, match="activation must be the code of an activation"):
+        make("vanilla", 2).with_parameters(activation=code)
+    assert (
+        make("vanilla", 2).with_parameters(activation=ACTIVATIONS["relu"].code).parameters["activation"] == 2
+    )

@@ -186,3 +186,10 @@ def test_steps_that_do_not_fit_are_refused():
         lg.certify(lg.unroll(cell, 3))
     with pytest.raises(ValueError, match="has no parameter 'W'"):
         cell.with_parameters(W=[1.0])
+
+
+# Catches: zero in the place of the state that the function was given with, where `unroll` is not taken.
+def test_a_recurrence_of_a_function_starts_where_its_state_is():
+    jax = pytest.importorskip("jax")
+    cell = lg.from_function(lambda s: 0.5 * jax.numpy.sin(s), np.array([0.1, 0.2]))
+    np.testing.assert_array_equal(lg.Recurrence(cell, 3).start, lg.unroll(cell, 3).start)

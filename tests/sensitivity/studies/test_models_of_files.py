@@ -74,6 +74,14 @@ def test_a_file_that_changes_before_the_run_fails_its_cells():
     assert results.report.computed == 0
 
 
+# Catches: an array of one number and no dimension, which cannot be gone through.
+def test_an_axis_may_be_an_array_without_a_dimension():
+    grid = {"model": "leaky", "d": np.array(2), "n_steps": np.array(N), "tau": np.array(1.5)}
+    plain = {"model": "leaky", "d": 2, "n_steps": N, "tau": 1.5}
+    one, other = Study(grid, "norm"), Study(plain, "norm")
+    assert [c.parameters for c in one.cells()] == [c.parameters for c in other.cells()]
+
+
 def test_settings_are_axes_and_checked_before_the_run():
     study = Study({"model": ["leaky", "lstm"], "d": 2, "n_steps": N, "tau": [1.5, 5]}, "norm")
     assert (study.n_cells, study.n_points, study.axes[-2]) == (3, 4, "tau")

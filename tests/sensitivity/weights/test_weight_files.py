@@ -10,6 +10,7 @@ import sympy
 
 from integrators.cells.own import symbolic_cell
 from sensitivity.recurrences.registry import MODELS, hyperparameters, make
+from sensitivity.weights import weight_files
 from sensitivity.weights.weight_files import from_arrays, load_weights, save_weights, saved_model
 from sensitivity.weights.weights import to_torch
 
@@ -295,3 +296,14 @@ def test_the_model_of_a_file(tmp_path):
     assert saved_model(path) is None
     save_weights(path, make("cornn", 3))
     assert saved_model(path) == "cornn"
+
+
+# Catches: a description that is cut at 65535 bytes, so that the file cannot be read.
+def test_a_description_too_long_for_an_archive_is_refused(tmp_path, monkeypatch):
+    cell = make("lru_block", 1, 1)
+    monkeypatch.setattr(weight_files, "MOST_COMMENT", 100)
+    with pytest.raises(ValueError, match=r"end its name in \.safetensors"):
+        save_weights(tmp_path / "w.npz", cell)
+    assert not list(tmp_path.iterdir())
+    save_weights(tmp_path / "w.safetensors", cell)
+    assert load_weights(tmp_path / "w.safetensors") == cell
