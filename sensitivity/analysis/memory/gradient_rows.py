@@ -139,8 +139,8 @@ def _structured(cell: Cell) -> list[tuple[list[str], list[str]]]:
     structure, layers = cell.kind.structure, range(cell.layout.layers)
     if structure is None:
         return []
-    makes, free = structure.makes, structure.shapes(cell.d)
-    return [tuple([_numbered(cell, name, n) for n in layers for name in names] for names in (makes, free))]
+    made = [_numbered(cell, name, n) for n in layers for name in structure.makes]
+    return [(made, [_numbered(cell, name, n) for n in layers for name in structure.shapes(cell.d)])]
 
 
 def _place(values: Float, exponents: Counts) -> Counts:
