@@ -91,7 +91,9 @@ def test_a_band_without_one_inside_is_refused(lo, hi):
 
 
 def test_extreme_weights_and_bands():
-    assert recommend_step(NeuralField([[1e-300]], [1.0]), 10).guaranteed > 1e149
+    # C_10(1 + ε²λ/2) = 3/2 at ε = 2 sinh(arcosh(3/2)/20)/√λ = 0.9628e149; at 1e149 it is 1.5426.
+    exact = 2.0 * math.sinh(math.acosh(1.5) / 20.0) / 1e-150
+    assert exact * (1.0 - 1e-9) < recommend_step(NeuralField([[1e-300]], [1.0]), 10).guaranteed <= exact
     free = recommend_step(NeuralField([[5e-324]], [1.0]), 10, scheme="euler")
     assert free.guaranteed == free.observed == math.inf
     assert recommend_step(NeuralField([[1.0]], [1.0]), 10, 0.0, math.inf).leaves == ""
