@@ -353,7 +353,10 @@ def _of_slope(
         power, unit = majorant_power(record, steps, lipschitz, n_steps)
         values, exponent = power.values[..., 0, 0], power.exponent
         if block == "phase":
-            values, exponent = _norm_with_unit(power, unit) if unit.any() else (_norm(power.values), exponent)
+            values = _norm(power.values)
+            if unit.any():
+                own, places = _norm_with_unit(power, unit)
+                values, exponent = np.where(unit != 0, own, values), np.where(unit != 0, places, exponent)
     # Only a step of about 1e150 leaves float64 within one step; inf is a bound all the same.
     values = np.where(np.isnan(values), np.inf, values)
     return values, exponent, relative_slack(record, n_steps, dim)

@@ -97,18 +97,24 @@ def majorant_power(
     """
     matrix = _one_step(scheme, step, lipschitz)
     unit = np.zeros(step.shape, np.int64)
-    if not _moderate(matrix):
+    apart = ~_moderate(matrix)
+    if apart.any():
         (_, by_p), (by_y, _) = np.moveaxis(np.frexp(matrix)[1], (-2, -1), (0, 1))
         moves, kicks = matrix[..., 0, 1] > 0.0, matrix[..., 1, 0] > 0.0
-        unit = np.where(moves & kicks, (by_y - by_p) // 2, np.where(moves, -by_p, 0)).astype(np.int64)
+        found = np.where(moves & kicks, (by_y - by_p) // 2, np.where(moves, -by_p, 0))
+        unit = np.where(apart, found, 0).astype(np.int64)
         matrix[..., 0, 1] = np.ldexp(matrix[..., 0, 1], unit)
         matrix[..., 1, 0] = np.ldexp(matrix[..., 1, 0], -unit)
     return matrix_power(ScaledMatrix.of(matrix), n_steps), unit
 
 
-def _moderate(matrix: Float) -> bool:
-    """Whether no product of two positive entries of M or of its powers falls below float64."""
-    return bool(((matrix <= LARGEST) & ((matrix >= 1.0 / LARGEST) | (matrix == 0.0))).all())
+def _moderate(matrix: Float) -> NDArray[np.bool_]:
+    """Of which members no product of two positive entries of M or of its powers falls below float64.
+
+    It is asked of each by itself, so that every member has the bits that it has alone.
+    """
+    within = (matrix <= LARGEST) & ((matrix >= 1.0 / LARGEST) | (matrix == 0.0))
+    return np.asarray(within.all(axis=(-2, -1)))
 
 
 def positive_power(matrix: Float, n_steps: int) -> tuple[Float, Counts]:
@@ -121,9 +127,16 @@ def positive_power(matrix: Float, n_steps: int) -> tuple[Float, Counts]:
     matrix : ndarray, shape (*batch, n, n)
     n_steps : int
     """
-    if _moderate(matrix):
-        scaled = matrix_power(ScaledMatrix.of(matrix), n_steps)
-        return scaled.values, np.broadcast_to(scaled.exponent[..., None], matrix.shape[:-1])
+    scaled, apart = matrix_power(ScaledMatrix.of(matrix), n_steps), ~_moderate(matrix)
+    exponents = np.broadcast_to(scaled.exponent[..., None], matrix.shape[:-1])
+    if not apart.any():
+        return scaled.values, exponents
+    values, own = _counted_power(matrix, n_steps)
+    return np.where(apart[..., None, None], values, scaled.values), np.where(apart[..., None], own, exponents)
+
+
+def _counted_power(matrix: Float, n_steps: int) -> tuple[Float, Counts]:
+    """`positive_power` with an exponent of its own for each column all the way."""
     one = np.zeros(matrix.shape[:-1], np.int64)
     square = _near_one(matrix, one)
     power = np.broadcast_to(np.eye(matrix.shape[-1]), matrix.shape), one

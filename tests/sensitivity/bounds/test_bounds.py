@@ -12,6 +12,7 @@ from sensitivity import bounds, jacobian, log_jacobian_norm, log_singular_values
 from sensitivity.bounds import growth
 
 EPS = 2.0**-52
+BLOCKS = ("position", "phase")
 CASES = [(lam, step, n) for lam in (1e-3, 0.7, 40.0) for step in (1e-3, 0.04, 1.0) for n in (1, 2, 37, 1000)]
 
 
@@ -388,3 +389,18 @@ def test_a_bound_of_the_phase_block_without_a_force_is_the_drift():
         drift = 7 * mpmath.mpf(step)
         exact = mpmath.asinh(drift / 2)
         assert exact <= found <= exact + 1e-9
+
+
+# Catches: a batch in which one member whose entries are far apart changes the last bits of the others.
+def test_members_of_a_batch_have_the_bits_that_they_have_alone():
+    step = np.array([1e-70, 0.3, 1.7, 1e150])
+    linear, network = scalar(0.7), NeuralField([[0.7]], [0.3], activation="tanh")
+    for n in (1, 7, 1000):
+        together = {block: bounds.log_majorant(linear, "leapfrog", step, n, block=block) for block in BLOCKS}
+        by_bias = bounds.log_bias_gradient(network, "leapfrog", step, n)
+        for member, h in enumerate(step):
+            for block in BLOCKS:
+                alone = bounds.log_majorant(linear, "leapfrog", h, n, block=block)
+                assert alone.tobytes() == together[block][member].tobytes()
+            alone = bounds.log_bias_gradient(network, "leapfrog", h, n)
+            assert alone.tobytes() == by_bias[member].tobytes()
