@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from integrators.values import ByValue
 
-__all__ = ["ScaledMatrix", "matrix_power"]
+__all__ = ["ScaledMatrix", "by_squaring", "matrix_power"]
 
 Float = NDArray[np.float64]
+Factor = TypeVar("Factor")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +46,17 @@ def matrix_power(matrix: ScaledMatrix, n: int) -> ScaledMatrix:
     """The n-th power, by squaring: 2 log₂ n products at most, and 2n roundings."""
     batch = matrix.exponent.shape
     size = matrix.values.shape[-1]
-    power = ScaledMatrix.of(np.broadcast_to(np.eye(size), (*batch, size, size)))
+    one = ScaledMatrix.of(np.broadcast_to(np.eye(size), (*batch, size, size)))
+    return by_squaring(one, matrix, n, operator.matmul)
+
+
+def by_squaring(one: Factor, base: Factor, n: int, product: Callable[[Factor, Factor], Factor]) -> Factor:
+    """baseⁿ under any associative product, whose neutral element is `one`."""
+    power = one
     while n:
         if n & 1:
-            power = power @ matrix
+            power = product(power, base)
         n >>= 1
         if n:
-            matrix = matrix @ matrix
+            base = product(base, base)
     return power

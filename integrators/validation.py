@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from .naming import shown
 
-__all__ = ["as_array", "as_count", "as_generator", "as_name", "as_number", "as_steps", "as_vector"]
+__all__ = [
+    "as_array",
+    "as_count",
+    "as_generator",
+    "as_name",
+    "as_number",
+    "as_steps",
+    "as_vector",
+    "tensor_numbers",
+]
 
 Float = NDArray[np.float64]
 
@@ -64,12 +73,21 @@ def _detached(value: Any, argument: str) -> NDArray[Any]:
         For what is no such tensor, or has no numbers to give.
     """
     try:
-        tensor = value.detach().cpu()
-        return np.asarray(tensor.double() if tensor.is_floating_point() else tensor)
+        return tensor_numbers(value)
     except (AttributeError, RuntimeError, TypeError, NotImplementedError):
         raise TypeError(
             f"{argument} cannot be had as a NumPy array, got {shown(value)}; pass an array of numbers."
         ) from None
+
+
+def tensor_numbers(value: Any) -> NDArray[Any]:
+    """The numbers of a tensor of PyTorch, as float64 where they are real, since NumPy has no bfloat16."""
+    tensor = value.detach().cpu()
+    if str(tensor.layout) != "torch.strided":
+        tensor = tensor.to_dense()
+    if tensor.is_complex():
+        return tensor.resolve_conj().numpy()
+    return tensor.double().numpy() if tensor.is_floating_point() else tensor.numpy()
 
 
 def as_vector(value: Any, argument: str, size: int) -> Float:
@@ -107,15 +125,15 @@ def as_name(value: Any, argument: str = "name") -> str:
     return value
 
 
-def as_number(value: Any, argument: str, above: float, below: float) -> float:
-    """A real number strictly between two others."""
+def as_number(value: Any, argument: str, above: float | None = None, below: float = np.inf) -> float:
+    """A real number, no text and no truth value, strictly between two others; any without `above`."""
     try:
         if np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "fiu":
             raise TypeError
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{argument} must be a number, got {shown(value)}.") from None
-    if not above < number < below:
+    if above is not None and not above < number < below:
         wanted = f"above {above:g}" if below == float("inf") else f"between {above:g} and {below:g}"
         raise ValueError(f"{argument} must lie {wanted}, got {shown(number)}.")
     return number

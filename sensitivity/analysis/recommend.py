@@ -14,7 +14,7 @@ from integrators.fields.field import Field
 from integrators.run.inputs import Inputs
 from integrators.schemes.table import Scheme, get_scheme
 from integrators.singular_values import singular_values
-from integrators.validation import as_count
+from integrators.validation import as_count, as_number
 from integrators.values import ByValue
 from sensitivity import bounds
 from sensitivity.bounds.table import finite_lipschitz
@@ -174,20 +174,10 @@ def recommend_step(
 
 def _band(lo: float, hi: float) -> tuple[float, float]:
     """The band of singular values, checked."""
-    lo, hi = _number(lo, "lo"), _number(hi, "hi")
+    lo, hi = as_number(lo, "lo"), as_number(hi, "hi")
     if not 0.0 <= lo < 1.0 < hi:
         raise ValueError(f"the band [lo, hi] = [{lo:g}, {hi:g}] must hold 1 inside: 0 ≤ lo < 1 < hi.")
     return lo, hi
-
-
-def _number(value: float, name: str) -> float:
-    """A real number, inf among them, but no text and no truth value."""
-    try:
-        if np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "fiu":
-            raise TypeError
-        return float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {value!r}.") from None
 
 
 def _guaranteed(field: Field, scheme: Scheme, n_steps: int, most: float) -> float:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from integrators.engine.column_scale import ZERO, bits_of_shift
 from integrators.engine.program import FIRST_ORDER, Program
-from integrators.scaled_matrix import ScaledMatrix, matrix_power
+from integrators.scaled_matrix import ScaledMatrix, by_squaring, matrix_power
 from integrators.schemes.table import Scheme
 
 from .rounding import EPS
@@ -138,15 +138,8 @@ def positive_power(matrix: Float, n_steps: int) -> tuple[Float, Counts]:
 def _counted_power(matrix: Float, n_steps: int) -> tuple[Float, Counts]:
     """`positive_power` with an exponent of its own for each column all the way."""
     one = np.zeros(matrix.shape[:-1], np.int64)
-    square = _near_one(matrix, one)
-    power = np.broadcast_to(np.eye(matrix.shape[-1]), matrix.shape), one
-    while n_steps:
-        if n_steps & 1:
-            power = _product(square, power)
-        n_steps >>= 1
-        if n_steps:
-            square = _product(square, square)
-    return power
+    neutral = np.broadcast_to(np.eye(matrix.shape[-1]), matrix.shape), one
+    return by_squaring(neutral, _near_one(matrix, one), n_steps, lambda power, base: _product(base, power))
 
 
 def _product(left: tuple[Float, Counts], right: tuple[Float, Counts]) -> tuple[Float, Counts]:

@@ -142,9 +142,7 @@ class Certificate(ByValue, Displayed):
         """
         if side not in ("upper", "lower"):
             raise ValueError(f"side must be 'upper' or 'lower', got {shown(side)}.")
-        if np.ndim(log_bound) != 0 or np.asarray(log_bound).dtype.kind not in "fiu":
-            raise TypeError(f"log_bound must be a number, got {shown(log_bound)}.")
-        if math.isnan(log_bound):
+        if math.isnan(as_number(log_bound, "log_bound")):
             raise ValueError(
                 "log_bound must be the logarithm of a bound, or −inf for one that is 0; got nan."
             )

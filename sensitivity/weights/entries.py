@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.naming import shown
-from integrators.validation import as_array
+from integrators.validation import as_array, tensor_numbers
 
 __all__ = ["WRAPPERS", "Entry", "Unreadable", "as_numpy", "as_weights", "entries_of", "parts_of", "shape_of"]
 
@@ -161,13 +161,7 @@ def as_numpy(value: Any, name: str) -> NDArray[Any]:
 
 def _converted(value: Any) -> NDArray[Any]:
     if callable(getattr(value, "detach", None)):  # PyTorch
-        value = value.detach().cpu()
-        if str(value.layout) != "torch.strided":
-            value = value.to_dense()
-        if value.is_complex():
-            return value.resolve_conj().numpy()
-        # Exact; NumPy has no bfloat16.
-        return value.double().numpy() if value.is_floating_point() else value.numpy()
+        return tensor_numbers(value)
     if callable(getattr(value, "numpy", None)):  # TensorFlow, Keras
         value = value.numpy()
     array = np.asarray(value)
