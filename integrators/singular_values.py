@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .codegen.threads import interruptible
 from .engine.blocks import one_blas_thread
 
-__all__ = ["scaled_norm", "singular_values", "spectral_norm", "svd"]
+__all__ = ["frobenius_norm", "scaled_norm", "singular_values", "spectral_norm", "svd"]
 
 Float = NDArray[np.float64]
 
@@ -69,6 +69,16 @@ def largest_of_two(matrices: Float) -> Float:
     return (np.hypot(a + d, b - c) + np.hypot(a - d, b + c)) / 2.0
 
 
+def frobenius_norm(matrices: Float) -> Float:
+    """‖·‖_F of every matrix (..., rows, columns) whose squares stay within float64.
+
+    Entries are summed in one order however the matrices lie in memory, so that a matrix has the same bits
+    alone and in a stack. NumPy sums over two axes in the order of their strides.
+    """
+    entries = np.ascontiguousarray(matrices).reshape(*matrices.shape[:-2], math.prod(matrices.shape[-2:]))
+    return np.sqrt(np.sum(entries * entries, axis=-1))
+
+
 def scaled_norm(
     matrices: Float, norm: Callable[[NDArray], NDArray] = spectral_norm
 ) -> tuple[Float, NDArray[np.int64]]:
@@ -91,7 +101,7 @@ def scaled_norm(
     _, shift = np.frexp(np.where(finite, largest, 0.0))
     near_one = np.ldexp(np.where(finite[..., None, None], matrices, 0.0), -shift[..., None, None])
     if min(matrices.shape[-2:]) <= 1:  # a vector's norm is its length
-        norms = np.sqrt(np.sum(near_one * near_one, axis=(-2, -1)))
+        norms = frobenius_norm(near_one)
     else:
         norms = norm(near_one)
     return np.where(finite, norms, largest), np.asarray(shift, dtype=np.int64)

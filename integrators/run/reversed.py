@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from integrators.engine.blocks import Ticker
 from integrators.engine.column_scale import Scaled
 from integrators.engine.drivers import KEEP, Block, Run
+from integrators.singular_values import frobenius_norm
 
 from .checkpoint import MEMORY_BYTES, Segment, Segmentation, block_members, block_run, replay
 from .pullback import MemberSweep, checkpointed_pullback
@@ -179,5 +180,5 @@ def _deviation(found: Scaled, true: Scaled) -> Float:
     shift = (found.exponent - true.exponent)[:, None, None]
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         off = np.ldexp(found.values, shift) - true.values
-        error, size = (np.linalg.norm(part, axis=(1, 2)) for part in (off, true.values))
+        error, size = (frobenius_norm(part) for part in (off, true.values))
         return np.where(error == 0.0, 0.0, error / size)

@@ -7,6 +7,7 @@ assumptions allow.
 
 from __future__ import annotations
 
+import copyreg
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from functools import cached_property, wraps
 from typing import Any, ClassVar
 
 import sympy as sp
+from sympy.core.function import UndefinedFunction
 
 from integrators.values import ByValue
 from proofs import decide
@@ -25,6 +27,19 @@ from .notation import is_typesetting, show
 _SHOWN = 6
 """So many members of a conjunction are written out; what is decided and compared are all of them."""
 Builder = Callable[..., "Formula"]
+
+
+def _unnamed_function(function: Any) -> tuple[Any, ...]:
+    return _function, (function.__name__, function._kwargs)
+
+
+def _function(name: str, assumptions: Mapping[str, bool]) -> Any:
+    return sp.Function(name, **assumptions)
+
+
+if UndefinedFunction not in copyreg.dispatch_table:
+    # SymPy before 1.14 cannot pickle a function without a definition, which is a class without a module.
+    copyreg.pickle(UndefinedFunction, _unnamed_function)
 
 
 def expression(value: object) -> Any:

@@ -13,7 +13,7 @@ from integrators.fields.field import Field
 from integrators.run.inputs import Inputs
 from integrators.run.recurrence import OdeRecurrence, Recurrence, as_recurrence
 from integrators.schemes.table import Scheme
-from integrators.singular_values import scaled_norm, svd
+from integrators.singular_values import frobenius_norm, scaled_norm, svd
 from integrators.validation import as_count
 from sensitivity.recurrences.arguments import needs_field
 
@@ -453,7 +453,7 @@ def float32_error(
         shifted = np.ldexp(single.values, (single.exponent - double.exponent)[..., None, None])
     _, top = np.frexp(np.abs(double.values).max(axis=(-2, -1), initial=0.0))
     difference, reference = (
-        np.linalg.norm(np.ldexp(values, -top[..., None, None]), axis=(-2, -1))
+        frobenius_norm(np.ldexp(values, -top[..., None, None]))
         for values in (shifted - double.values, double.values)
     )
     return (difference / np.where(reference == 0.0, 1.0, reference))[()]

@@ -20,7 +20,7 @@ from integrators.fields.field import Field
 from integrators.run.inputs import Inputs
 from integrators.run.recurrence import Recurrence, as_recurrence
 from integrators.schemes.table import Scheme
-from integrators.singular_values import scaled_norm, spectral_norm
+from integrators.singular_values import frobenius_norm, scaled_norm, spectral_norm
 from integrators.validation import as_count
 from sensitivity.analysis.singular import block_of
 
@@ -168,7 +168,7 @@ class _Running:
         """Take in one more step."""
         plain, base, summands = errors.of(found)
         size, off = plain * (1.0 + errors.unit), errors.unit * summands
-        so_far = np.sqrt(np.sum(self.values * self.values, axis=(-2, -1)))
+        so_far = frobenius_norm(self.values)
         error = (size + off) * self.error + (off + errors.unit * size) * so_far
         values = np.ldexp(found.values, -base[:, None, None]) @ self.values
         # Exact powers of two keep the larger of both near one.
@@ -232,7 +232,7 @@ class _Segments:
         elif inverse is not None:
             matrix, price, defect = matrix @ inverse, price * spectral_norm(inverse), weight.defect[members]
         norm, shift = scaled_norm(matrix)
-        so_far = np.sqrt(np.sum(running.values * running.values, axis=(-2, -1)))
+        so_far = frobenius_norm(running.values)
         lost = price * (running.error + 2.0 * self.errors.unit * so_far) * (1.0 + 16.0 * EPS)
         size = (norm * (1.0 + self.errors.unit) + np.ldexp(lost, -shift)) / (1.0 - defect)
         exponent = shift + running.exponent

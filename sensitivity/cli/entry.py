@@ -99,7 +99,10 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    # What a library deprecates is for whoever calls it; -W and PYTHONWARNINGS ask for it all the same.
+    if issubclass(category, (DeprecationWarning, PendingDeprecationWarning)) and not sys.warnoptions:
+        return
     notice(f"warning: {' '.join(str(message).split())}")
 
 

@@ -33,7 +33,7 @@ from integrators.run.checkpoint import (
 from integrators.run.pullback import MOST_STEPS, SweepRow
 from integrators.run.recurrence import Recurrence
 from integrators.run.sweeps import Handed, input_cotangents
-from integrators.singular_values import scaled_norm
+from integrators.singular_values import frobenius_norm, scaled_norm
 from integrators.values import ByValue
 from sensitivity.analysis.norms import gram_norms
 from sensitivity.analysis.singular import block_of
@@ -162,15 +162,11 @@ def parameter_sensitivity(run: Recurrence, *, block: str | None = None) -> dict[
 def _norms(rows: NamedRows) -> tuple[Float, ...]:
     """Spectral and Frobenius norm of every member, and their logarithms."""
     columns = Scaled.of(rows.values.swapaxes(-1, -2), rows.exponents).aligned()
-    pairs = [scaled_norm(columns.values, norm) for norm in (gram_norms, _frobenius)]
+    pairs = [scaled_norm(columns.values, norm) for norm in (gram_norms, frobenius_norm)]
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
         values = [np.ldexp(mantissa, columns.exponent + shift) for mantissa, shift in pairs]
         logs = [np.log(mantissa) + LOG_2 * (columns.exponent + shift) for mantissa, shift in pairs]
     return tuple(np.asarray(part, dtype=np.float64) for part in (*values, *logs))
-
-
-def _frobenius(matrices: Float) -> Float:
-    return np.sqrt(np.sum(matrices * matrices, axis=(-2, -1)))
 
 
 # ------------------------------------------------------------------------------- all components together
@@ -196,7 +192,7 @@ def _apart(run: Recurrence) -> Recurrence:
         inverse=None,
     )
     driven = Cell(kind, d, size, [{**cell.parameters, "V": np.eye(size)}], step=cell.step_size)
-    x = run.drive()
+    x = np.ascontiguousarray(run.drive())  # matmul of NumPy before 2.3 sums other strides in another order
     given = np.zeros((*x.shape[:2], size))
     if cell.n_inputs:
         given[..., layout.input_from * d : layout.input_to * d] = x @ cell.parameters["V"].T
@@ -215,8 +211,8 @@ def _apart(run: Recurrence) -> Recurrence:
 def _from_preactivations(run: Recurrence, part: slice, rows: str | None, gradient: GradientRows) -> None:
     """The gradients from the cotangents of the pre-activations of all steps."""
     cell, layout, d = run.cell, run.cell.layout, run.cell.d
-    states = run.states().reshape(run.members, -1, cell.dim)[..., : layout.source * d]
-    x = run.drive()
+    states = np.ascontiguousarray(run.states().reshape(run.members, -1, cell.dim)[..., : layout.source * d])
+    x = np.ascontiguousarray(run.drive())
     biases = slice(layout.bias_from * d, layout.bias_to * d)
     driven = slice(layout.input_from * d, layout.input_to * d)
 

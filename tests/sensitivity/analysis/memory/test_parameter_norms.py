@@ -20,7 +20,8 @@ def moved(name, d, n_inputs):
 
 
 def norms_of(matrix):
-    return np.linalg.norm(matrix, 2), np.linalg.norm(matrix)
+    spectral = np.linalg.norm(matrix, 2) if matrix.size else 0.0  # NumPy 2.1 has no norm of an empty matrix
+    return spectral, np.linalg.norm(matrix)
 
 
 def by_complex_step(name, cell, inputs, s0):
