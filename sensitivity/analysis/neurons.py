@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from integrators.engine.column_scale import FURTHEST, Scaled
 from integrators.run.recurrence import Recurrence
 from integrators.run.walk import BlockWalk
-from integrators.scaled_matrix import ScaledMatrix, matrix_power
+from integrators.scaled_matrix import DoubleMatrix, ScaledMatrix, determinant, matrix_power
 from integrators.singular_values import largest_of_two, scaled_norm, spectral_norm
 
 __all__ = ["NeuronBlocks", "condensed", "neuron_blocks", "neuron_norms", "told_apart"]
@@ -30,6 +30,9 @@ Counts = NDArray[np.int64]
 # more within a piece may have lost digits, and that piece is taken again in shorter ones.
 APART, LOST = 200, 600
 FIRST_PIECE, LONGEST_PIECE = 16, 4096
+# A power by squaring is off by N roundings, and N steps by some √N of them: from here on it has twice the
+# precision, which costs four times as much.
+LEAST_STEPS = 256
 
 
 @dataclass(frozen=True)
@@ -109,9 +112,14 @@ def neuron_blocks(recurrence: Recurrence) -> NeuronBlocks:
     if cell.constant_jacobian:
         still = Recurrence(cell, 1, threads=1).pushforward(condensed(blocks, d))
         one = _split(still.unscaled()[None], blocks, d)
+        kept = DoubleMatrix.of(one), determinant(one)
+        if (n := recurrence.n_steps) < LEAST_STEPS:
+            power, det = (matrix_power(ScaledMatrix(base.values, base.exponent), n) for base in kept)
+        else:
+            power, det = (matrix_power(base, n) for base in kept)
         with np.errstate(divide="ignore"):
-            log_det = recurrence.n_steps * np.log(np.abs(np.linalg.det(one)))
-        power = matrix_power(ScaledMatrix.of(one), recurrence.n_steps)
+            size = np.log(np.abs(det.values[..., 0, 0])) + math.log(2.0) * det.exponent
+        log_det = np.asarray(size, dtype=np.float64)
         return NeuronBlocks(
             np.repeat(power.values, members, axis=0),
             np.repeat(power.exponent, members, axis=0),
