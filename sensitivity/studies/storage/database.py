@@ -48,9 +48,9 @@ SCHEMA = (
     "CREATE TABLE set_aside (number INTEGER PRIMARY KEY, reason TEXT, address BLOB, version TEXT, "
     "numbers BLOB, checksum BLOB)",
 )
-# Pages of the log before it is merged, kibibytes of pages that a connection keeps in memory at most, and
-# seconds that one waits for another who is in the middle of a transaction.
-LOG_PAGES, CACHE_KIB, WAIT_SECONDS = 8000, 65536, 60.0
+# Pages of the log before it is merged, kibibytes of pages that a reader and a writer keep at most, and
+# seconds that one waits for another who is in the middle of a transaction. A writer puts rows in at random.
+LOG_PAGES, READER_KIB, WRITER_KIB, WAIT_SECONDS = 8000, 32768, 65536, 60.0
 NETWORK = frozenset(
     "9p afs beegfs ceph cifs coda fhgfs fuse.cephfs fuse.glusterfs fuse.sshfs glusterfs gpfs lustre ncpfs "
     "nfs nfs4 orangefs panfs pvfs2 smb3 smbfs".split()
@@ -167,7 +167,7 @@ def _readable(path: Path) -> sqlite3.Connection:
         connection = _connected(path, option)
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+            connection.execute(f"PRAGMA cache_size=-{READER_KIB}")
             return connection
         except sqlite3.OperationalError as error:
             connection.close()
@@ -187,7 +187,7 @@ def opened(path: Path, journal: str) -> sqlite3.Connection:
     connection = _connected(path, "?mode=rwc")
     try:
         connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
-        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        connection.execute(f"PRAGMA cache_size=-{WRITER_KIB}")
         connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
         connection.execute(f"PRAGMA journal_mode={journal}").fetchone()
         # With a log, a power cut may cost the last batches, never the database; without one, each is awaited.
