@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     path, table = _places(args)
     replaced = ", in place of the file that is there" if path.exists() else ""
-    said = f"The picture goes to {path.resolve()}{replaced}; --out FILE names another place."
+    said = f"The picture goes to {path.resolve()}{replaced}; --plot FILE names another place."
     notice(said) if args.json else print(f"{said}\n", flush=True)
     leapfrog, euler = _curve("leapfrog", "B"), _curve("euler", "D")
     text = sentences(leapfrog, euler)

@@ -19,10 +19,11 @@ from conftest import NOJIT
 from numba import types
 from numba.core.cpu import CPUContext
 
-import integrators.codegen.compiled
+import integrators.codegen.kernel_files
 from integrators.codegen import kernel_cache
-from integrators.codegen.compiled import Kernel, code_digest, helper
+from integrators.codegen.compiled import Kernel, helper
 from integrators.codegen.kernel_cache import cache_folder
+from integrators.codegen.kernel_files import code_digest
 from integrators.fields.textbook import callbacks
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -414,12 +415,12 @@ def test_others_who_share_a_folder_do_not_displace_each_other(change, folder, mo
         if change.startswith("-"):
             flags = SimpleNamespace(optimize=len(change) - 1)
             patch.setattr(
-                integrators.codegen.compiled, "sys", SimpleNamespace(flags=flags, version=sys.version)
+                integrators.codegen.kernel_files, "sys", SimpleNamespace(flags=flags, version=sys.version)
             )
         elif change == "numba":
-            patch.setattr(integrators.codegen.compiled, "_NUMBA", SimpleNamespace(__version__="0.0"))
+            patch.setattr(integrators.codegen.kernel_files, "_NUMBA", SimpleNamespace(__version__="0.0"))
         elif change == "cpu":
-            patch.setattr(integrators.codegen.compiled.platform, "machine", lambda: "vax")
+            patch.setattr(integrators.codegen.kernel_files.platform, "machine", lambda: "vax")
         else:
             source = "def add_one(values):\n    for i in range(3):\n        values[i] += 1.0"
             namespace = {"__name__": __name__}
@@ -738,7 +739,7 @@ def test_code_that_refers_to_what_is_missing_is_not_loaded(tmp_path):
 def test_object_code_of_another_format_is_loaded_with_all_of_numba(folder, monkeypatch):
     registered = []
     refresh = CPUContext.refresh
-    monkeypatch.setattr(integrators.codegen.compiled, "symbols_of", lambda code: None)
+    monkeypatch.setattr(integrators.codegen.kernel_files, "symbols_of", lambda code: None)
     monkeypatch.setattr(CPUContext, "refresh", lambda self: (registered.append(1), refresh(self)))
     assert not use(fresh())
     registered.clear()

@@ -239,7 +239,7 @@ def test_the_demo_says_where_its_picture_goes_before_it_is_there(tmp_path, monke
     )
     assert main(["demo"]) == 2
     assert said == [
-        f"The picture goes to {tmp_path / 'leapgrad-demo.png'}; --out FILE names another place.\n\n"
+        f"The picture goes to {tmp_path / 'leapgrad-demo.png'}; --plot FILE names another place.\n\n"
     ]
     (tmp_path / "leapgrad-demo.png").touch()
     assert main(["demo"]) == 2
