@@ -362,13 +362,15 @@ def test_what_is_done_so_far_is_written_and_stays_to_go_on_from(tmp_path, monkey
     assert len(done) == 7 and (tmp_path / UNFINISHED / "study.sqlite").exists()
     there = [cell for cell in partly if cell.setting is not None]
     assert 0 < len(there) < 3 and all(cell in whole for cell in there)
-    assert "not run" in (tmp_path / "README.md").read_text(encoding="utf-8")
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "not run" in page and f"so far: {3 - len(there)} of 3 entries have not been run yet" in page
     with monkeypatch.context() as later:  # which computes the rows of an earlier version anew
         later.setattr("sensitivity.studies.storage.job.version", lambda: "1/later")
         earlier = run_contest(TINY, TrainingRuns(tmp_path / UNFINISHED, so_far=True))
         assert all(cell.setting is None for cell in earlier)
     monkeypatch.setattr(contest, "_run", run)
     assert write_tables(tmp_path, TINY, threads=1, progress=False)[0] == whole
+    assert "so far" not in (tmp_path / "README.md").read_text(encoding="utf-8")
     nothing = run_contest(TINY, TrainingRuns(tmp_path / "empty", so_far=True))
     assert all(cell.setting is None for cell in nothing) and not (tmp_path / "empty").exists()
 

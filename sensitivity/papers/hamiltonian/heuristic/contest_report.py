@@ -57,12 +57,17 @@ def table(cells: Sequence[TableEntry], text: Callable[[TableEntry], str] = shown
 def page(cells: Sequence[TableEntry], plan: ContestPlan, command: str) -> str:
     """README.md: set-up, what was found, tables, figures, settings."""
     budgets = ", ".join(f"{plan.budget(task)} ({task})" for task in plan.tasks)
+    longest = {entrant.name: entrant.longest for entrant in plan.entrants}
+    planned = [cell for cell in cells if cell.n_steps <= longest[cell.entrant]]
+    waiting = sum(cell.setting is None for cell in planned)
     firsts = sorted({len(plan.first(task, n)) for task, lengths in plan.tasks.items() for n in lengths})
     lines = [
         "# Iterations to 90 %: Tables 1 and 2, Figures 6 and 7",
         "",
         f"- command: `{command}`",
         f"- runs with fresh seeds: {sum(len(cell.outcomes) for cell in cells)}",
+        *[f"- so far: {waiting} of {len(planned)} entries have not been run yet; the same command goes on"]
+        * (waiting > 0),
         f"- sequences: {plan.train} for training, {plan.test} for test",
         f"- Adam, batch {plan.batch:g}, gradients clipped at {plan.clip:g}",
         f"- at most {budgets} iterations",
