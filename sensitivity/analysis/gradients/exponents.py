@@ -14,7 +14,7 @@ from integrators.engine.blocks import one_blas_thread
 from integrators.naming import shown
 from integrators.run.recurrence import Recurrence
 from integrators.validation import as_array, as_count
-from sensitivity.analysis.growth import first_frame
+from sensitivity.analysis.growth import first_frame, growth_exponents
 from sensitivity.analysis.memory.asked import as_run
 from sensitivity.analysis.memory.gradient_rows import GradientRows
 from sensitivity.analysis.singular import block_of
@@ -130,7 +130,14 @@ def exponent_gradient(
         if given is not None:
             chosen = given @ chosen
             chosen = chosen[:, None]
-        found = _lost(frames.adjoint(chosen), np.logical_not(np.isfinite(logs).all(axis=1)))
+        singular = np.logical_not(np.isfinite(logs).all(axis=1))
+        found = frames.adjoint(chosen)
+    # A column that has become zero has no direction, and the growth of those behind it depends on which one it
+    # is given; growth_exponents leaves it out.
+    known = growth_exponents(run, k=count, burn_in=skip).exponents.reshape(logs.shape)
+    singular |= np.logical_not(np.isfinite(known).all(axis=1))
+    logs = np.where(singular[:, None], known * (steps - skip), logs)
+    found = _lost(found, singular)
     value, gap = logs / (steps - skip), _gaps(logs)
     shape = (*run.shape, count)
     if given is not None:

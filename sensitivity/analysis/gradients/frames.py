@@ -188,7 +188,8 @@ class Frames:
 def _factors(matrices: Float, Q: Float) -> Iterator[tuple[int, Float, Float]]:
     """(t, Q_{t+1}, R_{t+1}) of the steps of a piece."""
     for t in range(matrices.shape[1]):
-        Q, R = _factored(matrices[:, t] @ Q)
+        A = matrices[:, t]
+        Q, R = _factored(A @ Q, np.abs(A) @ np.abs(Q))
         yield t, Q, R
 
 
@@ -237,13 +238,19 @@ def _near_one(at: Float, place: Counts) -> tuple[Float, Counts]:
     return np.ldexp(at, -shift[:, None].astype(np.int32)), place + shift
 
 
-def _factored(Y: Float) -> tuple[Float, Float]:
-    """Q and R of Y, (m, D, k), with a diagonal that is not negative, and zero where it is round-off."""
+def _factored(Y: Float, summed: Float | None = None) -> tuple[Float, Float]:
+    """Q and R of Y, (m, D, k), with a diagonal that is not negative, and zero where it is round-off.
+
+    With Y = A Q_0 the sizes of what is `summed` in its entries, |A| |Q_0|, say what round-off Y holds: where A
+    nearly annihilates a column, all of that column is round-off.
+    """
     Q, R = np.linalg.qr(Y)
     diagonal = np.diagonal(R, axis1=1, axis2=2)
     sign = np.where(diagonal < 0.0, -1.0, 1.0)
     Q, R = Q * sign[:, None, :], R * sign[:, :, None]
     size = np.linalg.norm(R, axis=1)
+    if summed is not None:
+        size = np.maximum(size, np.einsum("maj,maj->mj", np.abs(Q), summed))
     zero = ~(np.abs(diagonal) > NOISE * size)
     if zero.any():
         which = np.arange(R.shape[-1])

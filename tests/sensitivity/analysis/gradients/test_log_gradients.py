@@ -179,6 +179,32 @@ def test_where_no_gradient_exists_it_is_nan_and_the_gap_says_why():
     assert nothing.value == -np.inf and np.isnan(nothing.parameters["W"]).all()
 
 
+@pytest.mark.parametrize("name, d", [("momentum_lstm", 1), ("slstm", 1), ("slstm", 2)])
+@pytest.mark.parametrize("n_steps", [4, 30])
+def test_values_behind_a_singular_step_are_those_of_growth_exponents(name, d, n_steps):
+    """The new cell state of these is the input of the gates, so that some columns become zero at once."""
+    rng = np.random.default_rng(1)
+    cell = lg.cell(name, d, 1, rng=2)
+    start, inputs = 0.3 * rng.normal(size=(2, cell.dim)), rng.normal(size=(2, n_steps, 1))
+    run = lg.unroll(cell, inputs=inputs, s0=start)
+    for k in range(1, cell.dim + 1):
+        found = lg.exponent_gradient(run, k, burn_in=1)
+        expected = lg.growth_exponents(run, k=k, burn_in=1).exponents
+        np.testing.assert_allclose(found.value, expected, rtol=1e-12, atol=1e-12)
+        singular = ~np.isfinite(expected).all(axis=1)
+        assert (np.isnan(found.s0).all(axis=(1, 2)) == singular).all()
+
+
+def test_a_column_that_a_step_annihilates_to_round_off_counts_as_zero():
+    """W maps (1, 1, 1)/√3, which float64 does not hold, to some 1e-17; no number is made of that."""
+    W = np.array([[0.3, 0.1, -0.4], [0.2, -0.3, 0.1], [0.7, -0.2, -0.5]])
+    cell = lg.cell("vanilla", 3, activation="identity").with_parameters(W=W, b=np.zeros(3))
+    run = lg.unroll(cell, n_steps=1)
+    frame = np.full((3, 1), 1.0 / np.sqrt(3.0))
+    assert 0.0 < np.abs(W @ frame).max() < 1e-15
+    assert frames.Frames(run, frame).logs.item() == -np.inf
+
+
 def test_no_steps():
     found = lg.log_norm_gradient(lg.unroll(lg.cell("lstm", 3, rng=0), n_steps=0))
     assert found.value == 0.0 and found.gap == 0.0
