@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RegionCertificate", "certify_region"]
 
+LOG_2 = math.log(2.0)
+LARGEST = float(np.finfo(np.float64).max)
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class RegionCertificate(ByValue, Displayed):
@@ -140,24 +143,44 @@ def certify_region(
     for name, least in (("radius", size), ("input_radius", float(box.min(initial=0.0)))):
         if least < 0.0:
             raise ValueError(f"{name} must be ≥ 0, got {least:g}.")
-    seen = [(0, (1.0, 1.0))]
+    seen = [(0, (1.0, 1.0), 0)]
     useful = [0]
 
     def visit(n: int, run: RegionRun | None) -> bool:
         ends = (0.0, math.inf) if run is None else run.norms(part)
-        seen.append((n, ends))
+        seen.append((n, ends, 0 if run is None else run.exponent))
         if math.isfinite(ends[1]) and (ratio == math.inf or ends[1] <= ratio * ends[0]):
             useful[0] = n
         return run is None or not math.isfinite(ends[1])
 
     run_region(alone, size, box, visit)
-    n, (low, high) = seen[-1]
+    n, ends, exponent = seen[-1]
+    low, high = _logs(ends, exponent)
     if useful[0] < alone.n_steps:
         fewer = f"n_steps = {useful[0]}, up to which it is useful, " if useful[0] else ""
         raise ArithmeticError(
-            f"the enclosure over this region has grown too wide: after {n} steps ‖J‖₂ lies between {low:.3g} "
-            f"and {high:.3g}. Take {fewer}smaller radii, or a larger ratio."
+            f"the enclosure over this region has grown too wide: after {n} steps ‖J‖₂ lies between "
+            f"{from_log(low, 3)} and {from_log(high, 3)}. Take {fewer}smaller radii, or a larger ratio."
         )
-    low, high = max(0.0, down(low)), up(high)
-    logs = (down(math.log(low)) if low > 0.0 else -math.inf, up(math.log(high)) if high > 0.0 else -math.inf)
-    return RegionCertificate(low, high, logs, alone.n_steps, useful[0], size, box)
+    least, most = (_unscaled(end, exponent) for end in ends)
+    ends = max(0.0, down(min(least, LARGEST))), up(most)
+    return RegionCertificate(*ends, (low, high), alone.n_steps, useful[0], size, box)
+
+
+def _logs(ends: tuple[float, float], exponent: int) -> tuple[float, float]:
+    """ln (end · 2^exponent) of both ends, rounded outwards."""
+    low, high = (math.log(end) if end > 0.0 else -math.inf for end in ends)
+    # Of the logarithm itself, of LOG_2, of the product and of the sum.
+    room = [
+        4.0 * 2.0**-53 * (abs(exponent) + abs(end) + 1.0) if math.isfinite(end) else 0.0
+        for end in (low, high)
+    ]
+    return down(low + exponent * LOG_2 - room[0]), up(high + exponent * LOG_2 + room[1])
+
+
+def _unscaled(end: float, exponent: int) -> float:
+    """The end · 2^exponent, inf where that is too large."""
+    try:
+        return math.ldexp(end, exponent)
+    except OverflowError:
+        return math.inf

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("flint", reason="certificates need python-flint, the extra certify")
 
-from sensitivity import cell, certify, certify_region, jacobian_norm, unroll
+from sensitivity import cell, certify, certify_region, jacobian_norm, log_jacobian_norm, unroll
 
 MODELS = ("lstm", "gru", "gru_before", "vanilla", "cornn", "cornn_imex", "unicornn", "lem", "euler", "leaky",
           "gated_antisymmetric", "staggered", "momentum_rnn", "nesterov_rnn", "scornn", "sbo")  # fmt: skip
@@ -137,3 +137,33 @@ def test_a_region_that_explodes_is_refused_with_the_steps_that_are_useful():
     assert found.useful_steps == useful and found.upper <= 2.0 * found.lower
     with pytest.raises(ArithmeticError, match="too wide"):
         certify_region(unroll(run.cell, s0=run.start[0], inputs=x[: useful + 1]), 0.02, 0.01)
+
+
+# Catches: products that stop at the smallest numbers of float64 instead of falling below them.
+@pytest.mark.parametrize(
+    "W", ([[0.45, 0.45], [0.45, 0.45]], [[0.5, 0.3], [0.3, 0.5]], [[1.2, 0.3], [0.3, 1.2]])
+)
+@pytest.mark.parametrize("n_steps", (100, 7100))
+@pytest.mark.parametrize("radius", (0.0, 0.01))
+def test_a_region_far_outside_float64_holds_the_norm(W, n_steps, radius):
+    linear = cell("vanilla", 2, activation="identity").with_parameters(W=W, b=np.zeros(2))
+    found = certify_region(unroll(linear, n_steps=n_steps), radius)
+    with mpmath.workdps(60):
+        power = mpmath.matrix(W) ** n_steps
+        true = mpmath.log(max(mpmath.svd_r(power, compute_uv=False)))
+        lower, upper = found.log_norm
+        assert lower <= true <= upper and upper - lower < 1e-5
+        assert mpmath.mpf(found.lower) <= mpmath.exp(true)
+        assert mpmath.mpf(found.upper) >= mpmath.exp(true)
+    assert found.useful_steps == n_steps
+
+
+def test_a_contracting_region_has_states_that_come_together_below_float64():
+    run = unroll(
+        cell("vanilla", 2, 1, rng=0).with_parameters(W=[[0.1, 0.0], [0.0, 0.1]]), inputs=np.zeros((400, 1))
+    )
+    found = certify_region(run, 0.5, ratio=math.inf)
+    rng = np.random.default_rng(0)
+    starts = 0.5 * np.array([v / np.linalg.norm(v) for v in rng.normal(size=(20, 2))])
+    logs = log_jacobian_norm(unroll(run.cell, inputs=np.zeros((400, 1)), s0=starts))
+    assert found.log_norm[0] <= logs.min() and logs.max() <= found.log_norm[1] < -900.0
