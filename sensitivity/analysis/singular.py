@@ -115,12 +115,12 @@ def block_of(recurrence: Recurrence, block: str | None) -> tuple[slice, str | No
     Raises
     ------
     ValueError
-        If the recurrence has no such block.
+        If the recurrence has no such block, or one without components.
     """
     blocks = recurrence.blocks
     block = recurrence.default_block if block is None else block
     if isinstance(block, str):
-        if block in blocks:
+        if block in blocks and blocks[block].stop > blocks[block].start:
             return blocks[block], block
         if block == "state" or (block == "phase" and len(blocks) > 1):
             return slice(0, recurrence.state_size), None
@@ -131,7 +131,10 @@ def block_of(recurrence: Recurrence, block: str | None) -> tuple[slice, str | No
                 f"use block={only!r}."
             )
     whole = "phase" if getattr(recurrence, "cell", None) is None else "state"
-    known = ", ".join(repr(name) for name in (*blocks, whole))
+    held = [name for name, part in blocks.items() if part.stop > part.start]
+    known = ", ".join(repr(name) for name in (*held, whole))
+    if isinstance(block, str) and block in blocks:
+        raise ValueError(f"block {block!r} has no components in this recurrence; it has {known}.")
     raise ValueError(f"block {block!r} is not known; this recurrence has {known}.")
 
 
