@@ -132,8 +132,8 @@ def exponent_gradient(
             chosen = chosen[:, None]
         singular = np.logical_not(np.isfinite(logs).all(axis=1))
         found = frames.adjoint(chosen)
-    # A column that has become zero has no direction, and the growth of those behind it depends on which one it
-    # is given; growth_exponents leaves it out.
+    # A column that has become zero has no direction, and the growth of those behind it depends on which one
+    # it is given; growth_exponents leaves it out.
     known = growth_exponents(run, k=count, burn_in=skip).exponents.reshape(logs.shape)
     singular |= np.logical_not(np.isfinite(known).all(axis=1))
     logs = np.where(singular[:, None], known * (steps - skip), logs)

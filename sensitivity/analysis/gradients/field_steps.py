@@ -219,8 +219,9 @@ class _Callback:
         self._y, self._dy, self._x = y, dy, x
         m, T, k, _ = dy.shape
         points = m * T
-        flat_y, flat_x = (np.ascontiguousarray(part.reshape(points, part.shape[-1]).T) for part in (y, x))
-        columns = np.ascontiguousarray(dy.reshape(points, k, d).transpose(2, 1, 0))
+        # Copies: what is given may be a view that cannot be written, which compiled functions do not take.
+        flat_y, flat_x = (np.array(part.reshape(points, part.shape[-1]).T, order="C") for part in (y, x))
+        columns = np.array(dy.reshape(points, k, d).transpose(2, 1, 0), order="C")
         F, dF = np.zeros((d, points)), np.zeros((d, k, points))
         field.kick(field.packed, flat_y, flat_x, np.ones(points), F, columns, dF)
         return F.T.reshape(m, T, d), dF.transpose(2, 1, 0).reshape(m, T, k, d)
@@ -233,7 +234,7 @@ class _Callback:
         direct, turned, by_theta = self._adjoint(y, self._dy, x, lam)
         first, _, own = self._adjoint(self._y, None, self._x, mu)
         gradient = np.zeros((m, P))
-        gradient += by_theta[1].reshape(m, -1, P).sum(axis=1) + own[0].reshape(m, -1, P).sum(axis=1)
+        gradient += by_theta[1].reshape(m, T * k, P).sum(axis=1) + own[0].sum(axis=1)
         return first + turned.sum(axis=2), direct, gradient
 
     def _adjoint(self, y: Float, dy: Float | None, x: Float, lam: Float) -> tuple[Any, Any, Any]:

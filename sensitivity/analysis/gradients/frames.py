@@ -241,8 +241,8 @@ def _near_one(at: Float, place: Counts) -> tuple[Float, Counts]:
 def _factored(Y: Float, summed: Float | None = None) -> tuple[Float, Float]:
     """Q and R of Y, (m, D, k), with a diagonal that is not negative, and zero where it is round-off.
 
-    With Y = A Q_0 the sizes of what is `summed` in its entries, |A| |Q_0|, say what round-off Y holds: where A
-    nearly annihilates a column, all of that column is round-off.
+    With Y = A Q_0 the sizes of what is `summed` in its entries, |A| |Q_0|, say what round-off Y holds: where
+    A nearly annihilates a column, all of that column is round-off.
     """
     Q, R = np.linalg.qr(Y)
     diagonal = np.diagonal(R, axis1=1, axis2=2)

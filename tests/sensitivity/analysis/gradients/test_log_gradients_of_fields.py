@@ -180,6 +180,31 @@ def test_a_field_of_callbacks_against_differences(name):
     assert np.allclose(ours, by_differences(value, point, direction), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("members", [None, 2])
+@pytest.mark.parametrize("scheme", ["explicit_euler", "leapfrog", "euler"])
+@pytest.mark.parametrize("n_inputs", [0, 1])
+@pytest.mark.parametrize("n_steps", [1, 6])
+def test_a_field_without_parameters(n_inputs, scheme, members, n_steps):
+    """Which has the gradient by s_0 alone; one sequence of inputs is the same for all members."""
+    u, x = sympy.symbols("u x")
+    field = lg.symbolic_field([-sympy.sin(u) + (x if n_inputs else 0)], [u], [x] if n_inputs else ())
+    rng = np.random.default_rng(1)
+    start, inputs = rng.normal(size=1 if scheme == "euler" else 2), rng.normal(size=(n_steps, n_inputs))
+    step: Any = 0.3 if members is None else [0.3, 0.2]
+
+    def run(s0):
+        return lg.unroll(
+            field, scheme=scheme, step=step, s0=s0, n_steps=n_steps, inputs=inputs if n_inputs else None
+        )
+
+    direction = rng.normal(size=start.size)
+    found = lg.log_norm_gradient(run(start), block="state")
+    expected = by_differences(lambda s0: lg.log_jacobian_norm(run(s0), block="state"), start, direction)
+    assert np.allclose(found.s0 @ direction, expected, rtol=1e-8, atol=1e-9) and not found.parameters
+    values = lg.exponent_gradient(run(start), burn_in=0)
+    assert np.allclose(values.value, lg.growth_exponents(run(start), burn_in=0).exponents, atol=1e-13)
+
+
 def test_an_input_that_is_a_function_of_time_is_sampled_at_every_kick():
     W, b, V = np.array([[0.5, -0.3], [0.8, 0.1]]), np.array([0.1, -0.2]), np.array([[1.0], [0.5]])
 
