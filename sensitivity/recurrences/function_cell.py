@@ -19,7 +19,7 @@ from integrators.validation import as_array, as_count, as_vector
 
 from .autodiff import Arrangement, Library, Tree, library_of, made
 
-__all__ = ["FunctionCell", "from_function"]
+__all__ = ["FunctionCell", "check_repeats", "from_function"]
 
 Float = NDArray[np.float64]
 
@@ -71,7 +71,8 @@ def from_function(
     ------
     TypeError, ValueError
         If the step does not take such arguments, does not return a state of the form of `s0`, or is of
-        neither library; if `n_inputs` cannot be told.
+        neither library; if `n_inputs` cannot be told; if the same arguments give another state at each call,
+        as with dropout outside of ``eval()`` mode.
     ImportError
         If the library is not installed.
 
@@ -108,6 +109,7 @@ def from_function(
     label = getattr(step, "__name__", type(step).__name__) if name is None else name
     cell = FunctionCell(label, step, chosen, arrangement, state, parameters, module)
     cell.n_inputs = _n_inputs(cell, given)
+    check_repeats(cell._engine.value, cell.packed, cell.start, cell.n_inputs)
     return cell
 
 
@@ -401,3 +403,24 @@ def _n_inputs(cell: FunctionCell, given: int | None) -> int:
 def _tried(cell: FunctionCell, n: int) -> None:
     """Call the step once."""
     cell._engine.value(cell.packed, np.zeros(cell.dim) if cell.start is None else cell.start, np.zeros(n))
+
+
+def check_repeats(
+    value: Callable[[Float, Float, Float], Float], theta: Float, start: Float, n_inputs: int
+) -> None:
+    """Call the step twice at one point.
+
+    Raises
+    ------
+    ValueError
+        If it does not give the same state, up to round-off.
+    """
+    rng = np.random.default_rng(0)
+    at, x = start + rng.normal(size=start.size), rng.normal(size=n_inputs)
+    first, second = (value(theta, at.copy(), x.copy()) for _ in range(2))
+    if not np.allclose(first, second, rtol=1e-9, atol=0.0, equal_nan=True):
+        raise ValueError(
+            "step returns another state when it is called again with the same arguments, so that there is no "
+            "map to differentiate; put a module with dropout into eval() mode, and take random numbers and "
+            "counters out of a step of your own."
+        )

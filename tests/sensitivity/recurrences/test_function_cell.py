@@ -7,6 +7,7 @@ import pytest
 
 import leapgrad as lg
 from sensitivity.recurrences.autodiff import Arrangement, Tree
+from sensitivity.recurrences.function_cell import check_repeats
 
 RNG = np.random.default_rng(0)
 BUILT_IN = lg.cell("gru", 5, 2, rng=0)
@@ -167,6 +168,28 @@ def test_what_is_no_step_is_refused():
         lg.from_function(lambda s: s, np.array([np.nan]))
     with pytest.raises(ValueError, match="library must be 'torch' or 'jax'"):
         lg.from_function(lambda s: s, np.zeros(2), library="numpy")
+
+
+def test_a_step_that_differs_from_call_to_call_is_refused():
+    rng, calls = np.random.default_rng(1), []
+
+    def counted(theta, s, x):
+        calls.append(s)
+        return s * len(calls)
+
+    for step in (lambda theta, s, x: s * rng.integers(0, 2, s.size) * 2.0, counted):  # dropout, a counter
+        with pytest.raises(ValueError, match=r"another state .* same arguments.*eval\(\) mode"):
+            check_repeats(step, np.zeros(0), np.zeros(20), 0)
+    check_repeats(lambda theta, s, x: s * np.nan, np.zeros(0), np.zeros(3), 2)
+    check_repeats(lambda theta, s, x: np.sin(s), np.zeros(0), np.zeros(3), 2)
+
+
+def test_dropout_in_training_is_refused():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    module = torch.nn.Sequential(torch.nn.Linear(20, 20), torch.nn.Dropout(0.5))
+    with pytest.raises(ValueError, match="another state"):
+        lg.from_function(module, torch.zeros(20))
+    assert lg.from_function(module.eval(), torch.zeros(20)).dim == 20
 
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
