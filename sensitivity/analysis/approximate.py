@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from integrators.fields.activations import ACTIVATIONS
 from integrators.naming import shown
 from integrators.run.recurrence import Recurrence
+from integrators.singular_values import frobenius_norm
 from integrators.validation import as_array, as_count
 from integrators.values import ByValue
 
@@ -84,11 +85,12 @@ def agreement(approximate: ArrayLike, exact: ArrayLike) -> Agreement:
     # Near 1, by powers of two, so that no square leaves float64.
     bits = [int(np.frexp(np.abs(v).max(initial=0.0))[1]) for v in (g, G)]
     g, G = (np.ldexp(v.ravel(), -shift) for v, shift in zip((g, G), bits, strict=True))
-    sizes = [float(np.linalg.norm(v)) for v in (g, G)]
+    sizes = [float(frobenius_norm(v[None])) for v in (g, G)]
     if 0.0 in sizes:
         return Agreement(math.nan, 0.0 if sizes[1] else math.nan)
     u, v = g / sizes[0], G / sizes[1]
-    angle = 2.0 * math.atan2(float(np.linalg.norm(u - v)), float(np.linalg.norm(u + v)))
+    apart, together = (float(frobenius_norm(w[None])) for w in (u - v, u + v))
+    angle = 2.0 * math.atan2(apart, together)
     with np.errstate(over="ignore", under="ignore"):
         return Agreement(angle, float(np.ldexp(sizes[0] / sizes[1], bits[0] - bits[1])))
 

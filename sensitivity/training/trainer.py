@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.bars import progress_bar_on_stderr
+from integrators.engine.blocks import one_blas_thread
 from integrators.validation import as_count
 
 from .adam import Adam, AdamState, clipped
@@ -268,7 +269,8 @@ def train(
     if checkpoint is not None and Path(checkpoint).exists():
         state = load_checkpoint(Path(checkpoint), identity, theta.size, recipe.epochs)
     loop = _Loop(network, data, recipe, watch)
-    with _bar(recipe, progress) as bar:
+    # The norm of a gradient of more than 10 000 entries has other last bits on several BLAS threads.
+    with one_blas_thread(), _bar(recipe, progress) as bar:
         for _ in loop.epochs(state, bar):
             if checkpoint is not None:
                 save_checkpoint(Path(checkpoint), identity, state)

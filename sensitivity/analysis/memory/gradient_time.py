@@ -14,6 +14,7 @@ from integrators.engine.column_scale import FURTHEST, bits_of_shift
 from integrators.run.checkpoint import Segment, member_run
 from integrators.run.pullback import SweepRow
 from integrators.run.recurrence import Recurrence
+from integrators.singular_values import frobenius_norm
 from integrators.validation import as_number, as_vector
 from integrators.values import ByValue
 from sensitivity.analysis.singular import block_of
@@ -183,7 +184,7 @@ class _Total:
             top = int(np.where(gradients.any(axis=-1), exponents + shift, -(1 << 60)).max(initial=-(1 << 60)))
             if top == -(1 << 60):
                 return -math.inf
-            norm = float(np.linalg.norm(_shifted(gradients, exponents - top)))
+            norm = float(frobenius_norm(_shifted(gradients, exponents - top)))
             if not self._sum.any() or top > self._exponent:
                 self._sum = np.ldexp(self._sum, int(max(self._exponent - top, -FURTHEST)))
                 self._exponent = top
@@ -195,12 +196,12 @@ class _Total:
         size = self.size()
         with np.errstate(under="ignore"):
             self._left = self._left - _shifted(gradients, exponents - self._exponent)
-        return float(np.linalg.norm(self._left)) / size if size else math.nan
+        return float(frobenius_norm(self._left)) / size if size else math.nan
 
     def size(self) -> float:
         """The norm of the whole, without its power of two."""
         if not hasattr(self, "_left"):
-            self._left, self._size = self._sum, float(np.linalg.norm(self._sum))
+            self._left, self._size = self._sum, float(frobenius_norm(self._sum))
         return self._size
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from sensitivity.analysis.approximate import agreement, rflo_gradient, truncated_gradient
 from sensitivity.recurrences.cell import unroll
@@ -132,6 +133,15 @@ def test_agreement_of_tiny_and_huge_gradients(size):
     assert agreement([0.0, 0.0], [size, size]).norm_ratio == 0.0
     mixed = agreement([3.0 * size], [1.0])
     assert mixed.angle == 0.0 and mixed.norm_ratio == 3.0 * size
+
+
+def test_agreement_has_the_same_bits_on_any_number_of_blas_threads():
+    pairs = np.random.default_rng(0).normal(size=(20, 2, 50_000))
+    found = []
+    for count in (1, 2):
+        with threadpool_limits(count, "blas"):
+            found.append([(one.angle, one.norm_ratio) for one in (agreement(g, G) for g, G in pairs)])
+    assert found[0] == found[1]
 
 
 def test_agreement_asks_for_one_shape():

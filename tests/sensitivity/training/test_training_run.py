@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from sensitivity.training.adam import Adam, AdamState, clipped
 from sensitivity.training.data.tasks import TASKS
@@ -65,6 +66,19 @@ def test_a_seed_gives_the_same_bits_on_any_number_of_threads(data):
     assert np.array_equal(runs[0].theta, runs[1].theta) and runs[0].trace.loss[1:] == runs[1].trace.loss[1:]
     other = make()
     assert not np.array_equal(runs[0].theta, train(other, data, Recipe(0.02, 50, 4, 6), start(other)).theta)
+
+
+# Catches: the norm that a gradient is clipped by, summed by as many BLAS threads as there happen to be.
+def test_more_than_ten_thousand_parameters_have_the_same_bits_on_any_number_of_blas_threads(data):
+    network = make_network("lstm", Shape(50, N_STEPS, threads=1))
+    assert network.n_parameters > 10_000
+    recipe, first = Recipe(0.01, 50, 3, seed=5, clip=1e-3), Start().draw(network, 2)
+    found = []
+    for count in (1, 2):
+        with threadpool_limits(count, "blas"):
+            found.append(train(network, data, recipe, first))
+    assert found[0].trace.loss[1:] == found[1].trace.loss[1:]
+    assert np.array_equal(found[0].theta, found[1].theta)
 
 
 class Stops(Exception):
