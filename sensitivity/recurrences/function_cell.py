@@ -109,7 +109,7 @@ def from_function(
     label = getattr(step, "__name__", type(step).__name__) if name is None else name
     cell = FunctionCell(label, step, chosen, arrangement, state, parameters, module)
     cell.n_inputs = _n_inputs(cell, given)
-    check_repeats(cell._engine.value, cell.packed, cell.start, cell.n_inputs)
+    check_repeats(cell._engine.value, cell.packed, state.values, cell.n_inputs)
     return cell
 
 
