@@ -103,7 +103,8 @@ def close_loop(cell: Cell, readout: Any) -> Cell:
         b = np.zeros(high * d)
         if layout.bias_from < layout.bias_to:
             b[layout.bias_from * d : layout.bias_to * d] = given["b"]
-        b[rows] += constant
+        if constant.any():  # else there may be fewer rows with a bias than with an input
+            b[rows] += constant
         given["b"] = b[low * d :]
     return Cell(kind, d, 0, [given], step=cell.step_size)
 

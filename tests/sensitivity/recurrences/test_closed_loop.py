@@ -43,6 +43,20 @@ def test_every_cell_against_the_open_one(model, whole):
     assert np.abs(jacobian - by_state).max() <= 1e-12 * scale
 
 
+# Catches: an offset of zero that is added to rows which have no bias.
+@pytest.mark.parametrize("model", ["s6", "lstm", "mingru", "lru"])
+def test_a_readout_without_an_offset(model):
+    rng = np.random.default_rng(4)
+    cell, C = lg.cell(model, 4, 2, rng=0), rng.normal(size=(2, 4))
+    free = lg.close_loop(cell, C)
+    s = 0.3 * rng.normal(size=cell.dim)
+    state, by_state, by_input = pieces(cell, s, C @ s[:4])
+    by_state[:, :4] += by_input @ C
+    own, jacobian = free.linearise(s)
+    assert np.abs(own - state).max() <= 1e-13
+    assert np.abs(jacobian - by_state).max() <= 1e-12
+
+
 def test_a_run_is_the_loop_by_hand():
     rng = np.random.default_rng(2)
     cell, C, c = lg.cell("lstm", 5, 2, rng=3), rng.normal(size=(2, 5)), rng.normal(size=2)
