@@ -237,8 +237,9 @@ def _size_of_cell(cell: Cell, d: int, inputs: int, n_steps: int) -> RunSize:
     gates = max(1, cell.layout.recurrent * cell.layout.source + cell.layout.second)
     kept = n_steps * (cell.condensed_rows // cell.d) * d
     own = [cell.kind.shapes(d, inputs if layer == 0 else d) for layer in range(layers)]
+    block = cell.blocks.get(cell.default_block, slice(0, cell.dim))
     return RunSize(
-        state if cell.default_block == "state" else d,
+        (block.stop - block.start) // cell.d * d,
         state,
         n_steps,
         layers * gates * n_steps,

@@ -34,11 +34,12 @@ from sensitivity import (
 from sensitivity import cell as make_cell
 from sensitivity.bounds import log_majorant, no_vanishing
 from sensitivity.cli import main
-from sensitivity.recurrences.registry import drawn_inputs
+from sensitivity.recurrences.registry import FIELDS, MODELS, drawn_inputs
 from sensitivity.studies import Study, open_results, verify
 from sensitivity.studies.cell import GridCell, arrays_of, case_of
 from sensitivity.studies.execution.cost import cost_of, plan_of
 from sensitivity.studies.execution.memory import gibibytes
+from sensitivity.studies.models import size_of_run
 from sensitivity.studies.quantities import QUANTITIES
 from sensitivity.studies.storage.job import Job, UnusableRow, checksum_of, decode, encode
 from sensitivity.studies.storage.store import Store
@@ -671,3 +672,24 @@ def test_the_plan_of_the_documentation_is_the_one_that_is_computed(tmp_path):
     assert (study.n_points, plan.cells) == (20_000_000, 1_000_000)
     for figure in (gibibytes(plan.memory), gibibytes(plan.stored), f"{plan.seconds / 120:.1f} minutes"):
         assert figure in text
+
+
+# Catches: a block that is larger than d and smaller than the state, such as the matrix of mLSTM.
+@pytest.mark.parametrize("model", sorted(set(MODELS) - set(FIELDS)))
+def test_the_size_of_a_block_is_that_of_its_jacobian(model):
+    settings = {"layers": 2} if model == "unicornn" else {}
+    for d in (2, 3):
+        run = unroll(make_cell(model, d, 2, **settings), n_steps=1)
+        found = size_of_run(model, {"d": d, "n_steps": 1, "inputs": 2, "seed": 0, **settings})
+        part = run.blocks.get(run.default_block, slice(0, run.state_size))
+        assert (found.d, found.state) == (part.stop - part.start, run.state_size)
+
+
+def test_singular_values_of_a_block_with_several_rows_a_neuron(tmp_path):
+    study = Study({"model": "mlstm", "d": [2], "n_steps": [6], "seed": [0], "inputs": [2]}, "singular_values")
+    results = study.run(tmp_path / "study", progress=False)
+    (one,) = study.cells()
+    run = unroll(make_cell("mlstm", 2, 2), inputs=drawn_inputs(6, 2, 0))
+    np.testing.assert_allclose(
+        results.read(one)["log_singular_value"][0], log_singular_values(run), atol=1e-9
+    )
