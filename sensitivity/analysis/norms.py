@@ -61,7 +61,7 @@ def _matrix_norms(stack: Float) -> Float:
     norms = np.empty(len(matrices))
     size = max(1, BATCH_BYTES // (8 * matrices[0].size)) if len(matrices) else 1
     large = matrices.shape[-1] == matrices.shape[-2] >= LANCZOS_FROM
-    with one_blas_thread():  # the bits of a product may depend on the number of BLAS threads
+    with one_blas_thread():
         for start in range(0, len(matrices), size):
             batch, target = matrices[start : start + size], norms[start : start + size]
             rest = np.ones(len(batch), bool)
@@ -77,8 +77,9 @@ def gram_norms(matrices: Float) -> Float:
     """‖·‖₂ of matrices (..., rows, columns) whose largest entry is about one, to round-off: √λ_max(AᵀA)."""
     transposed = matrices.swapaxes(-1, -2)
     wide = matrices.shape[-1] > matrices.shape[-2]
-    gram = matrices @ transposed if wide else transposed @ matrices
-    return np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[..., -1], 0.0))
+    with one_blas_thread():  # the bits of a product may depend on the number of BLAS threads
+        gram = matrices @ transposed if wide else transposed @ matrices
+        return np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[..., -1], 0.0))
 
 
 def _by_lanczos(matrices: Float) -> SingularTriplets:

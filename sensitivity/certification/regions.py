@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from integrators.display import Displayed
+from integrators.engine.blocks import one_blas_thread
 from integrators.naming import shown
 from integrators.run.recurrence import Recurrence
 from integrators.validation import as_array
@@ -153,7 +154,8 @@ def certify_region(
             useful[0] = n
         return run is None or not math.isfinite(ends[1])
 
-    run_region(alone, size, box, visit)
+    with one_blas_thread():
+        run_region(alone, size, box, visit)
     n, ends, exponent = seen[-1]
     low, high = _logs(ends, exponent)
     if useful[0] < alone.n_steps:

@@ -13,7 +13,7 @@ from integrators.engine.blocks import one_blas_thread
 from integrators.engine.column_scale import ZERO, bits_of_shift
 from integrators.run.recurrence import Recurrence
 from integrators.run.sweeps import Handed, input_cotangents
-from integrators.singular_values import svd
+from integrators.singular_values import frobenius_norm, svd
 from integrators.validation import as_array
 from integrators.values import ByValue
 from sensitivity.analysis.singular import block_of
@@ -269,7 +269,7 @@ def readout_ceiling(run: Recurrence, target: ArrayLike, *, block: str | None = N
     if size == 0.0:
         raise ValueError("target is zero; at least one input must have a weight.")
     g = g.ravel() / size
-    g = g / np.linalg.norm(g)
+    g = g / frobenius_norm(g[None])
     lengths, columns = _columns(kernels)
     left, values, right = _decomposed(columns)
     along = np.einsum("...ik,i->...k", left, g)
