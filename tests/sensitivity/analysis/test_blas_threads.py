@@ -1,4 +1,4 @@
-"""No bit depends on the number of BLAS threads. BLAS shares out matrices of 9216 entries and more: d = 110."""
+"""No bit depends on the number of BLAS threads: d = 110, for BLAS shares out matrices of 9216 entries on."""
 
 import pickle
 
