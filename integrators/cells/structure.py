@@ -21,6 +21,7 @@ A structure of your own, a positive parameter r = exp(ρ) of the cell `logistic`
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -248,7 +249,11 @@ def completed(
                     if key not in stated
                 }
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
+            said = _misfit(structure, d, shapes) or str(error)
+            raise ValueError(f"{name}: {said}") from None
+        if any(key in free and np.shape(free[key]) != free_shapes[key] for key in untold):
+            said = _misfit(structure, d, shapes) or "the structure recovers parameters of other shapes."
+            raise ValueError(f"{name}: {said}")
     made = assembled(structure, free, shapes, name)
     for key, value in wanted.items():
         off = float(np.abs(made[key] - value).max(initial=0.0))
@@ -258,6 +263,24 @@ def completed(
                 f"{name}: {key} is {off:.2g} off what {known} make of it; leave {key} out, or correct one."
             )
     return free, made
+
+
+def _misfit(structure: Structure, d: int, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """That a structure makes an array of another shape than the cell asks for; "" where it does not."""
+    free = {key: np.zeros(shape) for key, shape in structure.shapes(d).items()} | structure.start(d)
+    try:
+        with np.errstate(all="ignore"):
+            made = structure.assemble(free)
+    except (ValueError, ArithmeticError, np.linalg.LinAlgError):  # there is none of zeros
+        return ""
+    for key in structure.makes:
+        found = np.shape(made.get(key, ()))
+        if math.prod(found) != math.prod(shapes[key]):
+            return (
+                f"{type(structure).__name__} makes {key} of shape {found} and the cell asks for "
+                f"{shapes[key]}; take a structure for such a shape."
+            )
+    return ""
 
 
 def assembled(

@@ -23,7 +23,7 @@ from sensitivity.recurrences.cells.oscillators import unicornn
 from sensitivity.recurrences.cells.residual import ANTISYMMETRIC
 from sensitivity.recurrences.cells.vanilla import vanilla
 from sensitivity.recurrences.registry import MODELS, make
-from sensitivity.recurrences.structures.matrices import Cayley, Positive, cayley
+from sensitivity.recurrences.structures.matrices import Antisymmetric, Cayley, Positive, cayley
 from sensitivity.recurrences.structures.spectral import Exponential
 from sensitivity.weights.weight_files import load_weights, save_weights
 
@@ -242,6 +242,26 @@ ORTHOGONAL = np.linalg.qr(np.random.default_rng(5).normal(size=(6, 6)))[0]
 def test_what_is_not_of_the_structure_is_refused(kind, given, message):
     with pytest.raises((ValueError, TypeError), match=message):
         kind(6, **given)
+
+
+@pytest.mark.parametrize(
+    ("model", "structure", "message"),
+    [
+        (
+            "vanilla",
+            Positive("W"),
+            r"vanilla: Positive makes W of shape \(6,\) and the cell asks for \(6, 6\)",
+        ),
+        ("lstm", Positive("b"), r"lstm: Positive makes b of shape \(6,\) and the cell asks for \(24,\)"),
+        ("lstm", Antisymmetric(), r"Antisymmetric makes W of shape \(6, 6\) and the cell asks for \(24, 6\)"),
+        ("gru", Cayley(), r"Cayley makes W of shape \(6, 6\) and the cell asks for \(18, 6\)"),
+    ],
+)
+def test_a_structure_for_another_shape_is_refused_when_a_cell_is_made(model, structure, message):
+    cell = make(model, 6)
+    ones = {name: np.ones(value.shape) for name, value in cell.parameters.items() if name in "Wb"}
+    with pytest.raises(ValueError, match=message):
+        cell.with_parameters(**ones).structured(structure)
 
 
 def test_a_spectral_radius_without_a_derivative_is_named():
