@@ -190,6 +190,25 @@ def test_tables_follow_the_kept_cells(kept):
     assert decided("figure_7").verdict is decided("table_1_training").verdict is ClaimVerdict.NOT_MEASURED
 
 
+# Catches: the smaller budget told where the larger one has the entries, or nothing told where it lacks them.
+def test_the_larger_budget_decides_where_it_is_there(kept):
+    names = (trained.RULE, trained.OPEN)
+    slow = [cell("xor", n, name, 100) for n in (200, 500) for name in names]
+    kept("tables", "tables.json", {"cells": slow})
+    kept("tables-full", "tables.json", {"cells": [one for one in slow if one["n_steps"] == 200]})
+    assert decided("figure_7").verdict is ClaimVerdict.NOT_REPRODUCED
+    fast = [
+        cell("xor", n, name, m)
+        for n, most in ((200, 400), (500, 500))
+        for name, m in zip(names, (100, most), strict=True)
+    ]
+    kept("tables-full", "tables.json", {"cells": fast})
+    assert decided("figure_7").verdict is ClaimVerdict.CONFIRMED
+    kept("tables", "tables.json", {"cells": []})
+    kept("tables-full", "tables.json", {"cells": []})
+    assert decided("figure_7").verdict is ClaimVerdict.NOT_MEASURED
+
+
 # Catches: the LSTM judged by the start of its gates that is slower, or by the one that failed.
 def test_the_faster_start_stands_for_the_lstm(kept):
     cells = [cell("xor", n, name, found) for n, found in ((200, 400), (500, 500)) for name in (trained.OPEN,)]
