@@ -54,8 +54,11 @@ class DecidedBall:
 
     __radd__, __rmul__ = __add__, __mul__
 
-    def __pow__(self, power: int) -> DecidedBall:
-        return DecidedBall(self.value**power)
+    def __pow__(self, power: Any) -> DecidedBall:
+        return DecidedBall(self.value ** (power if isinstance(power, int) else arb_of(power)))
+
+    def __rpow__(self, base: Any) -> DecidedBall:
+        return DecidedBall(arb_of(base) ** self.value)
 
     def __neg__(self) -> DecidedBall:
         return DecidedBall(-self.value)
@@ -126,31 +129,50 @@ def _no_grid(*_: Any) -> Any:
     raise ValueError("certificates are of maps without rounding to a grid: make the cell with grid = 0.")
 
 
-_MATH = SimpleNamespace(
-    sqrt=lambda x: DecidedBall(arb_of(x).sqrt()),
-    exp=lambda x: DecidedBall(arb_of(x).exp()),
-    log=lambda x: DecidedBall(arb_of(x).log()),
-    log1p=lambda x: DecidedBall(arb_of(x).log1p()),
-    expm1=lambda x: DecidedBall(arb_of(x).expm1()),
-    tanh=lambda x: DecidedBall(arb_of(x).tanh()),
-    sin=lambda x: DecidedBall(arb_of(x).sin()),
-    cos=lambda x: DecidedBall(arb_of(x).cos()),
-    hypot=lambda x, y: DecidedBall((arb_of(x) ** 2 + arb_of(y) ** 2).sqrt()),
-    copysign=_copysign,
-    nan=math.nan,
-    inf=math.inf,
-    pi=math.pi,
-)
-_NUMPY = SimpleNamespace(
+def _one(name: str) -> Callable[[Any], DecidedBall]:
+    """A function of one argument, by arb's method of this name."""
+    return lambda x: DecidedBall(getattr(arb_of(x), name)())
+
+
+class _Module(SimpleNamespace):
+    """What stands in the place of `math` and `numpy`."""
+
+    @property
+    def pi(self) -> DecidedBall:
+        """π to the precision at hand: with its float64 value 2/√π would not be the slope of erf."""
+        return DecidedBall(arb.pi())
+
+    def __getattr__(self, name: str) -> Any:
+        raise ValueError(
+            f"ball arithmetic has no {name!r}, which the rule of this cell calls; known are "
+            f"{', '.join(sorted(vars(self)))}."
+        )
+
+
+_FUNCTIONS: dict[str, Any] = {
+    name: _one(name)
+    for name in (
+        "sqrt", "exp", "log", "log1p", "expm1", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
+        "tanh", "asinh", "acosh", "atanh", "erf", "erfc",
+    )
+} | {
+    "atan2": lambda y, x: DecidedBall(arb.atan2(arb_of(y), arb_of(x))),
+    "hypot": lambda x, y: DecidedBall((arb_of(x) ** 2 + arb_of(y) ** 2).sqrt()),
+    "pow": lambda x, power: DecidedBall(arb_of(x) ** arb_of(power)),
+    "fabs": lambda x: abs(DecidedBall(arb_of(x))),
+    "copysign": _copysign,
+    "nan": math.nan,
+    "inf": math.inf,
+}  # fmt: skip
+_MATH = _Module(**_FUNCTIONS)
+_OF_NUMPY = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh",
+             "arccosh": "acosh", "arctanh": "atanh", "abs": "fabs", "power": "pow"}  # fmt: skip
+_NUMPY = _Module(
+    **_FUNCTIONS,
+    **{name: _FUNCTIONS[of] for name, of in _OF_NUMPY.items()},
     empty=lambda shape, *_: np.full(shape, DecidedBall(math.nan), object),
     zeros=lambda shape, *_: balls_of(np.zeros(shape)),
-    sqrt=_MATH.sqrt,
-    exp=_MATH.exp,
-    log=_MATH.log,
-    tanh=_MATH.tanh,
     rint=_no_grid,
-    inf=math.inf,
-    nan=math.nan,
 )
 
 

@@ -214,6 +214,12 @@ def _erf(x: Any) -> Any:
     return ACTIVATIONS["erf"](x)
 
 
+def _erfc(x: Any) -> Any:
+    from scipy.special import erfc  # few functions need it
+
+    return erfc(x)
+
+
 _SQRT = _function(np.sqrt, lambda x: 0.5 / np.sqrt(x))
 _exp, _log = _function(np.exp, np.exp), _function(np.log, lambda x: 1.0 / x)
 _SLOPE_OF_ERF = 2.0 / math.sqrt(math.pi)
@@ -236,7 +242,7 @@ _FUNCTIONS: dict[str, Any] = {
     "acosh": _function(np.arccosh, lambda x: 1.0 / np.sqrt(x * x - 1.0)),
     "atanh": _function(np.arctanh, lambda x: 1.0 / (1.0 - x * x)),
     "erf": _function(_erf, lambda x: _SLOPE_OF_ERF * np.exp(-x * x)),
-    "erfc": _function(lambda x: 1.0 - _erf(x), lambda x: -_SLOPE_OF_ERF * np.exp(-x * x)),
+    "erfc": _function(_erfc, lambda x: -_SLOPE_OF_ERF * np.exp(-x * x)),
     "atan2": _two_arguments,
     "hypot": _hypot,
     "copysign": _copysign,

@@ -162,6 +162,37 @@ def test_mistakes_are_named(call, message):
         call()
 
 
+def with_math(theta, s, x, out, by_state):
+    for q in range(s.shape[1]):
+        value = math.tanh(s[0, q])
+        out[0, q], by_state[0, 0, q] = value, 1.0 - value * value
+        out[1, q], by_state[1, 1, q] = 0.5 * abs(s[1, q]), 0.5 * np.sign(s[1, q])
+
+
+def with_abs(theta, s, x, out, by_state):
+    for q in range(s.shape[1]):
+        out[0, q], by_state[0, 0, q] = np.sin(s[0, q]), np.cos(s[0, q])
+        out[1, q], by_state[1, 1, q] = 0.5 * abs(s[1, q]), 0.5 * np.sign(s[1, q])
+
+
+def nearly_right(theta, s, x, out, by_state):
+    for q in range(s.shape[1]):
+        out[0, q], by_state[0, 0, q] = np.sin(s[0, q]), np.cos(s[0, q]) * (1.0 + 1e-9)
+        out[1, q], by_state[1, 1, q] = 0.5 * abs(s[1, q]), 0.5 * np.sign(s[1, q])
+
+
+# Catches: the real part of a complex step, which math takes with a warning, and abs, for a slope of zero.
+@pytest.mark.parametrize("function", [with_math, with_abs])
+@pytest.mark.filterwarnings("error")
+def test_functions_that_a_complex_step_does_not_go_through_are_taken(function):
+    made = own_cell(function, lambda theta, s, x, by_theta, by_input: None, 2)
+    s0 = np.array([0.3, -0.4])
+    value = np.tanh(0.3) if function is with_math else np.sin(0.3)
+    assert np.allclose(unroll(made, n_steps=1, s0=s0).run(), [value, 0.2], rtol=1e-14)
+    with pytest.raises(ValueError, match="by a complex step, is"):
+        own_cell(nearly_right, lambda theta, s, x, by_theta, by_input: None, 2)
+
+
 def test_by_name_on_the_command_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "mycells.py").write_text(
         "from integrators import symbolic_cell\n"

@@ -6,10 +6,13 @@ import mpmath
 import naive_cells
 import numpy as np
 import pytest
+import sympy
 
 pytest.importorskip("flint", reason="certificates need python-flint, the extra certify")
 
+from integrators import symbolic_cell
 from sensitivity import cell, certify, certify_region, jacobian_norm, log_jacobian_norm, unroll
+from sensitivity.certification.rules import _MATH
 
 MODELS = ("lstm", "gru", "gru_before", "vanilla", "cornn", "cornn_imex", "unicornn", "lem", "euler", "leaky",
           "gated_antisymmetric", "staggered", "momentum_rnn", "nesterov_rnn", "scornn", "sbo")  # fmt: skip
@@ -167,3 +170,35 @@ def test_a_contracting_region_has_states_that_come_together_below_float64():
     starts = 0.5 * np.array([v / np.linalg.norm(v) for v in rng.normal(size=(20, 2))])
     logs = log_jacobian_norm(unroll(run.cell, inputs=np.zeros((400, 1)), s0=starts))
     assert found.log_norm[0] <= logs.min() and logs.max() <= found.log_norm[1] < -900.0
+
+
+U, V = sympy.symbols("u v", real=True)
+
+
+FUNCTIONS = (
+    sympy.sin(U), sympy.cos(U), sympy.tan(U), sympy.asin(U / 2), sympy.acos(U / 2), sympy.atan(3 * U),
+    sympy.atan2(U, V), sympy.atan2(-U, -V), sympy.sinh(U), sympy.cosh(U), sympy.tanh(2 * U), sympy.asinh(U),
+    sympy.acosh(2 + U), sympy.atanh(U / 2), sympy.exp(-U), sympy.log(1 + U), sympy.erf(U), sympy.erfc(6 + U),
+    sympy.sqrt(1 + U), (1 + U) ** sympy.Rational(3, 4), U**-2, (2 + U) ** (V / 4),
+)  # fmt: skip
+
+
+# Catches: a function that symbolic cells may have and ball arithmetic has not, or has under another name.
+def test_every_function_of_symbolic_cells_against_sixty_digits():
+    others = sympy.symbols(f"w:{len(FUNCTIONS) - 2}")
+    start = np.linspace(0.3, 0.7, len(FUNCTIONS))
+    made = symbolic_cell(list(FUNCTIONS), [U, V, *others], check_at=start)
+    found = certify(unroll(made, n_steps=1, s0=start))
+    slopes = sympy.lambdify([U, V], sympy.Matrix(FUNCTIONS).jacobian([U, V]), "mpmath")
+    with mpmath.workdps(60):
+        J = slopes(*(mpmath.mpf(value) for value in start[:2]))
+        scale = mpmath.mpf(2) ** found.exponent
+        for i in range(len(FUNCTIONS)):
+            for j in range(2):
+                error = abs(J[i, j] - mpmath.mpf(found.mid[i, j]) * scale)
+                assert error <= mpmath.mpf(found.radius[i, j]) * scale <= 1e-12 * (1 + abs(J[i, j]))
+
+
+def test_a_function_that_balls_do_not_have_is_named():
+    with pytest.raises(ValueError, match="ball arithmetic has no 'lgamma'"):
+        _MATH.lgamma  # noqa: B018

@@ -1,9 +1,12 @@
 """Gradients of log norms and exponents against 50-digit differences, for every cell and every scheme."""
 
+import math
+
 import mpmath
 import naive_cells
 import numpy as np
 import pytest
+import sympy
 
 import leapgrad as lg
 from sensitivity.analysis.gradients import frames
@@ -203,6 +206,16 @@ def test_a_column_that_a_step_annihilates_to_round_off_counts_as_zero():
     frame = np.full((3, 1), 1.0 / np.sqrt(3.0))
     assert 0.0 < np.abs(W @ frame).max() < 1e-15
     assert frames.Frames(run, frame).logs.item() == -np.inf
+
+
+def test_the_tail_of_erfc_has_all_its_digits():
+    """∂s₁'/∂s₁ = erfc(s₀) ~ 2e-17 at s₀ = 6, where 1 − erf(s₀) is 0."""
+    u, v = sympy.symbols("u v")
+    cell = lg.symbolic_cell([u, sympy.erfc(u) * v], [u, v])
+    found = lg.log_singular_value_gradient(lg.unroll(cell, n_steps=1, s0=[6.0, 0.0]), 1)
+    slope = -2.0 / math.sqrt(math.pi) * math.exp(-36.0) / math.erfc(6.0)
+    assert found.value == pytest.approx(math.log(math.erfc(6.0)), rel=1e-14)
+    assert found.s0[0] == pytest.approx(slope, rel=1e-12)
 
 
 def test_no_steps():
