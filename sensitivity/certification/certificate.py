@@ -352,7 +352,7 @@ def _certificate(
     low = largest.lower()
     certificate = Certificate(
         mid, radius, exponent, balls, largest, smallest,
-        lower=lower(largest), upper=upper(largest),
+        lower=max(0.0, lower(largest)), upper=upper(largest),
         log_norm=log_interval(largest), log_smallest=log_interval(smallest),
         width=upper((largest.upper() - low) / low) if low > 0 else 0.0,
         bounds=(), precision=bits, float64=float64, log_error=log_error,

@@ -17,7 +17,7 @@ from integrators.codegen.compiled import Kernel
 from integrators.codegen.primitives import borrowed, flat, fma, get, put
 from integrators.fields.activations import activate
 
-__all__ = ["Numbers", "rule_on"]
+__all__ = ["CHOOSING", "Numbers", "over_entries", "rule_on"]
 
 
 class Numbers(NamedTuple):
@@ -27,6 +27,28 @@ class Numbers(NamedTuple):
     math: Any  # in place of the module
     numpy: Any  # in place of the module
     exact: Mapping[Any, Callable[..., Any]]  # compiled helper → what to call in its place
+
+
+def over_entries(functions: Mapping[str, Any]) -> dict[str, Any]:
+    """Functions of one number, each as one that takes arrays of them, too; constants as they are."""
+
+    def over(function: Callable[..., Any]) -> Callable[..., Any]:
+        def each(*given: Any) -> Any:
+            if any(isinstance(one, np.ndarray) for one in given):
+                return np.frompyfunc(function, len(given), 1)(*given)
+            return function(*given)
+
+        return each
+
+    return {name: over(value) if callable(value) else value for name, value in functions.items()}
+
+
+CHOOSING: dict[str, Callable[..., Any]] = {
+    "sign": lambda x: 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0,
+    "maximum": lambda x, y: x if x >= y else y,
+    "minimum": lambda x, y: x if x <= y else y,
+}
+"""Functions of `numpy` that choose by a comparison."""
 
 
 def rule_on(numbers: Numbers, rule: Kernel) -> Callable[..., None]:

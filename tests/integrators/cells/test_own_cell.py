@@ -8,7 +8,15 @@ import sympy
 from numba import njit
 
 from integrators import own_cell, symbolic_cell
-from sensitivity import gradient_profile, growth_exponents, jacobian, jacobian_norm
+from sensitivity import (
+    certify,
+    gradient_profile,
+    growth_exponents,
+    jacobian,
+    jacobian_norm,
+    log_jacobian_norm,
+    log_norm_gradient,
+)
 from sensitivity.cli import main
 from sensitivity.recurrences.cell import unroll
 from sensitivity.recurrences.registry import make
@@ -191,6 +199,32 @@ def test_functions_that_a_complex_step_does_not_go_through_are_taken(function):
     assert np.allclose(unroll(made, n_steps=1, s0=s0).run(), [value, 0.2], rtol=1e-14)
     with pytest.raises(ValueError, match="by a complex step, is"):
         own_cell(nearly_right, lambda theta, s, x, by_theta, by_input: None, 2)
+
+
+def of_numpy(theta, s, x, out, by_state):
+    for q in range(s.shape[1]):
+        top = np.maximum(s[0, q], 0.1)
+        out[0, q] = 0.5 * np.abs(s[0, q]) + np.sinh(top) - np.minimum(s[0, q], -2.0)
+        slope = np.cosh(top) if s[0, q] > 0.1 else 0.0
+        by_state[0, 0, q] = 0.5 * np.sign(s[0, q]) + slope - (1.0 if s[0, q] < -2.0 else 0.0)
+
+
+def of_whole_rows(theta, s, x, out, by_state):
+    out[0] = np.tanh(s[0]) + np.hypot(s[0], 1.0)
+    by_state[0, 0] = 1.0 - np.tanh(s[0]) ** 2 + s[0] / np.hypot(s[0], 1.0)
+
+
+# Catches: functions of NumPy that balls and dual numbers have not, or not for arrays.
+@pytest.mark.parametrize("function", [of_numpy, of_whole_rows])
+def test_functions_of_numpy_in_certificates_and_second_derivatives(function):
+    pytest.importorskip("flint", reason="certificates need python-flint, the extra certify")
+    made = own_cell(function, lambda theta, s, x, by_theta, by_input: None, 1, check_at=[0.4])
+    found = certify(unroll(made, n_steps=3, s0=[0.4]))
+    norm = jacobian_norm(unroll(made, n_steps=3, s0=[0.4]))
+    assert found.lower <= norm * (1 + 1e-14) and norm * (1 - 1e-14) <= found.upper
+    gradient = log_norm_gradient(unroll(made, n_steps=3, s0=[[0.4], [0.3]])).s0[:, 0]
+    up, down = (log_jacobian_norm(unroll(made, n_steps=3, s0=[[0.4 + h], [0.3 + h]])) for h in (1e-5, -1e-5))
+    assert np.allclose(gradient, (up - down) / 2e-5, rtol=1e-6)
 
 
 def test_by_name_on_the_command_line(tmp_path, monkeypatch, capsys):

@@ -202,3 +202,9 @@ def test_every_function_of_symbolic_cells_against_sixty_digits():
 def test_a_function_that_balls_do_not_have_is_named():
     with pytest.raises(ValueError, match="ball arithmetic has no 'lgamma'"):
         _MATH.lgamma  # noqa: B018
+
+
+def test_the_lower_end_of_a_norm_is_not_negative():
+    saturated = cell("vanilla", 2, activation="erf").with_parameters(b=[30.0, -30.0])
+    found = certify(unroll(saturated, n_steps=3))
+    assert found.lower == 0.0 <= found.upper < 1e-300
