@@ -19,7 +19,9 @@ EXAMPLES = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_arguments(parser, steps="1e-2")
     result = parser.add_argument_group("result")
-    result.add_argument("--width", type=int, default=10, metavar="W", help="steps of a window (default 10)")
+    result.add_argument(
+        "--width", type=int, metavar="W", help="steps of a window (default 10, or all of a shorter run)"
+    )
     result.add_argument("--block", metavar="NAME", help="the block of the state")
     files.add(result, "the logarithm of the norm of every window, in full precision")
 
@@ -31,30 +33,31 @@ def run(args: argparse.Namespace) -> int:
 
     asked = network.build(args)
     run = asked.run
+    width = max(1, min(10, run.n_steps)) if args.width is None else args.width
     symbol = block_symbol(run.default_block if args.block is None else args.block)
-    logs = log_window_norms(run, args.width, block=args.block).reshape(run.members, -1)
+    logs = log_window_norms(run, width, block=args.block).reshape(run.members, -1)
     windows = logs.shape[1]
     columns = {
         "member": np.repeat(np.arange(run.members), windows).tolist(),
         "first_step": np.tile(np.arange(windows), run.members).tolist(),
         "log_norm": logs.ravel().tolist(),
-        "exponent": (logs / args.width).ravel().tolist(),
+        "exponent": (logs / width).ravel().tolist(),
     }
 
     def draw():
         from sensitivity.figures.memory import plot_windows
 
-        return plot_windows(logs, args.width, asked.describe(), symbol)
+        return plot_windows(logs, width, asked.describe(), symbol)
 
     files.write(args, columns, draw)
     low, middle, high = network.quantiles(logs.ravel())
     summary = {"5 %": low, "median": middle, "95 %": high, "largest": float(np.nanmax(logs, initial=-np.inf))}
     if args.json:
-        results = {"log_norms": logs, "exponents": logs / args.width, "quantiles": summary}
-        print_json({"parameters": {**asked.parameters, "width": args.width}, "results": results})
+        results = {"log_norms": logs, "exponents": logs / width, "quantiles": summary}
+        print_json({"parameters": {**asked.parameters, "width": width}, "results": results})
     else:
-        print(f"‖∂{symbol}_(i+{args.width})/∂{symbol}_i‖ over {windows} windows: {asked.describe()}")
-        rows = [[name, from_log(value), number(value / args.width)] for name, value in summary.items()]
+        print(f"‖∂{symbol}_(i+{width})/∂{symbol}_i‖ over {windows} windows: {asked.describe()}")
+        rows = [[name, from_log(value), number(value / width)] for name, value in summary.items()]
         print_table(["", "norm", "exponent per step"], rows, left=1)
         files.tell(args)
     return 0

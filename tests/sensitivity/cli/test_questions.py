@@ -95,3 +95,10 @@ def test_targets(capsys):
     assert np.isclose(found["correlation"], lg.readout_ceiling(RUN, np.arange(20.0)).correlation, rtol=1e-13)
     assert main(["memory", *WORDS, "--target", "nonsense"]) == 2
     assert "use mean, first, last" in capsys.readouterr().err
+
+
+def test_the_window_of_a_run_of_fewer_than_ten_steps_is_the_run(capsys):
+    words = ("--model", "gru", "--d", "2", "--n-inputs", "1")
+    found = shown(capsys, "windows", *words, "--n-steps", "4")
+    assert found["parameters"]["width"] == 4 and len(found["results"]["log_norms"][0]) == 1
+    assert shown(capsys, "windows", *words, "--n-steps", "40")["parameters"]["width"] == 10
