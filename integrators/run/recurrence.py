@@ -475,6 +475,12 @@ class Recurrence(ByValue):
     ) -> None:
         """The compiled backward sweep: (columns, exponent) in place, and the parameter gradient."""
         taps = Taps.none(self.dtype) if taps is None else taps
+        numbers = (tape, cotangents[0], gradient, taps.forcing, taps.inputs, taps.nodes)
+        if self.dtype != np.float64 and any(array.dtype != self.dtype for array in numbers):
+            raise ValueError(
+                f"this quantity is computed in float64, and the run has dtype = {self.dtype}; leave out "
+                "dtype."
+            )
         self.system.backward(self.theta, run, tape, *cotangents, gradient, taps, start, stop)
 
     def check_overflow(

@@ -102,6 +102,11 @@ def factor_product(
     frames : callable, optional
         ``frames(members, stop, Q)`` receives the orthonormal columns, (n, D, k), at the end of every panel.
     """
+    if recurrence.dtype != np.float64:
+        raise ValueError(
+            "growth exponents and singular values of long products are computed in float64, and the run "
+            f"has dtype = {recurrence.dtype}; leave out dtype."
+        )
     last = np.zeros((int(np.prod(recurrence.shape)), *columns.shape))
 
     intervals = recurrence.qr_interval
