@@ -87,46 +87,50 @@ def _by_table(
     """
 
     def decide(tools: ProofTools) -> Finding:
-        found = [by(kept) for folder in TABLES if (kept := committed(folder, "tables.json")) is not None]
+        every = (committed(folder, "tables.json") for folder in TABLES)
+        found = [_by_kept(kept, task, needs, judge, baselines) for kept in every if kept is not None]
         settled = (one for one in found if one.verdict is not ClaimVerdict.NOT_MEASURED)
         return next(settled, found[0] if found else _missing("leapgrad reproduce tables"))
 
-    def by(kept: Mapping[str, Any]) -> Finding:
-        cells = {(c["n_steps"], c["entrant"]): c for c in kept["cells"] if c["task"] == task}
-        run = {key: cell for key, cell in cells.items() if cell["setting"] is not None}
-        for n, name in [key for key in run if key[1] == OPEN]:
-            run[n, "LSTM"] = min((run[n, name], run.get((n, "LSTM"), run[n, name])), key=_iterations)
-        freed = {**run, **{(n, RULE): run[n, name] for n, name in run if name == RULE_FREE}}
-        parameters = kept["manifest"]["parameters"]
-        source = f"{_source(kept)}, at most {_cap(parameters, task)} iterations a run"
-        capped = [run[key] for key in baselines if key in run and run[key]["median"] is None]
-        if capped:
-            reason = (
-                f"the claim is about numbers of iterations; of {_names(capped, parameters)} most runs ended "
-                "at their cap before they reached 90 %, so that theirs are not known"
-            )
-            tried = {cell["entrant"]: len(cell["searched"]) for cell in capped if cell.get("searched")}
-            once = [name for name, count in tried.items() if count == 1]
-            reason += f"; of {', '.join(once)} one setting was tried" if once else ""
-            had = [_told(run[key]) for key in dict.fromkeys((*baselines, *needs)) if key in run]
-            return Finding(ClaimVerdict.NOT_MEASURED, (reason, *had, source))
-        absent, judged = [], []
-        readings = ((run, ClaimVerdict.CONFIRMED, ""), (freed, ClaimVerdict.HOLDS_ONLY_IF, LARGE))
-        for having, verdict, condition in readings:
-            absent = [f"{name} at N = {n}" for n, name in needs if (n, name) not in having]
-            if absent:
-                continue
-            holds, said = judge(having)
-            judged += said
-            if holds:
-                return Finding(verdict, (*dict.fromkeys(judged), source), condition)
-        if judged:
-            return Finding(ClaimVerdict.NOT_REPRODUCED, (*dict.fromkeys(judged), source))
-        lacks = f"the kept result does not have {', '.join(absent)}; what it has:"
-        had = [_told(cell) for _, cell in sorted(run.items())]
-        return Finding(ClaimVerdict.NOT_MEASURED, (lacks, *had, source))
-
     return decide
+
+
+def _by_kept(
+    kept: Mapping[str, Any], task: str, needs: Sequence[Place], judge: Judge, baselines: Sequence[Place]
+) -> Finding:
+    cells = {(c["n_steps"], c["entrant"]): c for c in kept["cells"] if c["task"] == task}
+    run = {key: cell for key, cell in cells.items() if cell["setting"] is not None}
+    for n, name in [key for key in run if key[1] == OPEN]:
+        run[n, "LSTM"] = min((run[n, name], run.get((n, "LSTM"), run[n, name])), key=_iterations)
+    freed = {**run, **{(n, RULE): run[n, name] for n, name in run if name == RULE_FREE}}
+    parameters = kept["manifest"]["parameters"]
+    source = f"{_source(kept)}, at most {_cap(parameters, task)} iterations a run"
+    capped = [run[key] for key in baselines if key in run and run[key]["median"] is None]
+    if capped:
+        reason = (
+            f"the claim is about numbers of iterations; of {_names(capped, parameters)} most runs ended "
+            "at their cap before they reached 90 %, so that theirs are not known"
+        )
+        tried = {cell["entrant"]: len(cell["searched"]) for cell in capped if cell.get("searched")}
+        once = [name for name, count in tried.items() if count == 1]
+        reason += f"; of {', '.join(once)} one setting was tried" if once else ""
+        had = [_told(run[key]) for key in dict.fromkeys((*baselines, *needs)) if key in run]
+        return Finding(ClaimVerdict.NOT_MEASURED, (reason, *had, source))
+    absent, judged = [], []
+    readings = ((run, ClaimVerdict.CONFIRMED, ""), (freed, ClaimVerdict.HOLDS_ONLY_IF, LARGE))
+    for having, verdict, condition in readings:
+        absent = [f"{name} at N = {n}" for n, name in needs if (n, name) not in having]
+        if absent:
+            continue
+        holds, said = judge(having)
+        judged += said
+        if holds:
+            return Finding(verdict, (*dict.fromkeys(judged), source), condition)
+    if judged:
+        return Finding(ClaimVerdict.NOT_REPRODUCED, (*dict.fromkeys(judged), source))
+    lacks = f"the kept result does not have {', '.join(absent)}; what it has:"
+    had = [_told(cell) for _, cell in sorted(run.items())]
+    return Finding(ClaimVerdict.NOT_MEASURED, (lacks, *had, source))
 
 
 def _iterations(cell: Mapping[str, Any]) -> float:
