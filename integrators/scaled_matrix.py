@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from integrators.values import ByValue
 
-__all__ = ["DoubleMatrix", "ScaledMatrix", "by_squaring", "determinant", "matrix_power"]
+__all__ = ["DoubleMatrix", "ScaledMatrix", "by_squaring", "determinant", "matrix_power", "two_sum"]
 
 Float = NDArray[np.float64]
 Factor = TypeVar("Factor")
@@ -71,12 +71,12 @@ class DoubleMatrix:
         terms, rest = _terms(*(part[..., None] for part in left), *(part[..., None, :, :] for part in right))
         high, low = terms[..., 0, :], rest[..., 0, :]
         for k in range(1, terms.shape[-2]):
-            high, lost = _sum(high, terms[..., k, :])
+            high, lost = two_sum(high, terms[..., k, :])
             low = low + (rest[..., k, :] + lost)
-        return DoubleMatrix.of(*_sum(high, low), self.exponent + other.exponent)
+        return DoubleMatrix.of(*two_sum(high, low), self.exponent + other.exponent)
 
 
-def _sum(a: Float, b: Float) -> tuple[Float, Float]:
+def two_sum(a: Float, b: Float) -> tuple[Float, Float]:
     """a + b rounded, and what rounding took: D. E. Knuth, TAOCP 2, section 4.2.2, theorem B."""
     total = a + b
     part = total - a
@@ -117,8 +117,8 @@ def determinant(matrices: Float) -> DoubleMatrix:
     plain = np.zeros_like(v[..., 0, 0])
     one, one_low = _terms(v[..., 0, 0], plain, v[..., 1, 1], plain)
     two, two_low = _terms(v[..., 0, 1], plain, v[..., 1, 0], plain)
-    high, low = _sum(one, -two)
-    high, low = _sum(high, low + (one_low - two_low))
+    high, low = two_sum(one, -two)
+    high, low = two_sum(high, low + (one_low - two_low))
     return DoubleMatrix.of(high[..., None, None], low[..., None, None], 2 * scaled.exponent)
 
 

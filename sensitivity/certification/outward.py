@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from flint import arb
 
-__all__ = ["down", "log_interval", "lower", "up", "upper"]
+__all__ = ["down", "log_interval", "lower", "times_power_of_two", "up", "upper"]
 
 
 def down(value: float) -> float:
@@ -21,6 +21,14 @@ def down(value: float) -> float:
 def up(value: float) -> float:
     """The next float64 above."""
     return math.nextafter(value, math.inf) if math.isfinite(value) else value
+
+
+def times_power_of_two(value: float, exponent: int) -> float:
+    """value · 2^exponent as `math.ldexp` rounds it, inf where that is too large."""
+    try:
+        return math.ldexp(value, exponent)
+    except OverflowError:
+        return math.inf
 
 
 def lower(ball: arb) -> float:

@@ -28,6 +28,7 @@ from integrators.singular_values import singular_values
 
 from .balls import Undecided, precision
 from .cell_balls import BallCell, Widths, drive_of, maps_of
+from .outward import times_power_of_two
 
 __all__ = ["RegionRun", "run_region"]
 
@@ -82,10 +83,7 @@ class RegionRun:
         """2^exponent · radius, and f_n · radius + x_n, rounded up."""
         if radius == 0.0:
             return 0.0, self.shift
-        try:
-            moved = math.ldexp(radius, self.exponent) + TINY
-        except OverflowError:
-            moved = math.inf
+        moved = times_power_of_two(radius, self.exponent) + TINY
         return moved, (self.spread * moved + self.shift) * ROOM + TINY
 
 

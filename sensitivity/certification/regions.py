@@ -21,7 +21,7 @@ from sensitivity.text import from_log
 
 from .certificate import as_cell_run
 from .extra import require_flint
-from .outward import down, up
+from .outward import down, times_power_of_two, up
 
 if TYPE_CHECKING:
     from .region import RegionRun
@@ -164,7 +164,7 @@ def certify_region(
             f"the enclosure over this region has grown too wide: after {n} steps ‖J‖₂ lies between "
             f"{from_log(low, 3)} and {from_log(high, 3)}. Take {fewer}smaller radii, or a larger ratio."
         )
-    least, most = (_unscaled(end, exponent) for end in ends)
+    least, most = (times_power_of_two(end, exponent) for end in ends)
     ends = max(0.0, down(min(least, LARGEST))), up(most)
     return RegionCertificate(*ends, (low, high), alone.n_steps, useful[0], size, box)
 
@@ -178,11 +178,3 @@ def _logs(ends: tuple[float, float], exponent: int) -> tuple[float, float]:
         for end in (low, high)
     ]
     return down(low + exponent * LOG_2 - room[0]), up(high + exponent * LOG_2 + room[1])
-
-
-def _unscaled(end: float, exponent: int) -> float:
-    """The end · 2^exponent, inf where that is too large."""
-    try:
-        return math.ldexp(end, exponent)
-    except OverflowError:
-        return math.inf

@@ -16,7 +16,7 @@ from integrators.codegen.compiled import Kernel
 from integrators.codegen.primitives import exp_negative
 from integrators.fields.activations import ACTIVATIONS as RECORDS
 from integrators.fields.activations import tanh
-from sensitivity.recurrences.other_numbers import CHOOSING, Numbers, over_entries, rule_on
+from sensitivity.recurrences.other_numbers import Numbers, of_numpy, rule_on
 
 from .balls import ACTIVATIONS, Undecided
 
@@ -165,10 +165,8 @@ _FUNCTIONS: dict[str, Any] = {
     "inf": math.inf,
 }  # fmt: skip
 _MATH = _Module(**_FUNCTIONS)
-_OF_NUMPY = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh",
-             "arccosh": "acosh", "arctanh": "atanh", "abs": "fabs", "power": "pow"}  # fmt: skip
 _NUMPY = _Module(
-    **over_entries({**_FUNCTIONS, **{name: _FUNCTIONS[of] for name, of in _OF_NUMPY.items()}, **CHOOSING}),
+    **of_numpy(_FUNCTIONS),
     empty=lambda shape, *_: np.full(shape, DecidedBall(math.nan), object),
     zeros=lambda shape, *_: balls_of(np.zeros(shape)),
     rint=_no_grid,

@@ -17,7 +17,7 @@ from integrators.codegen.compiled import Kernel
 from integrators.codegen.primitives import borrowed, flat, fma, get, put
 from integrators.fields.activations import activate
 
-__all__ = ["CHOOSING", "Numbers", "over_entries", "rule_on"]
+__all__ = ["Numbers", "of_numpy", "rule_on"]
 
 
 class Numbers(NamedTuple):
@@ -29,8 +29,19 @@ class Numbers(NamedTuple):
     exact: Mapping[Any, Callable[..., Any]]  # compiled helper → what to call in its place
 
 
-def over_entries(functions: Mapping[str, Any]) -> dict[str, Any]:
-    """Functions of one number, each as one that takes arrays of them, too; constants as they are."""
+_NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh",
+          "arccosh": "acosh", "arctanh": "atanh", "abs": "fabs", "power": "pow"}  # fmt: skip
+"""Functions that `numpy` calls otherwise than `math`."""
+_CHOOSING: dict[str, Callable[..., Any]] = {
+    "sign": lambda x: 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0,
+    "maximum": lambda x, y: x if x >= y else y,
+    "minimum": lambda x, y: x if x <= y else y,
+}
+"""Functions of `numpy` that choose by a comparison."""
+
+
+def of_numpy(functions: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands in `math`, by the names of `numpy`: functions take arrays, too, and constants stay."""
 
     def over(function: Callable[..., Any]) -> Callable[..., Any]:
         def each(*given: Any) -> Any:
@@ -40,15 +51,8 @@ def over_entries(functions: Mapping[str, Any]) -> dict[str, Any]:
 
         return each
 
-    return {name: over(value) if callable(value) else value for name, value in functions.items()}
-
-
-CHOOSING: dict[str, Callable[..., Any]] = {
-    "sign": lambda x: 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0,
-    "maximum": lambda x, y: x if x >= y else y,
-    "minimum": lambda x, y: x if x <= y else y,
-}
-"""Functions of `numpy` that choose by a comparison."""
+    every = {**functions, **{name: functions[of] for name, of in _NAMES.items()}, **_CHOOSING}
+    return {name: over(value) if callable(value) else value for name, value in every.items()}
 
 
 def rule_on(numbers: Numbers, rule: Kernel) -> Callable[..., None]:

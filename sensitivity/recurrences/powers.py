@@ -28,6 +28,7 @@ from integrators.engine.blocks import Ticker, run_blocks
 from integrators.engine.column_scale import FURTHEST, ZERO, Scaled, bits_of_shift
 from integrators.engine.program import Operation, Program
 from integrators.run.recurrence import Recurrence
+from integrators.scaled_matrix import two_sum
 
 __all__ = ["Power", "power_cotangents", "power_jacobian", "powers_pay"]
 
@@ -233,8 +234,6 @@ def _matrix(stage: str, c: float, DF: Float, d: int, D: int) -> Power:
     if stage != "drift":
         rows = slice(0, d) if stage == "increment" else slice(d, 2 * d)
         moved, rest = (np.ldexp(part, power) for part in (force.high, force.low))
-        total = high[rows, :d] + moved
-        part = total - high[rows, :d]
-        lost = (high[rows, :d] - (total - part)) + (moved - part)
+        total, lost = two_sum(high[rows, :d], moved)
         high[rows, :d], low[rows, :d] = total, lost + rest
     return Power.of(high, low)

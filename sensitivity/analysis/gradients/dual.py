@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from integrators.codegen.compiled import Kernel
 from integrators.codegen.primitives import exp_negative
 from integrators.fields.activations import ACTIVATIONS, logistic, tanh
-from sensitivity.recurrences.other_numbers import CHOOSING, Numbers, over_entries, rule_on
+from sensitivity.recurrences.other_numbers import Numbers, of_numpy, rule_on
 
 __all__ = ["Duals", "on_points"]
 
@@ -261,15 +261,12 @@ def _zeros(shape: Any, *_: Any) -> Any:
     return np.full(shape, 0.0, object)
 
 
-_OF_NUMPY = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
-             "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "abs": "fabs"}  # fmt: skip
 _NUMPY = SimpleNamespace(
-    **over_entries({**_FUNCTIONS, **{name: _FUNCTIONS[of] for name, of in _OF_NUMPY.items()}, **CHOOSING}),
+    **of_numpy(_FUNCTIONS),
     **_CONSTANTS,
     empty=_empty,
     zeros=_zeros,
     float64=lambda x: x,
-    power=_power,
 )
 
 
