@@ -209,6 +209,31 @@ def test_the_larger_budget_decides_where_it_is_there(kept):
     assert decided("figure_7").verdict is ClaimVerdict.NOT_MEASURED
 
 
+# Catches: entries asked for that cannot change the verdict, or a verdict without those that can.
+def test_a_claim_is_refuted_by_the_entries_that_refute_it(kept):
+    own, freed = (
+        [cell("shock", n, name, found) for n, found in zip((100, 500, 5000), numbers, strict=True)]
+        for name, numbers in ((trained.RULE, (430, None, None)), (trained.RULE_FREE, (65, 70, 80)))
+    )
+    kept("tables", "tables.json", {"cells": own})
+    assert decided("table_1_training").verdict is ClaimVerdict.NOT_REPRODUCED
+    # With larger weights it may still be the only one that learns.
+    kept("tables", "tables.json", {"cells": own + freed})
+    found = decided("table_1_training")
+    assert found.verdict is ClaimVerdict.NOT_MEASURED and "antisymmetric at N = 5000" in found.evidence[0]
+    learned = cell("shock", 5000, "antisymmetric", 900)
+    kept("tables", "tables.json", {"cells": [*own, *freed, learned]})
+    found = decided("table_1_training")
+    assert found.verdict is ClaimVerdict.NOT_REPRODUCED
+    assert any("antisymmetric, N = 5000: 90 % after 900" in said for said in found.evidence)
+    lost = cell("shock", 5000, "antisymmetric", None)
+    kept("tables", "tables.json", {"cells": [*own, *freed, lost]})
+    assert decided("table_1_training").verdict is ClaimVerdict.NOT_MEASURED
+    # A network of one column is not judged by the lengths of another.
+    kept("tables", "tables.json", {"cells": [*own, *freed[:2], lost, cell("shock", 5000, "LSTM", None)]})
+    assert decided("table_1_training").verdict is ClaimVerdict.NOT_MEASURED
+
+
 # Catches: the LSTM judged by the start of its gates that is slower, or by the one that failed.
 def test_the_faster_start_stands_for_the_lstm(kept):
     cells = [cell("xor", n, name, found) for n, found in ((200, 400), (500, 500)) for name in (trained.OPEN,)]
