@@ -113,9 +113,9 @@ def _add_start(start: argparse._ArgumentGroup) -> None:
 def _add_training(recipe: argparse._ArgumentGroup) -> None:
     recipe.add_argument(
         "--recipe", metavar="NAME",
-        help="settings that work: mnist, mnist-antisymmetric, mnist-lstm; shock, shock_std and xor, also "
-        "with -antisymmetric, which these tasks take by themselves where no start is given; none: the "
-        "defaults named here",
+        help="settings that work: mnist, mnist-antisymmetric, mnist-lstm, mnist-lem; shock, shock_std and "
+        "xor, also with -antisymmetric, which these tasks take by themselves where no start is given; none: "
+        "the defaults named here",
     )  # fmt: skip
     recipe.add_argument("--rate", type=float, metavar="R", help="of Adam (default 0.01)")
     recipe.add_argument("--batch", type=int, metavar="B", help="default 100")

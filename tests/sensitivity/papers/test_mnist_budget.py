@@ -72,7 +72,8 @@ def test_settings_are_chosen_by_trials_on_validation_images(monkeypatch):
     }
     assert {job.recipe.seed for job in fresh} == {0, 1} and SLOW not in {job.setup for job in fresh}
     assert bought["one", "pmnist"].setup == FAST and bought["one", "pmnist"].test == (0.7, 0.7)
-    assert bought["one", "mnist"].text() == "70.00 % (70.00–70.00)"
+    assert bought["one", "mnist"].text() == "70.00 % (70.00–70.00, 2 runs)"
+    assert replace(bought["one", "mnist"], test=(0.7,)).text() == "70.00 % (1 run)"
     assert dict(bought["one", "mnist"].trials) == {SLOW: 0.8, FAST: 0.9}
     # The first task with its first seed comes first, so that a row is there early.
     assert [(job.task, job.recipe.seed) for job in fresh[:4]] == [("mnist", 0)] * 2 + [("mnist", 1)] * 2
@@ -154,6 +155,7 @@ def test_files_and_what_is_there_so_far(images, tmp_path):
     half, _ = write_budget(tmp_path / "part", replace(plan, seeds=1, seed=1), so_far=True)
     assert [len(one.test) for one in half] == [1, 0, 0, 0] and half[2].setup is None
     assert "not run" in page(half, plan, "") and "not searched" in page(half, plan, "")
+    assert "so far: 7 of 8 runs" in page(half, plan, "") and "so far" not in text
     assert (tmp_path / "part" / UNFINISHED / "study.sqlite").exists()
 
 

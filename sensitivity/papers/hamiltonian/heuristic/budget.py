@@ -75,6 +75,7 @@ class Setup:
     def text(self) -> str:
         parts = [f"d = {self.d}", f"rate {self.rate:g}"]
         parts += [f"{name} = {value:.4g}" for name, value in self.settings.items()]
+        parts += [f"rate of {name} × {factor:g}" for name, factor in self.factors.items()]
         return ", ".join([*parts, f"start {self.start.kind}"])
 
 
@@ -225,7 +226,12 @@ class Bought:
         if not self.test:
             return "not run"
         low, high = 100 * min(self.test), 100 * max(self.test)
-        return f"{100 * float(np.mean(self.test)):.2f} % ({low:.2f}–{high:.2f})"
+        mean = f"{100 * float(np.mean(self.test)):.2f} %"
+        return (
+            f"{mean} ({low:.2f}–{high:.2f}, {len(self.test)} runs)"
+            if len(self.test) > 1
+            else f"{mean} (1 run)"
+        )
 
 
 def run_budget(
@@ -284,10 +290,14 @@ def page(bought: Sequence[Bought], plan: BudgetPlan, command: str) -> str:
         setting = first.setup.text() if first.setup is not None else "not searched"
         rows.append((one.name, setting, len(one.setups), first.hidden or "", first.epochs, *found))
     header = ("network", "setting", "of so many", "hidden parameters", "epochs", *plan.tasks)
+    planned = len(plan.contenders) * len(plan.tasks) * plan.seeds
+    waiting = planned - sum(len(one.test) for one in bought)
     lines = [
         "# What the same processor time buys on sequential MNIST",
         "",
         f"- command: `{command}`",
+        *[f"- so far: {waiting} of {planned} runs are not done yet; the same command goes on"]
+        * (waiting > 0),
         f"- {plan.hours:g} hours of one core for a run; epochs by what a step takes",
         f"- Adam, batch {plan.batch}, gradients clipped at 1, the rate falls along half a cosine",
         f"- {TRAINING - plan.validation} images for training, {plan.validation} for validation",
@@ -328,10 +338,10 @@ def _pick(
 _ROWS = Start("oscillators", input_scale=0.05, turns=(8.0, 35.0), coupling=0.0, rows=28, harmonics=3)
 BUDGET = BudgetPlan(
     (
-        Contender("Hamiltonian", 24.0, _pick(
+        Contender("Hamiltonian", 24.0, tuple(setup for w in (0.01, 0.03) for setup in _pick(
             "hamiltonian", 96, (0.005, 0.01), _ROWS, settings={"step": 176 / PIXELS},
-            factors={"W": 0.01, "V": 0.1, "b": 0.1},
-        )),
+            factors={"W": w, "V": 0.1, "b": 0.1},
+        ))),
         Contender("antisymmetric", 42.0, _pick(
             "antisymmetric", 137, (0.005, 0.01), Start("uniform", input_scale=1.0),
             settings={"step": 16 / PIXELS, "gamma": 0.01},
