@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 from sensitivity.papers.hamiltonian import MNIST, RULE, RULE_FREE
@@ -22,10 +23,16 @@ class _Absent(LookupError):
 
 
 class _Cells(dict[Place, Cell]):
-    """The entries of a table that were run; asking for another raises `_Absent`."""
+    """The entries of a table that were run; asking for another raises `_Absent`.
+
+    A column that stands for another is `called` by its own name there.
+    """
+
+    called: Mapping[str, str] = MappingProxyType({})
 
     def __missing__(self, place: Place) -> Cell:
-        raise _Absent(f"{place[1]} at N = {place[0]}")
+        n, name = place
+        raise _Absent(f"{self.called.get(name, name)} at N = {n}")
 
     def of(self, names: Sequence[str], *lengths: int) -> list[Cell]:
         """Those of some networks at some lengths that are there."""
@@ -137,22 +144,26 @@ def _by_kept(kept: Mapping[str, Any], task: str, judge: Judge, baselines: Sequen
         reason += f"; of {', '.join(once)} one setting was tried" if once else ""
         had = [_told(cell) for (_, name), cell in sorted(run.items()) if name in COMPARED]
         return Finding(ClaimVerdict.NOT_MEASURED, (reason, *had, source))
-    absent: list[str] = []
+    absent: list[tuple[str, str]] = []
     judged: list[str] = []
     readings = [(run, ClaimVerdict.CONFIRMED, "")]
-    readings += [(_Cells(others | freed), ClaimVerdict.HOLDS_ONLY_IF, LARGE)] if freed else []
+    if freed:
+        instead = _Cells(others | freed)
+        instead.called = {RULE: RULE_FREE}
+        readings.append((instead, ClaimVerdict.HOLDS_ONLY_IF, LARGE))
     for having, verdict, condition in readings:
         try:
             holds, said = judge(having)
         except _Absent as missing:
-            absent.append(str(missing))
+            absent.append((condition, str(missing)))
             continue
         judged += said
         if holds:
             return Finding(verdict, (*dict.fromkeys(judged), source), condition)
-    if not absent:
+    if judged:  # the set-up of the paper; what another choice would give may not be known
+        judged += [f"where {other}, this is not decided without {place}" for other, place in absent]
         return Finding(ClaimVerdict.NOT_REPRODUCED, (*dict.fromkeys(judged), source))
-    lacks = f"the kept result does not have {', '.join(dict.fromkeys(absent))}; what it has:"
+    lacks = f"the kept result does not have {absent[0][1]}; what it has:"
     had = dict.fromkeys(_told(cell) for _, cell in sorted(run.items()))
     return Finding(ClaimVerdict.NOT_MEASURED, (lacks, *had, source))
 
