@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators.engine.blocks import Ticker, one_blas_thread, run_blocks
+from integrators.engine.column_scale import log_scaled
 from integrators.fields.field import Field
 from integrators.run.inputs import Inputs
 from integrators.run.recurrence import Recurrence, as_recurrence
@@ -31,7 +32,6 @@ __all__ = ["RowScaled", "graded_singular_values", "log_singular_values"]
 Float = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-LOG_2 = math.log(2.0)
 # About what a member takes at the end, over the cube of its dimension.
 GRADED_SECONDS = 2e-8
 # Coupling falls by the squared ratio of two values in a sweep: what still couples after so many lies within
@@ -210,7 +210,6 @@ def _finish(right: Float, scale: Counts) -> Float:
         while coupled[start:stop, stop:].any():
             stop += 1
         part = np.ldexp(right[start:stop, start:stop], (scale[start:stop] - scale[start])[:, None])
-        with np.errstate(divide="ignore"):
-            logs.extend(np.log(singular_values(part)) + LOG_2 * scale[start])
+        logs.extend(log_scaled(singular_values(part), scale[start]))
         start = stop
     return np.array(sorted(logs, reverse=True))

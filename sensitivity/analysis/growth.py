@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators.display import Table
+from integrators.engine.column_scale import LOG_2
 from integrators.fields.field import Field
 from integrators.run.inputs import Inputs
 from integrators.run.recurrence import Recurrence, as_recurrence
@@ -26,7 +27,6 @@ __all__ = ["GrowthExponents", "Stops", "first_frame", "growth_exponents"]
 
 Float = NDArray[np.float64]
 
-LOG_2 = math.log(2.0)
 
 # Local growth rates are averaged over this many batches to estimate the standard error.
 BATCHES = 20

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from integrators.engine.column_scale import Scaled
+from integrators.engine.column_scale import Scaled, from_scaled, log_scaled
 from integrators.fields.field import Field
 from integrators.run.inputs import Inputs
 from integrators.run.recurrence import OdeRecurrence, Recurrence, as_recurrence
@@ -84,23 +83,12 @@ def norm_and_log(
     """
     recurrence = as_recurrence(field, scheme, step, n_steps, **details)
     mantissa, exponent = norm_and_exponent(recurrence, block, method, tol)
-    norm = np.atleast_1d(_unscaled(mantissa, exponent))
+    norm = np.atleast_1d(from_scaled(mantissa, exponent))
     with np.errstate(divide="ignore"):
         log_norm = np.log(norm)
     # Norms below the least normal number have fewer digits.
     beyond = np.isinf(log_norm) | (norm < np.finfo(np.float64).tiny)
-    return norm, np.where(beyond, _log(mantissa, exponent), log_norm)
-
-
-def _unscaled(norm: Float, exponent: NDArray[np.int64]) -> Float:
-    with np.errstate(over="ignore", under="ignore"):
-        return np.ldexp(norm, exponent)[()]
-
-
-def _log(norm: Float, exponent: NDArray[np.int64]) -> Float:
-    with np.errstate(divide="ignore"):
-        logarithm: Any = np.log(norm) + math.log(2.0) * exponent
-    return logarithm[()]
+    return norm, np.where(beyond, log_scaled(mantissa, exponent), log_norm)
 
 
 def jacobian(
@@ -231,7 +219,7 @@ def log_jacobian_norm(
     recurrence = as_recurrence(
         field, scheme, step, n_steps, y0, p0, inputs, dtype=dtype, threads=threads, progress=progress
     )
-    return _log(*norm_and_exponent(recurrence, block, method, tol))
+    return log_scaled(*norm_and_exponent(recurrence, block, method, tol))
 
 
 def jacobian_norm(
@@ -302,7 +290,7 @@ def jacobian_norm(
                 f"dtype={dtype!r} have no effect on it. Leave both out."
             )
         return _certified_norm(field, scheme, recurrence, n_steps, y0, p0, inputs, block)
-    return _unscaled(*norm_and_exponent(recurrence, block, method, tol))
+    return from_scaled(*norm_and_exponent(recurrence, block, method, tol))
 
 
 def _certified_norm(

@@ -9,13 +9,12 @@ is found by repeated squaring, and no trajectory is needed.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.engine.column_scale import FURTHEST, Scaled
+from integrators.engine.column_scale import FURTHEST, Scaled, log_scaled
 from integrators.run.recurrence import Recurrence
 from integrators.run.walk import BlockWalk
 from integrators.scaled_matrix import DoubleMatrix, ScaledMatrix, determinant, matrix_power
@@ -66,8 +65,7 @@ class NeuronBlocks:
     def logs(self) -> Float:
         """ln σ of the whole where they are `told_apart`, shape (members, d · rows), in descending order."""
         mantissa, shift = scaled_norm(self.values, _small_norm)
-        with np.errstate(divide="ignore"):
-            logs = (np.log(mantissa) + math.log(2.0) * (self.exponent + shift))[..., None]
+        logs = log_scaled(mantissa, self.exponent + shift)[..., None]
         if self.log_det is not None:
             logs = np.concatenate([logs, self.log_det[..., None] - logs], axis=-1)
         return np.sort(logs.reshape(len(logs), -1).astype(np.float64), axis=-1)[:, ::-1]
@@ -117,9 +115,7 @@ def neuron_blocks(recurrence: Recurrence) -> NeuronBlocks:
             power, det = (matrix_power(ScaledMatrix(base.values, base.exponent), n) for base in kept)
         else:
             power, det = (matrix_power(base, n) for base in kept)
-        with np.errstate(divide="ignore"):
-            size = np.log(np.abs(det.values[..., 0, 0])) + math.log(2.0) * det.exponent
-        log_det = np.asarray(size, dtype=np.float64)
+        log_det = log_scaled(np.abs(det.values[..., 0, 0]), det.exponent)
         return NeuronBlocks(
             np.repeat(power.values, members, axis=0),
             np.repeat(power.exponent, members, axis=0),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators.cells.cell import Cell
-from integrators.engine.column_scale import Scaled
+from integrators.engine.column_scale import Scaled, from_scaled, log_scaled
 from integrators.fields.field import Field
 from integrators.run.checkpoint import MEMORY_BYTES
 from integrators.run.inputs import Inputs
@@ -216,9 +216,7 @@ def gradient_profile(
     columns = unit if cotangent is None else unit @ as_vector(cotangent, "cotangent", unit.shape[1])[:, None]
     index = _index(at, 1 if of == "inputs" else 0, recurrence.n_steps)
     mantissa, exponent = _norms(recurrence, columns, of, part, index, memory_bytes, neurons)
-    with np.errstate(over="ignore", under="ignore", divide="ignore"):
-        norms = np.ldexp(mantissa, exponent)
-        log_norms = np.asarray(np.log(mantissa) + math.log(2.0) * exponent, dtype=np.float64)
+    norms, log_norms = from_scaled(mantissa, exponent), log_scaled(mantissa, exponent)
     shape = (*recurrence.shape, index.size)
     return GradientProfile(
         norms.reshape(shape),

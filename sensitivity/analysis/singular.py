@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from integrators.codegen.threads import thread_count
 from integrators.engine.blocks import POOL_SECONDS, Ticker, run_blocks
-from integrators.engine.column_scale import Scaled, scaled_in_place
+from integrators.engine.column_scale import Scaled, from_scaled, log_scaled, scaled_in_place
 from integrators.run.recurrence import Recurrence
 from integrators.validation import as_number
 from integrators.values import ByValue
@@ -81,13 +81,11 @@ class SingularValues(ByValue):
     @property
     def log(self) -> Float:
         """log σ, shape (*batch, k); −inf for zero."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.values) + np.log(2.0) * self.exponent[..., None]
+        return log_scaled(self.values, self.exponent[..., None])
 
     def unscaled(self) -> Float:
         """σ in float64, inf or 0 where it does not fit."""
-        with np.errstate(over="ignore", under="ignore"):
-            return np.ldexp(self.values, self.exponent[..., None])
+        return from_scaled(self.values, self.exponent[..., None])
 
     def __array__(self, dtype=None, copy=None) -> NDArray:
         return np.asarray(self.unscaled(), dtype=dtype)

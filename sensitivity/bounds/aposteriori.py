@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from integrators.engine.column_scale import log_scaled
 from integrators.engine.drivers import KEEP, Run
 from integrators.engine.program import Program
 from integrators.fields.field import Field, as_field
@@ -309,5 +310,4 @@ def _log_growth(program: Program, h: Float, slopes: Float) -> Float:
         else:  # explicit: the state before serves both halves
             s, u = s + size * u, u + size * next(kicks) * s
     # λ_k is rounded too, and the sum is near 0 for a bound near 1.
-    found = np.log(s) + math.log(2.0) * exponent + 4.0 * EPS * program.n_steps
-    return np.asarray(found, dtype=np.float64)
+    return log_scaled(s, exponent) + 4.0 * EPS * program.n_steps

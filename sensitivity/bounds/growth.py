@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.engine.column_scale import ZERO, bits_of_shift
+from integrators.engine.column_scale import LOG_2, ZERO, bits_of_shift, log_scaled
 from integrators.fields.field import Field
 from integrators.scaled_matrix import ScaledMatrix
 from integrators.schemes.table import SCHEMES, Scheme, get_scheme
@@ -42,7 +42,6 @@ __all__ = [
 ]
 
 Float = NDArray[np.float64]
-LOG_2 = np.log(2.0)
 NORM = "‖∂y_N/∂y_0‖"
 
 
@@ -60,7 +59,7 @@ def log_majorant(
     np.float64(1922.89)
     """
     values, exponent, slack = _majorant(field, scheme, step, n_steps, block)
-    return log_upward(np.log(values) + LOG_2 * exponent, slack)
+    return log_upward(log_scaled(values, exponent), slack)
 
 
 @needs_field
@@ -342,7 +341,7 @@ def bounds_by_slope(
     values, exponent, slack = _of_slope(lipschitz, scheme, step, n_steps, dim, "position")
     with np.errstate(over="ignore"):
         bound = upward(np.ldexp(values * (1.0 + slack), exponent))
-    return log_upward(np.log(values) + LOG_2 * exponent, slack), np.nextafter(2.0 - bound, -np.inf)
+    return log_upward(log_scaled(values, exponent), slack), np.nextafter(2.0 - bound, -np.inf)
 
 
 def _of_slope(

@@ -14,6 +14,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from integrators.engine.column_scale import log_scaled
 from integrators.engine.program import Program
 from integrators.fields.field import Field
 from integrators.fields.neural import NeuralField
@@ -208,6 +209,6 @@ def _power(
 def _log(values: Float, exponent: NDArray[np.int64], slack: float) -> Float:
     """Its logarithm, rounded up; −inf for zero, inf where it left float64."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.log(values) + np.log(2.0) * exponent
+        found = log_scaled(values, exponent)
         rounded = log_upward(np.asarray(found), slack)
     return np.where(np.isnan(values), np.inf, np.where(np.isneginf(found), found, rounded))[()]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators.engine.blocks import one_blas_thread
-from integrators.engine.column_scale import Scaled
+from integrators.engine.column_scale import Scaled, log_scaled
 from integrators.engine.drivers import KEEP, Run
 from integrators.engine.drivers import Block as DriverBlock
 from integrators.fields.field import Field
@@ -310,7 +310,7 @@ class Total:
     def log_least(self, ends: Float, overflowed: NDArray[np.bool_], factors: int) -> Float:
         """Logarithm of the least over the weights, rounded up; `ends` is added to it."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            found = np.fmin.reduce(np.log(self.products) + np.log(2.0) * self.exponents + ends, axis=0)
+            found = np.fmin.reduce(log_scaled(self.products, self.exponents) + ends, axis=0)
         found = np.where(np.isnan(found) | overflowed, np.inf, found)
         finite = np.isfinite(found) & (factors > 0)
         return found + 4.0 * EPS * np.where(finite, np.abs(found) + factors, 0.0)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from integrators.display import Displayed
 from integrators.engine.blocks import one_blas_thread
+from integrators.engine.column_scale import LOG_2
 from integrators.naming import shown
 from integrators.run.recurrence import Recurrence
 from integrators.validation import as_array
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RegionCertificate", "certify_region"]
 
-LOG_2 = math.log(2.0)
 LARGEST = float(np.finfo(np.float64).max)
 
 

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.engine.column_scale import LOG_2
 from integrators.fields.neural import NeuralField
 from integrators.run.recurrence import Recurrence
 
@@ -137,7 +138,7 @@ class _Errors:
         local = 0.0 if self.frozen else local
         self.Q = factor @ self.Q @ factor.T + local**2 * np.eye(self.size)
         self.count += 1
-        self._logs.append(_log(tangent) + self.exponent * math.log(2.0))
+        self._logs.append(_log(tangent) + self.exponent * LOG_2)
         self._slopes.append(slope)
         self.T, self.exponent = _in_range(self.T, self.exponent)
         return True
@@ -198,7 +199,7 @@ class _Errors:
         total, exponent = -math.inf, 0
         known = zip(reversed(operations), reversed(self._slopes), reversed(self._logs), strict=True)
         for operation, slope, error in known:
-            reach = _log(np.linalg.norm(back)) + exponent * math.log(2.0)
+            reach = _log(np.linalg.norm(back)) + exponent * LOG_2
             total = float(np.logaddexp(total, reach + error))
             back, exponent = _in_range(back @ self._factor(operation, slope), exponent)
         return total

@@ -14,6 +14,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.engine.column_scale import log_scaled
+
 __all__ = ["first_entry", "log_norm_of_power", "log_of_power", "log_power"]
 
 Float = NDArray[np.float64]
@@ -62,18 +64,13 @@ def log_norm_of_power(step: Float | Callable[[int], Float], n_steps: int) -> Flo
     total, exponent = log_of_power(step, n_steps)
     finite = np.asarray(np.isfinite(total).all(axis=(-2, -1)))
     norms = np.linalg.norm(np.where(finite[..., None, None], total, 0.0), 2, axis=(-2, -1))
-    return _log(np.where(finite, norms, np.inf), exponent)
+    return log_scaled(np.where(finite, norms, np.inf), exponent)
 
 
 def first_entry(total: Float, exponent: Counts) -> Float:
     """ln of the first entry of what `log_of_power` gives, a bound for the first block; inf beyond float64."""
     entry = total[..., 0, 0]
-    return _log(np.where(np.isfinite(entry), entry, np.inf), exponent)
-
-
-def _log(values: Float, exponent: Counts) -> Float:
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(values) + math.log(2.0) * exponent, dtype=np.float64)
+    return log_scaled(np.where(np.isfinite(entry), entry, np.inf), exponent)
 
 
 def _scaled(matrix: Float, exponent: Counts) -> tuple[Float, Counts]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators.engine.column_scale import from_scaled, log_scaled
 from sensitivity.recurrences.case import ModelCase
 
 __all__ = ["QUANTITIES", "Arrays", "Float", "Quantity", "Variable", "checked", "telling", "window_widths"]
@@ -66,14 +66,12 @@ class Quantity:
 
 def _norm(case: ModelCase) -> tuple[Float, ...]:
     norm, exponent = case.norm()
-    with np.errstate(over="ignore", under="ignore"):
-        return (np.ldexp(norm, exponent),)
+    return (from_scaled(norm, exponent),)
 
 
 def _log_norm(case: ModelCase) -> tuple[Float, ...]:
     norm, exponent = case.norm()
-    with np.errstate(divide="ignore"):
-        return (np.asarray(np.log(norm) + math.log(2.0) * exponent, dtype=np.float64),)
+    return (log_scaled(norm, exponent),)
 
 
 def _exponents(case: ModelCase) -> tuple[Float, ...]:

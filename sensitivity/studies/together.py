@@ -7,7 +7,6 @@ computed one by one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.blocks import one_blas_thread
-from integrators.engine.column_scale import Scaled, scaled_in_place
+from integrators.engine.column_scale import Scaled, from_scaled, log_scaled, scaled_in_place
 from integrators.fields.activations import ACTIVATIONS
 from integrators.fields.many import ManyBlocks, forward_many
 from integrators.fields.neural import NeuralField, largest_slopes
@@ -238,14 +237,12 @@ class Networks:
 
 def _norm(networks: Networks) -> tuple[tuple[Float, ...], Flags]:
     norm, exponent, usable = networks.norms
-    with np.errstate(over="ignore", under="ignore"):
-        return (np.ldexp(norm, exponent),), usable
+    return (from_scaled(norm, exponent),), usable
 
 
 def _log_norm(networks: Networks) -> tuple[tuple[Float, ...], Flags]:
     norm, exponent, usable = networks.norms
-    with np.errstate(divide="ignore"):
-        return (np.asarray(np.log(norm) + math.log(2.0) * exponent, dtype=np.float64),), usable
+    return (log_scaled(norm, exponent),), usable
 
 
 def _bounds(networks: Networks) -> tuple[tuple[Float, ...], Flags]:

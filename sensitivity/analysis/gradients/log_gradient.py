@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.cells.cell import Cell
+from integrators.engine.column_scale import LOG_2
 from integrators.fields.neural import NeuralField
 from integrators.fields.potential import PotentialField
 from integrators.values import ByValue
@@ -21,8 +21,6 @@ from .frames import Adjoint
 __all__ = ["LogGradient", "log_gradient", "shapes_of"]
 
 Float = NDArray[np.float64]
-
-LOG_2 = math.log(2.0)
 
 
 @dataclass(frozen=True, eq=False)

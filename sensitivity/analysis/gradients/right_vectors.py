@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.blocks import one_blas_thread
+from integrators.engine.column_scale import log_scaled
 from integrators.run.recurrence import Recurrence
 from sensitivity.analysis.factoring import factor_product, panel_length
 from sensitivity.analysis.graded import RowScaled
@@ -18,7 +19,6 @@ __all__ = ["right_vectors"]
 Float = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-LOG_2 = math.log(2.0)
 SWEEPS = 100
 # A relative off-diagonal entry turns a singular vector by as much.
 DECOUPLED = 1e-16
@@ -102,8 +102,7 @@ def _finish(right: Float, scale: Counts, turned: Float) -> tuple[Float, Float]:
         part = np.ldexp(right[group, group], (scale[group] - scale[start])[:, None].astype(np.int32))
         _, values, rows = np.linalg.svd(part)
         vectors.append(turned[:, group] @ rows.T)
-        with np.errstate(divide="ignore"):
-            logs.append(np.log(values) + LOG_2 * scale[start])
+        logs.append(log_scaled(values, scale[start]))
         start = stop
     found = np.concatenate(logs)
     order = np.argsort(-found, kind="stable")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators.engine.column_scale import Scaled
+from integrators.engine.column_scale import LOG_2, Scaled
 from integrators.run.recurrence import Recurrence
 from sensitivity.analysis.norms import spectral_norms
 from sensitivity.analysis.singular import block_of
@@ -27,7 +27,7 @@ def log_norms_along(run: Recurrence, steps: NDArray[np.int64], block: str | None
         place = np.searchsorted(steps, step)
         for member, (value, power) in enumerate(zip(mantissa, exponent, strict=True), start=members.start):
             if not value <= 0.0:
-                norms[member, place] = math.log(value) + math.log(2.0) * power
+                norms[member, place] = math.log(value) + LOG_2 * power
 
     overflowed = run.propagate(np.eye(run.state_size)[:, part], steps.tolist(), visit, rows=rows)
     norms[overflowed] = np.nan

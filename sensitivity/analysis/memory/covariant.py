@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from integrators.engine.blocks import one_blas_thread
+from integrators.engine.column_scale import LOG_2
 from integrators.run.recurrence import Recurrence
 from integrators.singular_values import singular_values
 from integrators.validation import as_count
@@ -24,7 +24,6 @@ __all__ = ["CovariantVectors", "covariant_vectors"]
 Float = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-LOG_2 = math.log(2.0)
 # Steps between two factorisations: vectors are known at these.
 MOST_EVERY = 16
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from integrators.engine.column_scale import FURTHEST, bits_of_shift
+from integrators.engine.column_scale import FURTHEST, LOG_2, bits_of_shift
 from integrators.run.checkpoint import Segment, member_run
 from integrators.run.pullback import SweepRow
 from integrators.run.recurrence import Recurrence
@@ -26,8 +26,6 @@ from .parameters import for_each_block
 __all__ = ["GradientInTime", "gradient_in_time"]
 
 Float = NDArray[np.float64]
-
-LOG_2 = math.log(2.0)
 
 
 @dataclass(frozen=True, eq=False)

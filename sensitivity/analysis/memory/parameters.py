@@ -9,7 +9,6 @@ come from a cell of the same rule whose inputs are added to its pre-activations,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from integrators.cells.cell import Cell
 from integrators.engine.blocks import IDLE, Ticker, one_blas_thread, run_blocks
-from integrators.engine.column_scale import ZERO, Scaled, bits_of_shift
+from integrators.engine.column_scale import ZERO, Scaled, bits_of_shift, from_scaled, log_scaled
 from integrators.run.checkpoint import (
     MEMORY_BYTES,
     Segment,
@@ -47,7 +46,6 @@ __all__ = ["ParameterNorms", "for_each_block", "parameter_sensitivity"]
 Float = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-LOG_2 = math.log(2.0)
 # What the gradients of a group of members, and what its sweeps hand out, may take.
 BYTES_AT_ONCE = 1 << 27
 # What is larger or smaller than 2^±FAR is brought near one before it is multiplied.
@@ -163,9 +161,8 @@ def _norms(rows: NamedRows) -> tuple[Float, ...]:
     """Spectral and Frobenius norm of every member, and their logarithms."""
     columns = Scaled.of(rows.values.swapaxes(-1, -2), rows.exponents).aligned()
     pairs = [scaled_norm(columns.values, norm) for norm in (gram_norms, frobenius_norm)]
-    with np.errstate(over="ignore", under="ignore", divide="ignore"):
-        values = [np.ldexp(mantissa, columns.exponent + shift) for mantissa, shift in pairs]
-        logs = [np.log(mantissa) + LOG_2 * (columns.exponent + shift) for mantissa, shift in pairs]
+    values = [from_scaled(mantissa, columns.exponent + shift) for mantissa, shift in pairs]
+    logs = [log_scaled(mantissa, columns.exponent + shift) for mantissa, shift in pairs]
     return tuple(np.asarray(part, dtype=np.float64) for part in (*values, *logs))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from integrators.display import Table
-from integrators.engine.column_scale import ZERO, bits_of_shift
+from integrators.engine.column_scale import ZERO, bits_of_shift, log_scaled
 from integrators.run.recurrence import Recurrence
 from integrators.singular_values import svd
 from integrators.validation import as_count
@@ -26,7 +25,6 @@ __all__ = ["SingularDirections", "singular_directions"]
 
 Float = NDArray[np.float64]
 
-LOG_2 = math.log(2.0)
 USUAL_COUNT, MOST_NAMED, LEAST_NAMED = 3, 3, 0.1
 
 
@@ -217,8 +215,7 @@ def _of_inputs(run: Recurrence, block: str | None, k: int) -> tuple[Float, Float
         values = np.ldexp(values, shift[..., None])
     run.check_overflow(overflowed, values)
     left, sigma, right = svd(values)
-    with np.errstate(divide="ignore"):
-        logs = np.log(sigma[..., :k]) + LOG_2 * top[..., None]
+    logs = log_scaled(sigma[..., :k], top[..., None])
     found = logs, np.swapaxes(right, -1, -2)[..., :k], left[..., :k]
     logs, right, left = (part.reshape(*run.shape, *part.shape[1:]) for part in found)
     return logs, right, left

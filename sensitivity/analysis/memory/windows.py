@@ -9,7 +9,6 @@ Recognit. Lett.* 13 (1992) 517–521, for maxima in place of products).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.blocks import Ticker, one_blas_thread, run_blocks
-from integrators.engine.column_scale import ZERO, bits_of_shift
+from integrators.engine.column_scale import ZERO, bits_of_shift, log_scaled
 from integrators.run.recurrence import Recurrence
 from integrators.singular_values import scaled_norm, singular_values
 from integrators.validation import as_count
@@ -33,7 +32,6 @@ __all__ = ["finite_time_exponents", "log_window_norms", "window_norms"]
 Float = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-LOG_2 = math.log(2.0)
 # Matrices of the steps that are looked at together, with their suffixes and copies, on one thread.
 BYTES_AT_ONCE = 1 << 26
 # Columns of products are brought near one where they leave 2^±FAR, so that one more product fits in.
@@ -119,8 +117,7 @@ def log_window_norms(run: Recurrence, width: int, *, block: str | None = None) -
     array([1386.294, 1386.294])
     """
     mantissa, exponent = _norms(run, width, block)
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(mantissa) + LOG_2 * exponent, dtype=np.float64)
+    return log_scaled(mantissa, exponent)
 
 
 def finite_time_exponents(
@@ -169,8 +166,7 @@ def finite_time_exponents(
 
     def logs(values: Float, exponent: Counts) -> tuple[NDArray[Any], ...]:
         found = singular_values(values)  # (…, groups, n)
-        with np.errstate(divide="ignore"):
-            found = np.log(found) + LOG_2 * exponent[..., None]
+        found = log_scaled(found, exponent[..., None])
         found = np.sort(found.reshape(*found.shape[:-2], -1), axis=-1)[..., ::-1]
         return (found[..., :count],)
 

@@ -7,7 +7,6 @@ authors makes two copies of each oscillator, whose blocks are equal; here B is r
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from integrators.cells.cell import Cell, Kind
 from integrators.cells.layout import POINT
 from integrators.codegen.compiled import helper, kernel
+from integrators.engine.column_scale import log_scaled
 from integrators.scaled_matrix import ScaledMatrix, matrix_power
 from integrators.singular_values import largest_of_two
 from sensitivity.recurrences.settings import WORDS, published_start
@@ -103,8 +103,7 @@ def _verlet(constants, v, out, slopes):
 def log_power_norm(M: Float, n_steps: int) -> Float:
     """ln ‖M^N‖₂ of real 2 × 2 matrices by repeated squaring, shape (…, 2, 2) → (…,)."""
     power = matrix_power(ScaledMatrix.of(M), n_steps)
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(largest_of_two(power.values)) + math.log(2.0) * power.exponent, np.float64)
+    return log_scaled(largest_of_two(power.values), power.exponent)
 
 
 def _log_bound(M: Float, n_steps: int) -> float:
