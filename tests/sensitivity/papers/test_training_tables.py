@@ -403,6 +403,28 @@ def test_settings_that_do_not_get_there_are_tried_with_four_times_the_budget(mon
     assert epochs == [2] * 4 + [5] * 2 + [5] and {cell.setting for cell in cells} == {three[1]}
 
 
+# Catches: a run of hours beside others of minutes, a smaller budget that is not told or that others have too.
+def test_a_run_takes_at_most_its_hours_and_the_entry_says_so(monkeypatch):
+    seen = []
+    monkeypatch.setattr(contest, "_run", lambda job: seen.append(job) or [None, 0.5, 9])
+    slow = Candidate("lstm", 2, 1e-2)
+    plan = replace(
+        TINY, tasks={"xor": (4, 400)}, iterations=40,
+        entrants=(Entrant("mine", (ONE,)), Entrant("slow", (slow,))),
+        run_hours=12.5 * slow.iteration_seconds(400) / 3600.0,
+    )  # fmt: skip
+    cells = {(one.n_steps, one.entrant): one for one in run_contest(plan, threads=1, progress=False)}
+    fresh = {(job.n_steps, job.setting): job.recipe.epochs for job in seen if not job.validation}
+    assert fresh == {(4, ONE): 20, (400, ONE): 20, (4, slow): 20, (400, slow): 6}  # of two iterations
+    assert {key: one.iterations for key, one in cells.items() if one.iterations} == {(400, "slow"): 12}
+    assert shown(cells[400, "slow"]) == "/ (0 of 2, best 50 %, 12 iterations)"
+    assert "of one core for a run" in page(list(cells.values()), plan, "")
+    limited = {(one.name, task, n)
+               for one in FULL.entrants for task, lengths in FULL.tasks.items() for n in lengths
+               if n <= one.longest and FULL.affordable(one.grid[-1], n) < FULL.budget(task)}  # fmt: skip
+    assert limited == {("LSTM, open gates", "shock", 2000), ("LSTM, open gates", "shock", 5000)}
+
+
 # Catches: cells in the order of the table, in which the last and longest is the first to be lost.
 def test_cells_that_take_least_come_first_and_tables_with_a_figure_before_others(monkeypatch):
     order = []

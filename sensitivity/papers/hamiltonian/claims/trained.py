@@ -173,7 +173,7 @@ def _iterations(cell: Mapping[str, Any]) -> float:
 
 
 def _names(cells: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> str:
-    caps = [_cap(parameters, cell["task"], cell["entrant"]) for cell in cells]
+    caps = [c.get("iterations") or _cap(parameters, c["task"], c["entrant"]) for c in cells]
     told = (f"{c['entrant']} (N = {c['n_steps']}), cap {cap}" for c, cap in zip(cells, caps, strict=True))
     return ", ".join(told)
 
@@ -191,7 +191,8 @@ def _told(cell: Mapping[str, Any]) -> str:
         return f"{where}: not run"
     if cell["median"] is None:
         best = max(one["best"] for one in cell["outcomes"])
-        return f"{where}: 90 % not reached by most seeds, best accuracy {100 * best:.0f} %"
+        within = f" within {cell['iterations']} iterations" if cell.get("iterations") else ""
+        return f"{where}: 90 % not reached by most seeds{within}, best accuracy {100 * best:.0f} %"
     low, high = cell["span"]
     return f"{where}: 90 % after {cell['median']:g} iterations (median; {low} to {high})"
 

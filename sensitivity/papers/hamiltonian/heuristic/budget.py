@@ -338,10 +338,10 @@ def _pick(
 _ROWS = Start("oscillators", input_scale=0.05, turns=(8.0, 35.0), coupling=0.0, rows=28, harmonics=3)
 BUDGET = BudgetPlan(
     (
-        Contender("Hamiltonian", 24.0, tuple(setup for w in (0.01, 0.03) for setup in _pick(
+        Contender("Hamiltonian", 24.0, _pick(
             "hamiltonian", 96, (0.005, 0.01), _ROWS, settings={"step": 176 / PIXELS},
-            factors={"W": w, "V": 0.1, "b": 0.1},
-        ))),
+            factors={"W": 0.01, "V": 0.1, "b": 0.1},
+        )),
         Contender("antisymmetric", 42.0, _pick(
             "antisymmetric", 137, (0.005, 0.01), Start("uniform", input_scale=1.0),
             settings={"step": 16 / PIXELS, "gamma": 0.01},
@@ -358,4 +358,7 @@ BUDGET = BudgetPlan(
         Contender("LRU, one layer", 298.0, _pick("lru", 128, (0.003, 0.01))),
     )
 )  # fmt: skip
-"""Widths for which a step takes about as long, and the settings of the publications."""
+"""Widths for which a step takes about as long, and the settings of the publications.
+
+With 0.03 for W the Hamiltonian network leads in its trials (89.1 against 88.3 %); on all images it diverges.
+"""

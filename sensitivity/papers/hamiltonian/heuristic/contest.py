@@ -78,6 +78,8 @@ class TableEntry:
     outcomes : tuple of RunOutcome
     searched : tuple
         (setting, outcomes of the search) for the whole grid.
+    iterations : int, optional
+        Budget of a run, where its time allows fewer than the plan has.
     """
 
     task: str
@@ -86,6 +88,7 @@ class TableEntry:
     setting: Candidate | None
     outcomes: tuple[RunOutcome, ...] = ()
     searched: tuple[tuple[Candidate, tuple[RunOutcome, ...]], ...] = ()
+    iterations: int | None = None
 
     @property
     def successes(self) -> int:
@@ -165,10 +168,9 @@ class ContestRun(TrainingJob):
 
     @property
     def seconds(self) -> float:
-        """Of one core, to the end of the budget: microseconds a step, measured for batches of 100."""
-        gated, d = self.setting.model == "lstm", self.setting.d
-        a_step = 0.042 * d**2 + 25.0 if gated else 0.01 * d**2 + 2.0
-        return 1.2e-6 * a_step * self.n_steps * self.recipe.epochs * (self.train / self.recipe.batch)
+        """Of one core, to the end of the budget."""
+        iterations = self.recipe.epochs * (self.train / self.recipe.batch)
+        return self.setting.iteration_seconds(self.n_steps) * iterations
 
 
 def _run(job: ContestRun) -> list[Any]:
@@ -254,7 +256,9 @@ class _Contest:
             with suppress(NotRunYet):
                 found += self._outcomes(place, {setting: fresh[len(first) :]}, "more seeds")[setting]
         tried = tuple((one, outcomes) for (at, one), outcomes in self._tried[column].items() if at == n)
-        return TableEntry(task, n, entrant.name, setting, found, tried)
+        limit = self._plan.affordable(setting, n)
+        fewer = limit if limit < min(entrant.most, self._plan.budget(task)) else None
+        return TableEntry(task, n, entrant.name, setting, found, tried, fewer)
 
     def _search(self, task: str, entrant: Entrant) -> tuple[Tried, tuple[Candidate, float | None]]:
         """Runs of all settings at the shortest lengths; the best setting with its median.
@@ -296,10 +300,11 @@ class _Contest:
 
     def _jobs(self, place: Place, asked: Mapping[Candidate, range], turn: int = 0) -> list[ContestRun]:
         (task, n, entrant), plan = place, self._plan
+        most = {setting: min(entrant.most, plan.affordable(setting, n)) for setting in asked}
         return [
             ContestRun(
                 task, n, setting, seed, plan.train, plan.test,
-                plan.recipe(setting.rate, seed, task, entrant.most, turn), seed in plan.search,
+                plan.recipe(setting.rate, seed, task, most[setting], turn), seed in plan.search,
             )
             for setting, seeds in asked.items()
             for seed in seeds

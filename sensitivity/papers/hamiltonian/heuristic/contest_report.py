@@ -33,7 +33,8 @@ def shown(cell: TableEntry) -> str:
     hidden, runs = cell.outcomes[0].hidden, len(cell.outcomes)
     if cell.median is None or cell.span is None:
         best = max(one.best for one in cell.outcomes)
-        return f"/ ({cell.successes} of {runs}, best {100 * best:.0f} %)"
+        budget = f", {cell.iterations} iterations" if cell.iterations is not None else ""
+        return f"/ ({cell.successes} of {runs}, best {100 * best:.0f} %{budget})"
     low, high = cell.span
     few = f", {cell.successes} of {runs}" if cell.successes < runs else ""
     within = "" if cell.interval is None else "; median {:g}–{:g}".format(*cell.interval).replace("inf", "∞")
@@ -71,6 +72,9 @@ def page(cells: Sequence[TableEntry], plan: ContestPlan, command: str) -> str:
         f"- sequences: {plan.train} for training, {plan.test} for test",
         f"- Adam, batch {plan.batch:g}, gradients clipped at {plan.clip:g}",
         f"- at most {budgets} iterations",
+        *[f"- at most {plan.run_hours or 0:g} hour of one core for a run; where this is fewer iterations,"]
+        * (plan.run_hours is not None),
+        *["  the entry has their number"] * (plan.run_hours is not None),
         f"- stop: {100 * plan.threshold:g} % test accuracy, the paper's own rule, looked at every",
         f"  {plan.every} iterations, and more rarely from {100 * plan.every} on",
         f"- setting of a column: best of its grid at the {plan.search_lengths} shortest lengths, on",
