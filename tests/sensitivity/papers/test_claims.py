@@ -222,6 +222,7 @@ def test_a_claim_is_refuted_by_the_entries_that_refute_it(kept):
     found = decided("table_1_training")
     assert found.verdict is ClaimVerdict.NOT_REPRODUCED
     assert f"where {trained.LARGE}, this is not decided without antisymmetric at N = 5000" in found.evidence
+    assert any(f"{trained.RULE_FREE}, N = 5000: 90 % after 80" in said for said in found.evidence)
     learned = cell("shock", 5000, "antisymmetric", 900)
     kept("tables", "tables.json", {"cells": [*own, *freed, learned]})
     found = decided("table_1_training")

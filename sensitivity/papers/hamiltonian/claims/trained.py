@@ -19,7 +19,17 @@ Cell = Mapping[str, Any]
 
 
 class _Absent(LookupError):
-    """An entry on which a claim depends has not been run."""
+    """An entry on which a claim depends has not been run.
+
+    Attributes
+    ----------
+    n : int
+        Its length.
+    """
+
+    def __init__(self, n: int, name: str) -> None:
+        super().__init__(f"{name} at N = {n}")
+        self.n = n
 
 
 class _Cells(dict[Place, Cell]):
@@ -32,7 +42,7 @@ class _Cells(dict[Place, Cell]):
 
     def __missing__(self, place: Place) -> Cell:
         n, name = place
-        raise _Absent(f"{self.called.get(name, name)} at N = {n}")
+        raise _Absent(n, self.called.get(name, name))
 
     def of(self, names: Sequence[str], *lengths: int) -> list[Cell]:
         """Those of some networks at some lengths that are there."""
@@ -144,7 +154,7 @@ def _by_kept(kept: Mapping[str, Any], task: str, judge: Judge, baselines: Sequen
         reason += f"; of {', '.join(once)} one setting was tried" if once else ""
         had = [_told(cell) for (_, name), cell in sorted(run.items()) if name in COMPARED]
         return Finding(ClaimVerdict.NOT_MEASURED, (reason, *had, source))
-    absent: list[tuple[str, str]] = []
+    absent: list[tuple[str, str, list[str]]] = []
     judged: list[str] = []
     readings = [(run, ClaimVerdict.CONFIRMED, "")]
     if freed:
@@ -155,13 +165,17 @@ def _by_kept(kept: Mapping[str, Any], task: str, judge: Judge, baselines: Sequen
         try:
             holds, said = judge(having)
         except _Absent as missing:
-            absent.append((condition, str(missing)))
+            beside = [
+                _told(having[key]) for key in sorted(having) if key[0] == missing.n and key[1] in COMPARED
+            ]
+            absent.append((condition, str(missing), beside))
             continue
         judged += said
         if holds:
             return Finding(verdict, (*dict.fromkeys(judged), source), condition)
     if judged:  # the set-up of the paper; what another choice would give may not be known
-        judged += [f"where {other}, this is not decided without {place}" for other, place in absent]
+        for other, place, beside in absent:
+            judged += [*beside, f"where {other}, this is not decided without {place}"]
         return Finding(ClaimVerdict.NOT_REPRODUCED, (*dict.fromkeys(judged), source))
     lacks = f"the kept result does not have {absent[0][1]}; what it has:"
     had = dict.fromkeys(_told(cell) for _, cell in sorted(run.items()))
