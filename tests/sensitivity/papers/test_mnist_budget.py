@@ -20,8 +20,10 @@ from sensitivity.papers.hamiltonian.heuristic.budget import (
     run_budget,
     write_budget,
 )
+from sensitivity.papers.kept import committed
 from sensitivity.papers.runs import UNFINISHED, TrainingRuns
 from sensitivity.training.data.sequences import Sequences
+from sensitivity.training.recipes import BUDGET_RECIPES
 from sensitivity.training.trainer import Split
 
 SLOW, FAST = Setup("antisymmetric", 2, 1e-3, {"step": 0.1}), Setup("antisymmetric", 2, 0.1, {"step": 0.1})
@@ -168,3 +170,20 @@ def test_the_command_refuses_what_it_does_not_know(capsys):
     ):
         assert main(["reproduce", "mnist", *words]) == 2
         assert said in capsys.readouterr().err
+
+
+# Catches: a recipe that says other than what the kept experiment chose, or that it does not bear out.
+def test_the_recipe_of_the_budget_is_what_the_kept_result_chose():
+    kept = committed("mnist", "budget.json")
+    assert kept is not None
+    mine = next(one for one in kept["bought"] if (one["contender"], one["task"]) == ("LEM", "mnist"))
+    setup, recipe = mine["setup"], BUDGET_RECIPES["mnist-lem"]
+    asked = {name: recipe[name] for name in ("model", "d", "rate", "epochs")}
+    assert asked == {**{name: setup[name] for name in ("model", "d", "rate")}, "epochs": mine["epochs"]}
+    assert setup["settings"] == {"step": float(recipe["step"])} and setup["start"]["kind"] == recipe["start"]
+    plan = kept["manifest"]["parameters"]
+    assert recipe["batch"] == plan["batch"] == BUDGET.batch and recipe["validation"] == plan["validation"]
+    assert len(mine["test"]) == 3 and min(mine["test"]) > 0.97
+    best = {one["contender"]: np.mean(one["test"]) for one in kept["bought"]
+            if one["task"] == "mnist" and one["test"]}  # fmt: skip
+    assert max(best, key=lambda name: best[name]) == "LEM"
