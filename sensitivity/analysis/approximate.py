@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from integrators.engine.column_scale import from_scaled
 from integrators.fields.activations import ACTIVATIONS
 from integrators.naming import shown
 from integrators.run.recurrence import Recurrence
@@ -91,8 +92,7 @@ def agreement(approximate: ArrayLike, exact: ArrayLike) -> Agreement:
     u, v = g / sizes[0], G / sizes[1]
     apart, together = (float(frobenius_norm(w[None])) for w in (u - v, u + v))
     angle = 2.0 * math.atan2(apart, together)
-    with np.errstate(over="ignore", under="ignore"):
-        return Agreement(angle, float(np.ldexp(sizes[0] / sizes[1], bits[0] - bits[1])))
+    return Agreement(angle, float(from_scaled(sizes[0] / sizes[1], bits[0] - bits[1])))
 
 
 def _of_every_state(run: Recurrence, cotangents: ArrayLike) -> Float:

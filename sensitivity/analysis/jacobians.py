@@ -437,8 +437,7 @@ def float32_error(
         ).aligned()
         for dtype in (np.float32, np.float64)
     )
-    with np.errstate(over="ignore", under="ignore"):
-        shifted = np.ldexp(single.values, (single.exponent - double.exponent)[..., None, None])
+    shifted = from_scaled(single.values, (single.exponent - double.exponent)[..., None, None])
     _, top = np.frexp(np.abs(double.values).max(axis=(-2, -1), initial=0.0))
     difference, reference = (
         frobenius_norm(np.ldexp(values, -top[..., None, None]))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.blocks import one_blas_thread
-from integrators.engine.column_scale import Scaled
+from integrators.engine.column_scale import Scaled, from_scaled
 from integrators.singular_values import svd
 from integrators.values import ByValue
 
@@ -155,8 +155,7 @@ class _Bidiagonalisation:
             # The first product sets the scale: a random vector meets the largest singular value.
             _, top = np.frexp(np.abs(values).max(axis=1, initial=0.0))
             scale = self.exponent = result.exponent + top
-        with np.errstate(over="ignore", under="ignore"):
-            return np.ldexp(values, (result.exponent - scale)[:, None])
+        return from_scaled(values, (result.exponent - scale)[:, None])
 
 
 def golub_kahan_lanczos(
@@ -248,8 +247,7 @@ def repeated_triplets(
     if k == 1:
         return found
     rest = golub_kahan_lanczos(block, 1, tol, max_iterations, tick, known=found)
-    with np.errstate(over="ignore", under="ignore"):
-        beyond = np.ldexp(rest.values[:, 0], rest.exponent - found.exponent)
+    beyond = from_scaled(rest.values[:, 0], rest.exponent - found.exponent)
     complete = rest.converged & (beyond <= found.values[:, -1] * (1.0 + 10.0 * tol))
     return replace(found, converged=found.converged & complete)
 

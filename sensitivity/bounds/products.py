@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators.engine.blocks import one_blas_thread
-from integrators.engine.column_scale import Scaled, log_scaled
+from integrators.engine.column_scale import Scaled, from_scaled, log_scaled
 from integrators.engine.drivers import KEEP, Run
 from integrators.engine.drivers import Block as DriverBlock
 from integrators.fields.field import Field
@@ -260,8 +260,7 @@ def suited_weights(recurrence: Recurrence, block: str | None) -> list[Weight]:
 
     def keep(found: Visited) -> None:
         if found.step in at:
-            with np.errstate(over="ignore", under="ignore"):
-                kept[found.members, at[found.step]] = np.ldexp(found.values, found.exponent[:, None, None])
+            kept[found.members, at[found.step]] = from_scaled(found.values, found.exponent[:, None, None])
 
     visit_steps(recurrence, block, keep)
     part = block_of(recurrence, block)[0]

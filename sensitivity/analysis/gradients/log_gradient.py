@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.cells.cell import Cell
-from integrators.engine.column_scale import LOG_2
+from integrators.engine.column_scale import LOG_2, bits_of_shift, from_scaled
 from integrators.fields.neural import NeuralField
 from integrators.fields.potential import PotentialField
 from integrators.values import ByValue
@@ -126,8 +126,7 @@ def _trained(system: Any) -> dict[str, bool]:
 
 
 def _unscaled(values: Float, exponents: NDArray[np.int64]) -> Float:
-    with np.errstate(over="ignore", under="ignore"):
-        return np.ldexp(values, np.clip(exponents, -(10**6), 10**6)[..., None].astype(np.int32))
+    return from_scaled(values, bits_of_shift(exponents)[..., None])
 
 
 def _logs(values: Float, exponents: NDArray[np.int64], factor: float) -> Float:

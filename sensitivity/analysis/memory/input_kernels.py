@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from integrators.engine.blocks import one_blas_thread
-from integrators.engine.column_scale import ZERO, bits_of_shift
+from integrators.engine.column_scale import ZERO, bits_of_shift, from_scaled
 from integrators.run.recurrence import Recurrence
 from integrators.run.sweeps import Handed, input_cotangents
 from integrators.singular_values import frobenius_norm, svd
@@ -54,8 +54,7 @@ class MemoryKernels(ByValue, Drawn):
 
     def unscaled(self) -> Float:
         """The kernels in float64: inf or 0 where they do not fit."""
-        with np.errstate(over="ignore", under="ignore"):
-            return np.ldexp(self.values, self.exponents[..., None, :, None])
+        return from_scaled(self.values, self.exponents[..., None, :, None])
 
     def __array__(self, dtype=None, copy=None) -> NDArray:
         return np.asarray(self.unscaled(), dtype=dtype)

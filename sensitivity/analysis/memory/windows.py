@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integrators.engine.blocks import Ticker, one_blas_thread, run_blocks
-from integrators.engine.column_scale import ZERO, bits_of_shift, log_scaled
+from integrators.engine.column_scale import ZERO, bits_of_shift, from_scaled, log_scaled
 from integrators.run.recurrence import Recurrence
 from integrators.singular_values import scaled_norm, singular_values
 from integrators.validation import as_count
@@ -99,9 +99,7 @@ def window_norms(run: Recurrence, width: int, *, block: str | None = None) -> Fl
     >>> norms.shape, bool(abs(norms[0] / lg.jacobian_norm(lg.unroll(run.cell, 10)) - 1.0) < 1e-12)
     ((91,), True)
     """
-    mantissa, exponent = _norms(run, width, block)
-    with np.errstate(over="ignore", under="ignore"):
-        return np.ldexp(mantissa, exponent)
+    return from_scaled(*_norms(run, width, block))
 
 
 def log_window_norms(run: Recurrence, width: int, *, block: str | None = None) -> Float:
@@ -116,8 +114,7 @@ def log_window_norms(run: Recurrence, width: int, *, block: str | None = None) -
     >>> lg.log_window_norms(lg.unroll(cell, n_steps=2001), 2000).round(3)
     array([1386.294, 1386.294])
     """
-    mantissa, exponent = _norms(run, width, block)
-    return log_scaled(mantissa, exponent)
+    return log_scaled(*_norms(run, width, block))
 
 
 def finite_time_exponents(

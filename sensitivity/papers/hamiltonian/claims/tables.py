@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from sensitivity.papers.hamiltonian import RULE_FREE
+from sensitivity.papers.hamiltonian import RULE_FREE, XOR_LENGTHS
 from sensitivity.papers.kept import committed
 from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, ProofTools, decided
 
@@ -25,8 +25,6 @@ TABLE_2: Mapping[int, tuple[int | None, int | None, int | None]] = {
     2000: (19600, 210, 100),
     5000: (22500, 210, 100),
 }
-# Lengths of the XOR experiment in the text and in Figure 7.
-XOR_LENGTHS = (50, 100, 200, 500)
 # "Very similarly": the numbers of iterations differ by this factor at most.
 NEAR = 2.0
 FORMULAS: tuple[tuple[str, str, Callable[[int], int]], ...] = (

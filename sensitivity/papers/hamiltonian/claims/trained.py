@@ -8,7 +8,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
-from sensitivity.papers.hamiltonian import MNIST, RULE, RULE_FREE
+from sensitivity.papers.hamiltonian import MNIST, RULE, RULE_FREE, SHOCK_LENGTHS, XOR_LENGTHS
 from sensitivity.papers.kept import committed
 from sensitivity.papers.ledger import Claim, ClaimVerdict, Finding, ProofTools
 
@@ -58,8 +58,6 @@ OPEN = "LSTM, open gates"
 """The paper does not say how its LSTM begins: the faster of both columns stands for it."""
 TABLES = ("tables-full", "tables")
 """Where tables are kept: with the paper's budgets as far as they are done, and with smaller ones."""
-LENGTHS, SHORTER = (100, 500, 2000, 5000), (50, 100, 200, 500)
-"""Of shock preservation and of disturbed XOR, in the paper."""
 HIDDEN_WEIGHTS = 100
 TIMES = 2.0
 """ "About ten times" counts as confirmed from five to twenty."""
@@ -140,7 +138,6 @@ def _by_kept(kept: Mapping[str, Any], task: str, judge: Judge, baselines: Sequen
     for n, name in [key for key in run if key[1] == OPEN]:
         run[n, "LSTM"] = min((run[n, name], run.get((n, "LSTM"), run[n, name])), key=_iterations)
     freed = {(n, RULE): run[n, name] for n, name in run if name == RULE_FREE}
-    others = {place: cell for place, cell in run.items() if place[1] != RULE}
     parameters = kept["manifest"]["parameters"]
     source = f"{_source(kept)}, at most {_cap(parameters, task)} iterations a run"
     capped = [run[key] for key in baselines if key in run and run[key]["median"] is None]
@@ -158,16 +155,14 @@ def _by_kept(kept: Mapping[str, Any], task: str, judge: Judge, baselines: Sequen
     judged: list[str] = []
     readings = [(run, ClaimVerdict.CONFIRMED, "")]
     if freed:
-        instead = _Cells(others | freed)
+        instead = _Cells({place: cell for place, cell in run.items() if place[1] != RULE} | freed)
         instead.called = {RULE: RULE_FREE}
         readings.append((instead, ClaimVerdict.HOLDS_ONLY_IF, LARGE))
     for having, verdict, condition in readings:
         try:
             holds, said = judge(having)
         except _Absent as missing:
-            beside = [
-                _told(having[key]) for key in sorted(having) if key[0] == missing.n and key[1] in COMPARED
-            ]
+            beside = [_told(cell) for cell in having.of(COMPARED, missing.n)]
             absent.append((condition, str(missing), beside))
             continue
         judged += said
@@ -182,11 +177,11 @@ def _by_kept(kept: Mapping[str, Any], task: str, judge: Judge, baselines: Sequen
     return Finding(ClaimVerdict.NOT_MEASURED, (lacks, *had, source))
 
 
-def _iterations(cell: Mapping[str, Any]) -> float:
+def _iterations(cell: Cell) -> float:
     return math.inf if cell["median"] is None else cell["median"]
 
 
-def _names(cells: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> str:
+def _names(cells: Sequence[Cell], parameters: Mapping[str, Any]) -> str:
     caps = [c.get("iterations") or _cap(parameters, c["task"], c["entrant"]) for c in cells]
     told = (f"{c['entrant']} (N = {c['n_steps']}), cap {cap}" for c, cap in zip(cells, caps, strict=True))
     return ", ".join(told)
@@ -199,7 +194,7 @@ def _cap(parameters: Mapping[str, Any], task: str, name: str | None = None) -> i
     return min([most, *own])
 
 
-def _told(cell: Mapping[str, Any]) -> str:
+def _told(cell: Cell) -> str:
     where = f"{cell['entrant']}, N = {cell['n_steps']}"
     if cell["setting"] is None:
         return f"{where}: not run"
@@ -222,20 +217,20 @@ def _table_1(cells: _Cells) -> tuple[bool, list[str]]:
 
 def _figure_6(cells: _Cells) -> tuple[bool, list[str]]:
     first = [cells[100, name] for name in COMPARED]
-    own = cells.of((RULE,), *LENGTHS)
+    own = cells.of((RULE,), *SHOCK_LENGTHS)
     said = [_told(cell) for cell in (*first, *own)]
     if _unlearned([*first, *own]):
         return False, said
     tenfold = all(10 / TIMES <= b["median"] / a["median"] <= 10 * TIMES for a, b in pairwise(first))
     if not (tenfold and _nearly_equal(own)):
         return False, said
-    return _nearly_equal([cells[n, RULE] for n in LENGTHS]), said
+    return _nearly_equal([cells[n, RULE] for n in SHOCK_LENGTHS]), said
 
 
 def _table_2(cells: _Cells) -> tuple[bool, list[str]]:
-    if missed := _unlearned(mine := cells.of(COMPARED, *SHORTER)):
-        return False, [_told(cell) for cell in (*missed, *mine)]
-    return True, [_told(cells[n, name]) for n in SHORTER for name in COMPARED]
+    if _unlearned(mine := cells.of(COMPARED, *XOR_LENGTHS)):
+        return False, [_told(cell) for cell in mine]
+    return True, [_told(cells[n, name]) for n in XOR_LENGTHS for name in COMPARED]
 
 
 def _figure_7(cells: _Cells) -> tuple[bool, list[str]]:

@@ -226,12 +226,8 @@ class Bought:
         if not self.test:
             return "not run"
         low, high = 100 * min(self.test), 100 * max(self.test)
-        mean = f"{100 * float(np.mean(self.test)):.2f} %"
-        return (
-            f"{mean} ({low:.2f}–{high:.2f}, {len(self.test)} runs)"
-            if len(self.test) > 1
-            else f"{mean} (1 run)"
-        )
+        runs = f"{low:.2f}–{high:.2f}, {len(self.test)} runs" if len(self.test) > 1 else "1 run"
+        return f"{100 * float(np.mean(self.test)):.2f} % ({runs})"
 
 
 def run_budget(

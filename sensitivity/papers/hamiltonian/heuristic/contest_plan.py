@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from sensitivity.papers.hamiltonian import RULE, RULE_FREE
+from sensitivity.papers.hamiltonian import RULE, RULE_FREE, SHOCK_LENGTHS, XOR_LENGTHS
 from sensitivity.papers.kept import committed
 from sensitivity.training.models import Shape, make_network
 from sensitivity.training.networks.network import Network
@@ -209,7 +209,6 @@ class ContestPlan:
         return Recipe(rate, self.batch, epochs, seed, self.clip, self.threshold, self.every, log_looks=True)
 
 
-SHOCK, XOR = (100, 500, 2000, 5000), (50, 100, 200, 500)
 TABLES = {"shock": "Table 1", "shock_std": "Table 1, 10 as standard deviation", "xor": "Table 2"}
 FIGURES = {"shock": 6, "xor": 7}
 
@@ -262,7 +261,8 @@ def _columns(
 
 
 FULL = ContestPlan(
-    {"shock": SHOCK, "shock_std": SHOCK[:1], "xor": XOR}, _columns(RATES, (20, 50, 75), {"LSTM": 500}),
+    {"shock": SHOCK_LENGTHS, "shock_std": SHOCK_LENGTHS[:1], "xor": XOR_LENGTHS},
+    _columns(RATES, (20, 50, 75), {"LSTM": 500}),
     seeds=5, search_seeds=2, iterations=20000, search_iterations=400, search_rounds=2, longer={"xor": 5000},
     more_seeds=20, run_hours=1.0,
 )  # fmt: skip
@@ -284,11 +284,11 @@ SHORTER = {
     "LSTM, open gates": 200,
 }
 KEPT = ContestPlan(
-    {"shock": SHOCK, "xor": XOR}, _columns(RATES[1:3], (20, 50), SHORTER, 300),
+    {"shock": SHOCK_LENGTHS, "xor": XOR_LENGTHS}, _columns(RATES[1:3], (20, 50), SHORTER, 300),
     seeds=3, search_seeds=1, iterations=1000, search_iterations=200, search_lengths=1,
 )  # fmt: skip
 """What some minutes can tell: fewer settings, budgets and lengths."""
 QUICK = ContestPlan(
-    {"shock": SHOCK[:1], "xor": XOR[:2]}, _columns(RATES[1:3], (20,), {}, 400),
+    {"shock": SHOCK_LENGTHS[:1], "xor": XOR_LENGTHS[:2]}, _columns(RATES[1:3], (20,), {}, 400),
     seeds=3, search_seeds=1, iterations=400, search_iterations=160, search_lengths=1,
 )  # fmt: skip

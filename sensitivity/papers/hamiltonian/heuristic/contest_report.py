@@ -62,6 +62,10 @@ def page(cells: Sequence[TableEntry], plan: ContestPlan, command: str) -> str:
     planned = [cell for cell in cells if cell.n_steps <= longest[cell.entrant]]
     waiting = sum(cell.setting is None for cell in planned)
     firsts = sorted({len(plan.first(task, n)) for task, lengths in plan.tasks.items() for n in lengths})
+    limit = [] if plan.run_hours is None else [
+        f"- at most {plan.run_hours:g} hour of one core for a run; where this is fewer iterations,",
+        "  the entry has their number",
+    ]  # fmt: skip
     lines = [
         "# Iterations to 90 %: Tables 1 and 2, Figures 6 and 7",
         "",
@@ -72,9 +76,7 @@ def page(cells: Sequence[TableEntry], plan: ContestPlan, command: str) -> str:
         f"- sequences: {plan.train} for training, {plan.test} for test",
         f"- Adam, batch {plan.batch:g}, gradients clipped at {plan.clip:g}",
         f"- at most {budgets} iterations",
-        *[f"- at most {plan.run_hours or 0:g} hour of one core for a run; where this is fewer iterations,"]
-        * (plan.run_hours is not None),
-        *["  the entry has their number"] * (plan.run_hours is not None),
+        *limit,
         f"- stop: {100 * plan.threshold:g} % test accuracy, the paper's own rule, looked at every",
         f"  {plan.every} iterations, and more rarely from {100 * plan.every} on",
         f"- setting of a column: best of its grid at the {plan.search_lengths} shortest lengths, on",
